@@ -1,0 +1,240 @@
+//! Linear maps as generalised diagonals, and baby-step giant-step plans over them.
+//!
+//! Source: Halevi–Shoup diagonals with the hybrid embedding of Gazelle and Orion (techniques.md C1). The input
+//! repeats with period `p_in` and the output with `p_out`. For a modulus `h` with `min(p_in, p_out) ≤ h ≤ p_in`,
+//! diagonal `i ∈ [0, h)` holds at slot `t` the entry of output slot `t mod p_out` and input slot
+//! `(t + i) mod p_in`; then
+//!
+//! `w[t] = Σ_i d_i[t] · x[t + i]` and `y = Σ_{k < p_in/h} rot_{k·h}(w)`,
+//!
+//! the sum done by `log2(p_in / h)` rotate-and-add folds. A plan writes `i = giant + baby`:
+//! `w = Σ_g rot_g( Σ_b rot_{−g}(d_{g+b}) ⊙ rot_b(x) )`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::layout::Layout;
+use crate::linear::LinearMap;
+use crate::sparse::Sparse;
+
+/// One giant step: rotate the sum over `babies` by `rotation`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Giant {
+    /// Left rotation of the inner sum, in slots; may be negative.
+    pub rotation: i64,
+    /// Left rotations of the input, in slots; may be negative.
+    pub babies: Vec<i64>,
+}
+
+/// A baby-step giant-step evaluation of one linear map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Diagonals are numbered modulo this power of two, `h`.
+    pub modulus: usize,
+    /// Giant steps, each with its babies; `(rotation + baby) mod modulus` is the diagonal.
+    pub giants: Vec<Giant>,
+    /// Rotations of the final rotate-and-add folds, in order.
+    pub folds: Vec<i64>,
+}
+
+impl Plan {
+    /// Distinct non-zero baby rotations.
+    pub fn babies(&self) -> BTreeSet<i64> {
+        self.giants.iter().flat_map(|giant| giant.babies.iter().copied()).filter(|&b| b != 0).collect()
+    }
+
+    /// Distinct non-zero giant rotations.
+    pub fn giant_rotations(&self) -> BTreeSet<i64> {
+        self.giants.iter().map(|giant| giant.rotation).filter(|&g| g != 0).collect()
+    }
+
+    /// Every rotation that needs a key.
+    pub fn rotations(&self) -> BTreeSet<i64> {
+        let folds = self.folds.iter().copied().filter(|&f| f != 0);
+        self.babies().into_iter().chain(self.giant_rotations()).chain(folds).collect()
+    }
+
+    /// Rotations executed for one input and one output ciphertext.
+    pub fn rotation_count(&self, inputs: usize, outputs: usize) -> usize {
+        self.babies().len() * inputs + (self.giant_rotations().len() + self.folds.len()) * outputs
+    }
+}
+
+/// A linear map between two layouts with its plan: all that is needed to evaluate it on ciphertexts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedMap {
+    /// The map's name in reports: the ONNX node it stands for.
+    pub name: String,
+    /// The map on elements.
+    pub map: std::sync::Arc<LinearMap>,
+    /// Layout of the input.
+    pub input: Layout,
+    /// Layout of the output.
+    pub output: Layout,
+    /// How it is evaluated.
+    pub plan: Plan,
+}
+
+/// The diagonals of one block (output ciphertext, input ciphertext): diagonal index to `max(p_in, p_out)` values.
+pub type Block = BTreeMap<usize, Vec<f64>>;
+
+/// All blocks of a map, `blocks[output ciphertext][input ciphertext]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagonals {
+    /// Length of every diagonal: `max(p_in, p_out)`; it repeats over the slots.
+    pub length: usize,
+    /// The non-zero diagonals.
+    pub blocks: Vec<Vec<Block>>,
+}
+
+/// Expands a matrix between two layouts into its non-zero diagonals modulo `modulus`.
+pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> Diagonals {
+    let length = input.period.max(output.period);
+    let mut blocks = vec![vec![Block::new(); input.ciphertexts]; output.ciphertexts];
+    for_each_entry(matrix, input, output, modulus, |place, value| {
+        let block = &mut blocks[place.output_ciphertext][place.input_ciphertext];
+        block.entry(place.diagonal).or_insert_with(|| vec![0.0; length])[place.slot] = value;
+    });
+    Diagonals { length, blocks }
+}
+
+/// The set of non-zero diagonals modulo `modulus`, over all blocks, without their values.
+pub fn diagonal_indices(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> BTreeSet<usize> {
+    let mut seen = vec![false; modulus];
+    for_each_entry(matrix, input, output, modulus, |place, _| seen[place.diagonal] = true);
+    (0..modulus).filter(|&diagonal| seen[diagonal]).collect()
+}
+
+/// Number of plaintexts: non-zero diagonals counted in each block.
+pub fn plaintext_count(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> usize {
+    let blocks = input.ciphertexts * output.ciphertexts;
+    let mut seen = vec![false; modulus * blocks];
+    for_each_entry(matrix, input, output, modulus, |place, _| {
+        let block = place.output_ciphertext * input.ciphertexts + place.input_ciphertext;
+        seen[block * modulus + place.diagonal] = true;
+    });
+    seen.into_iter().filter(|&used| used).count()
+}
+
+struct Place {
+    output_ciphertext: usize,
+    input_ciphertext: usize,
+    diagonal: usize,
+    slot: usize,
+}
+
+fn for_each_entry(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize, mut visit: impl FnMut(Place, f64)) {
+    let length = input.period.max(output.period);
+    for row in 0..matrix.rows() {
+        let out_global = output.slot(row);
+        let (output_ciphertext, out_slot) = (out_global / output.period, out_global % output.period);
+        for (column, value) in matrix.row(row) {
+            let in_global = input.slot(column);
+            let (input_ciphertext, in_slot) = (in_global / input.period, in_global % input.period);
+            for slot in (out_slot..length).step_by(output.period) {
+                let diagonal = (in_slot + length - slot) % input.period;
+                if diagonal < modulus {
+                    visit(Place { output_ciphertext, input_ciphertext, diagonal, slot }, value);
+                }
+            }
+        }
+    }
+}
+
+/// The folds that finish a map of this modulus: `p_in/2, p_in/4, …, modulus`.
+pub fn folds(input_period: usize, modulus: usize) -> Vec<i64> {
+    let mut folds = Vec::new();
+    let mut step = input_period / 2;
+    while step >= modulus {
+        folds.push(step as i64);
+        step /= 2;
+    }
+    folds
+}
+
+impl PackedMap {
+    /// Values of the plaintexts, pre-rotated for their giant step: `(giant index, baby rotation)` to
+    /// `rot_{−giant}(diagonal)`, a vector of `max(p_in, p_out)` values; per output and input ciphertext.
+    pub fn plaintexts(&self) -> Vec<Vec<BTreeMap<(usize, i64), Vec<f64>>>> {
+        let expanded = diagonals(&self.map.matrix(), &self.input, &self.output, self.plan.modulus);
+        let rotate = |block: Block| self.plan_block(&block, expanded.length);
+        expanded.blocks.into_iter().map(|row| row.into_iter().map(rotate).collect()).collect()
+    }
+
+    fn plan_block(&self, block: &Block, length: usize) -> BTreeMap<(usize, i64), Vec<f64>> {
+        let mut plaintexts = BTreeMap::new();
+        for (index, giant) in self.plan.giants.iter().enumerate() {
+            for &baby in &giant.babies {
+                let diagonal = (giant.rotation + baby).rem_euclid(self.plan.modulus as i64) as usize;
+                if let Some(values) = block.get(&diagonal) {
+                    plaintexts.insert((index, baby), rotated_left(values, -giant.rotation, length));
+                }
+            }
+        }
+        plaintexts
+    }
+
+    /// The bias in slots: per output ciphertext a vector of `p_out` values, zero in the gaps; `None` without bias.
+    pub fn bias_slots(&self) -> Option<Vec<Vec<f64>>> {
+        let bias = self.map.bias.as_ref()?;
+        let values: Vec<f64> = (0..self.map.outputs).map(|index| bias.at(index)).collect();
+        Some(self.output.pack(&values))
+    }
+
+    /// The meaning of the map on slots: applies it to vectors of `slots` values.
+    pub fn apply(&self, vectors: &[Vec<f64>], slots: usize) -> Vec<Vec<f64>> {
+        let plaintexts = self.plaintexts();
+        let mut results: Vec<Vec<f64>> = plaintexts.iter().map(|row| self.apply_row(row, vectors, slots)).collect();
+        if let Some(bias) = self.bias_slots() {
+            for (result, bias) in results.iter_mut().zip(&bias) {
+                result.iter_mut().enumerate().for_each(|(t, value)| *value += bias[t % bias.len()]);
+            }
+        }
+        results
+    }
+
+    fn apply_row(&self, row: &[BTreeMap<(usize, i64), Vec<f64>>], vectors: &[Vec<f64>], slots: usize) -> Vec<f64> {
+        let mut result = vec![0.0; slots];
+        for (index, giant) in self.plan.giants.iter().enumerate() {
+            let mut inner = vec![0.0; slots];
+            for (block, vector) in row.iter().zip(vectors) {
+                for (&(_, baby), plaintext) in block.range((index, i64::MIN)..=(index, i64::MAX)) {
+                    multiply_rotated(&mut inner, plaintext, vector, baby);
+                }
+            }
+            add_rotated(&mut result, &inner, giant.rotation);
+        }
+        for &fold in &self.plan.folds {
+            let folded = result.clone();
+            add_rotated(&mut result, &folded, fold);
+        }
+        result
+    }
+}
+
+/// `values` rotated left by `steps` over their own length.
+pub fn rotated_left(values: &[f64], steps: i64, length: usize) -> Vec<f64> {
+    let mut rotated = values.to_vec();
+    rotated.rotate_left(steps.rem_euclid(length as i64) as usize);
+    rotated
+}
+
+fn multiply_rotated(sum: &mut [f64], plaintext: &[f64], vector: &[f64], steps: i64) {
+    let (slots, shift) = (sum.len(), steps.rem_euclid(sum.len() as i64) as usize);
+    for (chunk_index, chunk) in sum.chunks_mut(plaintext.len()).enumerate() {
+        let start = (chunk_index * plaintext.len() + shift) % slots;
+        let first = chunk.len().min(slots - start);
+        multiply_add(&mut chunk[..first], &plaintext[..first], &vector[start..start + first]);
+        let rest = chunk.len() - first;
+        multiply_add(&mut chunk[first..], &plaintext[first..first + rest], &vector[..rest]);
+    }
+}
+
+fn multiply_add(sum: &mut [f64], a: &[f64], b: &[f64]) {
+    sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+}
+
+fn add_rotated(sum: &mut [f64], addend: &[f64], steps: i64) {
+    let shift = steps.rem_euclid(addend.len() as i64) as usize;
+    let rotated = addend[shift..].iter().chain(&addend[..shift]);
+    sum.iter_mut().zip(rotated).for_each(|(sum, value)| *sum += value);
+}

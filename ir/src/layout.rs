@@ -1,0 +1,176 @@
+//! Where the elements of a tensor lie in slots.
+//!
+//! A tensor occupies `ciphertexts` slot vectors of `period` slots each; the vectors of the encryption scheme are
+//! longer or equal and repeat the content with that period. Element `e` (row-major) lies at global slot
+//! `slots[e] = ciphertext · period + slot`. Slots without an element hold zero or a bounded leftover
+//! ([`Gaps`]); no operation may depend on them.
+//!
+//! The multiplexed layouts of Lee et al. (techniques.md C1) are one special case: a plane of `g·h × g·w` slots holds
+//! `g²` channels.
+
+use std::sync::Arc;
+
+/// What slots without an element hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gaps {
+    /// Zero, up to noise.
+    Zero,
+    /// Leftovers of the same magnitude as the elements.
+    Leftover,
+}
+
+/// Element-to-slot map of one tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    slots: Arc<[u32]>,
+    /// Slots after which the content repeats; a power of two.
+    pub period: usize,
+    /// Number of ciphertexts; more than one only where the period is the full slot count.
+    pub ciphertexts: usize,
+    /// What the other slots hold.
+    pub gaps: Gaps,
+}
+
+/// One digit of a mixed-radix layout: `(element / divisor) mod size` moves the slot by `stride`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digit {
+    /// Elements that share a digit value consecutively.
+    pub divisor: usize,
+    /// Number of digit values.
+    pub size: usize,
+    /// Slots between consecutive digit values.
+    pub stride: i64,
+}
+
+impl Layout {
+    /// A layout from an explicit table. `None` if two elements share a slot or one lies outside.
+    pub fn new(slots: Vec<u32>, period: usize, ciphertexts: usize, gaps: Gaps) -> Option<Self> {
+        if !period.is_power_of_two() || ciphertexts == 0 {
+            return None;
+        }
+        let mut taken = vec![false; period.checked_mul(ciphertexts)?];
+        for &slot in &slots {
+            let place = taken.get_mut(slot as usize)?;
+            if std::mem::replace(place, true) {
+                return None;
+            }
+        }
+        Some(Layout { slots: slots.into(), period, ciphertexts, gaps })
+    }
+
+    /// `size` elements one after another, in vectors of at most `max_period` slots.
+    pub fn dense(size: usize, max_period: usize) -> Self {
+        let period = size.next_power_of_two().min(max_period);
+        let slots: Vec<u32> = (0..size as u32).collect();
+        Layout { slots: slots.into(), period, ciphertexts: size.div_ceil(period).max(1), gaps: Gaps::Zero }
+    }
+
+    /// Number of elements.
+    pub fn size(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Global slot of an element.
+    pub fn slot(&self, element: usize) -> usize {
+        self.slots[element] as usize
+    }
+
+    /// The table, element by element.
+    pub fn table(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// One more than the highest slot in use.
+    pub fn extent(&self) -> usize {
+        self.slots.iter().max().map_or(0, |&slot| slot as usize + 1)
+    }
+
+    /// The layout of a view: output element `i` stays where input element `view[i]` is.
+    /// `None` if an input element is taken twice.
+    pub fn view(&self, view: &[u32]) -> Option<Self> {
+        let slots = view.iter().map(|&element| self.slots[element as usize]).collect();
+        Layout::new(slots, self.period, self.ciphertexts, Gaps::Leftover)
+    }
+
+    /// Puts elements into slot vectors, gaps zero: `ciphertexts` vectors of `period` values.
+    pub fn pack(&self, elements: &[f64]) -> Vec<Vec<f64>> {
+        let mut vectors = vec![vec![0.0; self.period]; self.ciphertexts];
+        for (&slot, &value) in self.slots.iter().zip(elements) {
+            vectors[slot as usize / self.period][slot as usize % self.period] = value;
+        }
+        vectors
+    }
+
+    /// Reads the elements back from slot vectors of at least `period` values.
+    pub fn unpack(&self, vectors: &[Vec<f64>]) -> Vec<f64> {
+        let read = |&slot: &u32| vectors[slot as usize / self.period][slot as usize % self.period];
+        self.slots.iter().map(read).collect()
+    }
+
+    /// The layout as mixed-radix digits, innermost first, if it is one. Slot = first slot + Σ digit · stride.
+    pub fn digits(&self) -> Option<Vec<Digit>> {
+        let mut digits = Vec::new();
+        let mut heads: Vec<i64> = self.slots.iter().map(|&slot| i64::from(slot)).collect();
+        let mut divisor = 1;
+        while heads.len() > 1 {
+            let size = regular_run(&heads)?;
+            digits.push(Digit { divisor, size, stride: heads[1] - heads[0] });
+            divisor *= size;
+            heads = heads.iter().step_by(size).copied().collect();
+        }
+        Some(digits)
+    }
+
+    /// Rebuilds a layout from its digits.
+    pub fn from_digits(first: u32, digits: &[Digit], period: usize, ciphertexts: usize, gaps: Gaps) -> Option<Self> {
+        let size = digits.iter().try_fold(1usize, |size, digit| size.checked_mul(digit.size))?;
+        if size > period.checked_mul(ciphertexts)? || digits.iter().any(|digit| digit.divisor == 0) {
+            return None;
+        }
+        let slot_of = |element: usize| {
+            let moves = digits.iter().map(|digit| ((element / digit.divisor % digit.size) as i64) * digit.stride);
+            u32::try_from(i64::from(first) + moves.sum::<i64>()).ok()
+        };
+        Layout::new((0..size).map(slot_of).collect::<Option<_>>()?, period, ciphertexts, gaps)
+    }
+}
+
+/// Length of the longest arithmetic run that tiles the whole list in blocks of the same stride.
+fn regular_run(heads: &[i64]) -> Option<usize> {
+    let stride = heads[1] - heads[0];
+    let longest = heads.windows(2).take_while(|pair| pair[1] - pair[0] == stride).count() + 1;
+    (2..=longest).rev().find(|&size| {
+        heads.len().is_multiple_of(size)
+            && heads.chunks(size).all(|block| block.windows(2).all(|pair| pair[1] - pair[0] == stride))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_rebuild_the_table() {
+        let multiplexed: Vec<u32> = (0..4 * 6 * 6)
+            .map(|e| {
+                let (c, y, x) = (e / 36, e / 6 % 6, e % 6);
+                (2 * y + c / 2) * 12 + 2 * x + c % 2
+            })
+            .collect();
+        let layout = Layout::new(multiplexed, 256, 1, Gaps::Zero).unwrap();
+        let digits = layout.digits().unwrap();
+        assert_eq!(Layout::from_digits(0, &digits, 256, 1, Gaps::Zero).unwrap(), layout);
+    }
+
+    #[test]
+    fn two_elements_in_one_slot_are_refused() {
+        assert!(Layout::new(vec![0, 1, 1], 4, 1, Gaps::Zero).is_none());
+        assert!(Layout::new(vec![0, 4], 4, 1, Gaps::Zero).is_none());
+    }
+
+    #[test]
+    fn pack_and_unpack_are_inverse() {
+        let layout = Layout::new(vec![3, 0, 6], 4, 2, Gaps::Zero).unwrap();
+        assert_eq!(layout.unpack(&layout.pack(&[1.0, 2.0, 3.0])), [1.0, 2.0, 3.0]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Sparse matrices in compressed rows, the common expansion of every linear map.
+
+/// A sparse matrix; column indices ascend within a row and no value is exactly zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sparse {
+    /// Number of columns.
+    pub columns: usize,
+    row_starts: Vec<usize>,
+    column_indices: Vec<u32>,
+    values: Vec<f64>,
+}
+
+impl Sparse {
+    /// Builds a matrix row by row: `fill(row, entries)` appends `(column, value)` pairs in any order;
+    /// pairs with the same column add up.
+    pub fn from_rows(rows: usize, columns: usize, mut fill: impl FnMut(usize, &mut Vec<(u32, f64)>)) -> Self {
+        let mut matrix =
+            Sparse { columns, row_starts: Vec::with_capacity(rows + 1), column_indices: vec![], values: vec![] };
+        matrix.row_starts.push(0);
+        let mut entries = Vec::new();
+        for row in 0..rows {
+            entries.clear();
+            fill(row, &mut entries);
+            matrix.push_row(&mut entries);
+        }
+        matrix
+    }
+
+    fn push_row(&mut self, entries: &mut [(u32, f64)]) {
+        entries.sort_by_key(|entry| entry.0);
+        let start = self.values.len();
+        for &(column, value) in entries.iter() {
+            match self.column_indices.last() {
+                Some(&last) if last == column && self.values.len() > start => {
+                    *self.values.last_mut().expect("a column index has a value") += value;
+                }
+                _ => {
+                    self.column_indices.push(column);
+                    self.values.push(value);
+                }
+            }
+        }
+        self.drop_zeros(start);
+        self.row_starts.push(self.values.len());
+    }
+
+    fn drop_zeros(&mut self, start: usize) {
+        let mut kept = start;
+        for i in start..self.values.len() {
+            if self.values[i] != 0.0 {
+                self.values[kept] = self.values[i];
+                self.column_indices[kept] = self.column_indices[i];
+                kept += 1;
+            }
+        }
+        self.values.truncate(kept);
+        self.column_indices.truncate(kept);
+    }
+
+    /// The identity of the given size.
+    pub fn identity(size: usize) -> Self {
+        Self::from_rows(size, size, |row, entries| entries.push((row as u32, 1.0)))
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.row_starts.len() - 1
+    }
+
+    /// Number of stored entries.
+    pub fn entry_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The `(column, value)` pairs of one row, columns ascending.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let range = self.row_starts[row]..self.row_starts[row + 1];
+        range.map(|i| (self.column_indices[i] as usize, self.values[i]))
+    }
+
+    pub(crate) fn map_values(&mut self, f: impl Fn(f64) -> f64) {
+        self.values.iter_mut().for_each(|value| *value = f(*value));
+    }
+
+    /// The product `self · right`.
+    pub fn multiply(&self, right: &Sparse) -> Sparse {
+        Sparse::from_rows(self.rows(), right.columns, |row, entries| {
+            for (middle, left_value) in self.row(row) {
+                entries.extend(right.row(middle).map(|(column, value)| (column as u32, left_value * value)));
+            }
+        })
+    }
+
+    /// The matrix times a vector.
+    pub fn apply(&self, x: &[f64]) -> Vec<f64> {
+        (0..self.rows()).map(|row| self.row(row).map(|(column, value)| value * x[column]).sum()).collect()
+    }
+}

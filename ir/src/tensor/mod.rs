@@ -1,0 +1,358 @@
+//! The tensor IR: a graph of tensors in one sample, batch axis of 1 kept where the model has one.
+//!
+//! Values are real tensors; elements are numbered row-major. Operations mean what their ONNX namesakes mean.
+//! Linear operators of every kind are one operation, [`Op::Linear`]. After `approximate` only [`Op::Input`],
+//! [`Op::Linear`], [`Op::Reshape`], [`Op::Add`], [`Op::Sub`], [`Op::Mul`], [`Op::Scale`] and [`Op::AddConstant`]
+//! remain: the graph is polynomial.
+
+mod eval;
+mod text;
+mod verify;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::IrError;
+use crate::linear::{LinearMap, Window};
+
+pub use eval::{Evaluator, evaluate, evaluate_all};
+
+/// Sizes of a tensor's axes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(pub Vec<usize>);
+
+impl Shape {
+    /// Number of elements; 1 for a scalar.
+    pub fn size(&self) -> usize {
+        self.0.iter().product()
+    }
+
+    /// Row-major strides in elements.
+    pub fn strides(&self) -> Vec<usize> {
+        let mut strides = vec![1; self.0.len()];
+        for axis in (1..self.0.len()).rev() {
+            strides[axis - 1] = strides[axis] * self.0[axis];
+        }
+        strides
+    }
+
+    /// Coordinates of a row-major element number.
+    pub fn coordinates(&self, mut element: usize) -> Vec<usize> {
+        let mut coordinates = vec![0; self.0.len()];
+        for axis in (0..self.0.len()).rev() {
+            coordinates[axis] = element % self.0[axis];
+            element /= self.0[axis];
+        }
+        coordinates
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// A tensor of weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Sizes of the axes.
+    pub shape: Shape,
+    /// Values, row-major.
+    pub data: Vec<f64>,
+}
+
+/// Shared weights; equal weights are stored once in the circuit file.
+pub type Constant = Arc<Tensor>;
+
+impl Tensor {
+    /// A tensor; the caller guarantees that the shape fits the data.
+    pub fn new(shape: Shape, data: Vec<f64>) -> Self {
+        debug_assert_eq!(shape.size(), data.len());
+        Tensor { shape, data }
+    }
+
+    /// The tensor with every value mapped.
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Tensor { shape: self.shape.clone(), data: self.data.iter().copied().map(f).collect() }
+    }
+}
+
+/// Index of a node in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The index as a `usize`.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Statistics and affine parameters of a BatchNormalization over axis 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchNorm {
+    /// γ, one value a channel.
+    pub scale: Constant,
+    /// β, one value a channel.
+    pub bias: Constant,
+    /// Running mean, one value a channel.
+    pub mean: Constant,
+    /// Running variance, one value a channel.
+    pub variance: Constant,
+    /// ε added to the variance.
+    pub epsilon: f64,
+}
+
+/// An operation on tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// The network's input.
+    Input,
+    /// `scale · M·x + bias`.
+    Linear(Arc<LinearMap>),
+    /// The same elements under another shape.
+    Reshape,
+    /// Inference-form batch normalization, `γ·(x − μ)/√(σ² + ε) + β` per channel (axis 1).
+    BatchNorm(BatchNorm),
+    /// `max(x, 0)`.
+    Relu,
+    /// Maximum over windows of the last two axes; padding counts as −∞.
+    MaxPool(Window),
+    /// `a + b`, equal shapes.
+    Add,
+    /// `a − b`, equal shapes.
+    Sub,
+    /// `a · b` element by element, equal shapes.
+    Mul,
+    /// `c · x`.
+    Scale(f64),
+    /// `x + c`.
+    AddConstant(f64),
+}
+
+impl Op {
+    /// The operation's name in the text form.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input => "input",
+            Op::Linear(_) => "linear",
+            Op::Reshape => "reshape",
+            Op::BatchNorm(_) => "batch_norm",
+            Op::Relu => "relu",
+            Op::MaxPool(_) => "max_pool",
+            Op::Add => "add",
+            Op::Sub => "sub",
+            Op::Mul => "mul",
+            Op::Scale(_) => "scale",
+            Op::AddConstant(_) => "add_constant",
+        }
+    }
+
+    /// Number of operands.
+    pub fn arity(&self) -> usize {
+        match self {
+            Op::Input => 0,
+            Op::Add | Op::Sub | Op::Mul => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// One value of the graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The ONNX node it came from, for messages; not unique.
+    pub name: String,
+    /// What computes it.
+    pub op: Op,
+    /// Operands, earlier nodes.
+    pub inputs: Vec<NodeId>,
+    /// Shape of the result.
+    pub shape: Shape,
+}
+
+/// What the client does with the decrypted result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostProcess {
+    /// Nothing: the result is the network's output.
+    None,
+    /// Softmax over an axis (row-major axis number of the output shape).
+    Softmax {
+        /// The axis.
+        axis: usize,
+    },
+    /// Logarithm of softmax over an axis.
+    LogSoftmax {
+        /// The axis.
+        axis: usize,
+    },
+    /// Index of the largest element along an axis.
+    ArgMax {
+        /// The axis.
+        axis: usize,
+        /// Whether the axis stays, with size 1.
+        keep_axis: bool,
+    },
+}
+
+/// A network: nodes in topological order, its inputs and outputs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    /// The input nodes with whether their first axis is a batch axis of size 1, in the model's order.
+    pub inputs: Vec<(NodeId, bool)>,
+    /// The results, in the model's order.
+    pub outputs: Vec<Output>,
+}
+
+/// One result of the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Name in the model.
+    pub name: String,
+    /// The node.
+    pub node: NodeId,
+    /// What the client applies after decryption.
+    pub post: PostProcess,
+}
+
+impl Graph {
+    /// All nodes in topological order.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Adds an input of the given shape.
+    pub fn input(&mut self, name: impl Into<String>, shape: Shape, has_batch_axis: bool) -> NodeId {
+        let id = self.append(name.into(), Op::Input, vec![], shape);
+        self.inputs.push((id, has_batch_axis));
+        id
+    }
+
+    /// Adds a node whose shape follows from its operands.
+    ///
+    /// # Errors
+    /// [`IrError::Type`] if the operation is not defined for the operands' shapes.
+    pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> Result<NodeId, IrError> {
+        let shape = self.infer(&op, inputs)?;
+        Ok(self.append(name.into(), op, inputs.to_vec(), shape))
+    }
+
+    /// Adds a linear map; the map fixes the number of elements and the caller names the shape.
+    ///
+    /// # Errors
+    /// [`IrError::Type`] if sizes do not agree.
+    pub fn linear(
+        &mut self,
+        name: impl Into<String>,
+        map: LinearMap,
+        input: NodeId,
+        shape: Shape,
+    ) -> Result<NodeId, IrError> {
+        map.check()?;
+        let given = self.operand_shape("linear", input)?.size();
+        if map.inputs != given || map.outputs != shape.size() {
+            let message = format!("a map of {} to {} elements from {given} to {shape}", map.inputs, map.outputs);
+            return Err(IrError::ty("linear", message));
+        }
+        Ok(self.append(name.into(), Op::Linear(Arc::new(map)), vec![input], shape))
+    }
+
+    /// Adds a view of the same elements under another shape.
+    ///
+    /// # Errors
+    /// [`IrError::Type`] if the number of elements changes.
+    pub fn reshape(&mut self, name: impl Into<String>, input: NodeId, shape: Shape) -> Result<NodeId, IrError> {
+        let given = self.operand_shape("reshape", input)?;
+        if given.size() != shape.size() {
+            return Err(IrError::ty(
+                "reshape",
+                format!("{given} has {} elements, {shape} {}", given.size(), shape.size()),
+            ));
+        }
+        Ok(self.append(name.into(), Op::Reshape, vec![input], shape))
+    }
+
+    fn append(&mut self, name: String, op: Op, inputs: Vec<NodeId>, shape: Shape) -> NodeId {
+        self.nodes.push(Node { name, op, inputs, shape });
+        NodeId(self.nodes.len() as u32 - 1)
+    }
+
+    fn operand_shape(&self, op: &str, id: NodeId) -> Result<&Shape, IrError> {
+        let node = self.nodes.get(id.index());
+        node.map(|node| &node.shape).ok_or_else(|| IrError::ty(op, format!("no operand %{}", id.0)))
+    }
+
+    fn infer(&self, op: &Op, inputs: &[NodeId]) -> Result<Shape, IrError> {
+        if inputs.len() != op.arity() {
+            return Err(IrError::ty(op.name(), format!("takes {} operands, got {}", op.arity(), inputs.len())));
+        }
+        let shapes = inputs.iter().map(|&id| self.operand_shape(op.name(), id)).collect::<Result<Vec<_>, _>>()?;
+        infer_shape(op, &shapes)
+    }
+
+    /// The nodes that read each node.
+    pub fn consumers(&self) -> Vec<Vec<NodeId>> {
+        let mut consumers = vec![Vec::new(); self.nodes.len()];
+        for (id, node) in self.nodes() {
+            for input in &node.inputs {
+                consumers[input.index()].push(id);
+            }
+        }
+        consumers
+    }
+}
+
+fn infer_shape(op: &Op, shapes: &[&Shape]) -> Result<Shape, IrError> {
+    match op {
+        Op::Input | Op::Linear(_) | Op::Reshape => {
+            Err(IrError::ty(op.name(), "has a method of its own, its shape cannot be inferred"))
+        }
+        Op::BatchNorm(norm) => infer_batch_norm(norm, shapes[0]),
+        Op::MaxPool(window) => infer_pool(window, shapes[0]),
+        Op::Add | Op::Sub | Op::Mul if shapes[0] != shapes[1] => {
+            Err(IrError::ty(op.name(), format!("operands have shapes {} and {}", shapes[0], shapes[1])))
+        }
+        Op::Scale(c) | Op::AddConstant(c) if !c.is_finite() => Err(IrError::ty(op.name(), format!("constant {c}"))),
+        _ => Ok(shapes[0].clone()),
+    }
+}
+
+fn infer_batch_norm(norm: &BatchNorm, shape: &Shape) -> Result<Shape, IrError> {
+    let channels = *shape.0.get(1).ok_or_else(|| IrError::ty("batch_norm", format!("{shape} has no channel axis")))?;
+    for constant in [&norm.scale, &norm.bias, &norm.mean, &norm.variance] {
+        if constant.data.len() != channels {
+            let message = format!("{} parameters for {channels} channels", constant.data.len());
+            return Err(IrError::ty("batch_norm", message));
+        }
+    }
+    Ok(shape.clone())
+}
+
+fn infer_pool(window: &Window, shape: &Shape) -> Result<Shape, IrError> {
+    window.check()?;
+    let rank = shape.0.len();
+    let plane_fits = rank >= 2 && shape.0[rank - 2..] == window.input[1..];
+    if !plane_fits || shape.size() != window.input.iter().product() {
+        return Err(IrError::ty("max_pool", format!("window over {:?} on {shape}", window.input)));
+    }
+    let mut result = shape.clone();
+    result.0[rank - 2..].copy_from_slice(&window.output);
+    Ok(result)
+}

@@ -1,0 +1,170 @@
+//! Text form of the tensor IR.
+//!
+//! ```text
+//! const @0 f64[2, 3] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+//! %0 "x" = input batch=1 : [1, 3]
+//! %1 "fc" = linear {dense @0 left=1 right=1} scale=1.0 inputs=3 (%0) : [1, 2]
+//! %2 "relu" = relu (%1) : [1, 2]
+//! output "y" %2 post=none
+//! ```
+
+use std::fmt::Write as _;
+
+use super::{BatchNorm, Graph, Node, NodeId, Op, Output, PostProcess, Shape};
+use crate::error::IrError;
+use crate::text::{
+    ConstantTable, Constants, Line, parse_constant, parse_map, parse_window, print_map, quote, window_text,
+};
+
+impl Graph {
+    /// The text form, weights included.
+    pub fn to_text(&self) -> String {
+        let mut table = ConstantTable::default();
+        let mut body = String::new();
+        for (id, node) in self.nodes() {
+            let _ = writeln!(
+                body,
+                "%{} {} = {} : {}",
+                id.0,
+                quote(&node.name),
+                self.print_op(id, node, &mut table),
+                node.shape
+            );
+        }
+        for output in &self.outputs {
+            let _ =
+                writeln!(body, "output {} %{} post={}", quote(&output.name), output.node.0, print_post(output.post));
+        }
+        table.print() + &body
+    }
+
+    fn print_op(&self, id: NodeId, node: &Node, table: &mut ConstantTable) -> String {
+        let operands: Vec<String> = node.inputs.iter().map(|input| format!("%{}", input.0)).collect();
+        let attributes = match &node.op {
+            Op::Input => {
+                let batch = self.inputs.iter().any(|input| *input == (id, true));
+                return format!("input batch={}", batch as u8);
+            }
+            Op::Linear(map) => print_map(map, table) + " ",
+            Op::BatchNorm(norm) => {
+                let ids = [&norm.scale, &norm.bias, &norm.mean, &norm.variance].map(|c| table.id(c));
+                format!("@{} @{} @{} @{} epsilon={:?} ", ids[0], ids[1], ids[2], ids[3], norm.epsilon)
+            }
+            Op::MaxPool(window) => window_text(window) + " ",
+            Op::Scale(c) | Op::AddConstant(c) => format!("{c:?} "),
+            _ => String::new(),
+        };
+        format!("{} {attributes}({})", node.op.name(), operands.join(", "))
+    }
+
+    /// Reads a text form back.
+    ///
+    /// # Errors
+    /// [`IrError::Parse`] or [`IrError::Type`]; the graph is verified.
+    pub fn from_text(text: &str) -> Result<Self, IrError> {
+        let mut graph = Graph::default();
+        let mut constants = Constants::new();
+        for mut line in Line::all(text) {
+            if parse_constant(&mut line, &mut constants)? {
+                continue;
+            }
+            if line.take("output") {
+                let output = parse_output(&mut line)?;
+                graph.outputs.push(output);
+            } else {
+                graph.parse_node(&mut line, &constants)?;
+            }
+            if !line.at_end() {
+                return Err(line.error("unexpected text at the end of the line"));
+            }
+        }
+        graph.verify()?;
+        Ok(graph)
+    }
+
+    fn parse_node(&mut self, line: &mut Line<'_>, constants: &Constants) -> Result<(), IrError> {
+        line.expect(&format!("%{}", self.len()))?;
+        let name = line.string()?;
+        line.expect("=")?;
+        let word = line.word()?.to_owned();
+        if word == "input" {
+            let batch: u8 = line.keyed("batch")?;
+            line.expect(":")?;
+            self.input(name, Shape(line.list()?), batch != 0);
+            return Ok(());
+        }
+        let op = parse_op(&word, line, constants)?;
+        let operands = parse_operands(line)?;
+        line.expect(":")?;
+        let shape = Shape(line.list()?);
+        match op {
+            Op::Linear(map) => self.linear(name, (*map).clone(), first(line, &operands)?, shape)?,
+            Op::Reshape => self.reshape(name, first(line, &operands)?, shape)?,
+            op => self.add(name, op, &operands)?,
+        };
+        Ok(())
+    }
+}
+
+fn first(line: &Line<'_>, operands: &[NodeId]) -> Result<NodeId, IrError> {
+    operands.first().copied().ok_or_else(|| line.error("an operand is missing"))
+}
+
+fn parse_op(word: &str, line: &mut Line<'_>, constants: &Constants) -> Result<Op, IrError> {
+    Ok(match word {
+        "linear" => Op::Linear(std::sync::Arc::new(parse_map(line, constants)?)),
+        "reshape" => Op::Reshape,
+        "batch_norm" => {
+            let mut parameter = || {
+                line.expect("@")?;
+                let id: usize = line.number()?;
+                constants.get(&id).cloned().ok_or_else(|| line.error(format!("no constant @{id}")))
+            };
+            let (scale, bias, mean, variance) = (parameter()?, parameter()?, parameter()?, parameter()?);
+            Op::BatchNorm(BatchNorm { scale, bias, mean, variance, epsilon: line.keyed("epsilon")? })
+        }
+        "relu" => Op::Relu,
+        "max_pool" => Op::MaxPool(parse_window(line)?),
+        "add" => Op::Add,
+        "sub" => Op::Sub,
+        "mul" => Op::Mul,
+        "scale" => Op::Scale(line.number()?),
+        "add_constant" => Op::AddConstant(line.number()?),
+        other => return Err(line.error(format!("unknown operation `{other}`"))),
+    })
+}
+
+fn parse_operands(line: &mut Line<'_>) -> Result<Vec<NodeId>, IrError> {
+    line.expect("(")?;
+    let mut operands = Vec::new();
+    while line.take("%") {
+        operands.push(NodeId(line.number()?));
+        line.take(",");
+    }
+    line.expect(")")?;
+    Ok(operands)
+}
+
+fn print_post(post: PostProcess) -> String {
+    match post {
+        PostProcess::None => "none".into(),
+        PostProcess::Softmax { axis } => format!("softmax axis={axis}"),
+        PostProcess::LogSoftmax { axis } => format!("log_softmax axis={axis}"),
+        PostProcess::ArgMax { axis, keep_axis } => format!("arg_max axis={axis} keep={}", keep_axis as u8),
+    }
+}
+
+fn parse_output(line: &mut Line<'_>) -> Result<Output, IrError> {
+    let name = line.string()?;
+    line.expect("%")?;
+    let node = NodeId(line.number()?);
+    line.expect("post=")?;
+    let post = match line.word()? {
+        "none" => PostProcess::None,
+        "softmax" => PostProcess::Softmax { axis: line.keyed("axis")? },
+        "log_softmax" => PostProcess::LogSoftmax { axis: line.keyed("axis")? },
+        "arg_max" => PostProcess::ArgMax { axis: line.keyed("axis")?, keep_axis: line.keyed::<u8>("keep")? != 0 },
+        other => return Err(line.error(format!("unknown post-processing `{other}`"))),
+    };
+    Ok(Output { name, node, post })
+}
