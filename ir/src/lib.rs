@@ -13,6 +13,7 @@ pub mod diagonals;
 mod error;
 pub mod layout;
 pub mod linear;
+pub mod program;
 pub mod slots;
 pub mod sparse;
 pub mod tensor;

@@ -10,7 +10,7 @@ use crate::diagonals::Plan;
 use crate::error::IrError;
 use crate::layout::{Digit, Gaps, Layout};
 use crate::linear::{Bias, Conv, LinearMap, Primitive, Window, ZERO};
-use crate::tensor::{Constant, Shape, Tensor};
+use crate::tensor::{Constant, PostProcess, Shape, Tensor};
 
 /// Collects constants while printing; equal ones share an id.
 #[derive(Default)]
@@ -362,4 +362,24 @@ pub(crate) fn parse_plan(line: &mut Line<'_>) -> Result<Plan, IrError> {
         line.take(";");
     }
     Ok(Plan { modulus, giants, folds })
+}
+
+pub(crate) fn print_post(post: PostProcess) -> String {
+    match post {
+        PostProcess::None => "none".into(),
+        PostProcess::Softmax { axis } => format!("softmax axis={axis}"),
+        PostProcess::LogSoftmax { axis } => format!("log_softmax axis={axis}"),
+        PostProcess::ArgMax { axis, keep_axis } => format!("arg_max axis={axis} keep={}", keep_axis as u8),
+    }
+}
+
+pub(crate) fn parse_post(line: &mut Line<'_>) -> Result<PostProcess, IrError> {
+    line.expect("post=")?;
+    Ok(match line.word()? {
+        "none" => PostProcess::None,
+        "softmax" => PostProcess::Softmax { axis: line.keyed("axis")? },
+        "log_softmax" => PostProcess::LogSoftmax { axis: line.keyed("axis")? },
+        "arg_max" => PostProcess::ArgMax { axis: line.keyed("axis")?, keep_axis: line.keyed::<u8>("keep")? != 0 },
+        other => return Err(line.error(format!("unknown post-processing `{other}`"))),
+    })
 }

@@ -10,10 +10,11 @@
 
 use std::fmt::Write as _;
 
-use super::{BatchNorm, Graph, Node, NodeId, Op, Output, PostProcess, Shape};
+use super::{BatchNorm, Graph, Node, NodeId, Op, Output, Shape};
 use crate::error::IrError;
 use crate::text::{
-    ConstantTable, Constants, Line, parse_constant, parse_map, parse_window, print_map, quote, window_text,
+    ConstantTable, Constants, Line, parse_constant, parse_map, parse_post, parse_window, print_map, print_post, quote,
+    window_text,
 };
 
 impl Graph {
@@ -145,26 +146,9 @@ fn parse_operands(line: &mut Line<'_>) -> Result<Vec<NodeId>, IrError> {
     Ok(operands)
 }
 
-fn print_post(post: PostProcess) -> String {
-    match post {
-        PostProcess::None => "none".into(),
-        PostProcess::Softmax { axis } => format!("softmax axis={axis}"),
-        PostProcess::LogSoftmax { axis } => format!("log_softmax axis={axis}"),
-        PostProcess::ArgMax { axis, keep_axis } => format!("arg_max axis={axis} keep={}", keep_axis as u8),
-    }
-}
-
 fn parse_output(line: &mut Line<'_>) -> Result<Output, IrError> {
     let name = line.string()?;
     line.expect("%")?;
     let node = NodeId(line.number()?);
-    line.expect("post=")?;
-    let post = match line.word()? {
-        "none" => PostProcess::None,
-        "softmax" => PostProcess::Softmax { axis: line.keyed("axis")? },
-        "log_softmax" => PostProcess::LogSoftmax { axis: line.keyed("axis")? },
-        "arg_max" => PostProcess::ArgMax { axis: line.keyed("axis")?, keep_axis: line.keyed::<u8>("keep")? != 0 },
-        other => return Err(line.error(format!("unknown post-processing `{other}`"))),
-    };
-    Ok(Output { name, node, post })
+    Ok(Output { name, node, post: parse_post(line)? })
 }

@@ -1,0 +1,68 @@
+//! What a circuit costs, in operations.
+
+use std::collections::BTreeSet;
+
+use super::{CkksProgram, Op};
+use crate::diagonals::plaintext_count;
+
+/// Operation counts of a circuit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Levels from input to output.
+    pub levels: u32,
+    /// Bootstraps executed.
+    pub bootstraps: usize,
+    /// Rotations executed, hoisted ones included.
+    pub rotations: usize,
+    /// Distinct rotations: one key each.
+    pub rotation_keys: BTreeSet<i64>,
+    /// Ciphertext by ciphertext products.
+    pub ciphertext_products: usize,
+    /// Relinearizations.
+    pub relinearizations: usize,
+    /// Ciphertext by plaintext products in linear maps.
+    pub plaintext_products: usize,
+    /// Ciphertext by constant products.
+    pub constant_products: usize,
+    /// Rescales, those inside linear maps and level drops included.
+    pub rescales: usize,
+}
+
+impl CkksProgram {
+    /// Counts the operations of one evaluation.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { levels: self.top_level().0, ..Counts::default() };
+        let plaintexts: Vec<usize> = self
+            .maps
+            .iter()
+            .map(|map| plaintext_count(&map.map.matrix(), &map.input, &map.output, map.plan.modulus))
+            .collect();
+        for (_, value) in self.values() {
+            let ciphertexts = value.ty.ciphertexts;
+            match &value.op {
+                Op::Linear { map, .. } => {
+                    let packed = &self.maps[map.index()];
+                    counts.rotations += packed.plan.rotation_count(packed.input.ciphertexts, ciphertexts);
+                    counts.rotation_keys.extend(packed.plan.rotations());
+                    counts.plaintext_products += plaintexts[map.index()];
+                    counts.rescales += ciphertexts;
+                }
+                Op::Rotate { steps, .. } => {
+                    counts.rotations += ciphertexts;
+                    counts.rotation_keys.insert(*steps);
+                }
+                Op::Mul(..) => counts.ciphertext_products += ciphertexts,
+                Op::MulConstant { .. } => counts.constant_products += ciphertexts,
+                Op::Relinearize(_) => counts.relinearizations += ciphertexts,
+                Op::Rescale(_) => counts.rescales += ciphertexts,
+                Op::Drop { .. } => {
+                    counts.rescales += ciphertexts;
+                    counts.constant_products += ciphertexts;
+                }
+                Op::Bootstrap { .. } => counts.bootstraps += ciphertexts,
+                Op::Input { .. } | Op::Add(..) | Op::Sub(..) | Op::AddConstant { .. } => {}
+            }
+        }
+        counts
+    }
+}

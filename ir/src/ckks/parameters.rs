@@ -1,0 +1,96 @@
+//! Parameters of the encryption scheme, and the security limit they must keep.
+
+use super::Level;
+
+/// Distribution of the secret key's coefficients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secret {
+    /// Each coefficient uniform in {−1, 0, 1}: what the security table is for.
+    UniformTernary,
+}
+
+/// Parameters of the CKKS scheme with hybrid key switching.
+///
+/// The ciphertext modulus is `Q = q_0·q_1⋯q_levels` with `q_0` of `first_modulus_bits` and the others of `scale_bits`;
+/// key switching splits Q into `digits` and works modulo `Q·P`, P a product of `special_primes` primes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    /// Ring dimension N.
+    pub ring_dimension: usize,
+    /// Slots in use, a power of two up to N/2; fewer repeat.
+    pub slots: usize,
+    /// Rescales a fresh ciphertext allows.
+    pub levels: Level,
+    /// Bits of the scale Δ and of each prime but the first.
+    pub scale_bits: u32,
+    /// Bits of the first prime.
+    pub first_modulus_bits: u32,
+    /// Digits of hybrid key switching (dnum).
+    pub digits: u32,
+    /// Number of primes in P.
+    pub special_primes: u32,
+    /// Distribution of the secret.
+    pub secret: Secret,
+    /// Upper bound of log2(Q·P) for these bit sizes.
+    pub log_qp: u32,
+    /// Classical security in bits; 0 for test parameters.
+    pub security_bits: u32,
+}
+
+/// Bits of a prime in P: what OpenFHE uses.
+pub const SPECIAL_PRIME_BITS: u32 = 60;
+
+/// Largest log2(Q·P) that keeps 128 bits of classical security with uniform ternary secrets, by ring dimension.
+///
+/// Source: Homomorphic Encryption Standard (2018), table 1, as extended in OpenFHE 1.4.2, `stdlatticeparms.cpp`.
+pub const LOG_QP_LIMITS_128: [(usize, u32); 8] = [
+    (1 << 10, 27),
+    (1 << 11, 54),
+    (1 << 12, 109),
+    (1 << 13, 218),
+    (1 << 14, 438),
+    (1 << 15, 881),
+    (1 << 16, 1747),
+    (1 << 17, 3523),
+];
+
+/// The limit of [`LOG_QP_LIMITS_128`] for a ring dimension, 0 where the table has none.
+pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
+    LOG_QP_LIMITS_128.iter().find(|(n, _)| *n == ring_dimension).map_or(0, |(_, limit)| *limit)
+}
+
+impl Parameters {
+    /// Whether the parameters are for tests only and protect nothing.
+    pub fn is_insecure(&self) -> bool {
+        self.security_bits < 128
+    }
+
+    /// Number of primes in Q.
+    pub fn limbs(&self) -> usize {
+        self.levels.0 as usize + 1
+    }
+
+    /// log2 of Q: the primes lie within a thousandth of a bit of their nominal size.
+    pub fn log_q(&self) -> u32 {
+        self.first_modulus_bits + self.levels.0 * self.scale_bits
+    }
+
+    /// Primes in P that a number of digits needs: P must exceed the largest digit of Q.
+    pub fn special_primes_for(levels: Level, scale_bits: u32, first_modulus_bits: u32, digits: u32) -> u32 {
+        let limbs = levels.0 + 1;
+        let per_digit = limbs.div_ceil(digits);
+        let largest = (per_digit * scale_bits).max(first_modulus_bits + (per_digit - 1) * scale_bits);
+        largest.div_ceil(SPECIAL_PRIME_BITS)
+    }
+
+    /// Bytes of one evaluation key: `digits · 2 · limbs of QP · N · 8`.
+    pub fn evaluation_key_bytes(&self) -> u64 {
+        let limbs = self.limbs() as u64 + u64::from(self.special_primes);
+        u64::from(self.digits) * 2 * limbs * self.ring_dimension as u64 * 8
+    }
+
+    /// Bytes of a ciphertext of two parts at a level.
+    pub fn ciphertext_bytes(&self, level: Level) -> u64 {
+        2 * (u64::from(level.0) + 1) * self.ring_dimension as u64 * 8
+    }
+}
