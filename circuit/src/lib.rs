@@ -1,1 +1,229 @@
-//! Placeholder.
+//! The circuit file: everything that the compiler hands to the runtime, and the frame that all files share.
+//!
+//! * [`Circuit`] is a compiled network: program, parameters, weights, predictions. The server has it.
+//! * [`Client`] is the part of it that makes keys, encrypts and decrypts. It holds no weights and no program.
+//! * [`container`] frames every file: kind, version, owner, checksums, one section at a time.
+//! * [`AtomicFile`] makes files appear whole or not at all.
+//!
+//! The same circuit always gives the same bytes, and a reader accepts only the bytes that the writer would write:
+//! what decodes is within the limits of [`limits`], has passed the IR's verifier, and keeps the security it records.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret};
+//! # use paf_ir::program::{InputPort, OutputPort};
+//! # use paf_ir::{Layout, Shape};
+//! use paf_circuit::{Circuit, Model, Prediction, read_circuit, read_client_or_circuit, write_circuit};
+//! # let shape = Shape(vec![4]);
+//! # let layout = Layout::dense(4, 8);
+//! # let input = InputPort { name: "x".into(), shape: shape.clone(), layout: layout.clone(), scale: 1.0, range: (-1.0, 1.0) };
+//! # let mut program = CkksProgram::new(8, vec![], vec![input]);
+//! # let x = program.push("x", Op::Input { port: 0, level: Level(1) })?;
+//! # let product = program.push("square", Op::Mul(x, x))?;
+//! # let product = program.push("square", Op::Relinearize(product))?;
+//! # let value = program.push("square", Op::Rescale(product))?;
+//! # let post = paf_ir::tensor::PostProcess::None;
+//! # program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0, post });
+//! # let parameters = Parameters {
+//! #     ring_dimension: 16, slots: 8, levels: Level(1), scale_bits: 40, first_modulus_bits: 60, digits: 1,
+//! #     special_primes: 2, secret: Secret::UniformTernary, log_qp: 220, security_bits: 0,
+//! # };
+//! # let model = Model { name: "square".into(), source_sha256: [0; 32], compiler: "0.1.0".into(), pafs: vec![], notes: vec![] };
+//! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0 };
+//! let circuit = Circuit { model, parameters, program: program.verify()?, prediction };
+//! # let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("circuit.bin");
+//! write_circuit(&path, &circuit)?;
+//! assert_eq!(read_circuit(&path)?, circuit);
+//! assert_eq!(read_client_or_circuit(&path)?, circuit.client());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(test)]
+extern crate self as paf_circuit;
+
+mod atomic_file;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+pub mod container;
+mod decode;
+mod encode;
+mod error;
+mod files;
+pub mod limits;
+mod schema;
+mod tables;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified};
+use paf_ir::program::{InputPort, OutputPort};
+
+pub use atomic_file::AtomicFile;
+pub use error::CircuitError;
+pub use files::{
+    decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_client, read_client_or_circuit,
+    write_circuit, write_client,
+};
+
+/// A compiled network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Circuit {
+    /// Where it comes from.
+    pub model: Model,
+    /// Parameters of the encryption scheme.
+    pub parameters: Parameters,
+    /// What to compute.
+    pub program: Verified,
+    /// What a run is expected to cost and give.
+    pub prediction: Prediction,
+}
+
+/// Where a circuit comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// File stem of the ONNX file.
+    pub name: String,
+    /// SHA-256 of the ONNX file.
+    pub source_sha256: [u8; 32],
+    /// Version of the compiler.
+    pub compiler: String,
+    /// The polynomial of each replaced operator.
+    pub pafs: Vec<NodePaf>,
+    /// Warnings of the compiler that users of the circuit should know.
+    pub notes: Vec<String>,
+}
+
+/// The polynomial approximated function that replaced one operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodePaf {
+    /// The ONNX node.
+    pub node: String,
+    /// `Relu` or `MaxPool`.
+    pub operator: String,
+    /// Name of the function, as `--paf` takes it.
+    pub paf: String,
+    /// The static scale S: the operator is approximated on [−S, S].
+    pub scale: f64,
+    /// Largest absolute error of the operator on its range.
+    pub max_error: f64,
+}
+
+/// What the compiler expects of one evaluation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Peak memory of the server in bytes.
+    pub peak_bytes: u64,
+    /// Time of one evaluation in seconds.
+    pub seconds: f64,
+    /// Precision of the result in bits, against the same circuit in the clear.
+    pub precision_bits: f64,
+}
+
+/// The client's part of a circuit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Client {
+    /// Parameters of the encryption scheme.
+    pub parameters: Parameters,
+    /// Exactly the rotations that need a key, ascending; slots to the left, may be negative.
+    pub rotations: Vec<i64>,
+    /// Whether a relinearization key is needed.
+    pub relinearization: bool,
+    /// Inputs in order.
+    pub inputs: Vec<InputPort>,
+    /// Results in order; `value` is the level of the result's ciphertexts.
+    pub outputs: Vec<OutputPort<Level>>,
+    /// Level that each input is encrypted at.
+    pub input_levels: Vec<Level>,
+    /// What keys and ciphertexts are bound to.
+    pub fingerprint: Fingerprint,
+    /// File stem of the ONNX file.
+    pub model_name: String,
+}
+
+/// SHA-256 of the canonical encoding of the client's part of a circuit, model name left out.
+///
+/// Circuits that the same keys fit have the same fingerprint: it does not depend on the weights.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+impl Circuit {
+    /// The client's part.
+    pub fn client(&self) -> Client {
+        let mut client = Client {
+            parameters: self.parameters.clone(),
+            rotations: rotations(&self.program),
+            relinearization: self.program.values().any(|(_, value)| matches!(value.op, Op::Relinearize(_))),
+            inputs: self.program.inputs.clone(),
+            outputs: self.program.outputs.iter().map(|port| output_at_level(&self.program, port)).collect(),
+            input_levels: input_levels(&self.program),
+            fingerprint: Fingerprint::default(),
+            model_name: self.model.name.clone(),
+        };
+        client.fingerprint = encode::fingerprint(&client);
+        client
+    }
+
+    /// What keys and ciphertexts of the circuit are bound to.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.client().fingerprint
+    }
+
+    /// Operation counts of one evaluation; expands every linear map once.
+    pub fn counts(&self) -> Counts {
+        self.program.counts()
+    }
+}
+
+/// The rotations that the program executes, ascending, without the empty one.
+fn rotations(program: &CkksProgram) -> Vec<i64> {
+    let mut rotations = BTreeSet::new();
+    for (_, value) in program.values() {
+        match &value.op {
+            Op::Linear { map, .. } => rotations.extend(program.maps[map.index()].plan.rotations()),
+            Op::Rotate { steps, .. } => rotations.extend((*steps != 0).then_some(*steps)),
+            _ => {}
+        }
+    }
+    rotations.into_iter().collect()
+}
+
+/// The level of each input port; 0 for one that nothing reads, which no reader accepts.
+fn input_levels(program: &CkksProgram) -> Vec<Level> {
+    let mut levels = vec![Level(0); program.inputs.len()];
+    for (_, value) in program.values() {
+        if let Op::Input { port, level } = value.op {
+            levels[port as usize] = level;
+        }
+    }
+    levels
+}
+
+fn output_at_level(program: &CkksProgram, port: &OutputPort) -> OutputPort<Level> {
+    OutputPort {
+        name: port.name.clone(),
+        value: program.value(port.value).ty.level,
+        shape: port.shape.clone(),
+        layout: port.layout.clone(),
+        scale: port.scale,
+        post: port.post,
+    }
+}

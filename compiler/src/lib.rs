@@ -1,1 +1,3 @@
-//! Placeholder.
+//! `paf-compile`: from an ONNX file to a CKKS circuit.
+
+pub mod import;

@@ -1,0 +1,205 @@
+//! Reads a container section by section.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::{
+    Binding, Checksum, FORMAT_VERSION, HEADER_BYTES, Header, KeyId, Kind, SECTION_HEADER_BYTES, SectionKind,
+    header_bytes, section_checksum,
+};
+use crate::{CircuitError, Fingerprint};
+
+/// Reads the sections of one file in order, checking each; memory holds the one in the caller's buffer.
+#[derive(Debug)]
+pub struct SectionReader<R> {
+    source: Source<R>,
+    header: Header,
+    digest: Checksum,
+    read: u64,
+}
+
+/// A byte stream that may know how much is left of it.
+#[derive(Debug)]
+struct Source<R> {
+    stream: R,
+    path: PathBuf,
+    left: Option<u64>,
+}
+
+impl<R: Read> Source<R> {
+    /// Fills `buffer` with the next bytes.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), CircuitError> {
+        self.stream.read_exact(buffer).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => CircuitError::Truncated,
+            _ => CircuitError::io(&self.path, source),
+        })?;
+        self.took(buffer.len() as u64);
+        Ok(())
+    }
+
+    fn took(&mut self, count: u64) {
+        self.left = self.left.map(|left| left.saturating_sub(count));
+    }
+
+    /// Replaces `body` by the next `length` bytes; memory grows with the bytes that are there.
+    fn body(&mut self, length: u64, body: &mut Vec<u8>) -> Result<(), CircuitError> {
+        body.clear();
+        if self.left.is_some_and(|left| length > left) {
+            return Err(CircuitError::Truncated);
+        }
+        let got = self.read_at_most(length, body).map_err(|source| CircuitError::io(&self.path, source))?;
+        self.took(got);
+        if got == length { Ok(()) } else { Err(CircuitError::Truncated) }
+    }
+
+    fn read_at_most(&mut self, length: u64, body: &mut Vec<u8>) -> io::Result<u64> {
+        if self.left.is_some() {
+            body.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
+        }
+        (&mut self.stream).take(length).read_to_end(body).map(|got| got as u64)
+    }
+
+    fn at_end(&mut self) -> Result<bool, CircuitError> {
+        match self.fill(&mut [0]) {
+            Ok(()) => Ok(false),
+            Err(CircuitError::Truncated) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl SectionReader<File> {
+    /// Opens a file of a kind and checks its header.
+    ///
+    /// # Errors
+    /// Any [`CircuitError`] about the header, with the path.
+    pub fn open(path: &Path, kind: Kind) -> Result<Self, CircuitError> {
+        let (file, length) = open_file(path)?;
+        Self::new(file, length, path, kind)
+    }
+}
+
+impl<R: Read> SectionReader<R> {
+    /// Reads from any stream, of `length` bytes if that is known; `path` is for messages.
+    ///
+    /// # Errors
+    /// Any [`CircuitError`] about the header.
+    pub fn new(stream: R, length: Option<u64>, path: &Path, kind: Kind) -> Result<Self, CircuitError> {
+        let mut source = Source { stream, path: path.to_owned(), left: length };
+        let in_file = |error: CircuitError| error.in_file(path);
+        let (header, digest) = header_of(&mut source, &[kind], kind.name()).map_err(in_file)?;
+        Ok(SectionReader { source, header, digest, read: 0 })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Replaces `body` by the next section's; `None` after the last one, when the end mark was there and nothing
+    /// followed it. A file is whole only when `None` has been reached.
+    ///
+    /// # Errors
+    /// [`CircuitError::Truncated`], [`CircuitError::Checksum`], [`CircuitError::Malformed`] or [`CircuitError::Io`],
+    /// with the path; `body` must not be used then.
+    pub fn next_section(&mut self, body: &mut Vec<u8>) -> Result<Option<SectionKind>, CircuitError> {
+        self.read_section(body).map_err(|error| error.in_file(&self.source.path))
+    }
+
+    fn read_section(&mut self, body: &mut Vec<u8>) -> Result<Option<SectionKind>, CircuitError> {
+        if self.read > self.header.sections {
+            body.clear();
+            return Ok(None);
+        }
+        let mut head = [0; SECTION_HEADER_BYTES];
+        self.source.fill(&mut head)?;
+        let kind = SectionKind(u32::from_le_bytes(array(&head, 0)));
+        self.source.body(u64::from_le_bytes(array(&head, 4)), body)?;
+        if section_checksum(&self.digest, self.read, kind, body) != array::<32>(&head, 12) {
+            return Err(CircuitError::Checksum(format!("section {}", self.read)));
+        }
+        let is_end = kind == SectionKind::END;
+        if is_end != (self.read == self.header.sections) {
+            return Err(CircuitError::malformed(format!("section {} has kind {}", self.read, kind.0)));
+        }
+        self.read += 1;
+        if !is_end {
+            return Ok(Some(kind));
+        }
+        if body.is_empty() && self.source.at_end()? {
+            return Ok(None);
+        }
+        Err(CircuitError::malformed("there are bytes after the end mark"))
+    }
+}
+
+/// The header of a file of any kind.
+///
+/// # Errors
+/// Any [`CircuitError`] about the header, with the path.
+pub fn read_header(path: &Path) -> Result<Header, CircuitError> {
+    read_header_of(path, &Kind::ALL, "a circuit, client, key or ciphertext file")
+}
+
+/// The header of a file of some kinds, which `needed` puts in words.
+pub(crate) fn read_header_of(path: &Path, kinds: &[Kind], needed: &'static str) -> Result<Header, CircuitError> {
+    let (stream, left) = open_file(path)?;
+    let mut source = Source { stream, path: path.to_owned(), left };
+    let header = header_of(&mut source, kinds, needed).map_err(|error| error.in_file(path))?;
+    Ok(header.0)
+}
+
+/// The stream of a file and its length; pipes and devices have none.
+fn open_file(path: &Path) -> Result<(File, Option<u64>), CircuitError> {
+    let open = || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        Ok((file, metadata.is_file().then_some(metadata.len())))
+    };
+    open().map_err(|source| CircuitError::io(path, source))
+}
+
+fn header_of<R: Read>(
+    source: &mut Source<R>,
+    kinds: &[Kind],
+    needed: &'static str,
+) -> Result<(Header, Checksum), CircuitError> {
+    let kind = kind_of(source, kinds, needed)?;
+    let mut version = [0; 4];
+    source.fill(&mut version)?;
+    let found = u32::from_le_bytes(version);
+    if found != FORMAT_VERSION {
+        return Err(CircuitError::Version { found, supported: FORMAT_VERSION });
+    }
+    let mut rest = [0; HEADER_BYTES - 12];
+    source.fill(&mut rest)?;
+    let binding = Binding { fingerprint: Fingerprint(array(&rest, 8)), key: KeyId(array(&rest, 40)) };
+    let header = Header { kind, binding, sections: u64::from_le_bytes(array(&rest, 0)) };
+    let (_, digest) = header_bytes(&header);
+    if digest != array::<32>(&rest, 72) {
+        return Err(CircuitError::Checksum("the header".into()));
+    }
+    Ok((header, digest))
+}
+
+/// The kind that the magic says, one of `kinds`. A file shorter than a magic is cut short if what there is fits.
+fn kind_of<R: Read>(source: &mut Source<R>, kinds: &[Kind], needed: &'static str) -> Result<Kind, CircuitError> {
+    let mut magic = Vec::new();
+    source.read_at_most(8, &mut magic).map_err(|error| CircuitError::io(&source.path, error))?;
+    source.took(8);
+    let found = Kind::ALL.into_iter().find(|kind| kind.magic() == magic[..]);
+    match found {
+        Some(kind) if kinds.contains(&kind) => Ok(kind),
+        None if kinds.iter().any(|kind| kind.magic().starts_with(&magic)) => Err(CircuitError::Truncated),
+        _ => Err(CircuitError::NotThisKind { needed, found }),
+    }
+}
+
+/// `N` bytes from `start`; the caller's slice is long enough.
+fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
+    bytes[start..start + N].try_into().expect("a range of N bytes")
+}

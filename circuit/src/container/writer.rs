@@ -1,0 +1,91 @@
+//! Writes a container section by section.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Checksum, Header, Kind, SectionKind, header_bytes, section_header};
+use crate::{AtomicFile, CircuitError};
+
+/// Writes the sections of one file in order; memory holds none of them.
+#[derive(Debug)]
+pub struct SectionWriter<W> {
+    out: W,
+    path: PathBuf,
+    digest: Checksum,
+    declared: u64,
+    written: u64,
+}
+
+impl SectionWriter<AtomicFile> {
+    /// Starts a file; only its owner may read a secret key.
+    ///
+    /// # Errors
+    /// [`CircuitError::Io`].
+    pub fn create(path: &Path, header: Header) -> Result<Self, CircuitError> {
+        let file = match header.kind {
+            Kind::SecretKey => AtomicFile::create_private(path),
+            _ => AtomicFile::create(path),
+        };
+        Self::new(file.map_err(|source| CircuitError::io(path, source))?, path, header)
+    }
+
+    /// Ends the file, forces it to the disk and gives it its name.
+    ///
+    /// # Errors
+    /// [`CircuitError::Io`]; [`CircuitError::Malformed`] if sections are missing. Nothing is left behind then.
+    pub fn commit(self) -> Result<(), CircuitError> {
+        let path = self.path.clone();
+        self.finish()?.commit().map_err(|source| CircuitError::io(&path, source))
+    }
+}
+
+impl<W: Write> SectionWriter<W> {
+    /// Starts a container in any sink; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`CircuitError::Io`].
+    pub fn new(out: W, path: &Path, header: Header) -> Result<Self, CircuitError> {
+        let (bytes, digest) = header_bytes(&header);
+        let mut writer = SectionWriter { out, path: path.to_owned(), digest, declared: header.sections, written: 0 };
+        writer.write(|out| out.write_all(&bytes))?;
+        Ok(writer)
+    }
+
+    /// Appends a section.
+    ///
+    /// # Errors
+    /// [`CircuitError::Io`]; [`CircuitError::Malformed`] if it is one more than the header declares or of the kind
+    /// that marks the end.
+    pub fn section(&mut self, kind: SectionKind, body: &[u8]) -> Result<(), CircuitError> {
+        if self.written == self.declared || kind == SectionKind::END {
+            let message = format!("section {} of {} with kind {}", self.written, self.declared, kind.0);
+            return Err(CircuitError::malformed(message).in_file(&self.path));
+        }
+        self.append(kind, body)
+    }
+
+    fn append(&mut self, kind: SectionKind, body: &[u8]) -> Result<(), CircuitError> {
+        let header = section_header(&self.digest, self.written, kind, body);
+        self.write(|out| out.write_all(&header).and_then(|()| out.write_all(body)))?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Writes the end mark and gives the sink back.
+    ///
+    /// # Errors
+    /// [`CircuitError::Io`]; [`CircuitError::Malformed`] if sections are missing.
+    pub fn finish(mut self) -> Result<W, CircuitError> {
+        if self.written != self.declared {
+            let message = format!("{} of {} sections were written", self.written, self.declared);
+            return Err(CircuitError::malformed(message).in_file(&self.path));
+        }
+        self.append(SectionKind::END, &[])?;
+        self.write(|out| out.flush())?;
+        Ok(self.out)
+    }
+
+    fn write(&mut self, action: impl FnOnce(&mut W) -> io::Result<()>) -> Result<(), CircuitError> {
+        action(&mut self.out).map_err(|source| CircuitError::io(&self.path, source))
+    }
+}

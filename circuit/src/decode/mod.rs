@@ -1,0 +1,137 @@
+//! From messages to the types of the IR; every number is checked before it is used.
+//!
+//! Nothing here trusts the bytes: no size is allocated that the bytes present or [`limits`](crate::limits) do not
+//! bound, and no arithmetic can overflow. At the end the result is encoded again and must give the same bytes, so
+//! that unknown fields, unused table rows and other spellings of the same content are refused.
+
+mod linear;
+mod parameters;
+mod ports;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use paf_ir::ckks::Level;
+use prost::Message;
+
+use crate::{Circuit, CircuitError, Client, Fingerprint, Model, NodePaf, Prediction, encode, schema};
+
+type Result<T> = std::result::Result<T, CircuitError>;
+
+/// A circuit from the body of its file.
+pub(crate) fn circuit(body: &[u8]) -> Result<Circuit> {
+    let message = schema::Circuit::decode(body).map_err(|error| malformed(error.to_string()))?;
+    let circuit = circuit_of(message)?;
+    if encode::circuit_body(&circuit) == body { Ok(circuit) } else { Err(not_canonical()) }
+}
+
+/// A client from the body of its file.
+pub(crate) fn client(body: &[u8]) -> Result<Client> {
+    let message = schema::ClientFile::decode(body).map_err(|error| malformed(error.to_string()))?;
+    let client = client_of(message)?;
+    if encode::client_body(&client) == body { Ok(client) } else { Err(not_canonical()) }
+}
+
+fn not_canonical() -> CircuitError {
+    malformed("the content is not in the canonical encoding")
+}
+
+fn circuit_of(message: schema::Circuit) -> Result<Circuit> {
+    let parameters = parameters::parameters(&required(message.parameters, "parameters")?)?;
+    let circuit = Circuit {
+        model: model(required(message.model, "model")?)?,
+        program: program::program(required(message.program, "program")?, &parameters)?,
+        parameters,
+        prediction: prediction(&required(message.prediction, "prediction")?)?,
+    };
+    let client = circuit.client();
+    if client.rotations != message.rotations {
+        return Err(malformed("the list of rotation keys is not what the program needs"));
+    }
+    parameters::check_rotations(&client.rotations, circuit.parameters.slots)?;
+    check_fingerprint(&message.fingerprint, client.fingerprint)?;
+    Ok(circuit)
+}
+
+fn client_of(message: schema::ClientFile) -> Result<Client> {
+    let part = required(message.part, "client part")?;
+    let parameters = parameters::parameters(&required(part.parameters, "parameters")?)?;
+    parameters::check_rotations(&part.rotations, parameters.slots)?;
+    let layouts = ports::layouts(&part.layouts)?;
+    let mut client = Client {
+        rotations: part.rotations,
+        relinearization: part.relinearization,
+        inputs: ports::inputs(part.inputs, &layouts, parameters.slots)?,
+        outputs: ports::outputs(part.outputs, &levels(&part.output_levels), &layouts, parameters.slots)?,
+        input_levels: levels(&part.input_levels),
+        fingerprint: Fingerprint::default(),
+        model_name: message.model_name,
+        parameters,
+    };
+    parameters::check_levels(&client)?;
+    client.fingerprint = encode::fingerprint(&client);
+    check_fingerprint(&message.fingerprint, client.fingerprint)?;
+    Ok(client)
+}
+
+fn levels(levels: &[u32]) -> Vec<Level> {
+    levels.iter().map(|&level| Level(level)).collect()
+}
+
+fn check_fingerprint(found: &[u8], computed: Fingerprint) -> Result<()> {
+    if found == computed.0 { Ok(()) } else { Err(malformed("the fingerprint is not that of the content")) }
+}
+
+fn model(message: schema::Model) -> Result<Model> {
+    let source_sha256 = message.source_sha256.try_into();
+    Ok(Model {
+        name: message.name,
+        source_sha256: source_sha256.map_err(|_| malformed("the model's SHA-256 does not have 32 bytes"))?,
+        compiler: message.compiler,
+        pafs: message.pafs.into_iter().map(node_paf).collect::<Result<_>>()?,
+        notes: message.notes,
+    })
+}
+
+fn node_paf(message: schema::NodePaf) -> Result<NodePaf> {
+    let schema::NodePaf { node, operator, paf, scale, max_error } = message;
+    if !scale.is_finite() || max_error.is_nan() {
+        return Err(malformed(format!("node `{node}`: scale {scale}, error {max_error}")));
+    }
+    Ok(NodePaf { node, operator, paf, scale, max_error })
+}
+
+fn prediction(message: &schema::Prediction) -> Result<Prediction> {
+    let schema::Prediction { peak_bytes, seconds, precision_bits } = *message;
+    if seconds.is_nan() || precision_bits.is_nan() {
+        return Err(malformed("a prediction is not a number"));
+    }
+    Ok(Prediction { peak_bytes, seconds, precision_bits })
+}
+
+fn malformed(message: impl Into<String>) -> CircuitError {
+    CircuitError::malformed(message)
+}
+
+fn required<T>(message: Option<T>, what: &str) -> Result<T> {
+    message.ok_or_else(|| malformed(format!("{what} missing")))
+}
+
+/// A table's row.
+fn row<'t, T>(table: &'t [T], index: u32, what: &str) -> Result<&'t T> {
+    table.get(index as usize).ok_or_else(|| malformed(format!("no {what} {index}")))
+}
+
+/// A size from 1 to `limit`.
+fn size(value: u64, limit: u64, what: &str) -> Result<usize> {
+    if value == 0 || value > limit {
+        return Err(malformed(format!("{what} is {value}, must be from 1 to {limit}")));
+    }
+    Ok(value as usize)
+}
+
+/// The product of sizes, at most `limit`.
+fn product(sizes: impl IntoIterator<Item = u64>, limit: u64, what: &str) -> Result<usize> {
+    let product = sizes.into_iter().try_fold(1u64, u64::checked_mul).filter(|&product| product <= limit);
+    size(product.unwrap_or(u64::MAX), limit, what)
+}

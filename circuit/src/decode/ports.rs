@@ -1,0 +1,132 @@
+//! Layouts, and the inputs and results that the client sees.
+
+use paf_ir::layout::{Digit, Gaps};
+use paf_ir::program::{InputPort, OutputPort};
+use paf_ir::tensor::PostProcess;
+use paf_ir::{Layout, Shape};
+
+use super::{Result, malformed, product, required, row, size};
+use crate::{limits, schema};
+
+/// The table of layouts.
+pub(super) fn layouts(messages: &[schema::Layout]) -> Result<Vec<Layout>> {
+    let mut slots_left = limits::LAYOUT_SLOTS;
+    messages.iter().map(|message| layout(message, &mut slots_left)).collect()
+}
+
+fn layout(message: &schema::Layout, slots_left: &mut u64) -> Result<Layout> {
+    let slots = product([message.period, message.ciphertexts], limits::ELEMENTS.min(*slots_left), "a layout's slots")?;
+    *slots_left -= slots as u64;
+    let (period, ciphertexts) = (message.period as usize, message.ciphertexts as usize);
+    let gaps = match message.gaps() {
+        schema::Gaps::Zero => Gaps::Zero,
+        schema::Gaps::Leftover => Gaps::Leftover,
+        schema::Gaps::Unspecified => return Err(malformed(format!("unknown kind {} of gaps", message.gaps))),
+    };
+    let layout = match required(message.places.as_ref(), "a layout's places")? {
+        schema::LayoutPlaces::Digits(digits) => {
+            Layout::from_digits(digits.first, &mixed_radix(digits)?, period, ciphertexts, gaps)
+        }
+        schema::LayoutPlaces::Table(table) => Layout::new(table.slots.clone(), period, ciphertexts, gaps),
+    };
+    layout.filter(|layout| layout.size() > 0).ok_or_else(|| malformed("a layout does not fit its slots"))
+}
+
+/// Digits whose slots can be summed without overflow.
+fn mixed_radix(message: &schema::Digits) -> Result<Vec<Digit>> {
+    product(message.sizes.iter().copied(), limits::ELEMENTS, "a layout's size")?;
+    let regular = message.sizes.len() == message.strides.len()
+        && message.sizes.iter().all(|&size| size > 1)
+        && message.strides.iter().all(|stride| stride.unsigned_abs() <= limits::ELEMENTS);
+    if !regular {
+        return Err(malformed("a layout's digits are not regular"));
+    }
+    let mut divisor = 1;
+    let next = |(&size, &stride): (&u64, &i64)| {
+        let digit = Digit { divisor, size: size as usize, stride };
+        divisor *= digit.size;
+        digit
+    };
+    Ok(message.sizes.iter().zip(&message.strides).map(next).collect())
+}
+
+/// A shape of at most `limit` elements.
+pub(super) fn shape(sizes: &[u64], limit: u64) -> Result<Shape> {
+    if sizes.len() > limits::AXES {
+        return Err(malformed(format!("a shape of {} axes", sizes.len())));
+    }
+    product(sizes.iter().copied(), limit, "a shape's size")?;
+    Ok(Shape(sizes.iter().map(|&axis| axis as usize).collect()))
+}
+
+/// The inputs, at least one.
+pub(super) fn inputs(messages: Vec<schema::InputPort>, layouts: &[Layout], slots: usize) -> Result<Vec<InputPort>> {
+    if messages.is_empty() {
+        return Err(malformed("there is no input"));
+    }
+    messages.into_iter().map(|message| input(message, layouts, slots)).collect()
+}
+
+fn input(message: schema::InputPort, layouts: &[Layout], slots: usize) -> Result<InputPort> {
+    let range = (message.range_low, message.range_high);
+    let port = InputPort {
+        shape: shape(&message.shape, limits::ELEMENTS)?,
+        layout: row(layouts, message.layout, "layout")?.clone(),
+        scale: message.scale,
+        name: message.name,
+        range,
+    };
+    check_port(&port.name, &port.shape, &port.layout, port.scale, slots)?;
+    if range.0 <= range.1 { Ok(port) } else { Err(malformed(format!("input `{}`: range {range:?}", port.name))) }
+}
+
+/// The results, at least one, each with what `values` says of where it is.
+pub(super) fn outputs<V: Copy>(
+    messages: Vec<schema::OutputPort>,
+    values: &[V],
+    layouts: &[Layout],
+    slots: usize,
+) -> Result<Vec<OutputPort<V>>> {
+    if messages.is_empty() || messages.len() != values.len() {
+        return Err(malformed(format!("{} outputs with {} values", messages.len(), values.len())));
+    }
+    messages.into_iter().zip(values).map(|(message, &value)| output(message, value, layouts, slots)).collect()
+}
+
+fn output<V>(message: schema::OutputPort, value: V, layouts: &[Layout], slots: usize) -> Result<OutputPort<V>> {
+    let shape = shape(&message.shape, limits::ELEMENTS)?;
+    let port = OutputPort {
+        layout: row(layouts, message.layout, "layout")?.clone(),
+        scale: message.scale,
+        post: post_process(message.post.as_ref(), shape.0.len())?,
+        name: message.name,
+        value,
+        shape,
+    };
+    check_port(&port.name, &port.shape, &port.layout, port.scale, slots)?;
+    Ok(port)
+}
+
+fn check_port(name: &str, shape: &Shape, layout: &Layout, scale: f64, slots: usize) -> Result<()> {
+    let fits = layout.period == slots || (layout.period < slots && layout.ciphertexts == 1);
+    if fits && shape.size() == layout.size() && scale.is_finite() && scale != 0.0 {
+        return Ok(());
+    }
+    Err(malformed(format!("port `{name}`: shape {shape}, layout and scale {scale} do not agree")))
+}
+
+fn post_process(message: Option<&schema::PostProcess>, axes: usize) -> Result<PostProcess> {
+    use schema::PostProcessKind;
+    let Some(message) = message else { return Ok(PostProcess::None) };
+    let axis = |axis: u64| match size(axis.saturating_add(1), axes as u64, "axis plus one") {
+        Ok(plus_one) => Ok(plus_one - 1),
+        Err(error) => Err(error),
+    };
+    Ok(match required(message.kind.as_ref(), "kind of post-processing")? {
+        PostProcessKind::Softmax(softmax) => PostProcess::Softmax { axis: axis(softmax.axis)? },
+        PostProcessKind::LogSoftmax(softmax) => PostProcess::LogSoftmax { axis: axis(softmax.axis)? },
+        PostProcessKind::ArgMax(arg_max) => {
+            PostProcess::ArgMax { axis: axis(arg_max.axis)?, keep_axis: arg_max.keep_axis }
+        }
+    })
+}

@@ -1,0 +1,110 @@
+//! Circuit and client files: their bytes, and their reading and writing.
+
+use std::path::Path;
+
+use crate::container::{self, Binding, KeyId, Kind};
+use crate::{Circuit, CircuitError, Client, Fingerprint, decode, encode};
+
+/// The bytes of a circuit file.
+pub fn encode_circuit(circuit: &Circuit) -> Vec<u8> {
+    container::seal(Kind::Circuit, unkeyed(circuit.fingerprint()), &encode::circuit_body(circuit))
+}
+
+/// The bytes of a client file.
+pub fn encode_client(client: &Client) -> Vec<u8> {
+    container::seal(Kind::Client, unkeyed(client.fingerprint), &encode::client_body(client))
+}
+
+/// Reads a circuit from the bytes of its file.
+///
+/// # Errors
+/// [`CircuitError`] for bytes that [`encode_circuit`] does not give for any valid circuit.
+pub fn decode_circuit(bytes: &[u8]) -> Result<Circuit, CircuitError> {
+    let (binding, body) = container::open(bytes, Kind::Circuit)?;
+    circuit_of(binding, &body)
+}
+
+/// Reads a client from the bytes of its file.
+///
+/// # Errors
+/// [`CircuitError`] for bytes that [`encode_client`] does not give for any valid client.
+pub fn decode_client(bytes: &[u8]) -> Result<Client, CircuitError> {
+    let (binding, body) = container::open(bytes, Kind::Client)?;
+    client_of(binding, &body)
+}
+
+/// Writes a circuit file, all of it or nothing.
+///
+/// # Errors
+/// [`CircuitError::Io`]; [`CircuitError::Malformed`] for a circuit that readers would refuse, before anything is
+/// written.
+pub fn write_circuit(path: &Path, circuit: &Circuit) -> Result<(), CircuitError> {
+    let body = encode::circuit_body(circuit);
+    let binding = unkeyed(circuit.fingerprint());
+    circuit_of(binding, &body).map_err(|error| error.in_file(path))?;
+    container::write_file(path, Kind::Circuit, binding, &body)
+}
+
+/// Writes a client file, all of it or nothing.
+///
+/// # Errors
+/// As [`write_circuit`].
+pub fn write_client(path: &Path, client: &Client) -> Result<(), CircuitError> {
+    let body = encode::client_body(client);
+    let binding = unkeyed(client.fingerprint);
+    client_of(binding, &body).map_err(|error| error.in_file(path))?;
+    container::write_file(path, Kind::Client, binding, &body)
+}
+
+/// Reads a circuit file.
+///
+/// # Errors
+/// Any [`CircuitError`], with the path.
+pub fn read_circuit(path: &Path) -> Result<Circuit, CircuitError> {
+    let (binding, body) = container::read_file(path, Kind::Circuit)?;
+    circuit_of(binding, &body).map_err(|error| error.in_file(path))
+}
+
+/// Reads a client file.
+///
+/// # Errors
+/// Any [`CircuitError`], with the path.
+pub fn read_client(path: &Path) -> Result<Client, CircuitError> {
+    let (binding, body) = container::read_file(path, Kind::Client)?;
+    client_of(binding, &body).map_err(|error| error.in_file(path))
+}
+
+/// Reads a client file, or the client's part of a circuit file.
+///
+/// # Errors
+/// Any [`CircuitError`], with the path.
+pub fn read_client_or_circuit(path: &Path) -> Result<Client, CircuitError> {
+    let kinds = [Kind::Client, Kind::Circuit];
+    match container::read_header_of(path, &kinds, "a client or circuit file")?.kind {
+        Kind::Circuit => Ok(read_circuit(path)?.client()),
+        _ => read_client(path),
+    }
+}
+
+fn unkeyed(fingerprint: Fingerprint) -> Binding {
+    Binding { fingerprint, key: KeyId::default() }
+}
+
+fn circuit_of(binding: Binding, body: &[u8]) -> Result<Circuit, CircuitError> {
+    let circuit = decode::circuit(body)?;
+    check_binding(binding, circuit.fingerprint())?;
+    Ok(circuit)
+}
+
+fn client_of(binding: Binding, body: &[u8]) -> Result<Client, CircuitError> {
+    let client = decode::client(body)?;
+    check_binding(binding, client.fingerprint)?;
+    Ok(client)
+}
+
+fn check_binding(binding: Binding, fingerprint: Fingerprint) -> Result<(), CircuitError> {
+    if binding == unkeyed(fingerprint) {
+        return Ok(());
+    }
+    Err(CircuitError::malformed("the header's fingerprint is not that of the content"))
+}

@@ -1,0 +1,522 @@
+//! The protobuf messages of `proto/circuit.proto`, field by field; a test compares the two.
+
+/// A compiled network.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Circuit {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) model: Option<Model>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) parameters: Option<Parameters>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) program: Option<Program>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) prediction: Option<Prediction>,
+    /// Fingerprint of the client's part: SHA-256 of its `ClientPart` message.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) fingerprint: Vec<u8>,
+    /// Rotations that need a key, ascending.
+    #[prost(sint64, repeated, tag = "6")]
+    pub(crate) rotations: Vec<i64>,
+}
+
+/// Where the circuit comes from.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Model {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) source_sha256: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub(crate) compiler: String,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) pafs: Vec<NodePaf>,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) notes: Vec<String>,
+}
+
+/// The polynomial that replaced one operator.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct NodePaf {
+    #[prost(string, tag = "1")]
+    pub(crate) node: String,
+    #[prost(string, tag = "2")]
+    pub(crate) operator: String,
+    #[prost(string, tag = "3")]
+    pub(crate) paf: String,
+    #[prost(double, tag = "4")]
+    pub(crate) scale: f64,
+    #[prost(double, tag = "5")]
+    pub(crate) max_error: f64,
+}
+
+/// What the compiler expects of a run.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Prediction {
+    #[prost(uint64, tag = "1")]
+    pub(crate) peak_bytes: u64,
+    #[prost(double, tag = "2")]
+    pub(crate) seconds: f64,
+    #[prost(double, tag = "3")]
+    pub(crate) precision_bits: f64,
+}
+
+/// Parameters of the CKKS scheme.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Parameters {
+    #[prost(uint64, tag = "1")]
+    pub(crate) ring_dimension: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) slots: u64,
+    #[prost(uint32, tag = "3")]
+    pub(crate) levels: u32,
+    #[prost(uint32, tag = "4")]
+    pub(crate) scale_bits: u32,
+    #[prost(uint32, tag = "5")]
+    pub(crate) first_modulus_bits: u32,
+    #[prost(uint32, tag = "6")]
+    pub(crate) digits: u32,
+    #[prost(uint32, tag = "7")]
+    pub(crate) special_primes: u32,
+    #[prost(enumeration = "Secret", tag = "8")]
+    pub(crate) secret: i32,
+    #[prost(uint32, tag = "9")]
+    pub(crate) log_qp: u32,
+    #[prost(uint32, tag = "10")]
+    pub(crate) security_bits: u32,
+}
+
+/// Distribution of the secret key's coefficients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum Secret {
+    Unspecified = 0,
+    UniformTernary = 1,
+}
+
+/// What the client gets: no weights, no program.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ClientFile {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) part: Option<ClientPart>,
+    #[prost(string, tag = "2")]
+    pub(crate) model_name: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) fingerprint: Vec<u8>,
+}
+
+/// All that keys and ciphertexts depend on.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ClientPart {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) parameters: Option<Parameters>,
+    #[prost(sint64, repeated, tag = "2")]
+    pub(crate) rotations: Vec<i64>,
+    #[prost(bool, tag = "3")]
+    pub(crate) relinearization: bool,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) layouts: Vec<Layout>,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) inputs: Vec<InputPort>,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) outputs: Vec<OutputPort>,
+    #[prost(uint32, repeated, tag = "7")]
+    pub(crate) input_levels: Vec<u32>,
+    #[prost(uint32, repeated, tag = "8")]
+    pub(crate) output_levels: Vec<u32>,
+}
+
+/// An input: the client multiplies by `scale`, lays out and encrypts.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct InputPort {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(crate) shape: Vec<u64>,
+    #[prost(uint32, tag = "3")]
+    pub(crate) layout: u32,
+    #[prost(double, tag = "4")]
+    pub(crate) scale: f64,
+    #[prost(double, tag = "5")]
+    pub(crate) range_low: f64,
+    #[prost(double, tag = "6")]
+    pub(crate) range_high: f64,
+}
+
+/// A result: the client decrypts, reads the layout, multiplies by `scale` and post-processes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OutputPort {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(crate) shape: Vec<u64>,
+    #[prost(uint32, tag = "3")]
+    pub(crate) layout: u32,
+    #[prost(double, tag = "4")]
+    pub(crate) scale: f64,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) post: Option<PostProcess>,
+}
+
+/// What the client does with a decrypted result; unset is nothing.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PostProcess {
+    #[prost(oneof = "PostProcessKind", tags = "1, 2, 3")]
+    pub(crate) kind: Option<PostProcessKind>,
+}
+
+/// The choice `kind` of [`PostProcess`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum PostProcessKind {
+    #[prost(message, tag = "1")]
+    Softmax(Axis),
+    #[prost(message, tag = "2")]
+    LogSoftmax(Axis),
+    #[prost(message, tag = "3")]
+    ArgMax(ArgMax),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Axis {
+    #[prost(uint64, tag = "1")]
+    pub(crate) axis: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ArgMax {
+    #[prost(uint64, tag = "1")]
+    pub(crate) axis: u64,
+    #[prost(bool, tag = "2")]
+    pub(crate) keep_axis: bool,
+}
+
+/// The ciphertext program. Layouts, constants and names are tables that the rest refers to by index.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Program {
+    #[prost(uint64, tag = "1")]
+    pub(crate) slots: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) constants: Vec<Constant>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) layouts: Vec<Layout>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) names: Vec<String>,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) maps: Vec<Map>,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) inputs: Vec<InputPort>,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) outputs: Vec<OutputPort>,
+    /// Value of each output.
+    #[prost(uint32, repeated, tag = "8")]
+    pub(crate) output_values: Vec<u32>,
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) values: Vec<Value>,
+}
+
+/// A tensor of weights, row-major: `floats` if every value is exactly an f32, else `doubles`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Constant {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(crate) shape: Vec<u64>,
+    #[prost(float, repeated, tag = "2")]
+    pub(crate) floats: Vec<f32>,
+    #[prost(double, repeated, tag = "3")]
+    pub(crate) doubles: Vec<f64>,
+}
+
+/// Where a tensor's elements lie in slots.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Layout {
+    #[prost(uint64, tag = "1")]
+    pub(crate) period: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) ciphertexts: u64,
+    #[prost(enumeration = "Gaps", tag = "3")]
+    pub(crate) gaps: i32,
+    #[prost(oneof = "LayoutPlaces", tags = "4, 5")]
+    pub(crate) places: Option<LayoutPlaces>,
+}
+
+/// The choice `places` of [`Layout`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum LayoutPlaces {
+    #[prost(message, tag = "4")]
+    Digits(Digits),
+    #[prost(message, tag = "5")]
+    Table(Table),
+}
+
+/// What slots without an element hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum Gaps {
+    Unspecified = 0,
+    Zero = 1,
+    Leftover = 2,
+}
+
+/// Mixed-radix digits, innermost first: slot = first + the sum of digit * stride.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Digits {
+    #[prost(uint32, tag = "1")]
+    pub(crate) first: u32,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(crate) sizes: Vec<u64>,
+    #[prost(sint64, repeated, tag = "3")]
+    pub(crate) strides: Vec<i64>,
+}
+
+/// The slot of each element.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Table {
+    #[prost(uint32, repeated, tag = "1")]
+    pub(crate) slots: Vec<u32>,
+}
+
+/// A linear map y = scale * F_k(...F_1(x)) + bias between two layouts, with its evaluation plan.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Map {
+    #[prost(uint32, tag = "1")]
+    pub(crate) name: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) factors: Vec<Factor>,
+    #[prost(double, tag = "3")]
+    pub(crate) scale: f64,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) bias: Option<Bias>,
+    #[prost(uint32, tag = "5")]
+    pub(crate) input_layout: u32,
+    #[prost(uint32, tag = "6")]
+    pub(crate) output_layout: u32,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) plan: Option<Plan>,
+}
+
+/// Element i gets constant[(i / repeat) mod length].
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Bias {
+    #[prost(uint32, tag = "1")]
+    pub(crate) constant: u32,
+    #[prost(uint64, tag = "2")]
+    pub(crate) repeat: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Factor {
+    #[prost(oneof = "FactorKind", tags = "1, 2, 3, 4, 5, 6")]
+    pub(crate) kind: Option<FactorKind>,
+}
+
+/// The choice `kind` of [`Factor`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum FactorKind {
+    #[prost(message, tag = "1")]
+    Conv(Conv),
+    #[prost(message, tag = "2")]
+    Dense(Dense),
+    #[prost(message, tag = "3")]
+    AveragePool(Window),
+    #[prost(message, tag = "4")]
+    Select(Select),
+    #[prost(message, tag = "5")]
+    Permute(Permute),
+    #[prost(message, tag = "6")]
+    Diagonal(Diagonal),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Conv {
+    #[prost(uint32, tag = "1")]
+    pub(crate) weight: u32,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) window: Option<Window>,
+    #[prost(uint64, tag = "3")]
+    pub(crate) groups: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Dense {
+    #[prost(uint32, tag = "1")]
+    pub(crate) weight: u32,
+    #[prost(uint64, tag = "2")]
+    pub(crate) left: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) right: u64,
+}
+
+/// A sliding window over [channels, height, width].
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Window {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(crate) input: Vec<u64>,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(crate) kernel: Vec<u64>,
+    #[prost(uint64, repeated, tag = "3")]
+    pub(crate) strides: Vec<u64>,
+    /// Top, left, bottom, right.
+    #[prost(uint64, repeated, tag = "4")]
+    pub(crate) pads: Vec<u64>,
+    #[prost(uint64, repeated, tag = "5")]
+    pub(crate) dilations: Vec<u64>,
+    #[prost(uint64, repeated, tag = "6")]
+    pub(crate) output: Vec<u64>,
+    #[prost(bool, tag = "7")]
+    pub(crate) count_include_pad: bool,
+}
+
+/// Per axis, the input index each output index takes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Select {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(crate) input: Vec<u64>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) indices: Vec<Indices>,
+}
+
+/// Indices plus one; 0 takes a zero.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Indices {
+    #[prost(uint32, repeated, tag = "1")]
+    pub(crate) plus_one: Vec<u32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Permute {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(crate) input: Vec<u64>,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(crate) permutation: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Diagonal {
+    #[prost(uint32, tag = "1")]
+    pub(crate) values: u32,
+    #[prost(uint64, tag = "2")]
+    pub(crate) repeat: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) size: u64,
+}
+
+/// Baby-step giant-step plan over generalised diagonals.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Plan {
+    #[prost(uint64, tag = "1")]
+    pub(crate) modulus: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) giants: Vec<Giant>,
+    #[prost(sint64, repeated, tag = "3")]
+    pub(crate) folds: Vec<i64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Giant {
+    #[prost(sint64, tag = "1")]
+    pub(crate) rotation: i64,
+    #[prost(sint64, repeated, tag = "2")]
+    pub(crate) babies: Vec<i64>,
+}
+
+/// One operation; operands are indices of earlier values.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Value {
+    #[prost(uint32, tag = "1")]
+    pub(crate) name: u32,
+    #[prost(oneof = "ValueOperation", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    pub(crate) operation: Option<ValueOperation>,
+}
+
+/// The choice `operation` of [`Value`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum ValueOperation {
+    #[prost(message, tag = "2")]
+    Input(Input),
+    #[prost(message, tag = "3")]
+    Linear(Linear),
+    #[prost(message, tag = "4")]
+    Rotate(Rotate),
+    #[prost(message, tag = "5")]
+    Add(Pair),
+    #[prost(message, tag = "6")]
+    Sub(Pair),
+    #[prost(message, tag = "7")]
+    Mul(Pair),
+    #[prost(message, tag = "8")]
+    MulConstant(MulConstant),
+    #[prost(message, tag = "9")]
+    AddConstant(AddConstant),
+    #[prost(message, tag = "10")]
+    Relinearize(Single),
+    #[prost(message, tag = "11")]
+    Rescale(Single),
+    #[prost(message, tag = "12")]
+    Drop(ToLevel),
+    #[prost(message, tag = "13")]
+    Bootstrap(ToLevel),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Input {
+    #[prost(uint32, tag = "1")]
+    pub(crate) port: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) level: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Linear {
+    #[prost(uint32, tag = "1")]
+    pub(crate) map: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) input: u32,
+    #[prost(uint32, tag = "3")]
+    pub(crate) level: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Rotate {
+    #[prost(sint64, tag = "1")]
+    pub(crate) steps: i64,
+    #[prost(uint32, tag = "2")]
+    pub(crate) input: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Pair {
+    #[prost(uint32, tag = "1")]
+    pub(crate) left: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) right: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct MulConstant {
+    #[prost(double, tag = "1")]
+    pub(crate) constant: f64,
+    #[prost(uint32, tag = "2")]
+    pub(crate) input: u32,
+    #[prost(uint32, tag = "3")]
+    pub(crate) level: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct AddConstant {
+    #[prost(double, tag = "1")]
+    pub(crate) constant: f64,
+    #[prost(uint32, tag = "2")]
+    pub(crate) input: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Single {
+    #[prost(uint32, tag = "1")]
+    pub(crate) input: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ToLevel {
+    #[prost(uint32, tag = "1")]
+    pub(crate) input: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) level: u32,
+}

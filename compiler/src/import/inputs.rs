@@ -1,0 +1,79 @@
+//! The model's inputs: which graph inputs hold data, and their shapes.
+
+use paf_ir::Shape;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
+use tract_onnx::pb::{GraphProto, TypeProto, ValueInfoProto, type_proto};
+
+use super::constants::{self, ElementKind, checked_size};
+use super::error::ImportError;
+
+/// An input as the model declares it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Declared {
+    pub(super) shape: Shape,
+    pub(super) has_batch_axis: bool,
+}
+
+/// The graph inputs without a value of their own; files of IR version 3 list their weights as inputs too.
+pub(super) fn data_inputs(graph: &GraphProto) -> impl Iterator<Item = &ValueInfoProto> {
+    let has_value = |name: &str| graph.initializer.iter().any(|weight| weight.name == name);
+    graph.input.iter().filter(move |input| !has_value(&input.name))
+}
+
+/// The shape of an input for one sample: a first axis that is 1 or has no fixed size is a batch axis.
+pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared, ImportError> {
+    let name = || input.name.clone();
+    let element_type = element_type(input);
+    if element_type.map(constants::kind) != Some(ElementKind::Real) {
+        let element_type = element_type.map_or("an unknown type", |known| known.as_str_name()).to_owned();
+        return Err(ImportError::InputType { name: name(), element_type });
+    }
+    let axes = axes(input).ok_or_else(|| ImportError::InputShape { name: name() })?;
+    let has_batch_axis = axes.len() >= 2 && matches!(fixed_size(&axes[0]), None | Some(1));
+    let mut shape = Vec::with_capacity(axes.len());
+    for (axis, dimension) in axes.iter().enumerate() {
+        shape.push(match fixed_size(dimension) {
+            Some(size) => size,
+            None if axis == 0 && has_batch_axis => 1,
+            None => return Err(ImportError::DynamicAxis { input: name(), axis, size: in_words(dimension) }),
+        });
+    }
+    match checked_size(&shape) {
+        Some(_) => Ok(Declared { shape: Shape(shape), has_batch_axis }),
+        None => Err(ImportError::InputSize { name: name(), shape }),
+    }
+}
+
+/// The element type that a graph input declares, if it is a tensor of a known one.
+pub(super) fn element_type(input: &ValueInfoProto) -> Option<DataType> {
+    let declared = tensor_type(input)?.elem_type;
+    DataType::try_from(declared).ok().filter(|&known| known != DataType::Undefined)
+}
+
+fn axes(input: &ValueInfoProto) -> Option<&[Dimension]> {
+    tensor_type(input)?.shape.as_ref().map(|shape| &shape.dim[..])
+}
+
+fn tensor_type(input: &ValueInfoProto) -> Option<&type_proto::Tensor> {
+    let TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. } = input.r#type.as_ref()? else {
+        return None;
+    };
+    Some(tensor)
+}
+
+fn fixed_size(dimension: &Dimension) -> Option<usize> {
+    match dimension.value {
+        Some(Size::DimValue(size)) => usize::try_from(size).ok().filter(|&size| size > 0),
+        _ => None,
+    }
+}
+
+fn in_words(dimension: &Dimension) -> String {
+    match &dimension.value {
+        Some(Size::DimValue(size)) => size.to_string(),
+        Some(Size::DimParam(symbol)) => format!("`{symbol}`"),
+        None => "none given".into(),
+    }
+}

@@ -1,0 +1,71 @@
+//! Import: from an ONNX file to the tensor graph.
+//!
+//! tract decodes the file; attributes, shapes and shape arithmetic are ours, so that every message can name the
+//! node and the attribute, and a network that tract's analysis refuses still imports. Each operator has one
+//! function, listed in `operators.rs`. Constants are folded on the way: weights that pass through Identity or
+//! Transpose, and the chains of Shape, Gather, Concat and Reshape that exporters write. Nodes on which no output
+//! depends are left out.
+//!
+//! The model is imported for one sample: a first axis of the input that is 1 or symbolic is the batch axis and
+//! stays with size 1. A final Softmax, LogSoftmax or ArgMax becomes the client's work, see
+//! [`PostProcess`](paf_ir::tensor::PostProcess).
+
+mod attributes;
+mod broadcast;
+mod constants;
+mod conv;
+mod dense;
+mod elementwise;
+mod error;
+mod inputs;
+mod model;
+mod norm;
+mod operators;
+pub mod oracle;
+mod pool;
+mod post;
+mod reduce;
+mod select;
+mod shape;
+mod site;
+mod walk;
+mod window;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use paf_ir::tensor::{Graph, Tensor};
+
+pub use error::{ImportError, UnsupportedNode};
+
+/// A model as a tensor graph.
+#[derive(Debug)]
+pub struct Imported {
+    /// The verified graph.
+    pub graph: Graph,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// How to import.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Graph inputs that hold constants, by name: weights of a model that takes them as inputs.
+    pub constants: BTreeMap<String, Tensor>,
+}
+
+/// Imports an ONNX file.
+///
+/// # Errors
+/// [`ImportError`] names what in the file is missing, damaged or unsupported; all unsupported nodes come together.
+pub fn import(path: &Path) -> Result<Imported, ImportError> {
+    import_with(path, &ImportOptions::default())
+}
+
+/// Imports an ONNX file with options.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_with(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    walk::import_model(&model::read(path)?, options)
+}

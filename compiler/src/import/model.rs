@@ -1,0 +1,120 @@
+//! Reads the file: from bytes to a decoded ONNX graph and its operator set version.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tract_onnx::Onnx;
+use tract_onnx::pb::{GraphProto, ModelProto};
+use tract_onnx::prelude::Framework;
+
+use super::error::ImportError;
+
+/// A decoded model.
+pub(super) struct Model {
+    pub(super) graph: GraphProto,
+    /// Version of the standard operator set.
+    pub(super) opset: i64,
+    /// Where external weights lie.
+    pub(super) folder: PathBuf,
+}
+
+/// Reads and decodes a model file.
+pub(super) fn read(path: &Path) -> Result<Model, ImportError> {
+    let bytes = fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })?;
+    let model = decode(path, &bytes)?;
+    let opset = standard_opset(&model)?;
+    let not_onnx = |reason: &str| ImportError::NotOnnx { path: path.into(), reason: reason.into() };
+    let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok(Model { graph, opset, folder })
+}
+
+fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
+    let not_onnx = |reason: String| Err(ImportError::NotOnnx { path: path.into(), reason });
+    if bytes.is_empty() {
+        return not_onnx("the file is empty".into());
+    }
+    if bytes.starts_with(b"version https://git-lfs") {
+        return not_onnx("it is a Git LFS pointer; fetch the file itself with `git lfs pull`".into());
+    }
+    match outline(bytes) {
+        Outline::CutShort => return Err(ImportError::Truncated { path: path.into(), length: bytes.len() }),
+        Outline::Foreign => return not_onnx("its bytes are no ONNX protobuf message".into()),
+        Outline::Whole => {}
+    }
+    let mut reader = bytes;
+    match Onnx::default().proto_model_for_read(&mut reader) {
+        Ok(model) if model.graph.is_none() => not_onnx("it holds no graph".into()),
+        Ok(model) => Ok(model),
+        Err(problem) => not_onnx(format!("{problem:#}")),
+    }
+}
+
+fn standard_opset(model: &ModelProto) -> Result<i64, ImportError> {
+    let standard = model.opset_import.iter().find(|opset| is_standard(&opset.domain));
+    standard.map(|opset| opset.version).ok_or_else(|| ImportError::UnknownOpset {
+        domains: model.opset_import.iter().map(|opset| opset.domain.clone()).collect(),
+    })
+}
+
+/// Whether a domain is that of the standard operators.
+pub(super) fn is_standard(domain: &str) -> bool {
+    domain.is_empty() || domain == "ai.onnx"
+}
+
+/// How bytes read as the top level of an ONNX model.
+#[derive(Debug, PartialEq)]
+enum Outline {
+    Whole,
+    CutShort,
+    Foreign,
+}
+
+/// Walks the top-level fields of `ModelProto` without decoding them.
+fn outline(bytes: &[u8]) -> Outline {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Some(tag) = take_varint(&mut rest) else { return Outline::CutShort };
+        match (tag >> 3, tag & 7) {
+            (1 | 5, 0) => {
+                if take_varint(&mut rest).is_none() {
+                    return Outline::CutShort;
+                }
+            }
+            (2..=4 | 6..=8 | 14 | 20 | 25 | 26, 2) => {
+                let length = take_varint(&mut rest).and_then(|length| usize::try_from(length).ok());
+                let Some(after) = length.and_then(|length| rest.get(length..)) else { return Outline::CutShort };
+                rest = after;
+            }
+            _ => return Outline::Foreign,
+        }
+    }
+    Outline::Whole
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_cut_models_from_foreign_files() {
+        // Field 1 (varint 7), then field 2 with two bytes.
+        let model = [0x08, 7, 0x12, 2, b'a', b'b'];
+        assert_eq!(outline(&model), Outline::Whole);
+        assert_eq!(outline(&model[..5]), Outline::CutShort);
+        assert_eq!(outline(b"This is a text file"), Outline::Foreign);
+    }
+}

@@ -1,0 +1,267 @@
+//! Walks the ONNX graph in file order and builds the tensor graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use paf_ir::tensor::{Graph, Output, PostProcess};
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::attributes::Attributes;
+use super::constants::{self, ConstantValue};
+use super::error::{ImportError, UnsupportedNode};
+use super::model::{Model, is_standard};
+use super::site::{Final, Refusal, Site, Value};
+use super::{ImportOptions, Imported, inputs, operators, post};
+
+/// The newest operator set whose changes have been read.
+const NEWEST_OPSET: i64 = 24;
+
+/// Builds the tensor graph of a model.
+pub(super) fn import_model(model: &Model, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let mut walk = Walk::new(model);
+    if model.graph.output.is_empty() {
+        return Err(ImportError::NoOutput);
+    }
+    walk.bind_inputs(options)?;
+    walk.read_weights()?;
+    walk.warn_of_new_opset();
+    let outcome = walk.nodes().and_then(|()| walk.outputs());
+    match outcome {
+        // A node after an unsupported one can seem invalid because a shape had to be guessed.
+        Err(ImportError::Invalid { .. }) | Ok(()) if !walk.unsupported.is_empty() => {
+            return Err(ImportError::Unsupported(walk.unsupported.into_values().collect()));
+        }
+        other => other?,
+    }
+    walk.graph.verify()?;
+    Ok(Imported { graph: walk.graph, warnings: walk.warnings })
+}
+
+struct Walk<'m> {
+    model: &'m Model,
+    /// Names on which an output depends.
+    needed: BTreeSet<&'m str>,
+    values: BTreeMap<&'m str, Value>,
+    graph: Graph,
+    warnings: Vec<String>,
+    /// By position of the node in the file.
+    unsupported: BTreeMap<usize, UnsupportedNode>,
+}
+
+impl<'m> Walk<'m> {
+    fn new(model: &'m Model) -> Self {
+        Walk {
+            model,
+            needed: needed_names(&model.graph),
+            values: BTreeMap::new(),
+            graph: Graph::default(),
+            warnings: vec![],
+            unsupported: BTreeMap::new(),
+        }
+    }
+
+    fn bind_inputs(&mut self, options: &ImportOptions) -> Result<(), ImportError> {
+        let graph = &self.model.graph;
+        for (name, tensor) in &options.constants {
+            let input = graph.input.iter().find(|input| input.name == *name);
+            let input = input.ok_or_else(|| ImportError::NoSuchInput { name: name.clone() })?;
+            let element_type = inputs::element_type(input);
+            let kind = element_type.map_or(constants::ElementKind::Real, constants::kind);
+            let constant = ConstantValue::new(tensor.shape.clone(), tensor.data.clone(), kind);
+            self.values.insert(&input.name, Value::Constant(constant));
+        }
+        let free: Vec<_> =
+            inputs::data_inputs(graph).filter(|input| !options.constants.contains_key(&input.name)).collect();
+        if free.is_empty() {
+            return Err(ImportError::NoInput);
+        }
+        let (used, unused): (Vec<_>, Vec<_>) =
+            free.into_iter().partition(|input| self.needed.contains(input.name.as_str()));
+        self.warnings.extend(unused.iter().map(|input| format!("input `{}` is not used: left out", input.name)));
+        if used.len() > 1 {
+            return Err(ImportError::SeveralInputs { names: used.iter().map(|input| input.name.clone()).collect() });
+        }
+        for input in used {
+            let declared = inputs::declared(input)?;
+            let id = self.graph.input(&input.name, declared.shape, declared.has_batch_axis);
+            self.values.insert(&input.name, Value::Tensor(id));
+        }
+        Ok(())
+    }
+
+    fn read_weights(&mut self) -> Result<(), ImportError> {
+        let graph = &self.model.graph;
+        let sparse = graph.sparse_initializer.iter().filter_map(|weight| weight.values.as_ref());
+        if let Some(weight) = sparse.into_iter().find(|weight| self.needed.contains(weight.name.as_str())) {
+            let problem = "sparse weights are not supported; export it dense".into();
+            return Err(ImportError::Weight { name: weight.name.clone(), problem });
+        }
+        for weight in &graph.initializer {
+            let name = weight.name.as_str();
+            if self.needed.contains(name) && !self.values.contains_key(name) {
+                let constant = constants::read_weight(weight, name, &self.model.folder)?;
+                self.values.insert(name, Value::Constant(constant));
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_of_new_opset(&mut self) {
+        let opset = self.model.opset;
+        if opset > NEWEST_OPSET {
+            self.warnings.push(format!("operator set {opset} is newer than {NEWEST_OPSET}, the newest known one"));
+        }
+    }
+
+    fn nodes(&mut self) -> Result<(), ImportError> {
+        for (position, node) in self.model.graph.node.iter().enumerate() {
+            if self.is_needed(node) {
+                let value = self.node(position, node)?;
+                self.values.extend(node.output.first().map(|output| (output.as_str(), value)));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_needed(&self, node: &NodeProto) -> bool {
+        node.output.iter().any(|output| self.needed.contains(output.as_str()))
+    }
+
+    /// The value of a node's first output; an unsupported node is noted and stood in for.
+    fn node(&mut self, position: usize, node: &'m NodeProto) -> Result<Value, ImportError> {
+        let operands = self.operands(node)?;
+        let refusal = match self.try_node(position, node, operands.clone()) {
+            Ok(value) => return Ok(value),
+            Err(refusal) => refusal,
+        };
+        match refusal {
+            Refusal::Unsupported { reason, hint } => self.note(position, reason, hint),
+            Refusal::UnknownOperand => {}
+            Refusal::Weight(problem) => return Err(problem),
+            Refusal::Invalid(problem) => return Err(invalid(node, problem)),
+        }
+        Ok(self.stand_in(node, operands))
+    }
+
+    fn operands(&self, node: &'m NodeProto) -> Result<Vec<Option<Value>>, ImportError> {
+        let operand = |name: &String| {
+            if name.is_empty() {
+                return Ok(None);
+            }
+            let value = self.values.get(name.as_str()).cloned();
+            let missing = || invalid(node, format!("nothing before it computes its operand `{name}`"));
+            value.map(Some).ok_or_else(missing)
+        };
+        node.input.iter().map(operand).collect()
+    }
+
+    fn try_node(
+        &mut self,
+        position: usize,
+        node: &'m NodeProto,
+        operands: Vec<Option<Value>>,
+    ) -> Result<Value, Refusal> {
+        let operator = node.op_type.as_str();
+        if !is_standard(&node.domain) {
+            let reason = format!("operators of the domain `{}` are not supported", node.domain);
+            return Err(Refusal::unsupported(reason, "export the model with standard ONNX operators"));
+        }
+        let unknown = || Refusal::unsupported("the operator is not supported", operators::hint(operator));
+        let importer = operators::importer(operator).ok_or_else(unknown)?;
+        if let Some(output) = node.output.iter().skip(1).find(|output| self.needed.contains(output.as_str())) {
+            let reason = format!("its output `{output}` is used");
+            return Err(Refusal::unsupported(reason, "only its first output can be used"));
+        }
+        let operands = if post::may_follow_final(operator) { operands } else { self.without_final(position, operands) };
+        let mut site = Site {
+            graph: &mut self.graph,
+            name: name(node),
+            position,
+            attributes: Attributes(&node.attribute),
+            operands,
+            opset: self.model.opset,
+            folder: &self.model.folder,
+            warnings: &mut self.warnings,
+        };
+        importer(&mut site)
+    }
+
+    /// Notes each Softmax, LogSoftmax or ArgMax whose result a node of the network reads, and goes on with its logits.
+    fn without_final(&mut self, reader: usize, operands: Vec<Option<Value>>) -> Vec<Option<Value>> {
+        let mut replace = |value: Value| {
+            let Value::Final(Final { logits, post, origin }) = value else { return value };
+            let reader = self.model.graph.node.get(reader).map_or("", name);
+            let reason = format!("it stands in the middle of the network: `{reader}` reads its result");
+            self.note(origin, reason, "it works as the last operator, where the client computes it".into());
+            if let PostProcess::ArgMax { .. } = post { Value::Unknown } else { Value::Tensor(logits) }
+        };
+        operands.into_iter().map(|operand| operand.map(&mut replace)).collect()
+    }
+
+    fn note(&mut self, position: usize, reason: String, hint: String) {
+        let Some(node) = self.model.graph.node.get(position) else { return };
+        self.unsupported.entry(position).or_insert_with(|| UnsupportedNode {
+            name: name(node).to_owned(),
+            operator: node.op_type.clone(),
+            reason,
+            hint,
+        });
+    }
+
+    /// Some tensor of the shape of an unsupported node's result, so that the nodes after it can be checked.
+    fn stand_in(&mut self, node: &NodeProto, operands: Vec<Option<Value>>) -> Value {
+        if let (true, Some(Some(Value::Tensor(id)))) = (operators::preserves_shape(&node.op_type), operands.first()) {
+            return Value::Tensor(*id);
+        }
+        let graph = &self.model.graph;
+        let mut known = graph.value_info.iter().chain(&graph.output);
+        let information = known.find(|value| node.output.first() == Some(&value.name));
+        match information.map(inputs::declared) {
+            Some(Ok(declared)) => Value::Tensor(self.graph.input(name(node), declared.shape, false)),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn outputs(&mut self) -> Result<(), ImportError> {
+        for output in &self.model.graph.output {
+            let name = output.name.clone();
+            let (node, post) = match self.values.get(output.name.as_str()) {
+                Some(Value::Tensor(id)) => (*id, PostProcess::None),
+                Some(Value::Final(result)) => (result.logits, result.post),
+                Some(Value::Constant(_)) => return Err(ImportError::ConstantOutput { name }),
+                Some(Value::Unknown) => continue,
+                None => return Err(ImportError::UndefinedOutput { name }),
+            };
+            self.graph.outputs.push(Output { name, node, post });
+        }
+        Ok(())
+    }
+}
+
+/// The names on which the outputs depend.
+fn needed_names(graph: &GraphProto) -> BTreeSet<&str> {
+    let makers = graph.node.iter().flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node)));
+    let makers: BTreeMap<&str, &NodeProto> = makers.collect();
+    let mut needed = BTreeSet::new();
+    let mut pending: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
+    while let Some(name) = pending.pop() {
+        if name.is_empty() || !needed.insert(name) {
+            continue;
+        }
+        if let Some(maker) = makers.get(name) {
+            pending.extend(maker.input.iter().map(String::as_str));
+        }
+    }
+    needed
+}
+
+/// A node's name, or its first output's.
+fn name(node: &NodeProto) -> &str {
+    match node.output.first() {
+        Some(output) if node.name.is_empty() => output,
+        _ => &node.name,
+    }
+}
+
+fn invalid(node: &NodeProto, problem: String) -> ImportError {
+    ImportError::Invalid { node: name(node).to_owned(), operator: node.op_type.clone(), problem }
+}

@@ -1,0 +1,94 @@
+//! Models that must be refused, each by the error that names the cause.
+
+use std::path::Path;
+
+use paf_compiler::import::{ImportError, import};
+
+use crate::support::{TemporaryFile, names_and_operators, testdata};
+
+fn refused(name: &str) -> ImportError {
+    import(&testdata().join("bad").join(name)).expect_err(name)
+}
+
+#[test]
+fn every_bad_model_is_refused() {
+    let models = crate::support::entries(&testdata().join("bad"));
+    assert!(models.len() >= 12);
+    for model in models {
+        assert!(import(&model).is_err(), "{}", model.display());
+    }
+}
+
+#[test]
+fn files_that_are_no_models() {
+    assert!(matches!(refused("not_onnx.onnx"), ImportError::NotOnnx { .. }));
+    assert!(matches!(refused("empty.onnx"), ImportError::NotOnnx { .. }));
+    assert!(matches!(refused("truncated.onnx"), ImportError::Truncated { .. }));
+    assert!(matches!(refused("there_is_no_such_file.onnx"), ImportError::Read { .. }));
+    assert!(matches!(import(Path::new(".")), Err(ImportError::Read { .. })));
+}
+
+#[test]
+fn git_lfs_pointer() {
+    let file = TemporaryFile::new(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n");
+    let problem = import(&file.path()).expect_err("a pointer").to_string();
+    assert!(problem.contains("git lfs pull"), "{problem}");
+}
+
+#[test]
+fn weights_that_are_not_finite() {
+    for name in ["nan_weights.onnx", "inf_weights.onnx"] {
+        let ImportError::NotFinite { name, index, value } = refused(name) else { panic!("{name}") };
+        assert_eq!((name.as_str(), index), ("conv.weight", 15));
+        assert!(!value.is_finite());
+    }
+}
+
+#[test]
+fn all_unsupported_nodes_come_together() {
+    let problem = refused("unsupported_ops.onnx");
+    let report = problem.to_string();
+    let ImportError::Unsupported(nodes) = problem else { panic!("{report}") };
+    let expected = [("sine_wave", "Sin"), ("channel_sums", "Einsum"), ("two_best", "TopK")];
+    assert_eq!(names_and_operators(&nodes), expected);
+    assert!(report.starts_with("3 nodes cannot be compiled:\n  `sine_wave` (Sin): "), "{report}");
+}
+
+#[test]
+fn control_flow() {
+    let ImportError::Unsupported(nodes) = refused("control_flow.onnx") else { panic!() };
+    assert_eq!(names_and_operators(&nodes), [("compare", "Greater"), ("brighter", "If")]);
+    assert!(nodes[1].hint.contains("without control flow"), "{}", nodes[1].hint);
+}
+
+#[test]
+fn softmax_in_the_middle() {
+    let ImportError::Unsupported(nodes) = refused("softmax_in_the_middle.onnx") else { panic!() };
+    assert_eq!(names_and_operators(&nodes), [("channel_attention", "Softmax")]);
+    assert!(nodes[0].reason.contains("`relu` reads its result"), "{}", nodes[0].reason);
+}
+
+#[test]
+fn symbolic_height_and_width() {
+    let ImportError::DynamicAxis { input, axis, size } = refused("dynamic_shape.onnx") else { panic!() };
+    assert_eq!((input.as_str(), axis, size.as_str()), ("image", 2, "`H`"));
+}
+
+#[test]
+fn input_of_integers() {
+    let ImportError::InputType { name, element_type } = refused("integer_input.onnx") else { panic!() };
+    assert_eq!((name.as_str(), element_type.as_str()), ("image", "INT64"));
+}
+
+#[test]
+fn two_inputs_without_a_value() {
+    let ImportError::SeveralInputs { names } = refused("two_inputs.onnx") else { panic!() };
+    assert_eq!(names, ["image", "other"]);
+}
+
+#[test]
+fn weights_of_a_wrong_shape() {
+    let ImportError::Invalid { node, operator, problem } = refused("gemm_shape_mismatch.onnx") else { panic!() };
+    assert_eq!((node.as_str(), operator.as_str()), ("gemm", "Gemm"));
+    assert_eq!(problem, "the weight takes 31 values and gets 32");
+}

@@ -1,0 +1,426 @@
+//! Rare forms of operators, in models that each test builds as protobuf messages.
+
+use std::fs;
+
+use paf_compiler::import::{ImportError, Imported, import};
+use paf_ir::Shape;
+use paf_ir::tensor::{Op, PostProcess};
+use prost::Message;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+
+use crate::support::{TemporaryFile, Tolerance, difference, evaluate, names_and_operators};
+
+const FLOAT: i32 = 1;
+const INT64: i32 = 7;
+const FLOAT16: i32 = 10;
+const DOUBLE: i32 = 11;
+const BFLOAT16: i32 = 16;
+
+/// A model with one input `x` and one output `y`.
+fn model(opset: i64, shape: &[i64], nodes: Vec<NodeProto>, weights: Vec<TensorProto>) -> ModelProto {
+    let output = ValueInfoProto { name: "y".into(), ..Default::default() };
+    let graph = GraphProto {
+        node: nodes,
+        initializer: weights,
+        input: vec![input("x", shape)],
+        output: vec![output],
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { domain: String::new(), version: opset };
+    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+}
+
+fn input(name: &str, shape: &[i64]) -> ValueInfoProto {
+    let axis = |&size: &i64| Dimension { value: Some(Size::DimValue(size)), ..Default::default() };
+    let shape = TensorShapeProto { dim: shape.iter().map(axis).collect() };
+    let tensor = type_proto::Tensor { elem_type: FLOAT, shape: Some(shape) };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..Default::default() }
+}
+
+/// A node named after its first output; operands and outputs are separated by spaces.
+fn node(operator: &str, operands: &str, outputs: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+    let names = |list: &str| list.split(' ').map(str::to_owned).collect();
+    NodeProto {
+        op_type: operator.into(),
+        input: names(operands),
+        output: names(outputs),
+        attribute,
+        ..Default::default()
+    }
+}
+
+fn integer(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 2, i, ..Default::default() }
+}
+
+fn integers(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 7, ints: ints.to_vec(), ..Default::default() }
+}
+
+fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: FLOAT,
+        float_data: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn list(name: &str, values: &[i64]) -> TensorProto {
+    let dims = vec![values.len() as i64];
+    TensorProto { name: name.into(), dims, data_type: INT64, int64_data: values.to_vec(), ..Default::default() }
+}
+
+fn import_model(model: &ModelProto) -> Result<Imported, ImportError> {
+    import(&TemporaryFile::new(&model.encode_to_vec()).path())
+}
+
+/// Imports a model that must be valid and evaluates its output.
+fn result(model: &ModelProto, input: &[f64]) -> (Shape, Vec<f64>) {
+    let imported = import_model(model).unwrap_or_else(|problem| panic!("{problem}"));
+    evaluate(&imported.graph, input.to_vec()).remove(0)
+}
+
+fn assert_result(model: &ModelProto, input: &[f64], shape: &[usize], expected: &[f64]) {
+    let (got_shape, got) = result(model, input);
+    assert_eq!(got_shape.0, shape);
+    difference(&got, expected, Tolerance::SingleOperator).unwrap_or_else(|problem| panic!("{problem}: {got:?}"));
+}
+
+/// The only unsupported node's operator and reason.
+fn unsupported_reason(model: &ModelProto) -> (String, String) {
+    let Err(ImportError::Unsupported(mut nodes)) = import_model(model) else { panic!("no unsupported node") };
+    assert_eq!(nodes.len(), 1, "{nodes:?}");
+    let node = nodes.remove(0);
+    (node.operator, node.reason)
+}
+
+#[test]
+fn every_weight_type_is_read() {
+    let expected = [1.5, -2.0];
+    let mut weights = vec![floats("w", &[2], &[1.5, -2.0])];
+    let raw = |data_type: i32, raw_data: Vec<u8>| TensorProto { data_type, raw_data, ..list("w", &[0, 0]) };
+    weights.push(raw(FLOAT, [1.5f32, -2.0].iter().flat_map(|value| value.to_le_bytes()).collect()));
+    weights.push(raw(DOUBLE, [1.5f64, -2.0].iter().flat_map(|value| value.to_le_bytes()).collect()));
+    weights.push(raw(FLOAT16, [0x3e00u16, 0xc000].iter().flat_map(|bits| bits.to_le_bytes()).collect()));
+    weights.push(raw(BFLOAT16, [0x3fc0u16, 0xc000].iter().flat_map(|bits| bits.to_le_bytes()).collect()));
+    let fields = |data_type: i32, int32_data: Vec<i32>| TensorProto {
+        data_type,
+        int32_data,
+        int64_data: vec![],
+        ..list("w", &[0, 0])
+    };
+    weights.push(fields(FLOAT16, vec![0x3e00, 0xc000]));
+    weights.push(fields(BFLOAT16, vec![0x3fc0, 0xc000]));
+    for weight in weights {
+        let model = model(13, &[1, 2], vec![node("Mul", "x w", "y", vec![])], vec![weight]);
+        assert_result(&model, &[1.0, 1.0], &[1, 2], &expected);
+    }
+}
+
+#[test]
+fn external_weights_are_read_from_the_folder_of_the_model() {
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
+    let external = |location: &str| TensorProto {
+        data_location: Some(1),
+        external_data: vec![entry("location", location), entry("offset", "4"), entry("length", "8")],
+        ..floats("w", &[2], &[])
+    };
+    let with = |location| model(13, &[1, 2], vec![node("Mul", "x w", "y", vec![])], vec![external(location)]);
+    let file = TemporaryFile::new(&with("weights.bin").encode_to_vec());
+    let problem = import(&file.path()).expect_err("no weights yet").to_string();
+    assert!(problem.starts_with("weight `w`: its external data `weights.bin` cannot be read"), "{problem}");
+    let bytes: Vec<u8> = [9.0f32, 2.0, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    fs::write(file.beside("weights.bin"), &bytes).expect("the temporary folder is writable");
+    let imported = import(&file.path()).expect("a valid model");
+    assert_eq!(evaluate(&imported.graph, vec![1.0, 1.0])[0].1, [2.0, 3.0]);
+    fs::write(file.beside("weights.bin"), &bytes[..8]).expect("the temporary folder is writable");
+    assert!(matches!(import(&file.path()), Err(ImportError::Weight { .. })));
+    file.write(&with("../weights.bin").encode_to_vec());
+    let problem = import(&file.path()).expect_err("outside").to_string();
+    assert!(problem.contains("outside the model's folder"), "{problem}");
+}
+
+#[test]
+fn damaged_weights_are_named() {
+    let too_few = floats("w", &[3], &[1.0, 2.0]);
+    let negative = floats("w", &[-2], &[1.0, 2.0]);
+    let huge = floats("w", &[i64::MAX, 8], &[]);
+    let unknown = TensorProto { data_type: 77, ..too_few.clone() };
+    let text = TensorProto { data_type: 8, ..too_few.clone() };
+    for weight in [too_few, negative, huge, unknown, text] {
+        let model = model(13, &[1, 2], vec![node("Mul", "x w", "y", vec![])], vec![weight]);
+        assert!(matches!(import_model(&model), Err(ImportError::Weight { name, .. }) if name == "w"));
+    }
+}
+
+#[test]
+fn convolution_of_one_dimension() {
+    let attributes = vec![integers("strides", &[2]), integers("pads", &[1, 0])];
+    let weights = vec![floats("w", &[1, 1, 2], &[1.0, 10.0]), floats("b", &[1], &[0.5])];
+    let model = model(13, &[1, 1, 5], vec![node("Conv", "x w b", "y", attributes)], weights);
+    assert_result(&model, &[1.0, 2.0, 3.0, 4.0, 5.0], &[1, 1, 3], &[10.5, 32.5, 54.5]);
+}
+
+#[test]
+fn pools_of_one_dimension() {
+    let attributes = || vec![integers("kernel_shape", &[2]), integers("strides", &[2])];
+    let x = [1.0, 4.0, -3.0, -5.0];
+    let maximum = model(13, &[1, 1, 4], vec![node("MaxPool", "x", "y", attributes())], vec![]);
+    assert_result(&maximum, &x, &[1, 1, 2], &[4.0, -3.0]);
+    let average = model(13, &[1, 1, 4], vec![node("AveragePool", "x", "y", attributes())], vec![]);
+    assert_result(&average, &x, &[1, 1, 2], &[2.5, -4.0]);
+}
+
+#[test]
+fn convolution_over_a_fixed_batch_is_unsupported() {
+    let weights = vec![floats("w", &[1, 1, 1, 1], &[1.0])];
+    let model = model(13, &[3, 1, 2, 2], vec![node("Conv", "x w", "y", vec![])], weights);
+    let (operator, reason) = unsupported_reason(&model);
+    assert_eq!((operator.as_str(), reason.as_str()), ("Conv", "its input [3, 1, 2, 2] has a batch of 3"));
+}
+
+#[test]
+fn a_used_second_output_is_unsupported() {
+    let pool = node("MaxPool", "x", "pooled indices", vec![integers("kernel_shape", &[1, 1])]);
+    let model = model(13, &[1, 1, 2, 2], vec![pool, node("Add", "pooled indices", "y", vec![])], vec![]);
+    let Err(problem) = import_model(&model) else { panic!("imported") };
+    assert!(problem.to_string().contains("`indices`"), "{problem}");
+}
+
+#[test]
+fn a_window_in_the_padding_alone_is_refused() {
+    let attributes = vec![integers("kernel_shape", &[2, 2]), integers("pads", &[2, 2, 2, 2])];
+    for operator in ["MaxPool", "AveragePool"] {
+        let model = model(13, &[1, 1, 2, 2], vec![node(operator, "x", "y", attributes.clone())], vec![]);
+        assert!(matches!(import_model(&model), Err(ImportError::Invalid { .. })));
+    }
+}
+
+#[test]
+fn window_parameters_out_of_range_are_refused() {
+    for name in ["strides", "dilations", "kernel_shape", "pads"] {
+        for value in [-1, (1 << 20) + 1, 1 << 40, i64::MAX, i64::MIN] {
+            let mut attributes = vec![integers(name, &vec![value; if name == "pads" { 4 } else { 2 }])];
+            if name != "kernel_shape" {
+                attributes.push(integers("kernel_shape", &[2, 2]));
+            }
+            let model = model(13, &[1, 1, 4, 4], vec![node("MaxPool", "x", "y", attributes)], vec![]);
+            assert!(import_model(&model).is_err(), "{name} {value}");
+        }
+    }
+}
+
+#[test]
+fn products_with_a_constant_on_either_side() {
+    let w = || vec![floats("w", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])];
+    let right = model(13, &[1, 2, 2], vec![node("MatMul", "x w", "y", vec![])], w());
+    assert_result(&right, &[1.0, 0.0, 1.0, 1.0], &[1, 2, 3], &[1.0, 2.0, 3.0, 5.0, 7.0, 9.0]);
+    let left = model(13, &[1, 3, 2], vec![node("MatMul", "w x", "y", vec![])], w());
+    assert_result(&left, &[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], &[1, 2, 2], &[1.0, 2.0, 4.0, 5.0]);
+    let vector = vec![floats("v", &[2], &[10.0, 1.0])];
+    let vector = model(13, &[1, 2], vec![node("MatMul", "x v", "y", vec![])], vector);
+    assert_result(&vector, &[3.0, 4.0], &[1], &[34.0]);
+}
+
+#[test]
+fn gemm_transposes_either_factor() {
+    // [1 2; 3 4; 5 6] as the input, and a constant of two rows.
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    let transposed = |names: &[&str]| names.iter().map(|name| integer(name, 1)).collect::<Vec<_>>();
+    let w = vec![floats("w", &[2, 3], &[1.0, 0.0, 1.0, 0.0, 1.0, 0.0])];
+    let both = model(13, &[3, 2], vec![node("Gemm", "x w", "y", transposed(&["transA", "transB"]))], w.clone());
+    assert_result(&both, &x, &[2, 2], &[6.0, 3.0, 8.0, 4.0]);
+    let constant_first = model(13, &[3, 2], vec![node("Gemm", "w x", "y", vec![])], w.clone());
+    assert_result(&constant_first, &x, &[2, 2], &[6.0, 8.0, 3.0, 4.0]);
+    let constant_transposed = model(13, &[3, 2], vec![node("Gemm", "w x", "y", transposed(&["transA", "transB"]))], w);
+    assert_result(&constant_transposed, &x, &[3, 3], &[1.0, 3.0, 5.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0]);
+}
+
+#[test]
+fn constants_can_repeat_the_tensor() {
+    let column = vec![floats("c", &[1, 2, 1], &[1.0, 2.0])];
+    let product = model(13, &[1, 1, 2], vec![node("Mul", "x c", "y", vec![])], column.clone());
+    assert_result(&product, &[3.0, 5.0], &[1, 2, 2], &[3.0, 5.0, 6.0, 10.0]);
+    let difference = model(13, &[1, 1, 2], vec![node("Sub", "c x", "y", vec![])], column);
+    assert_result(&difference, &[3.0, 5.0], &[1, 2, 2], &[-2.0, -4.0, -1.0, -3.0]);
+}
+
+#[test]
+fn constants_that_vary_along_axes_that_are_no_neighbours() {
+    let c = vec![floats("c", &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0])];
+    let model = model(13, &[2, 2, 2], vec![node("Add", "x c", "y", vec![])], c);
+    assert_result(&model, &[0.0; 8], &[2, 2, 2], &[1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]);
+}
+
+#[test]
+fn tensors_broadcast_against_each_other() {
+    let pool = node("ReduceMean", "x", "mean", vec![integers("axes", &[2])]);
+    for (operator, expected) in [("Sub", [-1.0, 1.0, -2.0, 2.0]), ("Mul", [2.0, 6.0, 24.0, 48.0])] {
+        let nodes = vec![pool.clone(), node(operator, "x mean", "y", vec![])];
+        let model = model(11, &[1, 2, 2], nodes, vec![]);
+        let x = if operator == "Sub" { [1.0, 3.0, 2.0, 6.0] } else { [1.0, 3.0, 4.0, 8.0] };
+        assert_result(&model, &x, &[1, 2, 2], &expected);
+    }
+}
+
+#[test]
+fn division_by_zero_or_by_the_input() {
+    let zero = model(13, &[1, 2], vec![node("Div", "x c", "y", vec![])], vec![floats("c", &[2], &[1.0, 0.0])]);
+    assert!(matches!(import_model(&zero), Err(ImportError::Invalid { .. })));
+    let by_input = model(13, &[1, 2], vec![node("Div", "c x", "y", vec![])], vec![floats("c", &[2], &[1.0, 2.0])]);
+    assert_eq!(unsupported_reason(&by_input).1, "it divides by a value that depends on the input");
+}
+
+#[test]
+fn means_over_axes_that_are_no_neighbours() {
+    let mean = node("ReduceMean", "x", "y", vec![integers("axes", &[0, 2]), integer("keepdims", 0)]);
+    let model = model(13, &[2, 2, 2], vec![mean], vec![]);
+    assert_result(&model, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &[2], &[3.5, 5.5]);
+}
+
+#[test]
+fn pads_with_a_constant_and_by_reflection() {
+    let pads = || list("pads", &[0, 2, 0, 1]);
+    let nodes = vec![node("Pad", "x pads fill", "y", vec![])];
+    let constant = model(13, &[1, 3], nodes, vec![pads(), floats("fill", &[], &[7.0])]);
+    assert_result(&constant, &[1.0, 2.0, 3.0], &[1, 6], &[7.0, 7.0, 1.0, 2.0, 3.0, 7.0]);
+    let mode = AttributeProto { name: "mode".into(), r#type: 3, s: b"reflect".to_vec(), ..Default::default() };
+    let reflected = model(13, &[1, 3], vec![node("Pad", "x pads", "y", vec![mode])], vec![pads()]);
+    assert_result(&reflected, &[1.0, 2.0, 3.0], &[1, 6], &[3.0, 2.0, 1.0, 2.0, 3.0, 2.0]);
+    for damaged in [[0, i64::MAX, 0, i64::MAX], [0, i64::MIN, 0, 0], [0, -2, 0, -1], [0, 1 << 27, 0, 1 << 27]] {
+        let weights = vec![list("pads", &damaged)];
+        let model = model(13, &[1, 3], vec![node("Pad", "x pads", "y", vec![])], weights);
+        assert!(matches!(import_model(&model), Err(ImportError::Invalid { .. })), "{damaged:?}");
+    }
+}
+
+#[test]
+fn slices_and_joins() {
+    let bounds = vec![list("starts", &[-1]), list("ends", &[i64::MIN]), list("axes", &[1]), list("steps", &[-1])];
+    let reversed = node("Slice", "x starts ends axes steps", "reversed", vec![]);
+    let joined = node("Concat", "reversed x c", "y", vec![integer("axis", 1)]);
+    let weights = bounds.into_iter().chain([floats("c", &[1, 1], &[9.0])]).collect();
+    let model = model(13, &[1, 3], vec![reversed, joined], weights);
+    assert_result(&model, &[1.0, 2.0, 3.0], &[1, 7], &[3.0, 2.0, 1.0, 1.0, 2.0, 3.0, 9.0]);
+}
+
+#[test]
+fn weights_pass_through_operators_on_constants() {
+    let nodes = vec![
+        node("Transpose", "w", "turned", vec![integers("perm", &[1, 0])]),
+        node("Sqrt", "v", "deviation", vec![]),
+        node("Div", "turned deviation", "scaled", vec![]),
+        node("MatMul", "x scaled", "y", vec![]),
+    ];
+    let weights = vec![floats("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0]), floats("v", &[2], &[4.0, 16.0])];
+    let model = model(13, &[1, 2], nodes, weights);
+    assert_result(&model, &[1.0, 1.0], &[1, 2], &[1.5, 1.75]);
+    let imported = import_model(&model).expect("a valid model");
+    assert_eq!(imported.graph.len(), 2);
+}
+
+#[test]
+fn final_softmax_survives_a_reshape() {
+    let nodes =
+        vec![node("Softmax", "x", "chances", vec![integer("axis", 1)]), node("Squeeze", "chances axes", "y", vec![])];
+    let model = model(13, &[1, 2, 1, 1], nodes, vec![list("axes", &[2, 3])]);
+    assert_result(&model, &[0.0, 3f64.ln()], &[1, 2], &[0.25, 0.75]);
+    let imported = import_model(&model).expect("a valid model");
+    assert_eq!(imported.graph.outputs[0].post, PostProcess::Softmax { axis: 1 });
+}
+
+#[test]
+fn arg_max_of_a_softmax_is_that_of_the_logits() {
+    let nodes = vec![
+        node("Softmax", "x", "chances", vec![integer("axis", -1)]),
+        node("ArgMax", "chances", "label", vec![integer("axis", 1)]),
+        node("Squeeze", "label", "scalar", vec![]),
+        node("Cast", "scalar", "y", vec![integer("to", 6)]),
+    ];
+    let model = model(13, &[1, 3], nodes, vec![]);
+    assert_result(&model, &[0.5, 2.0, 1.0], &[], &[1.0]);
+    let imported = import_model(&model).expect("a valid model");
+    assert!(imported.graph.nodes().all(|(_, node)| matches!(node.op, Op::Input | Op::Reshape)));
+}
+
+#[test]
+fn old_softmax_over_several_axes_is_unsupported() {
+    let model = model(11, &[1, 2, 2], vec![node("Softmax", "x", "y", vec![])], vec![]);
+    assert_eq!(unsupported_reason(&model).0, "Softmax");
+    let flat = self::model(11, &[1, 4, 1], vec![node("Softmax", "x", "y", vec![])], vec![]);
+    assert_result(&flat, &[0.0; 4], &[1, 4, 1], &[0.25; 4]);
+}
+
+#[test]
+fn nodes_without_an_effect_are_left_out() {
+    let nodes = vec![node("Relu", "x", "y", vec![]), node("NonMaxSuppression", "x", "boxes", vec![])];
+    assert_result(&model(13, &[1, 2], nodes, vec![]), &[-1.0, 1.0], &[1, 2], &[0.0, 1.0]);
+}
+
+#[test]
+fn operators_of_other_domains_are_unsupported() {
+    let gelu = NodeProto { domain: "com.microsoft".into(), ..node("Gelu", "x", "y", vec![]) };
+    let (operator, reason) = unsupported_reason(&model(13, &[1, 2], vec![gelu], vec![]));
+    assert_eq!((operator.as_str(), reason.contains("`com.microsoft`")), ("Gelu", true));
+}
+
+#[test]
+fn quantized_models_are_told_so() {
+    let nodes = vec![node("DequantizeLinear", "w scale", "weight", vec![]), node("MatMul", "x weight", "y", vec![])];
+    let weights = vec![floats("w", &[1], &[1.0]), floats("scale", &[], &[1.0])];
+    let Err(ImportError::Unsupported(nodes)) = import_model(&model(13, &[1, 1], nodes, weights)) else { panic!() };
+    assert_eq!(names_and_operators(&nodes), [("weight", "DequantizeLinear")]);
+    assert!(nodes[0].hint.contains("before quantization"), "{}", nodes[0].hint);
+}
+
+#[test]
+fn broken_graphs_are_named() {
+    let valid = model(13, &[1, 2], vec![node("Relu", "x", "y", vec![])], vec![]);
+    let changed = |change: fn(&mut ModelProto)| {
+        let mut model = valid.clone();
+        change(&mut model);
+        import_model(&model).expect_err("a broken graph")
+    };
+    assert!(matches!(changed(|model| model.graph = None), ImportError::NotOnnx { .. }));
+    let foreign = |model: &mut ModelProto| model.opset_import[0].domain = "ai.onnx.ml".into();
+    assert!(matches!(changed(foreign), ImportError::UnknownOpset { domains } if domains == ["ai.onnx.ml"]));
+    let no_output = |model: &mut ModelProto| model.graph.as_mut().expect("a graph").output.clear();
+    assert!(matches!(changed(no_output), ImportError::NoOutput));
+    let no_input = |model: &mut ModelProto| model.graph.as_mut().expect("a graph").input.clear();
+    assert!(matches!(changed(no_input), ImportError::NoInput));
+    let no_shape = |model: &mut ModelProto| {
+        let r#type = model.graph.as_mut().expect("a graph").input[0].r#type.as_mut().expect("a type");
+        let Some(type_proto::Value::TensorType(tensor)) = &mut r#type.value else { panic!() };
+        tensor.shape = None;
+    };
+    assert!(matches!(changed(no_shape), ImportError::InputShape { name } if name == "x"));
+    let circular = |model: &mut ModelProto| model.graph.as_mut().expect("a graph").node[0].input[0] = "y".into();
+    assert!(matches!(changed(circular), ImportError::Invalid { node, .. } if node == "y"));
+    let no_operand = |model: &mut ModelProto| model.graph.as_mut().expect("a graph").node[0].input.clear();
+    assert!(matches!(changed(no_operand), ImportError::Invalid { node, .. } if node == "y"));
+    let elsewhere = |model: &mut ModelProto| model.graph.as_mut().expect("a graph").output[0].name = "z".into();
+    assert!(matches!(changed(elsewhere), ImportError::UndefinedOutput { name } if name == "z"));
+}
+
+#[test]
+fn huge_inputs_are_refused() {
+    for shape in [&[1, i64::MAX][..], &[1, 1 << 31, 1 << 31], &[1, 1 << 28]] {
+        let model = model(13, shape, vec![node("Relu", "x", "y", vec![])], vec![]);
+        assert!(matches!(import_model(&model), Err(ImportError::InputSize { name, .. }) if name == "x"));
+    }
+}
+
+#[test]
+fn attributes_of_a_wrong_type_are_named() {
+    let flatten = node("Flatten", "x", "y", vec![integers("axis", &[1])]);
+    let problem = import_model(&model(13, &[1, 2], vec![flatten], vec![])).expect_err("a list").to_string();
+    assert_eq!(problem, "node `y` (Flatten) is not valid: attribute `axis` is not of type INT");
+}

@@ -1,0 +1,296 @@
+//! Finds OpenFHE, compiles the shim and links both. The places to look are the lines of [`find_prefix`].
+//!
+//! Shared libraries are found again at run time by an rpath: this script sets it for the tests of this package and
+//! hands the directory to the build scripts of dependents as `DEP_OPENFHE_LIB_DIR` (cargo does not pass link arguments
+//! on). For packages without such a script, `cargo run` and `cargo test` look into the link directory in `OUT_DIR`.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+type Result<T> = std::result::Result<T, String>;
+
+const VERSION: &str = "1.4.2";
+const SUPPORTED: &str = "1.4.";
+const USUAL_PREFIXES: [&str; 3] = ["/usr/local", "/usr", "/opt/openfhe"];
+const LIBRARIES: [&str; 3] = ["OPENFHEpke", "OPENFHEbinfhe", "OPENFHEcore"];
+
+/// The official shared libraries, and the headers that belong to them: pip refuses anything but these bytes.
+const WHEELS: &str = "\
+openfhe==1.4.2.0.22.4 --hash=sha256:36fc605e929790cb2c12ad6696d632fa478499b83b75ea6772774a0daf055e75
+heir_py==2026.6.1 --hash=sha256:704ac3b4a0ba84d976fb7761027899bb620b10e3ef94590ed754ec693ed5e70f
+";
+
+/// What the libraries of the wheel were built with; the header in the other wheel was generated for another build.
+const CONFIG_CORE: &str = "\
+#ifndef __CMAKE_GENERATED_CONFIG_CORE_H__
+#define __CMAKE_GENERATED_CONFIG_CORE_H__
+#define WITH_BE2
+#define WITH_BE4
+#define WITH_OPENMP
+#define CKKS_M_FACTOR 1
+#define HAVE_INT128 TRUE
+#define HAVE_INT64 TRUE
+#define MATHBACKEND 4
+#define NATIVEINT 64
+#endif
+";
+
+/// Unpacks the members of the wheels in argv[1] that belong to an OpenFHE installation into the prefix argv[2]. They
+/// keep their dates: files newer than the start of this script would make cargo run it again.
+const UNPACK: &str = r#"
+import glob, os, sys, time, zipfile
+places = {
+    "openfhe/lib/": "lib/",
+    "heir/openfhe+/src/core/include/": "include/openfhe/core/",
+    "heir/openfhe+/src/pke/include/": "include/openfhe/pke/",
+    "heir/openfhe+/src/binfhe/include/": "include/openfhe/binfhe/",
+    "heir/cereal+/include/": "include/openfhe/",
+}
+for wheel in glob.glob(os.path.join(sys.argv[1], "*.whl")):
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            for start, place in places.items():
+                if member.filename.startswith(start) and not member.is_dir():
+                    target = os.path.join(sys.argv[2], place + member.filename[len(start):])
+                    os.makedirs(os.path.dirname(target), exist_ok=True)
+                    with open(target, "wb") as file:
+                        file.write(archive.read(member))
+                    packed = time.mktime(member.date_time + (0, 0, -1))
+                    os.utime(target, (packed, packed))
+"#;
+
+fn main() -> ExitCode {
+    for path in ["build.rs", "src/bridge.rs", "src/shim"] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    for variable in ["OPENFHE_DIR", "PIP_INDEX_URL", "PIP_FIND_LINKS"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<()> {
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; run cargo")?);
+    let prefix = find_prefix(&out_dir)?;
+    let version = check_version(&prefix)?;
+    check_configuration(&prefix)?;
+    compile_shim(&prefix, &version);
+    link(&prefix, &out_dir)
+}
+
+fn find_prefix(out_dir: &Path) -> Result<PathBuf> {
+    if let Some(directory) = env::var_os("OPENFHE_DIR") {
+        return from_variable(PathBuf::from(directory));
+    }
+    if let Some(prefix) = USUAL_PREFIXES.map(PathBuf::from).into_iter().find(|prefix| is_prefix(prefix)) {
+        return Ok(prefix);
+    }
+    if env::var_os("CARGO_FEATURE_FETCH").is_some() {
+        return fetch(&cache_directory(out_dir));
+    }
+    Err(format!(
+        "OpenFHE is not in {} and the feature `fetch` is off\n\
+         hint: set OPENFHE_DIR to the prefix of an OpenFHE {VERSION} installation, or build with the feature `fetch`",
+        USUAL_PREFIXES.join(", ")
+    ))
+}
+
+fn from_variable(prefix: PathBuf) -> Result<PathBuf> {
+    if is_prefix(&prefix) {
+        return Ok(prefix);
+    }
+    Err(format!(
+        "OPENFHE_DIR is {}, which has no include/openfhe/pke/cryptocontext.h or no libOPENFHEpke.so\n\
+         hint: set it to the prefix that OpenFHE was installed into (cmake's CMAKE_INSTALL_PREFIX)",
+        prefix.display()
+    ))
+}
+
+fn is_prefix(prefix: &Path) -> bool {
+    prefix.join("include/openfhe/pke/cryptocontext.h").is_file()
+        && library_directory(prefix).is_some_and(|directory| shared_library(&directory, LIBRARIES[0]).is_some())
+}
+
+fn library_directory(prefix: &Path) -> Option<PathBuf> {
+    let names = ["lib", "lib64", "lib/x86_64-linux-gnu"];
+    let has_library = |directory: &PathBuf| shared_library(directory, LIBRARIES[0]).is_some();
+    names.iter().map(|name| prefix.join(name)).find(has_library)
+}
+
+fn shared_library(directory: &Path, name: &str) -> Option<PathBuf> {
+    let candidates = [format!("lib{name}.so"), format!("lib{name}.so.1")];
+    candidates.iter().map(|file| directory.join(file)).find(|path| path.exists())
+}
+
+/// `target/openfhe-1.4.2`, which all profiles share; `OUT_DIR` itself where cargo's layout is not the known one.
+fn cache_directory(out_dir: &Path) -> PathBuf {
+    let name = format!("openfhe-{VERSION}");
+    let build = out_dir.ancestors().nth(2).filter(|path| path.ends_with("build"));
+    match build.and_then(|path| path.ancestors().nth(2)) {
+        Some(target) => target.join(name),
+        None => out_dir.join(name),
+    }
+}
+
+/// Downloads and unpacks into a directory of its own and renames it, so that the cache is complete or absent.
+fn fetch(cache: &Path) -> Result<PathBuf> {
+    if is_prefix(cache) {
+        return Ok(cache.to_owned());
+    }
+    let work = cache.with_file_name(format!("openfhe-{VERSION}-part-{}", std::process::id()));
+    let prefix = work.join("prefix");
+    fs::create_dir_all(&prefix).map_err(|error| io_message("create", &prefix, &error))?;
+    let unpacked = download(&work).and_then(|()| unpack(&work, &prefix)).and_then(|()| complete(&prefix));
+    let moved = unpacked.and_then(|()| replace(&prefix, cache));
+    let _ = fs::remove_dir_all(&work);
+    moved.map(|()| cache.to_owned())
+}
+
+fn replace(prefix: &Path, cache: &Path) -> Result<()> {
+    if cache.exists() && !is_prefix(cache) {
+        fs::remove_dir_all(cache).map_err(|error| io_message("remove", cache, &error))?;
+    }
+    match fs::rename(prefix, cache) {
+        Err(error) if !is_prefix(cache) => Err(io_message("create", cache, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn download(work: &Path) -> Result<()> {
+    let requirements = work.join("requirements.txt");
+    write(&requirements, WHEELS)?;
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"])
+        .args(["--python-version", "3.11", "--implementation", "cp", "--abi", "abi3", "--abi", "none"])
+        .args(["--platform", "manylinux_2_28_x86_64"])
+        .arg("--dest")
+        .arg(work)
+        .arg("--requirement")
+        .arg(&requirements);
+    run(&mut pip, "download OpenFHE from PyPI")
+}
+
+fn unpack(work: &Path, prefix: &Path) -> Result<()> {
+    let mut python = Command::new("python3");
+    python.args(["-c", UNPACK]).arg(work).arg(prefix);
+    run(&mut python, "unpack the OpenFHE wheels")
+}
+
+/// What an installation has and the wheels have not.
+fn complete(prefix: &Path) -> Result<()> {
+    let library = |name: &str| prefix.join("lib").join(name);
+    write(&prefix.join("include/openfhe/core/config_core.h"), CONFIG_CORE)?;
+    fs::create_dir_all(library("OpenFHE")).map_err(|error| io_message("create", &library("OpenFHE"), &error))?;
+    let version_file = library("OpenFHE").join("OpenFHEConfigVersion.cmake");
+    write(&version_file, &format!("set(PACKAGE_VERSION \"{VERSION}\")\n"))?;
+    for name in LIBRARIES {
+        let file = format!("lib{name}.so");
+        symlink(Path::new(&format!("{file}.1")), &library(&file))?;
+    }
+    symlink(Path::new("libgomp.so"), &library("libgomp.so.1"))
+}
+
+fn run(command: &mut Command, purpose: &str) -> Result<()> {
+    let hint = format!(
+        "hint: python3 with pip and a network are needed once; or install OpenFHE {VERSION} and set OPENFHE_DIR"
+    );
+    let output = command.output().map_err(|error| format!("cannot {purpose}: python3: {error}\n{hint}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let details = String::from_utf8_lossy(&output.stderr);
+    Err(format!("cannot {purpose}: {}\n{details}{hint}", output.status))
+}
+
+fn check_version(prefix: &Path) -> Result<String> {
+    let version = installed_version(prefix)
+        .ok_or_else(|| format!("{} does not say its version in OpenFHEConfigVersion.cmake", prefix.display()))?;
+    if version.starts_with(SUPPORTED) {
+        return Ok(version);
+    }
+    Err(format!(
+        "{} holds OpenFHE {version}, this crate needs {SUPPORTED}x\n\
+         hint: set OPENFHE_DIR to an OpenFHE {VERSION} installation",
+        prefix.display()
+    ))
+}
+
+fn installed_version(prefix: &Path) -> Option<String> {
+    let directory = library_directory(prefix)?;
+    let places = ["OpenFHE", "cmake/OpenFHE"];
+    let files = places.map(|place| directory.join(place).join("OpenFHEConfigVersion.cmake"));
+    let text = files.iter().find_map(|file| fs::read_to_string(file).ok())?;
+    let start = text.find("PACKAGE_VERSION \"")? + "PACKAGE_VERSION \"".len();
+    text[start..].split('"').next().map(str::to_owned)
+}
+
+/// The shim handles residues as 64-bit words and runs OpenMP loops.
+fn check_configuration(prefix: &Path) -> Result<()> {
+    let path = prefix.join("include/openfhe/core/config_core.h");
+    let text = fs::read_to_string(&path).map_err(|error| io_message("read", &path, &error))?;
+    for setting in ["#define NATIVEINT 64", "#define WITH_OPENMP"] {
+        if !text.lines().any(|line| line.trim() == setting) {
+            return Err(format!("{} lacks `{setting}`; build OpenFHE with NATIVE_SIZE=64 and OpenMP", path.display()));
+        }
+    }
+    Ok(())
+}
+
+fn compile_shim(prefix: &Path, version: &str) {
+    let include = prefix.join("include/openfhe");
+    let directories = ["", "core", "pke", "binfhe", "third-party/include"].map(|name| include.join(name));
+    let sources =
+        ["process", "context", "keys", "encode", "arithmetic", "rotation", "bootstrap", "bytes", "limbs", "key_switch"];
+    let mut build = cxx_build::bridge("src/bridge.rs");
+    for directory in directories.iter().filter(|directory| directory.is_dir()) {
+        build.flag("-isystem").flag(directory);
+    }
+    build
+        .file("src/shim/serialization.cc")
+        .files(sources.map(|name| format!("src/shim/{name}.cc")))
+        .std("c++17")
+        .flag("-fopenmp")
+        .opt_level(2)
+        .define("OPENFHE_SHIM_VERSION", format!("\"{version}\"").as_str())
+        .compile("openfhe_shim");
+}
+
+fn link(prefix: &Path, out_dir: &Path) -> Result<()> {
+    let installed = library_directory(prefix).ok_or("the OpenFHE libraries have disappeared")?;
+    let links = out_dir.join("lib");
+    let _ = fs::remove_dir_all(&links);
+    fs::create_dir_all(&links).map_err(|error| io_message("create", &links, &error))?;
+    for name in LIBRARIES.into_iter().chain(["gomp"]) {
+        if let Some(library) = shared_library(&installed, name) {
+            symlink(&library, &links.join(format!("lib{name}.so")))?;
+            symlink(&library, &links.join(format!("lib{name}.so.1")))?;
+            println!("cargo:rerun-if-changed={}", library.display());
+        }
+        println!("cargo:rustc-link-lib=dylib={name}");
+    }
+    println!("cargo:rustc-link-search=native={}", links.display());
+    println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{}", installed.display());
+    println!("cargo:lib_dir={}", installed.display());
+    Ok(())
+}
+
+fn symlink(target: &Path, link: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, link).map_err(|error| io_message("create", link, &error))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| io_message("write", path, &error))
+}
+
+fn io_message(verb: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {verb} {}: {error}", path.display())
+}

@@ -1,0 +1,396 @@
+//! The one cxx bridge: OpenFHE's calls as [`shim.h`](https://cxx.rs) declares them, and the types they work on.
+//!
+//! Every function that can throw returns `Result`. The crate's root re-exports all of it and adds the variants that
+//! return a new object, and those that return bytes.
+
+// cxx generates the unsafe glue; its own checks of the C++ signatures are what makes the functions safe to call.
+#![allow(unsafe_code, reason = "the bridge is where this crate meets C++")]
+
+/// The bridge module.
+#[cxx::bridge(namespace = "openfhe_shim")]
+#[allow(missing_docs, reason = "cxx expands items whose documentation it drops")]
+pub(crate) mod ffi {
+    /// How OpenFHE chooses its primes and per-level scaling factors.
+    #[derive(Debug)]
+    enum ScalingTechnique {
+        /// Every level has the scale 2^`scaling_mod_bits`, only nearly equal to the primes.
+        FixedManual,
+        /// Every level has its own real scale, squared and divided by a prime from the one above.
+        FlexibleAuto,
+    }
+
+    /// The distribution of the main secret.
+    #[derive(Debug)]
+    enum SecretKeyDistribution {
+        /// Uniform in {-1, 0, 1}.
+        UniformTernary,
+        /// Hamming weight 192.
+        SparseTernary,
+        /// Hamming weight 192, and 32 for the secret that bootstrapping switches to.
+        SparseEncapsulated,
+    }
+
+    /// What OpenFHE checks the parameters against.
+    #[derive(Debug)]
+    enum SecurityLevel {
+        /// 128 bits against classical attacks, from the homomorphic encryption standard's tables.
+        Classic128,
+        /// Nothing is checked: for tests.
+        NotSet,
+    }
+
+    /// Everything that determines a context. Equal parameters give equal primes in every process.
+    #[derive(Debug, Clone)]
+    struct Parameters {
+        /// N, a power of two.
+        ring_dimension: u32,
+        /// The batch size: a power of two, at most N/2.
+        slots: u32,
+        /// Primes beside the first one.
+        multiplicative_depth: u32,
+        /// log2 of the scale, and of the primes that rescaling drops.
+        scaling_mod_bits: u32,
+        /// log2 of the first prime.
+        first_mod_bits: u32,
+        /// Digits of hybrid key switching ("dnum").
+        digits: u32,
+        /// How the scales relate to the primes.
+        scaling_technique: ScalingTechnique,
+        /// The distribution of the main secret.
+        secret_key_distribution: SecretKeyDistribution,
+        /// The security level that OpenFHE enforces.
+        security_level: SecurityLevel,
+    }
+
+    /// A fresh public and secret key with the same key tag.
+    struct KeyPair {
+        /// Encrypts.
+        public_key: UniquePtr<PublicKey>,
+        /// Decrypts, and makes evaluation keys.
+        secret_key: UniquePtr<SecretKey>,
+    }
+
+    /// One product of an inner product over Q·P.
+    struct ExtendedTerm<'a> {
+        /// The ciphertext of the product.
+        ciphertext: &'a ExtendedCiphertext,
+        /// The plaintext of the product.
+        plaintext: &'a ExtendedPlaintext,
+    }
+
+    unsafe extern "C++" {
+        include!("openfhe-sys/src/shim/shim.h");
+
+        /// A CKKS context with hybrid key switching.
+        type Context;
+        /// A public key.
+        type PublicKey;
+        /// A secret key; its limbs are overwritten when it is dropped.
+        type SecretKey;
+        /// An encoded vector over Q at one level.
+        type Plaintext;
+        /// An encoded vector over Q·P at one level.
+        type ExtendedPlaintext;
+        /// A ciphertext of two or three parts.
+        type Ciphertext;
+        /// A ciphertext over Q·P, its message multiplied by P.
+        type ExtendedCiphertext;
+        /// The digit decomposition of a ciphertext, shared by its hoisted rotations.
+        type Digits;
+        /// One polynomial over Q at one level.
+        type Polynomial;
+
+        /// Raises glibc's mmap and trim thresholds, so that freed limbs are reused instead of unmapped. False when
+        /// the allocator refuses. Call it first in `main`.
+        fn configure_allocator() -> bool;
+        /// Sets the threads of OpenFHE's loops, for loops started by this thread.
+        fn set_threads(count: u32);
+        /// The threads of OpenFHE's loops.
+        fn threads() -> u32;
+        /// The version that this crate was built against.
+        fn openfhe_version() -> String;
+        /// Drops all multiplication keys of the process.
+        fn clear_multiplication_keys();
+        /// Drops all rotation, conjugation and bootstrapping keys of the process.
+        fn clear_rotation_keys();
+        /// Drops OpenFHE's references to all contexts; those still in use stay alive.
+        fn release_contexts();
+
+        /// Makes a context, or finds the equal one that the process already has.
+        fn create_context(parameters: &Parameters) -> Result<UniquePtr<Context>>;
+        /// N.
+        fn ring_dimension(self: &Context) -> u32;
+        /// 2N.
+        fn cyclotomic_order(self: &Context) -> u32;
+        /// The batch size.
+        fn slots(self: &Context) -> u32;
+        /// Primes of Q, one more than the multiplicative depth.
+        fn limb_count(self: &Context) -> u32;
+        /// Digits of hybrid key switching that the primes were distributed to.
+        fn digit_count(self: &Context) -> u32;
+        /// The primes of Q. A rescale at level k drops the prime at index `limb_count() - 1 - k`.
+        fn moduli_q(self: &Context) -> Vec<u64>;
+        /// The special primes, P.
+        fn moduli_p(self: &Context) -> Vec<u64>;
+        /// log2 of Q·P, the size that security depends on.
+        fn log2_qp(self: &Context) -> f64;
+        /// The scale of a ciphertext at rest, by level.
+        fn scaling_factors(self: &Context) -> Vec<f64>;
+
+        /// Makes a key pair from the context's secret key distribution.
+        fn generate_key_pair(context: &Context) -> Result<KeyPair>;
+        /// Makes a key pair whose secret is uniform ternary, whatever the context's distribution is.
+        fn generate_dense_key_pair(context: &Context) -> Result<KeyPair>;
+        /// The name under which the process-wide maps hold the evaluation keys of this key.
+        fn key_tag(self: &PublicKey) -> String;
+        /// The name under which the process-wide maps hold the evaluation keys of this key.
+        fn key_tag(self: &SecretKey) -> String;
+        /// The id of the key that rotates left by `step`.
+        fn rotation_key_id(context: &Context, step: i32) -> Result<u32>;
+        /// The id of the conjugation key.
+        fn conjugation_key_id(context: &Context) -> u32;
+        /// Makes the key that relinearizes, unless the process has it.
+        fn generate_multiplication_key(key: &SecretKey) -> Result<()>;
+        /// Makes the key for one rotation, replacing the one that the process has.
+        fn generate_rotation_key(key: &SecretKey, step: i32) -> Result<()>;
+        /// Makes the keys for some rotations.
+        fn generate_rotation_keys(key: &SecretKey, steps: &[i32]) -> Result<()>;
+        /// Makes the conjugation key.
+        fn generate_conjugation_key(key: &SecretKey) -> Result<()>;
+        /// The ids of the keys that the process holds under this tag, in ascending order.
+        fn evaluation_key_ids(tag: &str) -> Vec<u32>;
+        /// Drops one evaluation key.
+        fn remove_evaluation_key(tag: &str, id: u32) -> Result<()>;
+
+        /// Encodes real values over Q at this level and scale. Values beyond those given are 0; with fewer slots than
+        /// N/2 the vector repeats.
+        fn encode(
+            context: &Context,
+            values: &[f64],
+            slots: u32,
+            level: u32,
+            scale: f64,
+        ) -> Result<UniquePtr<Plaintext>>;
+        /// Encodes as [`encode`], over Q·P.
+        fn encode_extended(
+            context: &Context,
+            values: &[f64],
+            slots: u32,
+            level: u32,
+            scale: f64,
+        ) -> Result<UniquePtr<ExtendedPlaintext>>;
+        /// Encrypts at the plaintext's level.
+        fn encrypt(key: &PublicKey, plaintext: &Plaintext) -> Result<UniquePtr<Ciphertext>>;
+        /// Decrypts and decodes at this scale. OpenFHE adds noise of about the size of the error that it sees, and
+        /// refuses when fewer than five bits are left.
+        fn decrypt(key: &SecretKey, ciphertext: &Ciphertext, scale: f64) -> Result<Vec<f64>>;
+
+        /// Limbs dropped from Q.
+        fn level(self: &Plaintext) -> u32;
+        /// Slots that were encoded.
+        fn slots(self: &Plaintext) -> u32;
+        /// The scale that it was encoded at.
+        fn scaling_factor(self: &Plaintext) -> f64;
+        /// Bytes of its limbs.
+        fn byte_size(self: &Plaintext) -> usize;
+        /// Limbs dropped from Q.
+        fn level(self: &ExtendedPlaintext) -> u32;
+        /// Slots that were encoded.
+        fn slots(self: &ExtendedPlaintext) -> u32;
+        /// The scale that it was encoded at.
+        fn scaling_factor(self: &ExtendedPlaintext) -> f64;
+        /// Bytes of its limbs.
+        fn byte_size(self: &ExtendedPlaintext) -> usize;
+
+        /// Limbs dropped from Q.
+        fn level(self: &Ciphertext) -> u32;
+        /// Limbs left.
+        fn limb_count(self: &Ciphertext) -> u32;
+        /// 2, or 3 after a product without relinearization.
+        fn part_count(self: &Ciphertext) -> u32;
+        /// Slots of the message.
+        fn slots(self: &Ciphertext) -> u32;
+        /// Factors of the scale: 1 at rest, 2 after a product.
+        fn noise_scale_degree(self: &Ciphertext) -> u32;
+        /// The scale as the operations so far have made it.
+        fn scaling_factor(self: &Ciphertext) -> f64;
+        /// The tag of the key that it is encrypted under.
+        fn key_tag(self: &Ciphertext) -> String;
+        /// Bytes of its limbs.
+        fn byte_size(self: &Ciphertext) -> usize;
+        /// Limbs dropped from Q.
+        fn level(self: &ExtendedCiphertext) -> u32;
+        /// Factors of the scale.
+        fn noise_scale_degree(self: &ExtendedCiphertext) -> u32;
+        /// The scale as the operations so far have made it, without the factor P.
+        fn scaling_factor(self: &ExtendedCiphertext) -> f64;
+        /// Bytes of its limbs.
+        fn byte_size(self: &ExtendedCiphertext) -> usize;
+        /// Bytes of its limbs.
+        fn byte_size(self: &Digits) -> usize;
+
+        /// A copy.
+        fn clone_ciphertext(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        /// Replaces what OpenFHE knows of the scale. Only bootstrapping and rescaling look at it.
+        fn set_metadata(ciphertext: Pin<&mut Ciphertext>, noise_scale_degree: u32, scaling_factor: f64);
+        /// `left += right`; the parts of either may be two or three.
+        fn add_in_place(left: Pin<&mut Ciphertext>, right: &Ciphertext) -> Result<()>;
+        /// `left -= right`; the parts of either may be two or three.
+        fn subtract_in_place(left: Pin<&mut Ciphertext>, right: &Ciphertext) -> Result<()>;
+        /// Changes the sign.
+        fn negate_in_place(ciphertext: Pin<&mut Ciphertext>) -> Result<()>;
+        /// Adds a plaintext of the same scale.
+        fn add_plain_in_place(ciphertext: Pin<&mut Ciphertext>, plaintext: &Plaintext) -> Result<()>;
+        /// Subtracts a plaintext of the same scale.
+        fn subtract_plain_in_place(ciphertext: Pin<&mut Ciphertext>, plaintext: &Plaintext) -> Result<()>;
+        /// Multiplies by a plaintext; the scales multiply.
+        fn multiply_plain_in_place(ciphertext: Pin<&mut Ciphertext>, plaintext: &Plaintext) -> Result<()>;
+        /// Adds `round(value * scale)` to every slot's integer; `scale` is the ciphertext's.
+        fn add_constant_in_place(ciphertext: Pin<&mut Ciphertext>, value: f64, scale: f64) -> Result<()>;
+        /// Multiplies by `round(value * scale)`; the scale is multiplied by `scale`.
+        fn multiply_constant_in_place(ciphertext: Pin<&mut Ciphertext>, value: f64, scale: f64) -> Result<()>;
+        /// Multiplies by an integer; the scale stays.
+        fn multiply_integer_in_place(ciphertext: Pin<&mut Ciphertext>, factor: i64) -> Result<()>;
+        /// `accumulator += ciphertext * round(value * scale)`; the accumulator's metadata stay.
+        fn multiply_accumulate_constant(
+            accumulator: Pin<&mut Ciphertext>,
+            ciphertext: &Ciphertext,
+            value: f64,
+            scale: f64,
+        ) -> Result<()>;
+        /// The product, in three parts.
+        fn multiply_no_relinearize(left: &Ciphertext, right: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        /// The square, in three parts.
+        fn square_no_relinearize(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        /// Brings three parts back to two.
+        fn relinearize_in_place(ciphertext: Pin<&mut Ciphertext>) -> Result<()>;
+        /// Drops the last prime and divides the message and the scale by it.
+        fn rescale_in_place(ciphertext: Pin<&mut Ciphertext>) -> Result<()>;
+        /// Drops limbs; message and scale stay.
+        fn drop_levels_in_place(ciphertext: Pin<&mut Ciphertext>, count: u32) -> Result<()>;
+
+        /// Rotates the slots left.
+        fn rotate(ciphertext: &Ciphertext, step: i32) -> Result<UniquePtr<Ciphertext>>;
+        /// Conjugates the slots.
+        fn conjugate(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        /// Decomposes the second part once for many rotations of this ciphertext.
+        fn precompute_digits(ciphertext: &Ciphertext) -> Result<UniquePtr<Digits>>;
+        /// Rotates left with the ciphertext's own digits.
+        fn rotate_hoisted(ciphertext: &Ciphertext, step: i32, digits: &Digits) -> Result<UniquePtr<Ciphertext>>;
+        /// Rotates left and stays over Q·P; the first part counts only with `add_first`. The step is not 0.
+        fn rotate_extended(
+            ciphertext: &Ciphertext,
+            step: i32,
+            digits: &Digits,
+            add_first: bool,
+        ) -> Result<UniquePtr<ExtendedCiphertext>>;
+        /// Multiplies by P; the first part becomes 0 without `add_first`.
+        fn extend(ciphertext: &Ciphertext, add_first: bool) -> Result<UniquePtr<ExtendedCiphertext>>;
+        /// Multiplies by a plaintext over Q·P.
+        fn multiply_plain_extended(
+            ciphertext: &ExtendedCiphertext,
+            plaintext: &ExtendedPlaintext,
+        ) -> Result<UniquePtr<ExtendedCiphertext>>;
+        /// `accumulator += ciphertext * plaintext`; the accumulator's metadata stay.
+        fn multiply_accumulate_extended(
+            accumulator: Pin<&mut ExtendedCiphertext>,
+            ciphertext: &ExtendedCiphertext,
+            plaintext: &ExtendedPlaintext,
+        ) -> Result<()>;
+        /// The sum of the products of ciphertexts and plaintexts over Q·P of one level and scale: faster than the
+        /// products one by one.
+        fn inner_product_extended(terms: &[ExtendedTerm]) -> Result<UniquePtr<ExtendedCiphertext>>;
+        /// `left += right`.
+        fn add_extended_in_place(left: Pin<&mut ExtendedCiphertext>, right: &ExtendedCiphertext) -> Result<()>;
+        /// Sets the first part to 0.
+        fn clear_first_extended(ciphertext: Pin<&mut ExtendedCiphertext>) -> Result<()>;
+        /// Divides by P, back to Q (OpenFHE's `KeySwitchDown`).
+        fn reduce_extended(ciphertext: &ExtendedCiphertext) -> Result<UniquePtr<Ciphertext>>;
+        /// Divides the first part alone by P (OpenFHE's `KeySwitchDownFirstElement`).
+        fn reduce_extended_first(ciphertext: &ExtendedCiphertext) -> Result<UniquePtr<Polynomial>>;
+        /// The first part with its slots rotated left, which needs no key.
+        fn rotate_first(ciphertext: &Ciphertext, step: i32) -> Result<UniquePtr<Polynomial>>;
+        /// `left += right`.
+        fn add_polynomial_in_place(left: Pin<&mut Polynomial>, right: &Polynomial) -> Result<()>;
+        /// Adds to the first part.
+        fn add_to_first(ciphertext: Pin<&mut Ciphertext>, polynomial: &Polynomial) -> Result<()>;
+
+        /// Levels that a bootstrap with these two level budgets takes.
+        fn bootstrap_depth(level_budget: &[u32], distribution: SecretKeyDistribution) -> Result<u32>;
+        /// Precomputes a bootstrap of this many slots. `dim1` holds the two inner dimensions, 0 for OpenFHE's choice;
+        /// a correction factor of 0 is OpenFHE's choice.
+        fn setup_bootstrap(
+            context: &Context,
+            level_budget: &[u32],
+            dim1: &[u32],
+            slots: u32,
+            correction_factor: u32,
+        ) -> Result<()>;
+        /// The rotations whose keys a bootstrap needs, after its setup; the conjugation key comes on top.
+        fn bootstrap_rotation_steps(context: &Context, slots: u32) -> Result<Vec<i32>>;
+        /// Makes all keys of a bootstrap but the multiplication key.
+        fn generate_bootstrap_keys(key: &SecretKey, slots: u32) -> Result<()>;
+        /// Makes the two keys of sparse encapsulation alone, for callers that make the others one by one.
+        fn generate_encapsulation_keys(key: &SecretKey) -> Result<()>;
+        /// Refreshes a ciphertext of at least two limbs. `iterations` is 1 or 2; `precision` is what the first of two
+        /// iterations reaches, in bits.
+        fn bootstrap(ciphertext: &Ciphertext, iterations: u32, precision: u32) -> Result<UniquePtr<Ciphertext>>;
+
+        /// Bytes that [`export_evaluation_key_into`] writes.
+        fn evaluation_key_size(tag: &str, id: u32) -> Result<usize>;
+        /// Writes one evaluation key; `out` has exactly its size.
+        fn export_evaluation_key_into(tag: &str, id: u32, out: &mut [u8]) -> Result<()>;
+        /// Reads one evaluation key into the process-wide maps, under this tag, and returns its id. A key with the
+        /// same id is replaced.
+        fn import_evaluation_key(context: &Context, tag: &str, bytes: &[u8]) -> Result<u32>;
+        /// Bytes that [`export_public_key_into`] writes.
+        fn public_key_size(key: &PublicKey) -> Result<usize>;
+        /// Writes a public key; `out` has exactly its size.
+        fn export_public_key_into(key: &PublicKey, out: &mut [u8]) -> Result<()>;
+        /// Reads a public key.
+        fn public_key_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<PublicKey>>;
+        /// Bytes that [`export_secret_key_into`] writes.
+        fn secret_key_size(key: &SecretKey) -> Result<usize>;
+        /// Writes a secret key; `out` has exactly its size.
+        fn export_secret_key_into(key: &SecretKey, out: &mut [u8]) -> Result<()>;
+        /// Reads a secret key.
+        fn secret_key_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<SecretKey>>;
+        /// Bytes that [`export_ciphertext_into`] writes.
+        fn ciphertext_size(ciphertext: &Ciphertext) -> Result<usize>;
+        /// Writes a ciphertext; `out` has exactly its size.
+        fn export_ciphertext_into(ciphertext: &Ciphertext, out: &mut [u8]) -> Result<()>;
+        /// Reads a ciphertext.
+        fn ciphertext_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<Ciphertext>>;
+
+        /// OpenFHE's serialization of a context.
+        fn serialize_context(context: &Context) -> Result<UniquePtr<CxxString>>;
+        /// OpenFHE's serialization of a public key, with its context.
+        fn serialize_public_key(key: &PublicKey) -> Result<UniquePtr<CxxString>>;
+        /// OpenFHE's serialization of a secret key, with its context.
+        fn serialize_secret_key(key: &SecretKey) -> Result<UniquePtr<CxxString>>;
+        /// OpenFHE's serialization of a ciphertext, with its context.
+        fn serialize_ciphertext(ciphertext: &Ciphertext) -> Result<UniquePtr<CxxString>>;
+        /// OpenFHE's serialization of one evaluation key, with its context.
+        fn serialize_evaluation_key(tag: &str, id: u32) -> Result<UniquePtr<CxxString>>;
+        /// Reads OpenFHE's serialization of undamaged bytes.
+        fn deserialize_context(bytes: &[u8]) -> Result<UniquePtr<Context>>;
+        /// Reads OpenFHE's serialization of undamaged bytes.
+        fn deserialize_public_key(bytes: &[u8]) -> Result<UniquePtr<PublicKey>>;
+        /// Reads OpenFHE's serialization of undamaged bytes.
+        fn deserialize_secret_key(bytes: &[u8]) -> Result<UniquePtr<SecretKey>>;
+        /// Reads OpenFHE's serialization of undamaged bytes.
+        fn deserialize_ciphertext(bytes: &[u8]) -> Result<UniquePtr<Ciphertext>>;
+    }
+}
+
+macro_rules! thread_safe {
+    ($($name:ident)*) => { $(
+        // SAFETY: the C++ object owns its limbs and shares with others only reference counts, which are atomic, and
+        // bases and tables, which are not written after the context was created. It has no thread affinity.
+        unsafe impl Send for ffi::$name {}
+        // SAFETY: the bridge's functions only read through `&`: they work on copies of what OpenFHE would change.
+        unsafe impl Sync for ffi::$name {}
+    )* };
+}
+
+thread_safe! { Context PublicKey SecretKey Plaintext ExtendedPlaintext Ciphertext ExtendedCiphertext Digits Polynomial }

@@ -1,0 +1,86 @@
+//! CKKS operations of OpenFHE 1.4.2 through one cxx bridge, call by call and without decisions.
+//!
+//! The caller manages levels and scales. Nothing here adjusts an operand: operands of a binary operation must have the
+//! same limbs, and a rescale happens when [`rescale_in_place`] is called, in FLEXIBLEAUTO contexts too. A *level* is
+//! the number of limbs dropped from Q, 0 for a fresh ciphertext; a *scale* is the factor between a slot's value and
+//! the integer that encodes it; a *step* is a rotation of the slots to the left.
+//!
+//! ```
+//! use openfhe_sys as fhe;
+//! # fn main() -> Result<(), fhe::Exception> {
+//! let context = fhe::create_context(&fhe::Parameters {
+//!     ring_dimension: 1 << 10,
+//!     slots: 512,
+//!     multiplicative_depth: 2,
+//!     scaling_mod_bits: 40,
+//!     first_mod_bits: 50,
+//!     digits: 2,
+//!     scaling_technique: fhe::ScalingTechnique::FlexibleAuto,
+//!     secret_key_distribution: fhe::SecretKeyDistribution::UniformTernary,
+//!     security_level: fhe::SecurityLevel::NotSet,
+//! })?;
+//! let keys = fhe::generate_key_pair(&context)?;
+//! fhe::generate_multiplication_key(&keys.secret_key)?;
+//! let scales = context.scaling_factors();
+//!
+//! let plaintext = fhe::encode(&context, &[0.5, -1.5], 512, 0, scales[0])?;
+//! let ciphertext = fhe::encrypt(&keys.public_key, &plaintext)?;
+//! let mut x = fhe::square(&ciphertext)?;
+//! fhe::rescale_in_place(x.pin_mut())?;
+//!
+//! let result = fhe::decrypt(&keys.secret_key, &x, scales[1])?;
+//! assert!((result[0] - 0.25).abs() < 1e-6 && (result[1] - 2.25).abs() < 1e-6);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Ownership
+//!
+//! Each object is a C++ object behind a [`UniquePtr`] that owns its limbs and is freed when the pointer is dropped.
+//! A context is shared: OpenFHE keeps every context alive until [`release_contexts`], and every object keeps its own.
+//! Two contexts with equal parameters are one object, and so is what [`setup_bootstrap`] stored in it.
+//!
+//! # Process-wide keys
+//!
+//! OpenFHE keeps evaluation keys in static maps, not in objects: [`generate_rotation_key`] and its like put keys
+//! there, operations find them by the key tag of the ciphertext, and they stay until [`remove_evaluation_key`] or
+//! [`clear_rotation_keys`] and [`clear_multiplication_keys`]. Within a tag, a key has a number as its id:
+//! [`MULTIPLICATION_KEY`], or the automorphism index of a rotation or the conjugation; OpenFHE uses the two even
+//! numbers 2N − 2 and 2N − 4 for the keys of sparse encapsulation. An operation whose key is missing is an error.
+//!
+//! # Threads
+//!
+//! All types are `Send` and `Sync`. OpenFHE runs its loops over limbs with OpenMP, [`threads`] of them for every
+//! calling thread: one calling thread is the fastest. These change process-wide state and must not run beside
+//! anything else: creating, deserializing and releasing contexts; [`setup_bootstrap`]; generating, importing and
+//! removing evaluation keys; [`set_threads`] and [`configure_allocator`].
+//!
+//! # Aliasing
+//!
+//! No operation keeps a reference to an operand, and operands are never changed through `&`. Rust's borrow rules
+//! forbid that the two operands of an in-place operation are the same object, so the shim does not expect it.
+//!
+//! # Errors
+//!
+//! An exception of OpenFHE, or of a check in the shim, arrives as an [`Exception`] whose text names the place and the
+//! reason. Two limits: OpenFHE looks some keys up inside of parallel loops, where an exception would end the process,
+//! so [`bootstrap`] checks all keys beforehand; and OpenFHE's deserializers trust their input, so the bytes that go
+//! into `deserialize_*` need a checksum. The crate's own formats (`*_to_bytes`, `*_from_bytes`, evaluation key export
+//! and import) check every field.
+//!
+//! # Secrets
+//!
+//! A [`SecretKey`] overwrites its limbs when it is dropped. Copies that OpenFHE makes while it decrypts or generates
+//! keys are freed without being overwritten.
+
+mod bridge;
+mod bytes;
+mod operations;
+
+pub use bridge::ffi::*;
+pub use bytes::*;
+pub use cxx::{Exception, UniquePtr};
+pub use operations::*;
+
+/// The id of the multiplication key among the evaluation keys of a tag; all others are automorphism indices.
+pub const MULTIPLICATION_KEY: u32 = 0;

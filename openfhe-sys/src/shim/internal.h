@@ -1,0 +1,49 @@
+// Helpers shared by the shim's source files; nothing here is part of the bridge.
+#pragma once
+
+#include "shim.h"
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace openfhe_shim {
+
+using lbcrypto::NativeInteger;
+using lbcrypto::NativePoly;
+
+using EvaluationKey    = lbcrypto::EvalKey<DCRTPoly>;
+using EvaluationKeyMap = std::map<std::uint32_t, EvaluationKey>;
+using ContextImpl      = lbcrypto::CryptoContextImpl<DCRTPoly>;
+
+// The id that stands for the multiplication key among the automorphism indices, all of which are odd or end in the
+// two even numbers that OpenFHE reserves for sparse encapsulation.
+constexpr std::uint32_t MULTIPLICATION_KEY = 0;
+
+[[noreturn]] inline void fail(const std::string& message) {
+    throw std::runtime_error(message);
+}
+
+inline void require(bool condition, const char* message) {
+    if (!condition)
+        fail(message);
+}
+
+inline std::string to_string(rust::Str text) {
+    return std::string(text.data(), text.size());
+}
+
+std::size_t byte_size_of(const DCRTPoly& polynomial);
+std::size_t byte_size_of(const std::vector<DCRTPoly>& polynomials);
+
+// The CKKS parameters behind anything that belongs to a context.
+std::shared_ptr<lbcrypto::CryptoParametersCKKSRNS> ckks_parameters(const lbcrypto::CryptoObject<DCRTPoly>& object);
+
+// The keys in OpenFHE's process-wide maps. Both throw when there is none.
+const EvaluationKeyMap& rotation_keys(const std::string& tag);
+EvaluationKey find_evaluation_key(const std::string& tag, std::uint32_t id);
+void insert_evaluation_key(const std::string& tag, std::uint32_t id, EvaluationKey key);
+bool has_evaluation_key(const std::string& tag, std::uint32_t id);
+
+}  // namespace openfhe_shim

@@ -1,0 +1,60 @@
+// Process-wide settings: allocator, threads, and OpenFHE's static maps.
+
+#include "internal.h"
+
+#include "cryptocontextfactory.h"
+#include "utils/parallel.h"
+#include "version.h"
+
+#include <limits>
+#include <malloc.h>
+#include <omp.h>
+
+namespace openfhe_shim {
+
+namespace {
+
+// OpenFHE reads the thread count once, when the library is loaded, and passes it to its loops; the member has no
+// setter. An explicit template instantiation may name a private member ([temp.spec.general]), and hands it out here.
+template <int lbcrypto::ParallelControls::*Member>
+struct ThreadCountAccess {
+    friend int& thread_count_of(lbcrypto::ParallelControls& controls) { return controls.*Member; }
+};
+int& thread_count_of(lbcrypto::ParallelControls& controls);
+template struct ThreadCountAccess<&lbcrypto::ParallelControls::machineThreads>;
+
+}  // namespace
+
+bool configure_allocator() {
+    constexpr int MMAP_THRESHOLD = 32 << 20;  // the largest that glibc accepts
+    constexpr int TRIM_THRESHOLD = std::numeric_limits<int>::max();
+    return mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1 && mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD) == 1;
+}
+
+void set_threads(std::uint32_t count) {
+    int limit = static_cast<int>(std::clamp<std::uint32_t>(count, 1, 1024));
+    thread_count_of(lbcrypto::OpenFHEParallelControls) = limit;
+    omp_set_num_threads(limit);
+}
+
+std::uint32_t threads() {
+    return static_cast<std::uint32_t>(lbcrypto::OpenFHEParallelControls.GetMachineThreads());
+}
+
+rust::String openfhe_version() {
+    return OPENFHE_SHIM_VERSION;
+}
+
+void clear_multiplication_keys() {
+    ContextImpl::ClearEvalMultKeys();
+}
+
+void clear_rotation_keys() {
+    ContextImpl::ClearEvalAutomorphismKeys();
+}
+
+void release_contexts() {
+    lbcrypto::CryptoContextFactory<DCRTPoly>::ReleaseAllContexts();
+}
+
+}  // namespace openfhe_shim

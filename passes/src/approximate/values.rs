@@ -1,0 +1,124 @@
+//! What is known of a tensor while its network is approximated: its values on samples, or bounds.
+
+use paf_ir::linear::LinearMap;
+use paf_ir::sparse::Sparse;
+use rayon::prelude::*;
+
+use crate::paf::Paf;
+
+/// Values of one tensor.
+#[derive(Debug, Clone)]
+pub(super) enum Values {
+    /// One flat tensor a sample.
+    Samples(Vec<Vec<f64>>),
+    /// Lower and upper bound of each element, valid for every input in range (interval arithmetic).
+    Bounds(Vec<(f64, f64)>),
+}
+
+impl Values {
+    /// Smallest and largest value; `None` if one is not finite.
+    pub(super) fn range(&self) -> Option<(f64, f64)> {
+        let widen = |(low, high): (f64, f64), (a, b): (f64, f64)| (low.min(a), high.max(b));
+        let start = (f64::INFINITY, f64::NEG_INFINITY);
+        let (finite, range) = match self {
+            Values::Samples(samples) => {
+                let all = || samples.iter().flatten();
+                (all().all(|x| x.is_finite()), all().fold(start, |range, &x| widen(range, (x, x))))
+            }
+            Values::Bounds(bounds) => (
+                bounds.iter().all(|(low, high)| low.is_finite() && high.is_finite()),
+                bounds.iter().fold(start, |range, &bound| widen(range, bound)),
+            ),
+        };
+        (finite && range.0 <= range.1).then_some(range)
+    }
+
+    /// Through a linear map, expanded by the caller.
+    pub(super) fn linear(&self, map: &LinearMap, matrix: &Sparse) -> Values {
+        match self {
+            Values::Samples(samples) => {
+                let apply = |x: &Vec<f64>| {
+                    let mut y = matrix.apply(x);
+                    map.add_bias(&mut y);
+                    y
+                };
+                Values::Samples(samples.par_iter().map(apply).collect())
+            }
+            Values::Bounds(bounds) => {
+                let row_bounds = |row: usize| {
+                    let offset = map.bias.as_ref().map_or(0.0, |bias| bias.at(row));
+                    matrix.row(row).fold((offset, offset), |(low, high), (column, weight)| {
+                        let (a, b) = (weight * bounds[column].0, weight * bounds[column].1);
+                        (low + a.min(b), high + a.max(b))
+                    })
+                };
+                Values::Bounds((0..matrix.rows()).map(row_bounds).collect())
+            }
+        }
+    }
+
+    /// The approximated ReLU with scale `s`.
+    pub(super) fn relu(&self, paf: &Paf, s: f64) -> Values {
+        match self {
+            Values::Samples(samples) => {
+                let relu = |x: &Vec<f64>| x.iter().map(|&x| paf.relu(x, s)).collect();
+                Values::Samples(samples.par_iter().map(relu).collect())
+            }
+            Values::Bounds(bounds) => {
+                let error = s * paf.max_relu_error();
+                let relu = |&(low, high): &(f64, f64)| (low.max(0.0) - error, high.max(0.0) + error);
+                Values::Bounds(bounds.iter().map(relu).collect())
+            }
+        }
+    }
+
+    /// The approximated maximum with scale `s`, element by element.
+    pub(super) fn max(&self, other: &Values, paf: &Paf, s: f64) -> Values {
+        match (self, other) {
+            (Values::Samples(a), Values::Samples(b)) => {
+                let max = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(&a, &b)| paf.max(a, b, s)).collect();
+                Values::Samples(a.par_iter().zip(b).map(max).collect())
+            }
+            (Values::Bounds(a), Values::Bounds(b)) => {
+                let error = s * paf.max_relu_error();
+                let max = |(a, b): (&(f64, f64), &(f64, f64))| (a.0.max(b.0) - error, a.1.max(b.1) + error);
+                Values::Bounds(a.iter().zip(b).map(max).collect())
+            }
+            _ => unreachable!("a network is followed either by samples or by bounds"),
+        }
+    }
+
+    /// Element by element on one tensor; `f` must be monotone for bounds.
+    pub(super) fn map(&self, f: impl Fn(f64) -> f64 + Sync) -> Values {
+        match self {
+            Values::Samples(samples) => {
+                Values::Samples(samples.par_iter().map(|x| x.iter().map(|&x| f(x)).collect()).collect())
+            }
+            Values::Bounds(bounds) => {
+                let ends = |&(low, high): &(f64, f64)| (f(low).min(f(high)), f(low).max(f(high)));
+                Values::Bounds(bounds.iter().map(ends).collect())
+            }
+        }
+    }
+
+    /// Element by element on two tensors; bounds take the extremes of the four corner values.
+    pub(super) fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64 + Sync) -> Values {
+        match (self, other) {
+            (Values::Samples(a), Values::Samples(b)) => {
+                let each = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect();
+                Values::Samples(a.par_iter().zip(b).map(each).collect())
+            }
+            (Values::Bounds(a), Values::Bounds(b)) => {
+                let corners = |(a, b): (&(f64, f64), &(f64, f64))| {
+                    let values = [f(a.0, b.0), f(a.0, b.1), f(a.1, b.0), f(a.1, b.1)];
+                    (
+                        values.iter().copied().fold(f64::INFINITY, f64::min),
+                        values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                    )
+                };
+                Values::Bounds(a.iter().zip(b).map(corners).collect())
+            }
+            _ => unreachable!("a network is followed either by samples or by bounds"),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The one error enum of this crate.
+
+use paf_ir::IrError;
+
+/// Why a pass could not transform a network.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PassError {
+    /// A pass built an invalid IR: a bug of ours, not of the user's model.
+    #[error(transparent)]
+    Ir(#[from] IrError),
+    /// A PAF name is unknown or its coefficients are unusable.
+    #[error(transparent)]
+    Paf(#[from] crate::paf::PafError),
+    /// `--paf NODE=NAME` names a node that is no ReLU or MaxPool.
+    #[error("there is no ReLU or MaxPool named `{node}`; the model has: {}", known.join(", "))]
+    NoSuchNode {
+        /// The name given.
+        node: String,
+        /// Names that would work.
+        known: Vec<String>,
+    },
+    /// Calibration data do not fit the model.
+    #[error("calibration data: {0}")]
+    Calibration(String),
+    /// A node sees NaN or infinity on the calibration data.
+    #[error("node `{node}` sees a value that is not finite on the calibration data")]
+    NotFinite {
+        /// Name of the node.
+        node: String,
+    },
+    /// The PAF leaves its range on the calibration data: inputs beyond the scale of a node.
+    #[error(
+        "node `{node}`: calibration inputs reach {reached:.4}, beyond its scale {scale:.4}; raise --margin or choose a \
+         PAF with more room outside its range"
+    )]
+    OutOfRange {
+        /// Name of the node.
+        node: String,
+        /// Largest magnitude seen.
+        reached: f64,
+        /// The node's scale.
+        scale: f64,
+    },
+    /// No guard factor makes the PAF stay in its range through the pool's rounds.
+    #[error(
+        "node `{node}`: {paf} is too coarse for a window of {elements} elements; choose a PAF with a smaller error"
+    )]
+    PoolTooLarge {
+        /// Name of the MaxPool.
+        node: String,
+        /// Name of the PAF.
+        paf: String,
+        /// Elements of a window.
+        elements: usize,
+    },
+    /// The circuit needs more levels than any secure parameter set without bootstrapping has.
+    #[error(
+        "the circuit needs {needed} levels and at most {available} fit without bootstrapping at 128-bit security{}",
+        hint(fitting)
+    )]
+    TooDeep {
+        /// Levels of the circuit.
+        needed: u32,
+        /// Levels that fit the largest ring dimension.
+        available: u32,
+        /// A PAF with which the circuit would fit, and its levels.
+        fitting: Option<(String, u32)>,
+    },
+    /// A tensor needs more slots than the largest ring dimension has ciphertexts for.
+    #[error("node `{node}`: {elements} elements do not fit {slots} slots a ciphertext in at most {limit} ciphertexts")]
+    TooLarge {
+        /// Name of the node.
+        node: String,
+        /// Elements of its result.
+        elements: usize,
+        /// Slots of a ciphertext.
+        slots: usize,
+        /// Most ciphertexts a tensor may have.
+        limit: usize,
+    },
+}
+
+fn hint(fitting: &Option<(String, u32)>) -> String {
+    match fitting {
+        Some((paf, levels)) => format!("; with --paf {paf} it needs {levels} and fits"),
+        None => "; no PAF makes it fit: use a smaller network, or fewer ReLU and MaxPool layers".into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! `fold`: linear operations melt into their linear neighbours.
+//!
+//! Needs: an imported graph. Then holds: no [`Op::BatchNorm`] is left; no linear map feeds only linear maps whose
+//! product is cheap; every node reaches an output.
+//!
+//! ```text
+//! conv -> batch_norm -> relu       becomes       conv' -> relu
+//! global_average_pool -> gemm      becomes       one linear map
+//! relu -> batch_norm -> conv       becomes       relu -> conv', bias with the borders of the padding
+//! ```
+
+use std::sync::Arc;
+
+use paf_ir::linear::{Bias, Conv, LinearMap, Primitive};
+use paf_ir::tensor::{BatchNorm, Constant, Graph, Node, NodeId, Op, Output, Shape, Tensor};
+
+use crate::error::PassError;
+
+/// A product of two maps is taken if it has at most this many times their entries together.
+const PRODUCT_GROWTH: usize = 2;
+
+/// Folds linear operations into each other.
+///
+/// # Errors
+/// [`PassError::Ir`] only for a graph that was not verified.
+pub fn fold(graph: &Graph) -> Result<Graph, PassError> {
+    let mut folded = normalize_batch_norms(graph)?;
+    loop {
+        let before = folded.len();
+        folded = without_dead_nodes(&merge_linear_maps(&folded)?)?;
+        if folded.len() == before {
+            return Ok(folded);
+        }
+    }
+}
+
+/// Copies a graph node by node; `rewrite` says what becomes of each.
+fn rebuild(
+    graph: &Graph,
+    mut rewrite: impl FnMut(&mut Graph, NodeId, &Node, &[NodeId]) -> Result<NodeId, PassError>,
+) -> Result<Graph, PassError> {
+    let mut result = Graph::default();
+    let mut images: Vec<NodeId> = Vec::with_capacity(graph.len());
+    for (id, node) in graph.nodes() {
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| images[input.index()]).collect();
+        let image = rewrite(&mut result, id, node, &inputs)?;
+        images.push(image);
+    }
+    let image = |output: &Output| Output { node: images[output.node.index()], ..output.clone() };
+    result.outputs = graph.outputs.iter().map(image).collect();
+    Ok(result)
+}
+
+/// Copies one node as it is.
+pub(crate) fn copy_node(graph: &mut Graph, node: &Node, batch: bool, inputs: &[NodeId]) -> Result<NodeId, PassError> {
+    let name = node.name.clone();
+    Ok(match &node.op {
+        Op::Input => graph.input(name, node.shape.clone(), batch),
+        Op::Linear(map) => graph.linear(name, (**map).clone(), inputs[0], node.shape.clone())?,
+        Op::Reshape => graph.reshape(name, inputs[0], node.shape.clone())?,
+        op => graph.add(name, op.clone(), inputs)?,
+    })
+}
+
+fn has_batch_axis(graph: &Graph, id: NodeId) -> bool {
+    graph.inputs.iter().any(|input| *input == (id, true))
+}
+
+fn normalize_batch_norms(graph: &Graph) -> Result<Graph, PassError> {
+    rebuild(graph, |result, id, node, inputs| match &node.op {
+        Op::BatchNorm(norm) => {
+            let map = batch_norm_map(norm, &node.shape);
+            Ok(result.linear(node.name.clone(), map, inputs[0], node.shape.clone())?)
+        }
+        _ => copy_node(result, node, has_batch_axis(graph, id), inputs),
+    })
+}
+
+fn batch_norm_map(norm: &BatchNorm, shape: &Shape) -> LinearMap {
+    let channels = norm.scale.data.len();
+    let (factors, offsets): (Vec<f64>, Vec<f64>) = (0..channels).map(|channel| norm.affine(channel)).unzip();
+    let repeat = shape.0[2..].iter().product();
+    let values = Arc::new(Tensor::new(Shape(vec![channels]), factors));
+    let bias = Bias { values: Arc::new(Tensor::new(Shape(vec![channels]), offsets)), repeat };
+    LinearMap::of(Primitive::Diagonal { values, repeat, size: shape.size() }, Some(bias))
+}
+
+/// Merges each linear map into its consumers where all of them are linear and every product is cheap.
+fn merge_linear_maps(graph: &Graph) -> Result<Graph, PassError> {
+    let consumers = graph.consumers();
+    let mut merged = vec![false; graph.len()];
+    rebuild(graph, |result, id, node, inputs| {
+        let Op::Linear(map) = &node.op else {
+            return copy_node(result, node, has_batch_axis(graph, id), inputs);
+        };
+        let producer = graph.node(node.inputs[0]);
+        if let Op::Linear(earlier) = &producer.op {
+            let already_merged = merged[node.inputs[0].index()];
+            if !already_merged && all_merge(graph, node.inputs[0], &consumers) {
+                merged[id.index()] = true;
+                let product = simplify(earlier.then(map));
+                let source = result.node(inputs[0]).inputs[0];
+                let name = merged_name(producer, node);
+                return Ok(result.linear(name, product, source, node.shape.clone())?);
+            }
+        }
+        copy_node(result, node, false, inputs)
+    })
+}
+
+/// The name of a product: that of the node with weights, the later one if both have some.
+fn merged_name(earlier: &Node, later: &Node) -> String {
+    let has_matrix = |node: &Node| {
+        let Op::Linear(map) = &node.op else { return false };
+        map.factors.iter().any(|factor| matches!(factor, Primitive::Conv(_) | Primitive::Dense { .. }))
+    };
+    if has_matrix(earlier) && !has_matrix(later) { earlier.name.clone() } else { later.name.clone() }
+}
+
+fn all_merge(graph: &Graph, id: NodeId, consumers: &[Vec<NodeId>]) -> bool {
+    let is_output = graph.outputs.iter().any(|output| output.node == id);
+    let Op::Linear(earlier) = &graph.node(id).op else { return false };
+    !is_output
+        && consumers[id.index()].iter().all(|&consumer| match &graph.node(consumer).op {
+            Op::Linear(later) => product_is_cheap(earlier, later),
+            _ => false,
+        })
+}
+
+fn product_is_cheap(earlier: &LinearMap, later: &LinearMap) -> bool {
+    let is_elementwise =
+        |map: &LinearMap| map.factors.iter().all(|factor| matches!(factor, Primitive::Diagonal { .. }));
+    if is_elementwise(earlier) || is_elementwise(later) {
+        return true;
+    }
+    let (first, second) = (earlier.matrix(), later.matrix());
+    second.multiply(&first).entry_count() <= PRODUCT_GROWTH * (first.entry_count() + second.entry_count())
+}
+
+/// Melts diagonals into the weights beside them.
+fn simplify(map: LinearMap) -> LinearMap {
+    let mut factors: Vec<Primitive> = Vec::with_capacity(map.factors.len());
+    for factor in &map.factors {
+        let melted = factors.last().and_then(|last| melt(last, factor));
+        match melted {
+            Some(product) => *factors.last_mut().expect("there was a last factor") = product,
+            None => factors.push(factor.clone()),
+        }
+    }
+    LinearMap { factors, ..map }
+}
+
+/// The product of two factors where it is again one factor with the same geometry.
+fn melt(earlier: &Primitive, later: &Primitive) -> Option<Primitive> {
+    match (earlier, later) {
+        (Primitive::Conv(conv), Primitive::Diagonal { values, repeat, .. })
+            if *repeat == conv.window.output[0] * conv.window.output[1]
+                && values.data.len() == conv.weight.shape.0[0] =>
+        {
+            let weight = scale_rows(&conv.weight, values);
+            Some(Primitive::Conv(Conv { weight, ..conv.clone() }))
+        }
+        (Primitive::Dense { weight, left, right }, Primitive::Diagonal { values, repeat, .. })
+            if repeat == right && values.data.len() == weight.shape.0[0] =>
+        {
+            Some(Primitive::Dense { weight: scale_rows(weight, values), left: *left, right: *right })
+        }
+        (Primitive::Diagonal { values: a, repeat: ra, size }, Primitive::Diagonal { values: b, repeat: rb, .. })
+            if ra == rb && a.data.len() == b.data.len() =>
+        {
+            let data = a.data.iter().zip(&b.data).map(|(a, b)| a * b).collect();
+            let values = Arc::new(Tensor::new(a.shape.clone(), data));
+            Some(Primitive::Diagonal { values, repeat: *ra, size: *size })
+        }
+        _ => None,
+    }
+}
+
+fn scale_rows(weight: &Constant, factors: &Constant) -> Constant {
+    let row = weight.data.len() / factors.data.len();
+    let data = weight.data.iter().enumerate().map(|(index, value)| value * factors.data[index / row]).collect();
+    Arc::new(Tensor::new(weight.shape.clone(), data))
+}
+
+/// Drops nodes that reach no output; inputs stay.
+fn without_dead_nodes(graph: &Graph) -> Result<Graph, PassError> {
+    let mut live = vec![false; graph.len()];
+    graph.outputs.iter().for_each(|output| live[output.node.index()] = true);
+    graph.inputs.iter().for_each(|input| live[input.0.index()] = true);
+    let nodes: Vec<_> = graph.nodes().collect();
+    for (id, node) in nodes.iter().rev() {
+        if live[id.index()] {
+            node.inputs.iter().for_each(|input| live[input.index()] = true);
+        }
+    }
+    rebuild(graph, |result, id, node, inputs| {
+        if live[id.index()] { copy_node(result, node, has_batch_axis(graph, id), inputs) } else { Ok(NodeId(0)) }
+    })
+}

@@ -1,0 +1,72 @@
+//! What a PAF does on and beyond \[-1,1\], found by sampling in `f64`.
+
+use super::Paf;
+
+/// Points on (0, 1]: equally spaced ones, and geometrically spaced ones for the steep part at 0.
+const UNIFORM_POINTS: usize = 4000;
+const GEOMETRIC_POINTS: usize = 2000;
+const SMALLEST_POINT: f64 = 1e-6;
+
+/// A margin larger than this is not looked for.
+const LARGEST_MARGIN: f64 = 1.0;
+
+/// max of u·|1 − p(u)|/2 on \[0,1\]; the same on \[-1,0\] because p is odd.
+pub(super) fn max_relu_error(paf: &Paf) -> f64 {
+    largest_on_unit_interval(|u| u * (1.0 - paf.eval(u)).abs() / 2.0)
+}
+
+/// How far max(a,b) can leave \[min(a,b), max(a,b)\] for |a−b| ≤ 1: max of u·(|p(u)| − 1)/2, or 0.
+pub(super) fn max_overshoot(paf: &Paf) -> f64 {
+    largest_on_unit_interval(|u| u * (paf.eval(u).abs() - 1.0) / 2.0).max(0.0)
+}
+
+/// The largest m ≤ 1 with |1 − p| ≤ `tolerance` on \[1, 1+m\], 0 if p(1) is already outside.
+pub(super) fn margin_beyond_one(paf: &Paf, tolerance: f64) -> f64 {
+    let holds = |margin: f64| (1.0 - paf.eval(1.0 + margin)).abs() <= tolerance;
+    if !holds(0.0) {
+        return 0.0;
+    }
+    let (mut good, mut step) = (0.0, 1e-8);
+    while step < LARGEST_MARGIN && holds(step) {
+        good = step;
+        step *= 1.01;
+    }
+    if step >= LARGEST_MARGIN {
+        return LARGEST_MARGIN;
+    }
+    for _ in 0..50 {
+        let middle = (good + step) / 2.0;
+        (good, step) = if holds(middle) { (middle, step) } else { (good, middle) };
+    }
+    good
+}
+
+/// The maximum over the sample points, refined between the neighbours of the best one.
+fn largest_on_unit_interval(function: impl Fn(f64) -> f64) -> f64 {
+    let points = sample_points();
+    let values: Vec<f64> = points.iter().map(|&x| function(x)).collect();
+    let best = (0..points.len()).max_by(|&i, &j| values[i].total_cmp(&values[j])).unwrap_or(0);
+    let low = points[best.saturating_sub(1)];
+    let high = points[(best + 1).min(points.len() - 1)];
+    values[best].max(golden_section_maximum(function, low, high))
+}
+
+fn sample_points() -> Vec<f64> {
+    let uniform = (1..=UNIFORM_POINTS).map(|k| k as f64 / UNIFORM_POINTS as f64);
+    let geometric = (0..GEOMETRIC_POINTS).map(|k| SMALLEST_POINT.powf(1.0 - k as f64 / GEOMETRIC_POINTS as f64));
+    let mut points: Vec<f64> = uniform.chain(geometric).collect();
+    points.sort_by(f64::total_cmp);
+    points
+}
+
+fn golden_section_maximum(function: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
+    let ratio = (5f64.sqrt() - 1.0) / 2.0;
+    let mut largest = f64::NEG_INFINITY;
+    for _ in 0..60 {
+        let (left, right) = (high - ratio * (high - low), low + ratio * (high - low));
+        let (at_left, at_right) = (function(left), function(right));
+        largest = largest.max(at_left).max(at_right);
+        (low, high) = if at_left > at_right { (low, right) } else { (left, high) };
+    }
+    largest
+}

@@ -1,0 +1,164 @@
+//! The noise that CKKS adds, as gaussian errors on slots.
+//!
+//! An error polynomial whose coefficients have variance v gives each slot an error of variance `N·v/2` in units of the
+//! scale. Sources: Cheon, Kim, Kim, Song, "Homomorphic encryption for arithmetic of approximate numbers" (2017),
+//! section 3.4, and Kim, Papadimitriou, Polyakov, "Approximate homomorphic encryption with reduced approximation error"
+//! (2022), section 4, for hybrid key switching. Where a value repeats over the slots its copies get the same
+//! error here and independent ones in an encrypted run: the model errs on the safe side.
+
+use paf_ir::ckks::{Kind, Parameters, SPECIAL_PRIME_BITS, Type};
+use paf_ir::diagonals::PackedMap;
+
+/// Standard deviation of the coefficients of a fresh error polynomial (Homomorphic Encryption Standard).
+const ERROR_DEVIATION: f64 = 3.19;
+
+/// Variance of a rounding error.
+const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
+
+/// Variance of a coefficient of a uniform ternary secret.
+const TERNARY_VARIANCE: f64 = 2.0 / 3.0;
+
+/// Standard deviations of the errors that one set of parameters implies.
+#[derive(Debug, Clone)]
+pub struct NoiseModel {
+    ring_dimension: f64,
+    scale: f64,
+    key_switch_variance: f64,
+    rounding_variance: f64,
+}
+
+impl NoiseModel {
+    /// The model for a parameter set.
+    pub fn new(parameters: &Parameters) -> Self {
+        let n = parameters.ring_dimension as f64;
+        let digit_bits = parameters.limbs().div_ceil(parameters.digits.max(1) as usize) as u32 * parameters.scale_bits;
+        let headroom = f64::from(digit_bits) - f64::from(parameters.special_primes * SPECIAL_PRIME_BITS);
+        let digit_error = f64::from(parameters.digits) * n * ERROR_DEVIATION.powi(2) * ROUNDING_VARIANCE;
+        NoiseModel {
+            ring_dimension: n,
+            scale: f64::from(parameters.scale_bits).exp2(),
+            key_switch_variance: digit_error * (2.0 * headroom).exp2(),
+            rounding_variance: ROUNDING_VARIANCE * (1.0 + TERNARY_VARIANCE * n),
+        }
+    }
+
+    fn slot_deviation(&self, coefficient_variance: f64, scale: f64) -> f64 {
+        (self.ring_dimension / 2.0 * coefficient_variance).sqrt() / scale
+    }
+
+    /// Encryption: `v·e + e0 + e1·s` with ternary `v` and `s`, and the rounding of the encoded values.
+    pub(crate) fn fresh(&self) -> f64 {
+        let variance = ERROR_DEVIATION.powi(2) * (1.0 + 2.0 * TERNARY_VARIANCE * self.ring_dimension);
+        self.slot_deviation(variance + ROUNDING_VARIANCE, self.scale)
+    }
+
+    /// A rescale: both parts are rounded.
+    pub(crate) fn rescale(&self) -> f64 {
+        self.slot_deviation(self.rounding_variance, self.scale)
+    }
+
+    /// A rotation or a relinearization: the digits' errors divided by P, and a rounding.
+    pub(crate) fn key_switch(&self, ty: Type) -> f64 {
+        let scale = if ty.kind == Kind::Rest { self.scale } else { self.scale * self.scale };
+        self.slot_deviation(self.key_switch_variance + self.rounding_variance, scale)
+    }
+
+    /// A linear map: the babies' errors times the weights, the rounding of the plaintexts times the values, the
+    /// rescale, and the folds. Giant steps happen at the product's scale, where their error vanishes.
+    pub(crate) fn linear(&self, map: &PackedMap, row_norm: f64, magnitude: f64) -> f64 {
+        let babies = self.slot_deviation(self.key_switch_variance, self.scale) * row_norm;
+        let diagonals: usize = map.plan.giants.iter().map(|giant| giant.babies.len()).sum();
+        let encoding = self.slot_deviation(ROUNDING_VARIANCE, self.scale) * magnitude * (diagonals as f64).sqrt();
+        let folds = (map.plan.folds.len() as f64) * (self.key_switch_variance + self.rounding_variance);
+        let rounding = self.slot_deviation(self.rounding_variance + folds, self.scale);
+        (babies.powi(2) + encoding.powi(2) + rounding.powi(2)).sqrt()
+    }
+}
+
+/// Gaussian numbers from a seed.
+pub(crate) struct NoiseSource<'m> {
+    model: &'m NoiseModel,
+    state: u64,
+}
+
+impl<'m> NoiseSource<'m> {
+    pub(crate) fn new(model: &'m NoiseModel, seed: u64) -> Self {
+        NoiseSource { model, state: seed }
+    }
+
+    pub(crate) fn model(&self) -> &'m NoiseModel {
+        self.model
+    }
+
+    /// Adds an independent error to every value.
+    pub(crate) fn add_to(&mut self, values: &mut [f64], deviation: f64) {
+        for pair in values.chunks_mut(2) {
+            let (first, second) = self.gaussian_pair();
+            pair[0] += deviation * first;
+            if let Some(value) = pair.get_mut(1) {
+                *value += deviation * second;
+            }
+        }
+    }
+
+    /// Box and Muller's method.
+    fn gaussian_pair(&mut self) -> (f64, f64) {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        let angle = std::f64::consts::TAU * self.uniform();
+        (radius * angle.cos(), radius * angle.sin())
+    }
+
+    /// Uniform in `[0, 1)`.
+    fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paf_ir::ckks::{Level, Secret};
+
+    fn model() -> NoiseModel {
+        NoiseModel::new(&Parameters {
+            ring_dimension: 1 << 15,
+            slots: 1 << 14,
+            levels: Level(10),
+            scale_bits: 45,
+            first_modulus_bits: 55,
+            digits: 3,
+            special_primes: 4,
+            secret: Secret::UniformTernary,
+            log_qp: 745,
+            security_bits: 128,
+        })
+    }
+
+    #[test]
+    fn gaussians_have_the_deviation_asked_for() {
+        let model = model();
+        let mut values = vec![0.0; 100_000];
+        NoiseSource::new(&model, 7).add_to(&mut values, 0.5);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+        assert!(mean.abs() < 0.01 && (variance.sqrt() - 0.5).abs() < 0.01, "mean {mean}, variance {variance}");
+    }
+
+    #[test]
+    fn the_errors_are_those_of_the_formulas() {
+        let model = model();
+        // sqrt(2^14 · 10.18 · (1 + 4/3 · 2^15) + …) ≈ 2^16.4 at a scale of 2^45.
+        assert!((model.fresh().log2() - (16.4 - 45.0)).abs() < 0.1, "{}", model.fresh().log2());
+        // sqrt(2^14 · 2^15 / 18) ≈ 2^12.4.
+        assert!((model.rescale().log2() - (12.4 - 45.0)).abs() < 0.1, "{}", model.rescale().log2());
+    }
+}

@@ -1,0 +1,209 @@
+//! One function a command, but for `infer`.
+
+use std::path::{Path, PathBuf};
+
+use paf_circuit::container::{self, Kind, SectionReader};
+use paf_circuit::{read_circuit, read_client, write_client};
+use paf_ir::program::{InputPort, OutputPort};
+use paf_ir::tensor::{PostProcess, Shape};
+use paf_runtime::npy::{self, Array};
+use paf_runtime::samples::{check_output, output_shape};
+use paf_runtime::{Client, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey, Server};
+
+use super::machine::{check_memory, peak_bytes};
+use super::progress::Progress;
+use super::report::{Report, bytes, seconds, warn_if_insecure, wrote};
+use super::{Input, Memory, facts};
+
+type Result<T> = std::result::Result<T, RuntimeError>;
+
+pub(crate) fn client(circuit: &Path, output: &Path, json: bool) -> Result<()> {
+    let circuit = read_circuit(circuit)?;
+    let mut report = Report::default();
+    warn_if_insecure(&circuit.parameters, &mut report);
+    let client = circuit.client();
+    write_client(output, &client)?;
+    facts::client(&mut report, &client);
+    wrote(&mut report, output);
+    report.print(json)
+}
+
+pub(crate) fn info(file: &Path, json: bool) -> Result<()> {
+    let mut report = Report::default();
+    if container::read_header(file)?.kind == Kind::Client {
+        let client = read_client(file)?;
+        warn_if_insecure(&client.parameters, &mut report);
+        facts::client(&mut report, &client);
+    } else {
+        let circuit = read_circuit(file)?;
+        warn_if_insecure(&circuit.parameters, &mut report);
+        facts::circuit(&mut report, &circuit);
+    }
+    report.print(json)
+}
+
+pub(crate) fn simulate(circuit: &Path, input: &Input, output: Option<&Path>, noise: Noise, json: bool) -> Result<()> {
+    let circuit = read_circuit(circuit)?;
+    let mut report = Report::default();
+    warn_if_insecure(&circuit.parameters, &mut report);
+    let samples = read_samples(&circuit.program.inputs, input)?;
+    let phase = Progress::new(json).phase("simulate");
+    let results = paf_runtime::simulate(&circuit, &samples, noise)?;
+    let time = phase.end();
+    report.fact("seconds", time);
+    report.line("simulated", format!("{} samples in {}", samples.count(), seconds(time)));
+    summarize(&mut report, &circuit.program.outputs, &results);
+    if let Some(output) = output {
+        write_results(&mut report, output, &circuit.program.outputs, &results)?;
+    }
+    report.print(json)
+}
+
+pub(crate) fn keygen(client: &Path, secret: &Path, public: &Path, json: bool) -> Result<()> {
+    let client = Client::load(client)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    let mut phase = Progress::new(json).phase("keygen");
+    client.generate_key_files(secret, public, &mut phase.counter("evaluation keys"))?;
+    let time = phase.end();
+    report.fact("evaluation_keys", client.key_list()?.len());
+    report.fact("seconds", time);
+    report.line("keygen", format!("{} evaluation keys in {}", client.key_list()?.len(), seconds(time)));
+    facts::parameters(&mut report, &client.part().parameters);
+    wrote(&mut report, secret);
+    wrote(&mut report, public);
+    finish(report, json)
+}
+
+pub(crate) fn encrypt(client: &Path, public: &Path, input: &Input, output: &Path, json: bool) -> Result<()> {
+    let client = Client::load(client)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    let samples = read_samples(client.inputs(), input)?;
+    let key = PublicKey::load(client.scheme(), client.part(), public)?;
+    let mut phase = Progress::new(json).phase("encrypt");
+    client.encrypt_file(&key, &samples, output, &mut phase.counter("samples"))?;
+    let time = phase.end();
+    report.fact("samples", samples.count());
+    report.fact("seconds", time);
+    report.line("encrypted", format!("{} samples in {}", samples.count(), seconds(time)));
+    wrote(&mut report, output);
+    finish(report, json)
+}
+
+pub(crate) fn eval(
+    circuit: &Path,
+    public: &Path,
+    input: &Path,
+    output: &Path,
+    memory: Memory,
+    json: bool,
+) -> Result<()> {
+    let (mut report, progress) = (Report::default(), Progress::new(json));
+    check_same_key(input, public)?;
+    let mut phase = progress.phase("load");
+    let mut server = Server::load(circuit, public, &mut phase.counter("evaluation keys"))?;
+    report.fact("load_seconds", phase.end());
+    warn_if_insecure(&server.circuit().parameters, &mut report);
+    let samples = server.open_inputs(input)?.samples();
+    if !memory.ignore_memory {
+        check_memory(server.circuit().prediction.peak_bytes)?;
+    }
+    let mut phase = progress.phase("prepare");
+    let prepared = server.prepare(memory.prepare_memory.0, &mut phase.counter("linear maps"))?;
+    report.fact("prepare_seconds", phase.end());
+    report.fact("prepared_bytes", prepared);
+    let mut phase = progress.phase("eval");
+    server.evaluate_file(input, output, &mut |sample, step| {
+        let layer = format!("sample {} of {samples}, {}", sample + 1, step.layer);
+        phase.at(sample as u64 * step.total + step.done, samples as u64 * step.total, &layer);
+    })?;
+    let time = phase.end();
+    report.fact("samples", samples);
+    report.fact("seconds", time);
+    report.line("evaluated", format!("{samples} samples in {}", seconds(time)));
+    wrote(&mut report, output);
+    finish(report, json)
+}
+
+pub(crate) fn decrypt(client: &Path, secret: &Path, input: &Path, output: &Path, json: bool) -> Result<()> {
+    let client = Client::load(client)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    let key = SecretKey::load(client.scheme(), client.part(), secret)?;
+    let mut phase = Progress::new(json).phase("decrypt");
+    let results = client.decrypt_file(&key, input, &mut phase.counter("samples"))?;
+    let time = phase.end();
+    report.fact("seconds", time);
+    report.line("decrypted", format!("{} samples in {}", results.len(), seconds(time)));
+    summarize(&mut report, &client.part().outputs, &results);
+    write_results(&mut report, output, &client.part().outputs, &results)?;
+    finish(report, json)
+}
+
+/// Refuses ciphertexts of another key by the headers of the files, before hundreds of keys are read.
+fn check_same_key(input: &Path, public: &Path) -> Result<()> {
+    let key = SectionReader::open(public, Kind::ServerKey)?.header().binding.key;
+    let found = SectionReader::open(input, Kind::Ciphertexts)?.header().binding;
+    Ok(found.check_key(&key).map_err(|error| error.in_file(input))?)
+}
+
+/// Adds the peak memory and prints.
+fn finish(mut report: Report, json: bool) -> Result<()> {
+    if let Some(peak) = peak_bytes() {
+        report.fact("peak_bytes", peak);
+        report.line("memory", bytes(peak));
+    }
+    report.print(json)
+}
+
+/// Reads and checks the input arrays.
+pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples> {
+    let arrays = input.files.iter().map(|file| npy::read(file)).collect::<Result<Vec<_>>>()?;
+    Samples::new(ports, arrays, input.limit)
+}
+
+/// Adds the predictions, and warns of results that no trained network gives.
+pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<Output>]) {
+    let problem = |(sample, outputs): (usize, &Vec<Output>)| {
+        ports.iter().zip(outputs).find_map(|(port, output)| check_output(port, sample, output).err())
+    };
+    let problems: Vec<RuntimeError> = results.iter().enumerate().filter_map(problem).collect();
+    if let Some(first) = problems.first() {
+        eprintln!("warning: {} of {} samples have unusable results; {first}", problems.len(), results.len());
+    }
+    report.fact("samples", results.len());
+    report.fact("diverged_samples", problems.len());
+    report.fact("top1", results.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
+}
+
+/// Writes the results of each output, in a file of its own if there are several.
+pub(crate) fn write_results<V>(
+    report: &mut Report,
+    path: &Path,
+    ports: &[OutputPort<V>],
+    results: &[Vec<Output>],
+) -> Result<()> {
+    for (index, port) in ports.iter().enumerate() {
+        let path = if ports.len() == 1 { path.to_owned() } else { numbered(path, index) };
+        let mut shape = vec![results.len()];
+        shape.extend(output_shape(port).0);
+        let values = results.iter().flat_map(|outputs| outputs[index].values.iter().copied());
+        write_array(&path, Shape(shape), values, port.post)?;
+        wrote(report, &path);
+    }
+    Ok(())
+}
+
+fn write_array(path: &Path, shape: Shape, values: impl Iterator<Item = f64>, post: PostProcess) -> Result<()> {
+    match post {
+        PostProcess::ArgMax { .. } => npy::write(path, &Array { shape, data: values.map(|v| v as i64).collect() }),
+        _ => npy::write(path, &Array { shape, data: values.collect() }),
+    }
+}
+
+/// `y.npy` becomes `y.1.npy`.
+fn numbered(path: &Path, index: usize) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_extension(format!("{index}.{extension}"))
+}

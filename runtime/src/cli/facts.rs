@@ -1,0 +1,174 @@
+//! What `info` says about circuits and client files.
+
+use paf_circuit::{Circuit, Client};
+use paf_ir::ckks::{Counts, Parameters, Secret, log_qp_limit_128};
+use paf_ir::program::{InputPort, OutputPort};
+use paf_ir::tensor::PostProcess;
+use serde_json::{Value, json};
+
+use super::report::{Report, bytes, seconds};
+
+/// Everything a circuit file says.
+pub(crate) fn circuit(report: &mut Report, circuit: &Circuit) {
+    let counts = circuit.counts();
+    model(report, circuit);
+    levels(report, &circuit.parameters, &counts);
+    parameters(report, &circuit.parameters);
+    operations(report, &counts);
+    keys(report, &circuit.parameters, counts.rotation_keys.len(), counts.relinearizations > 0);
+    ports(report, &circuit.program.inputs, &circuit.program.outputs);
+    pafs(report, circuit);
+    prediction(report, circuit);
+}
+
+/// Everything a client file says.
+pub(crate) fn client(report: &mut Report, client: &Client) {
+    report.fact("kind", "client");
+    report.fact("model", client.model_name.as_str());
+    report.fact("fingerprint", client.fingerprint.to_string());
+    report.fact("levels", client.parameters.levels.0);
+    report.line("client of", client.model_name.as_str());
+    report.line("fingerprint", client.fingerprint.to_string());
+    parameters(report, &client.parameters);
+    keys(report, &client.parameters, client.rotations.len(), client.relinearization);
+    ports(report, &client.inputs, &client.outputs);
+}
+
+fn model(report: &mut Report, circuit: &Circuit) {
+    let model = &circuit.model;
+    let source: String = model.source_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = circuit.fingerprint().to_string();
+    report.line("circuit of", format!("{}, made by {}", model.name, model.compiler));
+    report.line("model sha256", source.as_str());
+    report.line("fingerprint", fingerprint.as_str());
+    for note in &model.notes {
+        report.line("note", note.as_str());
+    }
+    report.fact("kind", "circuit");
+    report.fact("model", model.name.as_str());
+    report.fact("compiler", model.compiler.as_str());
+    report.fact("source_sha256", source);
+    report.fact("fingerprint", fingerprint);
+    report.fact("notes", model.notes.clone());
+}
+
+fn levels(report: &mut Report, parameters: &Parameters, counts: &Counts) {
+    report.fact("levels", counts.levels);
+    report.fact("bootstraps", counts.bootstraps);
+    let bootstraps = if counts.bootstraps == 0 { "no".to_owned() } else { counts.bootstraps.to_string() };
+    report.line("levels", format!("{} of {}, {bootstraps} bootstraps", counts.levels, parameters.levels));
+}
+
+/// Parameters with their security.
+pub(crate) fn parameters(report: &mut Report, parameters: &Parameters) {
+    let secret = match parameters.secret {
+        Secret::UniformTernary => "uniform ternary",
+    };
+    report.fact("ring_dimension", parameters.ring_dimension);
+    report.fact("slots", parameters.slots);
+    report.fact("log_qp", parameters.log_qp);
+    report.fact("security_bits", parameters.security_bits);
+    report.fact("secret_distribution", secret);
+    report.fact("scale_bits", parameters.scale_bits);
+    report.fact("first_modulus_bits", parameters.first_modulus_bits);
+    report.fact("digits", parameters.digits);
+    report.fact("special_primes", parameters.special_primes);
+    report.line("security", security(parameters, secret));
+    let (slots, scale, first) = (parameters.slots, parameters.scale_bits, parameters.first_modulus_bits);
+    let digits = parameters.digits;
+    report.line("parameters", format!("{slots} slots, scale 2^{scale}, first prime 2^{first}, {digits} digits"));
+}
+
+fn security(parameters: &Parameters, secret: &str) -> String {
+    let (log_qp, n) = (parameters.log_qp, parameters.ring_dimension);
+    if parameters.is_insecure() {
+        return format!("NONE, test parameters: N = {n}, log2(QP) = {log_qp}");
+    }
+    let (bits, limit) = (parameters.security_bits, log_qp_limit_128(n));
+    format!("{bits} bits: N = {n}, log2(QP) = {log_qp} of at most {limit}, {secret} secret")
+}
+
+fn operations(report: &mut Report, counts: &Counts) {
+    report.fact("rotations", counts.rotations);
+    report.fact("ciphertext_products", counts.ciphertext_products);
+    report.fact("plaintext_products", counts.plaintext_products);
+    report.fact("constant_products", counts.constant_products);
+    report.fact("relinearizations", counts.relinearizations);
+    report.fact("rescales", counts.rescales);
+    let (products, plaintexts) = (counts.ciphertext_products, counts.plaintext_products);
+    let (rotations, constants) = (counts.rotations, counts.constant_products);
+    report.line(
+        "operations",
+        format!("{rotations} rotations, {products} ciphertext, {plaintexts} plaintext, {constants} constant products"),
+    );
+}
+
+fn keys(report: &mut Report, parameters: &Parameters, rotations: usize, relinearization: bool) {
+    let count = rotations + usize::from(relinearization);
+    let size = count as u64 * parameters.evaluation_key_bytes();
+    report.fact("rotation_keys", rotations);
+    report.fact("relinearization_key", relinearization);
+    report.fact("evaluation_key_bytes", size);
+    let relinearization = if relinearization { ", 1 multiplication key" } else { "" };
+    report.line("keys", format!("{rotations} rotation keys{relinearization}, {}", bytes(size)));
+}
+
+fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>]) {
+    for port in inputs {
+        let (low, high) = port.range;
+        report.line("input", format!("{} {}, values in [{low}, {high}]", port.name, port.shape));
+    }
+    for port in outputs {
+        report.line("output", format!("{} {}{}", port.name, port.shape, post_name(port.post).1));
+    }
+    let input = |port: &InputPort| {
+        json!({ "name": port.name, "shape": port.shape.0, "range": [port.range.0, port.range.1],
+                "ciphertexts": port.layout.ciphertexts })
+    };
+    let output = |port: &OutputPort<V>| {
+        json!({ "name": port.name, "shape": port.shape.0, "post": post_name(port.post).0,
+                "ciphertexts": port.layout.ciphertexts })
+    };
+    report.fact("inputs", inputs.iter().map(input).collect::<Vec<Value>>());
+    report.fact("outputs", outputs.iter().map(output).collect::<Vec<Value>>());
+}
+
+fn post_name(post: PostProcess) -> (&'static str, &'static str) {
+    match post {
+        PostProcess::None => ("none", ""),
+        PostProcess::Softmax { .. } => ("softmax", ", softmax at the client"),
+        PostProcess::LogSoftmax { .. } => ("log_softmax", ", log-softmax at the client"),
+        PostProcess::ArgMax { .. } => ("arg_max", ", arg-max at the client"),
+    }
+}
+
+fn pafs(report: &mut Report, circuit: &Circuit) {
+    for paf in &circuit.model.pafs {
+        let error = paf.max_error;
+        report.line(
+            "paf",
+            format!("{} ({}): {}, scale {}, error {error:.1e}", paf.node, paf.operator, paf.paf, paf.scale),
+        );
+    }
+    let paf = |paf: &paf_circuit::NodePaf| {
+        json!({ "node": paf.node, "operator": paf.operator, "paf": paf.paf, "scale": paf.scale,
+                "max_error": paf.max_error })
+    };
+    report.fact("pafs", circuit.model.pafs.iter().map(paf).collect::<Vec<Value>>());
+}
+
+fn prediction(report: &mut Report, circuit: &Circuit) {
+    let prediction = &circuit.prediction;
+    report.fact("predicted_peak_bytes", prediction.peak_bytes);
+    report.fact("predicted_seconds", prediction.seconds);
+    report.fact("predicted_precision_bits", prediction.precision_bits);
+    report.line(
+        "predicted",
+        format!(
+            "{} a sample, {} of memory, {:.1} bits",
+            seconds(prediction.seconds),
+            bytes(prediction.peak_bytes),
+            prediction.precision_bits
+        ),
+    );
+}

@@ -1,0 +1,28 @@
+//! What Linux says about memory.
+
+use std::fs;
+
+use paf_runtime::RuntimeError;
+
+/// A number of kilobytes in a file of `/proc`, in bytes.
+fn kilobytes(file: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// The most memory this process has had.
+pub(crate) fn peak_bytes() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmHWM:")
+}
+
+/// Refuses to start what will not fit.
+///
+/// # Errors
+/// [`RuntimeError::Memory`].
+pub(crate) fn check_memory(needed: u64) -> Result<(), RuntimeError> {
+    match kilobytes("/proc/meminfo", "MemAvailable:") {
+        Some(available) if available < needed => Err(RuntimeError::Memory { needed, available }),
+        _ => Ok(()),
+    }
+}

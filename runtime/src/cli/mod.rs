@@ -1,0 +1,214 @@
+//! The command line: arguments here, one function a command in [`commands`].
+
+mod commands;
+mod facts;
+mod infer;
+mod machine;
+mod progress;
+mod report;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use paf_runtime::{DEFAULT_PREPARE_BUDGET, RuntimeError};
+
+/// Runs circuits made by paf-compile, clear or encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "paf-run", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print facts as JSON on stdout, and no progress.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the client's part of a circuit: parameters, key list, layouts, no weights.
+    Client {
+        /// The circuit.
+        circuit: PathBuf,
+        /// The client file to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Print what a circuit or client file says.
+    Info {
+        /// A circuit or client file.
+        file: PathBuf,
+    },
+    /// Run a circuit on plain numbers.
+    Simulate {
+        /// The circuit.
+        circuit: PathBuf,
+        #[command(flatten)]
+        input: Input,
+        /// Where to write the results.
+        #[arg(long)]
+        output: Option<PathBuf>,
+        /// Add the noise that encryption would add.
+        #[arg(long)]
+        noise: bool,
+        /// Seed of the noise.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Keys, encryption, evaluation and decryption in one process, compared with the clear run.
+    Infer {
+        /// The circuit.
+        circuit: PathBuf,
+        #[command(flatten)]
+        input: Input,
+        /// Where to write the results.
+        #[arg(long)]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Make the keys that a circuit needs.
+    Keygen {
+        /// A client or circuit file.
+        client: PathBuf,
+        /// Where to write the secret key; it stays with the client.
+        #[arg(long)]
+        secret: PathBuf,
+        /// Where to write the public and evaluation keys; they go to the server.
+        #[arg(long)]
+        public: PathBuf,
+    },
+    /// Encrypt inputs.
+    Encrypt {
+        /// A client or circuit file.
+        client: PathBuf,
+        /// The public and evaluation keys.
+        #[arg(long)]
+        public: PathBuf,
+        #[command(flatten)]
+        input: Input,
+        /// Where to write the ciphertexts.
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Run a circuit on encrypted inputs.
+    Eval {
+        /// The circuit.
+        circuit: PathBuf,
+        /// The public and evaluation keys.
+        #[arg(long)]
+        public: PathBuf,
+        /// The encrypted inputs.
+        #[arg(long)]
+        input: PathBuf,
+        /// Where to write the encrypted results.
+        #[arg(long)]
+        output: PathBuf,
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Decrypt results.
+    Decrypt {
+        /// A client or circuit file.
+        client: PathBuf,
+        /// The secret key.
+        #[arg(long)]
+        secret: PathBuf,
+        /// The encrypted results.
+        #[arg(long)]
+        input: PathBuf,
+        /// Where to write the results.
+        #[arg(long)]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Input {
+    /// Samples, shape [k, …]; once for each input of the network, in order.
+    #[arg(long = "input", value_name = "X.npy", required = true)]
+    files: Vec<PathBuf>,
+    /// Take only the first samples.
+    #[arg(long, value_name = "K", value_parser = parse_limit)]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct Memory {
+    /// Memory for weights that are encoded ahead; the others are encoded at each use.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value_t = Size(DEFAULT_PREPARE_BUDGET))]
+    prepare_memory: Size,
+    /// Try even if the circuit is predicted not to fit into memory.
+    #[arg(long)]
+    ignore_memory: bool,
+}
+
+/// A number of bytes, written `512M`, `4G` or plainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(u64);
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = [("G", 30), ("M", 20), ("K", 10)].into_iter().find(|(_, bits)| self.0.trailing_zeros() >= *bits);
+        match unit {
+            Some((name, bits)) if self.0 > 0 => write!(f, "{}{name}", self.0 >> bits),
+            _ => self.0.fmt(f),
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let (digits, factor) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1u64),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    number.map(Size).ok_or_else(|| "give bytes as 4G, 512M, 64K or a number".to_owned())
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
+}
+
+/// Runs one command.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), RuntimeError> {
+    let json = arguments.json;
+    match &arguments.command {
+        Command::Client { circuit, output } => commands::client(circuit, output, json),
+        Command::Info { file } => commands::info(file, json),
+        Command::Simulate { circuit, input, output, noise, seed } => {
+            let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
+            commands::simulate(circuit, input, output.as_deref(), noise, json)
+        }
+        Command::Infer { circuit, input, output, memory } => {
+            infer::infer(circuit, input, output.as_deref(), *memory, json)
+        }
+        Command::Keygen { client, secret, public } => commands::keygen(client, secret, public, json),
+        Command::Encrypt { client, public, input, output } => commands::encrypt(client, public, input, output, json),
+        Command::Eval { circuit, public, input, output, memory } => {
+            commands::eval(circuit, public, input, output, *memory, json)
+        }
+        Command::Decrypt { client, secret, input, output } => commands::decrypt(client, secret, input, output, json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_print_and_parse() {
+        for (text, bytes) in [("4G", 4 << 30), ("512M", 512 << 20), ("1000", 1000), ("0", 0)] {
+            assert_eq!(parse_size(text), Ok(Size(bytes)));
+            assert_eq!(Size(bytes).to_string(), text);
+        }
+        assert!(parse_size("many").is_err() && parse_size("99999999999G").is_err() && parse_size("").is_err());
+    }
+}

@@ -1,0 +1,306 @@
+//! Key pairs and evaluation keys, in memory and as files.
+//!
+//! `client.key` holds the secret key. `server.key` holds the public key, the multiplication key and one key for each
+//! rotation, a section each: keys are made, written, read and checked one at a time, and no more than the circuit
+//! lists. Both carry the circuit's fingerprint and the key pair's id, the SHA-256 of the public key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use openfhe_sys as fhe;
+use paf_circuit::CircuitError;
+use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::engine::Result;
+use crate::error::RuntimeError;
+use crate::openfhe::{Scheme, rotation};
+
+/// The public key, first in `server.key`.
+const PUBLIC: SectionKind = SectionKind(1);
+/// An evaluation key.
+const EVALUATION: SectionKind = SectionKind(2);
+
+/// Decrypts; made and kept by the client only.
+pub struct SecretKey {
+    key: fhe::UniquePtr<fhe::SecretKey>,
+    binding: Binding,
+}
+
+/// Encrypts.
+pub struct PublicKey {
+    key: fhe::UniquePtr<fhe::PublicKey>,
+    binding: Binding,
+}
+
+/// The evaluation keys that one circuit lists, under their ids.
+#[derive(Debug, Clone)]
+pub struct KeyList {
+    relinearization: bool,
+    /// Key id to rotation; rotations with the same effect share a key.
+    rotations: BTreeMap<u32, i32>,
+}
+
+/// Evaluation keys in OpenFHE's process-wide maps; dropping this removes them there.
+pub struct EvaluationKeys {
+    tag: String,
+    binding: Binding,
+}
+
+impl KeyList {
+    /// The keys that a client's part of a circuit lists.
+    ///
+    /// # Errors
+    /// [`RuntimeError::RotationTooLarge`] or [`RuntimeError::OpenFhe`].
+    pub fn new(scheme: &Scheme, part: &paf_circuit::Client) -> Result<Self> {
+        let mut rotations = BTreeMap::new();
+        for &steps in &part.rotations {
+            let steps = rotation(steps)?;
+            let id = fhe::rotation_key_id(scheme.context(), steps).map_err(RuntimeError::openfhe("rotation key"))?;
+            rotations.entry(id).or_insert(steps);
+        }
+        Ok(KeyList { relinearization: part.relinearization, rotations })
+    }
+
+    /// Number of evaluation keys.
+    pub fn len(&self) -> usize {
+        self.rotations.len() + usize::from(self.relinearization)
+    }
+
+    /// Whether the circuit needs no evaluation key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn ids(&self) -> BTreeSet<u32> {
+        let multiplication = self.relinearization.then_some(fhe::MULTIPLICATION_KEY);
+        self.rotations.keys().copied().chain(multiplication).collect()
+    }
+
+    /// Puts one key into the process.
+    fn generate(&self, secret: &fhe::SecretKey, id: u32) -> Result<()> {
+        match self.rotations.get(&id) {
+            Some(&steps) => fhe::generate_rotation_key(secret, steps),
+            None => fhe::generate_multiplication_key(secret),
+        }
+        .map_err(RuntimeError::openfhe("key generation"))
+    }
+}
+
+/// A fresh key pair for the circuit with this fingerprint.
+///
+/// # Errors
+/// [`RuntimeError::OpenFhe`].
+pub(crate) fn generate_pair(scheme: &Scheme, part: &paf_circuit::Client) -> Result<(SecretKey, PublicKey)> {
+    let pair = fhe::generate_key_pair(scheme.context()).map_err(RuntimeError::openfhe("key generation"))?;
+    let binding = Binding { fingerprint: part.fingerprint, key: key_id(&public_bytes(&pair.public_key)?) };
+    Ok((SecretKey { key: pair.secret_key, binding }, PublicKey { key: pair.public_key, binding }))
+}
+
+fn public_bytes(key: &fhe::PublicKey) -> Result<Vec<u8>> {
+    fhe::public_key_to_bytes(key).map_err(RuntimeError::openfhe("public key"))
+}
+
+fn key_id(public_key: &[u8]) -> KeyId {
+    KeyId(Sha256::digest(public_key).into())
+}
+
+impl SecretKey {
+    /// Reads `client.key`, which must belong to the circuit.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    pub fn load(scheme: &Scheme, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
+        let (binding, body) = container::read_file(path, Kind::SecretKey)?;
+        let body = Zeroizing::new(body);
+        binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
+        let key = fhe::secret_key_from_bytes(scheme.context(), &body);
+        Ok(SecretKey { key: key.map_err(|error| RuntimeError::content(path, error.to_string()))?, binding })
+    }
+
+    /// Writes `client.key`, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let body = fhe::secret_key_to_bytes(&self.key).map_err(RuntimeError::openfhe("secret key"))?;
+        let body = Zeroizing::new(body);
+        Ok(container::write_file(path, Kind::SecretKey, self.binding, &body)?)
+    }
+
+    /// The circuit and the key pair.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    pub(crate) fn key(&self) -> &fhe::SecretKey {
+        &self.key
+    }
+}
+
+impl PublicKey {
+    /// Reads the public key out of `server.key`, which must belong to the circuit; evaluation keys are not read.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    pub fn load(scheme: &Scheme, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
+        Self::read(&mut SectionReader::open(path, Kind::ServerKey)?, scheme, part, path)
+    }
+
+    fn read<R: std::io::Read>(
+        reader: &mut SectionReader<R>,
+        scheme: &Scheme,
+        part: &paf_circuit::Client,
+        path: &Path,
+    ) -> Result<Self> {
+        let binding = reader.header().binding;
+        binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
+        let mut body = Vec::new();
+        if reader.next_section(&mut body)? != Some(PUBLIC) || key_id(&body) != binding.key {
+            return Err(RuntimeError::content(path, "the public key is not where it must be"));
+        }
+        let key = fhe::public_key_from_bytes(scheme.context(), &body);
+        Ok(PublicKey { key: key.map_err(|error| RuntimeError::content(path, error.to_string()))?, binding })
+    }
+
+    /// The circuit and the key pair.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    pub(crate) fn key(&self) -> &fhe::PublicKey {
+        &self.key
+    }
+}
+
+impl EvaluationKeys {
+    /// Makes all keys of the list in memory; the observer gets the number made and the total.
+    ///
+    /// # Errors
+    /// [`RuntimeError::OpenFhe`].
+    pub fn generate(secret: &SecretKey, list: &KeyList, observer: &mut dyn FnMut(usize, usize)) -> Result<Self> {
+        let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding };
+        for (index, id) in list.ids().into_iter().enumerate() {
+            observer(index, list.len());
+            list.generate(&secret.key, id)?;
+        }
+        Ok(keys)
+    }
+
+    /// Reads all keys of `server.key`, which must be those that the circuit lists.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    pub fn load(
+        scheme: &Scheme,
+        part: &paf_circuit::Client,
+        path: &Path,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let list = KeyList::new(scheme, part)?;
+        let mut reader = SectionReader::open(path, Kind::ServerKey)?;
+        let public = PublicKey::read(&mut reader, scheme, part, path)?;
+        let keys = EvaluationKeys { tag: public.key.key_tag(), binding: public.binding };
+        let (mut body, mut missing) = (Vec::new(), list.ids());
+        while let Some(kind) = reader.next_section(&mut body)? {
+            observer(list.len() - missing.len(), list.len());
+            let id = fhe::import_evaluation_key(scheme.context(), &keys.tag, &body)
+                .map_err(|error| RuntimeError::content(path, error.to_string()))?;
+            if kind != EVALUATION || !missing.remove(&id) {
+                return Err(RuntimeError::content(path, format!("the circuit does not list key {id}")));
+            }
+        }
+        match missing.first() {
+            Some(id) => Err(RuntimeError::content(path, format!("evaluation key {id} is missing"))),
+            None => Ok(keys),
+        }
+    }
+
+    /// The circuit and the key pair.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// The name of the keys inside of OpenFHE.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+}
+
+impl Drop for EvaluationKeys {
+    fn drop(&mut self) {
+        for id in fhe::evaluation_key_ids(&self.tag) {
+            // A key that is no longer there needs no removal.
+            let _ = fhe::remove_evaluation_key(&self.tag, id);
+        }
+    }
+}
+
+/// Makes a key pair and the evaluation keys of the list, and writes both key files. Memory holds one evaluation key.
+///
+/// # Errors
+/// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`]. Neither file appears then.
+pub(crate) fn generate_files(
+    scheme: &Scheme,
+    part: &paf_circuit::Client,
+    secret_path: &Path,
+    server_path: &Path,
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<()> {
+    let list = KeyList::new(scheme, part)?;
+    let (secret, public) = generate_pair(scheme, part)?;
+    let header = Header { kind: Kind::ServerKey, binding: public.binding, sections: list.len() as u64 + 1 };
+    let mut writer = SectionWriter::create(server_path, header)?;
+    writer.section(PUBLIC, &public_bytes(&public.key)?)?;
+    let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding };
+    let mut body = Vec::new();
+    for (index, id) in list.ids().into_iter().enumerate() {
+        observer(index, list.len());
+        list.generate(&secret.key, id)?;
+        export(&keys.tag, id, &mut body)?;
+        writer.section(EVALUATION, &body)?;
+    }
+    drop(keys);
+    secret.save(secret_path)?;
+    writer.commit().inspect_err(|_| discard(secret_path))?;
+    Ok(())
+}
+
+/// Moves one evaluation key out of the process into `body`.
+fn export(tag: &str, id: u32, body: &mut Vec<u8>) -> Result<()> {
+    let mut export = || {
+        body.resize(fhe::evaluation_key_size(tag, id)?, 0);
+        fhe::export_evaluation_key_into(tag, id, body)?;
+        fhe::remove_evaluation_key(tag, id)
+    };
+    export().map_err(RuntimeError::openfhe("evaluation key"))
+}
+
+/// A secret key without its server key is of no use; that it may stay behind does not matter more than the first error.
+fn discard(secret_path: &Path) {
+    if secret_path.is_file() {
+        let _ = std::fs::remove_file(secret_path);
+    }
+}
+
+/// Checks that a file was made with the key pair in use.
+pub(crate) fn check_binding(found: &Binding, expected: &Binding, path: &Path) -> Result<()> {
+    let check = || -> std::result::Result<(), CircuitError> {
+        found.check_circuit(&expected.fingerprint)?;
+        found.check_key(&expected.key)
+    };
+    check().map_err(|error| error.in_file(path).into())
+}
+
+macro_rules! debug_binding {
+    ($($name:ident),*) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).field("binding", &self.binding).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+debug_binding!(SecretKey, PublicKey, EvaluationKeys);

@@ -1,0 +1,172 @@
+//! The openfhe engine: circuits on real ciphertexts, through OpenFHE.
+//!
+//! The program decides every level and relinearization; OpenFHE's FLEXIBLEAUTO technique only contributes its
+//! sequence of scales, which is that of the [ckks IR](paf_ir::ckks): a value at rest at level `l` has exactly the scale
+//! `s_l` of [`Scheme::scale`]. Plaintexts and constants are encoded at the scale that makes a result exact again.
+
+mod linear;
+mod plaintexts;
+mod scheme;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use openfhe_sys as fhe;
+use paf_ir::ckks::{Kind, Level, Op, Type, Verified};
+use paf_ir::program::MapId;
+
+use crate::engine::{Engine, LinearStep, Result};
+use crate::error::RuntimeError;
+use plaintexts::MapPlaintexts;
+pub use scheme::Scheme;
+
+/// One ciphertext of OpenFHE.
+pub type Ciphertext = fhe::UniquePtr<fhe::Ciphertext>;
+
+/// Where a linear map is applied: the map, the operand's level, the result's level.
+type Place = (MapId, Level, Level);
+
+/// Evaluates circuits with the evaluation keys of the process.
+///
+/// OpenFHE keeps evaluation keys in process-wide maps, found by the key tag of the ciphertext: import or generate them
+/// before the first operation ([`Server`](crate::Server) does).
+pub struct OpenFheEngine {
+    scheme: Arc<Scheme>,
+    maps: BTreeMap<Place, MapPlaintexts>,
+}
+
+impl OpenFheEngine {
+    /// Expands the diagonals of a program's maps; plaintexts are encoded at each use until [`Self::prepare`].
+    ///
+    /// # Errors
+    /// [`RuntimeError::RotationTooLarge`]; [`RuntimeError::BootstrapUnsupported`] if the program contains one.
+    pub fn new(scheme: Arc<Scheme>, program: &Verified) -> Result<Self> {
+        for map in &program.maps {
+            map.plan.rotations().into_iter().try_for_each(|steps| rotation(steps).map(drop))?;
+        }
+        if program.values().any(|(_, value)| matches!(value.op, Op::Bootstrap { .. })) {
+            return Err(RuntimeError::BootstrapUnsupported);
+        }
+        let mut maps = BTreeMap::new();
+        for (_, value) in program.values() {
+            if let Op::Linear { map, input, level } = value.op {
+                let from = program.value(input).ty.level;
+                let plaintexts = || MapPlaintexts::new(&scheme, &program.maps[map.index()], from, level);
+                maps.entry((map, from, level)).or_insert_with(plaintexts);
+            }
+        }
+        Ok(OpenFheEngine { scheme, maps })
+    }
+
+    /// Bytes that all plaintexts take when they are encoded ahead.
+    pub fn plaintext_bytes(&self) -> u64 {
+        self.maps.values().map(MapPlaintexts::encoded_bytes).sum()
+    }
+
+    /// Encodes plaintexts ahead, map by map while they fit into `budget` bytes. Gives the bytes in use.
+    ///
+    /// # Errors
+    /// [`RuntimeError::OpenFhe`].
+    pub fn prepare(&mut self, budget: u64, observer: &mut dyn FnMut(usize, usize)) -> Result<u64> {
+        let (mut used, total) = (0, self.maps.len());
+        for (index, plaintexts) in self.maps.values_mut().enumerate() {
+            observer(index, total);
+            let bytes = plaintexts.encoded_bytes();
+            if used + bytes <= budget {
+                plaintexts.encode_all(&self.scheme)?;
+                used += bytes;
+            }
+        }
+        Ok(used)
+    }
+}
+
+impl Engine for OpenFheEngine {
+    type Ciphertext = Ciphertext;
+
+    fn duplicate(&self, input: &Ciphertext) -> Result<Ciphertext> {
+        fhe::clone_ciphertext(input).map_err(RuntimeError::openfhe("copy"))
+    }
+
+    fn linear(&self, step: LinearStep<'_>, inputs: &[Ciphertext]) -> Result<Vec<Ciphertext>> {
+        let plaintexts = self.maps.get(&(step.id, step.from, step.to)).ok_or(RuntimeError::OtherProgram)?;
+        linear::apply(&self.scheme, step, plaintexts, inputs)
+            .map_err(RuntimeError::openfhe(&format!("linear map `{}`", step.map.name)))
+    }
+
+    fn rotate(&self, input: &Ciphertext, steps: i64, _: Type) -> Result<Ciphertext> {
+        if steps == 0 {
+            return self.duplicate(input);
+        }
+        fhe::rotate(input, rotation(steps)?).map_err(RuntimeError::openfhe("rotate"))
+    }
+
+    fn add(&self, mut left: Ciphertext, right: &Ciphertext) -> Result<Ciphertext> {
+        fhe::add_in_place(left.pin_mut(), right).map_err(RuntimeError::openfhe("add"))?;
+        Ok(left)
+    }
+
+    fn sub(&self, mut left: Ciphertext, right: &Ciphertext) -> Result<Ciphertext> {
+        fhe::subtract_in_place(left.pin_mut(), right).map_err(RuntimeError::openfhe("sub"))?;
+        Ok(left)
+    }
+
+    fn mul(&self, left: &Ciphertext, right: &Ciphertext) -> Result<Ciphertext> {
+        fhe::multiply_no_relinearize(left, right).map_err(RuntimeError::openfhe("mul"))
+    }
+
+    fn square(&self, input: &Ciphertext) -> Result<Ciphertext> {
+        fhe::square_no_relinearize(input).map_err(RuntimeError::openfhe("mul"))
+    }
+
+    /// `c` at scale `s_m² / s_l`, after the limbs above level `m` are dropped.
+    fn mul_constant(&self, mut input: Ciphertext, constant: f64, ty: Type, level: Level) -> Result<Ciphertext> {
+        let scale = self.scheme.scale(level).powi(2) / self.scheme.scale(ty.level);
+        fhe::drop_levels_in_place(input.pin_mut(), ty.level.0 - level.0)
+            .and_then(|()| fhe::multiply_constant_in_place(input.pin_mut(), constant, scale))
+            .map_err(RuntimeError::openfhe("mul_constant"))?;
+        Ok(input)
+    }
+
+    fn add_constant(&self, mut input: Ciphertext, constant: f64, ty: Type) -> Result<Ciphertext> {
+        let scale = self.scheme.scale(ty.level);
+        let scale = if ty.kind == Kind::Rest { scale } else { scale * scale };
+        fhe::add_constant_in_place(input.pin_mut(), constant, scale).map_err(RuntimeError::openfhe("add_constant"))?;
+        Ok(input)
+    }
+
+    fn relinearize(&self, mut input: Ciphertext, _: Type) -> Result<Ciphertext> {
+        fhe::relinearize_in_place(input.pin_mut()).map_err(RuntimeError::openfhe("relinearize"))?;
+        Ok(input)
+    }
+
+    fn rescale(&self, mut input: Ciphertext, _: Type) -> Result<Ciphertext> {
+        fhe::rescale_in_place(input.pin_mut()).map_err(RuntimeError::openfhe("rescale"))?;
+        Ok(input)
+    }
+
+    /// A product with 1 at the scale that the following rescale turns into the lower level's.
+    fn drop_to(&self, mut input: Ciphertext, ty: Type, level: Level) -> Result<Ciphertext> {
+        let scale = self.scheme.adjusting_scale(ty.level, level);
+        fhe::drop_levels_in_place(input.pin_mut(), ty.level.0 - level.0 - 1)
+            .and_then(|()| fhe::multiply_constant_in_place(input.pin_mut(), 1.0, scale))
+            .and_then(|()| fhe::rescale_in_place(input.pin_mut()))
+            .map_err(RuntimeError::openfhe("drop"))?;
+        Ok(input)
+    }
+
+    fn bootstrap(&self, _: Ciphertext, _: Type, _: Level) -> Result<Ciphertext> {
+        Err(RuntimeError::BootstrapUnsupported)
+    }
+}
+
+/// A rotation in the width that OpenFHE takes.
+pub(crate) fn rotation(steps: i64) -> Result<i32> {
+    i32::try_from(steps).map_err(|_| RuntimeError::RotationTooLarge { steps })
+}
+
+impl std::fmt::Debug for OpenFheEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenFheEngine").field("maps", &self.maps.len()).finish()
+    }
+}

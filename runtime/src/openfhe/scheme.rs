@@ -1,0 +1,123 @@
+//! A context of OpenFHE for a circuit's parameters, with its scales by level.
+
+use openfhe_sys as fhe;
+use paf_ir::ckks::{Level, Parameters, Secret, log_qp_limit_128};
+
+use crate::engine::Result;
+use crate::error::RuntimeError;
+
+/// Parameters of a circuit as OpenFHE realises them.
+pub struct Scheme {
+    context: fhe::UniquePtr<fhe::Context>,
+    parameters: Parameters,
+    /// By limbs dropped.
+    scales: Vec<f64>,
+    /// The primes of Q, `q_0` first.
+    primes: Vec<u64>,
+}
+
+impl Scheme {
+    /// Makes the context and checks that it is what the circuit declares, its security included.
+    ///
+    /// # Errors
+    /// [`RuntimeError::OpenFhe`] if OpenFHE refuses the parameters, [`RuntimeError::ParameterMismatch`] if it makes
+    /// something else of them.
+    pub fn new(parameters: &Parameters) -> Result<Self> {
+        let context = fhe::create_context(&to_openfhe(parameters)?).map_err(RuntimeError::openfhe("parameters"))?;
+        let scheme = Scheme {
+            scales: context.scaling_factors(),
+            primes: context.moduli_q(),
+            context,
+            parameters: parameters.clone(),
+        };
+        scheme.check()?;
+        Ok(scheme)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (context, declared) = (&self.context, &self.parameters);
+        let log_qp = context.log2_qp();
+        let limit = f64::from(log_qp_limit_128(declared.ring_dimension));
+        let mismatch = |message: String| Err(RuntimeError::ParameterMismatch(message));
+        if context.ring_dimension() as usize != declared.ring_dimension {
+            return mismatch(format!("N = {} instead of {}", context.ring_dimension(), declared.ring_dimension));
+        }
+        if self.primes.len() != declared.limbs() || self.scales.len() != declared.limbs() {
+            return mismatch(format!("{} primes instead of {}", self.primes.len(), declared.limbs()));
+        }
+        if context.moduli_p().len() > declared.special_primes as usize {
+            let got = context.moduli_p().len();
+            return mismatch(format!("{got} special primes instead of {}", declared.special_primes));
+        }
+        if !declared.is_insecure() && log_qp > limit {
+            return mismatch(format!("log2(QP) = {log_qp:.1}, above {limit} for 128 bits of security"));
+        }
+        Ok(())
+    }
+
+    /// The context, for the calls of the bridge.
+    pub fn context(&self) -> &fhe::Context {
+        &self.context
+    }
+
+    /// The parameters as the circuit declares them.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// log2(Q·P) of the primes in use.
+    pub fn log_qp(&self) -> f64 {
+        self.context.log2_qp()
+    }
+
+    /// Limbs that are dropped at a level: what OpenFHE calls level.
+    pub fn dropped(&self, level: Level) -> u32 {
+        self.parameters.levels.0 - level.0
+    }
+
+    /// `s_l`, the scale of values at rest.
+    pub fn scale(&self, level: Level) -> f64 {
+        self.scales[self.dropped(level) as usize]
+    }
+
+    /// The scale of a plaintext that takes a value at rest at level `from` to the scale of a value at rest at level
+    /// `to`, after the rescale that drops `q_{to+1}`: `s_to · q_{to+1} / s_from`.
+    pub fn adjusting_scale(&self, from: Level, to: Level) -> f64 {
+        self.scale(to) * self.primes[to.0 as usize + 1] as f64 / self.scale(from)
+    }
+
+    /// Bytes of one polynomial at a level, over `Q·P` if `extended`.
+    pub(crate) fn polynomial_bytes(&self, level: Level, extended: bool) -> u64 {
+        let special = if extended { u64::from(self.parameters.special_primes) } else { 0 };
+        (u64::from(level.0) + 1 + special) * self.parameters.ring_dimension as u64 * 8
+    }
+}
+
+fn to_openfhe(parameters: &Parameters) -> Result<fhe::Parameters> {
+    let narrow = |value: usize, name: &str| {
+        u32::try_from(value).map_err(|_| RuntimeError::ParameterMismatch(format!("{name} is {value}")))
+    };
+    Ok(fhe::Parameters {
+        ring_dimension: narrow(parameters.ring_dimension, "ring dimension")?,
+        slots: narrow(parameters.slots, "slots")?,
+        multiplicative_depth: parameters.levels.0,
+        scaling_mod_bits: parameters.scale_bits,
+        first_mod_bits: parameters.first_modulus_bits,
+        digits: parameters.digits,
+        scaling_technique: fhe::ScalingTechnique::FlexibleAuto,
+        secret_key_distribution: match parameters.secret {
+            Secret::UniformTernary => fhe::SecretKeyDistribution::UniformTernary,
+        },
+        security_level: if parameters.is_insecure() {
+            fhe::SecurityLevel::NotSet
+        } else {
+            fhe::SecurityLevel::Classic128
+        },
+    })
+}
+
+impl std::fmt::Debug for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scheme").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! The executor on an engine that only counts: what it frees, what it copies, what it tells its observer.
+
+mod common;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use common::{cases, network_case, relu_case};
+use paf_ir::ckks::{CkksProgram, Level, Type};
+use paf_runtime::executor::run;
+use paf_runtime::{Engine, LinearStep, Result, RuntimeError};
+
+#[derive(Debug, Default)]
+struct Counts {
+    live: usize,
+    peak: usize,
+    copies: usize,
+}
+
+type Shared = Rc<RefCell<Counts>>;
+
+/// A ciphertext that counts itself.
+struct Token(Shared);
+
+impl Token {
+    fn new(counts: &Shared) -> Self {
+        let mut now = counts.borrow_mut();
+        now.live += 1;
+        now.peak = now.peak.max(now.live);
+        Token(Rc::clone(counts))
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.borrow_mut().live -= 1;
+    }
+}
+
+struct Counting(Shared);
+
+impl Engine for Counting {
+    type Ciphertext = Token;
+
+    fn duplicate(&self, _: &Token) -> Result<Token> {
+        self.0.borrow_mut().copies += 1;
+        Ok(Token::new(&self.0))
+    }
+
+    fn linear(&self, step: LinearStep<'_>, _: &[Token]) -> Result<Vec<Token>> {
+        Ok((0..step.map.output.ciphertexts).map(|_| Token::new(&self.0)).collect())
+    }
+
+    fn rotate(&self, _: &Token, _: i64, _: Type) -> Result<Token> {
+        Ok(Token::new(&self.0))
+    }
+
+    fn add(&self, left: Token, _: &Token) -> Result<Token> {
+        Ok(left)
+    }
+
+    fn sub(&self, left: Token, _: &Token) -> Result<Token> {
+        Ok(left)
+    }
+
+    fn mul(&self, _: &Token, _: &Token) -> Result<Token> {
+        Ok(Token::new(&self.0))
+    }
+
+    fn square(&self, _: &Token) -> Result<Token> {
+        Ok(Token::new(&self.0))
+    }
+
+    fn mul_constant(&self, input: Token, _: f64, _: Type, _: Level) -> Result<Token> {
+        Ok(input)
+    }
+
+    fn add_constant(&self, input: Token, _: f64, _: Type) -> Result<Token> {
+        Ok(input)
+    }
+
+    fn relinearize(&self, input: Token, _: Type) -> Result<Token> {
+        Ok(input)
+    }
+
+    fn rescale(&self, input: Token, _: Type) -> Result<Token> {
+        Ok(input)
+    }
+
+    fn drop_to(&self, input: Token, _: Type, _: Level) -> Result<Token> {
+        Ok(input)
+    }
+
+    fn bootstrap(&self, input: Token, _: Type, _: Level) -> Result<Token> {
+        Ok(input)
+    }
+}
+
+fn inputs(program: &CkksProgram, counts: &Shared) -> Vec<Vec<Token>> {
+    let port = |port: &paf_ir::program::InputPort| (0..port.layout.ciphertexts).map(|_| Token::new(counts)).collect();
+    program.inputs.iter().map(port).collect()
+}
+
+#[test]
+fn nothing_outlives_its_last_use() {
+    for case in cases() {
+        let counts = Shared::default();
+        let program = &case.circuit.program;
+        let outputs = run(&Counting(Rc::clone(&counts)), program, inputs(program, &counts), &mut |_| {}).unwrap();
+        let expected: usize = program.outputs.iter().map(|port| port.layout.ciphertexts).sum();
+        assert_eq!(counts.borrow().live, expected, "{}", case.name);
+        drop(outputs);
+        assert_eq!(counts.borrow().live, 0, "{}", case.name);
+    }
+}
+
+#[test]
+fn relu_holds_as_few_ciphertexts_as_its_definition_needs() {
+    let case = relu_case();
+    let counts = Shared::default();
+    let program = &case.circuit.program;
+    let engine = Counting(Rc::clone(&counts));
+    drop(run(&engine, program, inputs(program, &counts), &mut |_| {}).unwrap());
+    let counts = counts.borrow();
+    // x, x², c·x and their product; x is still needed twice when it is scaled, and no other value is.
+    assert_eq!((counts.peak, counts.copies), (4, 2));
+}
+
+#[test]
+fn the_observer_sees_every_layer_in_order() {
+    let case = network_case();
+    let counts = Shared::default();
+    let program = &case.circuit.program;
+    let (mut layers, mut last) = (Vec::new(), 0);
+    let observer = &mut |step: paf_runtime::executor::Step<'_>| {
+        assert!(step.done >= last && step.done < step.total);
+        last = step.done;
+        if layers.last().map(String::as_str) != Some(step.layer) {
+            layers.push(step.layer.to_owned());
+        }
+    };
+    run(&Counting(Rc::clone(&counts)), program, inputs(program, &counts), observer).unwrap();
+    assert_eq!(layers, ["x", "conv", "relu", "dense"]);
+}
+
+#[test]
+fn missing_ciphertexts_are_an_error() {
+    let case = relu_case();
+    let engine = Counting(Shared::default());
+    let error = run(&engine, &case.circuit.program, vec![vec![]], &mut |_| {}).map(drop).unwrap_err();
+    assert!(matches!(error, RuntimeError::CiphertextCount { .. }), "{error}");
+}
