@@ -133,6 +133,15 @@ pub(super) struct Facts {
     pub(super) constant: Option<Constant>,
     /// Whether in the graph as it came a product and something else read this value, or several factors do.
     pub(super) shared: bool,
+    /// Whether some factor in the value can take another constant.
+    pub(super) has_constant: bool,
+}
+
+impl Facts {
+    /// Whether a constant melts into a factor that is in the value already, and the value may change.
+    pub(super) fn takes_constant(&self) -> bool {
+        self.has_constant && !self.shared
+    }
 }
 
 impl Analysis<Term> for Constants {
@@ -148,13 +157,25 @@ impl Analysis<Term> for Constants {
             _ => None,
         };
         let constant = folded.filter(|value| value.is_finite()).map(|value| Constant(egraph.analysis.snap(value)));
-        Facts { constant, shared: false }
+        let has = |id: &Id| egraph[*id].data.takes_constant();
+        let has_constant = match term {
+            Term::Scale(_) => true,
+            Term::Mul([a, b]) => has(a) || has(b),
+            Term::Add([a, b]) | Term::Sub([a, b]) => has(a) && has(b),
+            Term::Offset([_, x]) | Term::View([_, x]) => has(x),
+            _ => false,
+        };
+        Facts { constant, shared: false, has_constant }
     }
 
     fn merge(&mut self, to: &mut Self::Data, from: Self::Data) -> DidMerge {
-        let shared = DidMerge(from.shared && !to.shared, to.shared && !from.shared);
-        to.shared |= from.shared;
-        shared | merge_option(&mut to.constant, from.constant, |_, _| DidMerge(false, false))
+        let either = |to: &mut bool, from: bool| {
+            let did = DidMerge(from && !*to, *to && !from);
+            *to |= from;
+            did
+        };
+        let flags = either(&mut to.shared, from.shared) | either(&mut to.has_constant, from.has_constant);
+        flags | merge_option(&mut to.constant, from.constant, |_, _| DidMerge(false, false))
     }
 
     fn modify(egraph: &mut Graph, id: Id) {

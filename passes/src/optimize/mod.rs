@@ -96,6 +96,17 @@ pub fn depth(graph: &Graph) -> u32 {
     graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
 }
 
+/// The nodes that must stay as they are: a product and something else read them, or several factors do.
+fn shared_nodes(graph: &Graph) -> Vec<bool> {
+    let is_shared = |readers: &Vec<NodeId>| {
+        let distinct: BTreeSet<NodeId> = readers.iter().copied().collect();
+        let products = distinct.iter().filter(|&&reader| graph.node(reader).op == Op::Mul).count();
+        let factors = distinct.iter().filter(|&&reader| matches!(graph.node(reader).op, Op::Scale(_))).count();
+        (products > 0 && distinct.len() > 1) || factors > 1
+    };
+    graph.consumers().iter().map(is_shared).collect()
+}
+
 struct Encoder<'a> {
     source: &'a Graph,
     egraph: language::Graph,
@@ -110,6 +121,7 @@ impl<'a> Encoder<'a> {
 
     fn encode(&mut self) -> Result<Id, PassError> {
         let mut ids: Vec<Id> = Vec::with_capacity(self.source.len());
+        let shared = shared_nodes(self.source);
         for (node_id, node) in self.source.nodes() {
             let operands: Vec<Id> = node.inputs.iter().map(|input| ids[input.index()]).collect();
             let id = match &node.op {
@@ -135,32 +147,16 @@ impl<'a> Encoder<'a> {
                     return Err(paf_ir::IrError::Eval(message).into());
                 }
             };
+            self.egraph[id].data.shared |= shared[node_id.index()];
             if node.op != Op::Reshape {
                 self.names.push((id, node.name.clone()));
             }
             ids.push(id);
         }
-        self.mark_shared(&ids);
         let outputs = self.source.outputs.iter().map(|output| ids[output.node.index()]).collect();
         let root = self.egraph.add(Term::Outputs(outputs));
         self.egraph.rebuild();
         Ok(root)
-    }
-
-    /// Notes the values that must stay as they are: a product and something else read them, or several factors do.
-    fn mark_shared(&mut self, ids: &[Id]) {
-        let mut readers: BTreeMap<Id, BTreeSet<(Id, bool, bool)>> = BTreeMap::new();
-        for (node_id, node) in self.source.nodes().filter(|(_, node)| node.op != Op::Reshape) {
-            let reader = (ids[node_id.index()], node.op == Op::Mul, matches!(node.op, Op::Scale(_)));
-            for input in &node.inputs {
-                readers.entry(ids[input.index()]).or_default().insert(reader);
-            }
-        }
-        for (id, readers) in readers {
-            let multiplied = readers.iter().any(|reader| reader.1) && readers.len() > 1;
-            let scaled = readers.iter().filter(|reader| reader.2).count();
-            self.egraph[id].data.shared = multiplied || scaled > 1;
-        }
     }
 
     fn constant(&mut self, value: f64) -> Id {

@@ -21,7 +21,7 @@ pub(super) fn rules() -> Vec<Rewrite<Term, Constants>> {
         guarded("scale-add",            "?s = (add ?x ?y)",                   "(add (scale ?a ?x) (scale ?a ?y))", not_shared("?s")),
         guarded("scale-sub",            "?s = (sub ?x ?y)",                   "(sub (scale ?a ?x) (scale ?a ?y))", not_shared("?s")),
         guarded("scale-offset",         "?s = (offset ?b ?x)",                "(offset (* ?a ?b) (scale ?a ?x))",  not_shared("?s")),
-        guarded("scale-mul",            "?s = (mul ?x ?y)",                   "(mul (scale ?a ?x) ?y)",            not_shared_or_no_product("?x")),
+        guarded("scale-mul",            "?s = (mul ?x ?y)",                   "(mul (scale ?a ?x) ?y)",            takes_constant("?x", "?y")),
         rewrite!("offset-offset";       "(offset ?a (offset ?b ?x))"       => "(offset (+ ?a ?b) ?x)"),
         rewrite!("mul-comm";            "(mul ?x ?y)"                      => "(mul ?y ?x)"),
         rewrite!("mul-assoc";           "(mul ?x (mul ?y ?z))"             => "(mul (mul ?x ?y) ?z)"),
@@ -52,12 +52,16 @@ fn not_shared(name: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
     move |egraph, _, subst| !egraph[subst[variable]].data.shared
 }
 
-/// A constant may also multiply a value that is read elsewhere if it is no product: the coefficient goes on x, beside x².
-fn not_shared_or_no_product(name: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
-    let variable = var(name);
+/// The factor of a product that takes a constant: the one that has constants already, else the value itself where it is
+/// no product. So a coefficient goes on x, beside x², and later constants go where it is.
+fn takes_constant(factor: &str, other: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
+    let (factor, other) = (var(factor), var(other));
     move |egraph, _, subst| {
-        let class = &egraph[subst[variable]];
-        !class.data.shared || !class.nodes.iter().any(|term| matches!(term, Term::Mul(_)))
+        let class = &egraph[subst[factor]];
+        if class.data.takes_constant() {
+            return true;
+        }
+        !egraph[subst[other]].data.takes_constant() && !class.nodes.iter().any(|term| matches!(term, Term::Mul(_)))
     }
 }
 
