@@ -66,6 +66,14 @@ pub enum PassError {
         /// A PAF with which the circuit would fit, and its levels.
         fitting: Option<(String, u32)>,
     },
+    /// No parameters fit the memory that the user allows.
+    #[error("the circuit needs at least {needed} bytes of memory and --memory allows {limit}")]
+    TooBig {
+        /// Least predicted peak.
+        needed: u64,
+        /// The limit given.
+        limit: u64,
+    },
     /// A tensor needs more slots than the largest ring dimension has ciphertexts for.
     #[error("node `{node}`: {elements} elements do not fit {slots} slots a ciphertext in at most {limit} ciphertexts")]
     TooLarge {

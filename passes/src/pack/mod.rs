@@ -1,1 +1,318 @@
-//! x
+//! `pack`: tensors to slot vectors, linear maps to diagonals with plans.
+//!
+//! Needs: an optimized polynomial graph. Then holds: a verified slots program that computes the same function.
+//!
+//! Element-wise operations need their operands in one layout, so the graph falls into classes of tensors that share
+//! one, separated by linear maps. Classes are visited in order; each gets the candidate layout (`layouts.rs`) whose
+//! maps into it, from classes visited before, have the cheapest plans (`plan.rs`). A class that only takes slices of
+//! another one keeps its layout: the slices are rotations, or nothing.
+
+mod layouts;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use paf_ir::Layout;
+use paf_ir::diagonals::PackedMap;
+use paf_ir::linear::LinearMap;
+use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
+use paf_ir::slots::{Op as SlotOp, SlotProgram};
+use paf_ir::sparse::Sparse;
+use paf_ir::tensor::{Graph, Node, NodeId, Op, PostProcess, Shape};
+use rayon::prelude::*;
+
+use crate::error::PassError;
+use layouts::Plane;
+
+/// Most ciphertexts a tensor may take.
+const CIPHERTEXT_LIMIT: usize = 64;
+
+/// How the client sees an input or output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// Shape of one sample.
+    pub shape: Shape,
+    /// What the client multiplies by.
+    pub scale: f64,
+    /// Calibrated range; inputs only.
+    pub range: (f64, f64),
+    /// Post-processing; outputs only.
+    pub post: PostProcess,
+}
+
+/// What packing needs besides the graph.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Most slots a ciphertext may have.
+    pub max_slots: usize,
+    /// Inputs in order.
+    pub inputs: Vec<Port>,
+    /// Outputs in order.
+    pub outputs: Vec<Port>,
+}
+
+/// Packs a polynomial graph.
+///
+/// # Errors
+/// [`PassError::TooLarge`] for a tensor of too many ciphertexts.
+pub fn pack(graph: &Graph, options: &Options) -> Result<SlotProgram, PassError> {
+    let matrices: Vec<Option<Sparse>> = graph
+        .nodes()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|(_, node)| if let Op::Linear(map) = &node.op { Some(map.matrix()) } else { None })
+        .collect();
+    let mut packing = Packing::new(graph, &matrices, options.max_slots);
+    packing.choose_layouts()?;
+    packing.build(options)
+}
+
+/// A tensor class: tensors that must share a layout.
+struct Class {
+    /// Linear maps into the class.
+    producers: Vec<NodeId>,
+    /// Number of elements.
+    size: usize,
+    layout: Option<(Layout, Option<Plane>)>,
+}
+
+struct Packing<'a> {
+    graph: &'a Graph,
+    matrices: &'a [Option<Sparse>],
+    max_slots: usize,
+    class_of: Vec<usize>,
+    classes: BTreeMap<usize, Class>,
+}
+
+fn root(parents: &mut [usize], mut index: usize) -> usize {
+    while parents[index] != index {
+        parents[index] = parents[parents[index]];
+        index = parents[index];
+    }
+    index
+}
+
+impl<'a> Packing<'a> {
+    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], max_slots: usize) -> Self {
+        let mut parents: Vec<usize> = (0..graph.len()).collect();
+        for (id, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Linear(_))) {
+            for input in &node.inputs {
+                let (a, b) = (root(&mut parents, id.index()), root(&mut parents, input.index()));
+                parents[a.max(b)] = a.min(b);
+            }
+        }
+        let class_of: Vec<usize> = (0..graph.len()).map(|index| root(&mut parents, index)).collect();
+        let mut classes: BTreeMap<usize, Class> = BTreeMap::new();
+        for (id, node) in graph.nodes() {
+            let class = classes.entry(class_of[id.index()]).or_insert_with(|| Class {
+                producers: vec![],
+                size: node.shape.size(),
+                layout: None,
+            });
+            if matches!(node.op, Op::Linear(_)) {
+                class.producers.push(id);
+            }
+        }
+        Packing { graph, matrices, max_slots, class_of, classes }
+    }
+
+    fn choose_layouts(&mut self) -> Result<(), PassError> {
+        let classes: Vec<usize> = self.classes.keys().copied().collect();
+        for class in classes {
+            let chosen = self.choose(class);
+            if chosen.0.ciphertexts > CIPHERTEXT_LIMIT {
+                return Err(PassError::TooLarge {
+                    node: self.graph.node(NodeId(class as u32)).name.clone(),
+                    elements: self.classes[&class].size,
+                    slots: self.max_slots,
+                    limit: CIPHERTEXT_LIMIT,
+                });
+            }
+            self.classes.get_mut(&class).expect("the class is in the table").layout = Some(chosen);
+        }
+        Ok(())
+    }
+
+    fn map(&self, node: NodeId) -> &Arc<LinearMap> {
+        match &self.graph.node(node).op {
+            Op::Linear(map) => map,
+            _ => unreachable!("producers are linear"),
+        }
+    }
+
+    /// Layout of a tensor if its class has one already.
+    fn layout(&self, node: NodeId) -> Option<&(Layout, Option<Plane>)> {
+        self.classes[&self.class_of[node.index()]].layout.as_ref()
+    }
+
+    fn source(&self, producer: NodeId) -> Option<&(Layout, Option<Plane>)> {
+        self.layout(self.graph.node(producer).inputs[0])
+    }
+
+    fn choose(&self, class: usize) -> (Layout, Option<Plane>) {
+        let producers = &self.classes[&class].producers;
+        let size = self.classes[&class].size;
+        let known: Vec<NodeId> = producers.iter().copied().filter(|&node| self.source(node).is_some()).collect();
+        let Some(&first) = known.first() else { return self.input_layout(class, size) };
+        if let Some(view) = self.common_view(producers) {
+            return view;
+        }
+        let (_, plane) = self.source(first).expect("known producers have a source layout");
+        let candidates = layouts::candidates(self.map(first), *plane, self.max_slots);
+        let costs: Vec<f64> = candidates.par_iter().map(|(layout, _)| self.cost(layout, &known)).collect();
+        let best = (0..candidates.len()).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
+        candidates[best].clone()
+    }
+
+    /// An input lies dense; its plane is known if a map reads it as an image.
+    fn input_layout(&self, class: usize, size: usize) -> (Layout, Option<Plane>) {
+        let readers = self
+            .graph
+            .nodes()
+            .filter(|(_, node)| matches!(node.op, Op::Linear(_)) && self.class_of[node.inputs[0].index()] == class);
+        let plane = readers
+            .filter_map(|(id, _)| layouts::geometry(self.map(id)))
+            .map(|geometry| Plane::dense(geometry.input[1], geometry.input[2]))
+            .next();
+        (Layout::dense(size, self.max_slots), plane)
+    }
+
+    /// Plans from every known source; each ciphertext of the result also costs its element-wise work.
+    fn cost(&self, layout: &Layout, known: &[NodeId]) -> f64 {
+        let plans = known.iter().map(|&node| {
+            let (input, _) = self.source(node).expect("known producers have a source layout");
+            let matrix = self.matrices[node.index()].as_ref().expect("producers have a matrix");
+            plan::best_plan(matrix, input, layout).1
+        });
+        plans.sum::<f64>() + 30.0 * (layout.ciphertexts - 1) as f64
+    }
+
+    /// The layout of the first slice, if all maps into the class are slices of one laid-out tensor at a constant
+    /// distance from each other.
+    fn common_view(&self, producers: &[NodeId]) -> Option<(Layout, Option<Plane>)> {
+        let (first, plane) = self.view(*producers.first()?)?;
+        for &producer in producers {
+            let (other, _) = self.view(producer)?;
+            rotation_between(&first, &other)?;
+        }
+        Some((first, plane))
+    }
+
+    /// Where the elements of a slice lie if it stays where its source is.
+    fn view(&self, producer: NodeId) -> Option<(Layout, Option<Plane>)> {
+        let view = self.map(producer).as_view()?;
+        let (source, plane) = self.source(producer)?;
+        let strided = match (plane, layouts::geometry(self.map(producer))) {
+            (Some(plane), Some(geometry)) => Some(plane.strided_by(geometry.strides)),
+            _ => None,
+        };
+        Some((source.view(&view)?, strided))
+    }
+
+    fn build(&self, options: &Options) -> Result<SlotProgram, PassError> {
+        let slots = self.classes.values().filter_map(|class| class.layout.as_ref()).map(|(layout, _)| layout.period);
+        let slots = slots.max().unwrap_or(1);
+        let inputs = options.inputs.iter().zip(&self.graph.inputs).map(|(port, (id, _))| InputPort {
+            name: port.name.clone(),
+            shape: port.shape.clone(),
+            layout: self.layout_of(*id).clone(),
+            scale: port.scale,
+            range: port.range,
+        });
+        let mut program = SlotProgram::new(slots, vec![], inputs.collect());
+        let mut values: Vec<ValueId> = Vec::with_capacity(self.graph.len());
+        for (id, node) in self.graph.nodes() {
+            let value = self.lower(&mut program, id, node, &values)?;
+            values.push(value);
+        }
+        for (port, output) in options.outputs.iter().zip(&self.graph.outputs) {
+            program.outputs.push(OutputPort {
+                name: port.name.clone(),
+                value: values[output.node.index()],
+                shape: port.shape.clone(),
+                layout: self.layout_of(output.node).clone(),
+                scale: port.scale,
+                post: port.post,
+            });
+        }
+        program.verify()?;
+        Ok(program)
+    }
+
+    fn layout_of(&self, node: NodeId) -> &Layout {
+        &self.layout(node).expect("every class has a layout by now").0
+    }
+
+    fn lower(
+        &self,
+        program: &mut SlotProgram,
+        id: NodeId,
+        node: &Node,
+        values: &[ValueId],
+    ) -> Result<ValueId, PassError> {
+        let operand = |index: usize| values[node.inputs[index].index()];
+        let op = match &node.op {
+            Op::Input => {
+                let port = self.graph.inputs.iter().position(|input| input.0 == id).unwrap_or(0);
+                SlotOp::Input(port as u32)
+            }
+            Op::Linear(map) => return self.lower_linear(program, id, node, map, operand(0)),
+            Op::Add => SlotOp::Add(operand(0), operand(1)),
+            Op::Sub => SlotOp::Sub(operand(0), operand(1)),
+            Op::Mul => SlotOp::Mul(operand(0), operand(1)),
+            Op::Scale(c) => SlotOp::Scale(*c, operand(0)),
+            Op::AddConstant(c) => SlotOp::AddConstant(*c, operand(0)),
+            Op::Reshape => return Ok(operand(0)),
+            Op::BatchNorm(_) | Op::Relu | Op::MaxPool(_) => {
+                return Err(paf_ir::IrError::Eval(format!("pack got a {} node", node.op.name())).into());
+            }
+        };
+        Ok(program.push(node.name.clone(), op)?)
+    }
+
+    fn lower_linear(
+        &self,
+        program: &mut SlotProgram,
+        id: NodeId,
+        node: &Node,
+        map: &Arc<LinearMap>,
+        input: ValueId,
+    ) -> Result<ValueId, PassError> {
+        let (source, target) = (self.layout_of(node.inputs[0]), self.layout_of(id));
+        let view = map.as_view().and_then(|view| source.view(&view));
+        if let Some(steps) = view.and_then(|view| rotation_between(target, &view)) {
+            if steps == 0 {
+                return Ok(input);
+            }
+            return Ok(program.push(node.name.clone(), SlotOp::Rotate { steps, input })?);
+        }
+        let matrix = self.matrices[id.index()].as_ref().expect("linear nodes have a matrix");
+        let (plan, _) = plan::best_plan(matrix, source, target);
+        let packed = PackedMap {
+            name: node.name.clone(),
+            map: map.clone(),
+            input: source.clone(),
+            output: target.clone(),
+            plan,
+        };
+        program.maps.push(packed);
+        let map = MapId(program.maps.len() as u32 - 1);
+        Ok(program.push(node.name.clone(), SlotOp::Linear { map, input })?)
+    }
+}
+
+/// The rotation that brings a tensor from layout `there` to layout `here`, if one does: same period, constant distance.
+fn rotation_between(here: &Layout, there: &Layout) -> Option<i64> {
+    let same = here.period == there.period && here.ciphertexts == there.ciphertexts && here.size() == there.size();
+    if !same || (here.ciphertexts > 1 && here.table() != there.table()) {
+        return None;
+    }
+    let period = here.period as i64;
+    let mut distances =
+        here.table().iter().zip(there.table()).map(|(&a, &b)| plan::wrap(i64::from(b) - i64::from(a), period));
+    let first = distances.next().unwrap_or(0);
+    distances.all(|distance| distance == first).then_some(first)
+}
