@@ -260,6 +260,7 @@ fn compile_shim(prefix: &Path, version: &str) {
         .std("c++17")
         .flag("-fopenmp")
         .opt_level(2)
+        .debug(false)
         .define("PARALLEL", None)
         .define("OPENFHE_SHIM_VERSION", format!("\"{version}\"").as_str())
         .compile("openfhe_shim");

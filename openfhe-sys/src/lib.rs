@@ -34,6 +34,10 @@
 //! # }
 //! ```
 //!
+//! Three things the shim computes itself, on OpenFHE's polynomials and with the same values: encoding, because OpenFHE's
+//! takes the scale from its tables; products of limbs; and a key's inner product with the digits of a ciphertext, which
+//! OpenFHE forms on one thread and through a temporary for every term.
+//!
 //! # Ownership
 //!
 //! Each object is a C++ object behind a [`UniquePtr`] that owns its limbs and is freed when the pointer is dropped.

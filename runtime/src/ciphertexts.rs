@@ -8,7 +8,7 @@ use paf_circuit::container::{Binding, Header, Kind, SectionKind, SectionReader, 
 use paf_ir::ckks::Level;
 
 use crate::engine::Result;
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, openfhe_message};
 use crate::keys::check_binding;
 use crate::openfhe::{Ciphertext, Scheme};
 
@@ -110,7 +110,7 @@ impl<'s> CiphertextReader<'s> {
             _ => return Err(self.content(format!("it does not hold {}", self.role.name()))),
         }
         let ciphertext = fhe::ciphertext_from_bytes(self.scheme.context(), &self.body)
-            .map_err(|error| self.content(error.to_string()))?;
+            .map_err(|error| self.content(openfhe_message(&error)))?;
         match misfit(self.scheme, &ciphertext, level, &self.tag) {
             Some(message) => Err(self.content(message)),
             None => Ok(ciphertext),

@@ -10,7 +10,7 @@ use paf_ir::slots::{self, Vectors};
 
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, PortType, Role};
 use crate::engine::Result;
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, openfhe_message};
 use crate::keys::{self, KeyList, PublicKey, SecretKey};
 use crate::openfhe::{Ciphertext, Scheme};
 use crate::samples::{Output, Samples, finish};
@@ -190,5 +190,5 @@ impl Client {
 }
 
 fn undecryptable(output: &str, sample: usize, error: &fhe::Exception) -> RuntimeError {
-    RuntimeError::Undecryptable { output: output.to_owned(), sample, message: error.to_string() }
+    RuntimeError::Undecryptable { output: output.to_owned(), sample, message: openfhe_message(error) }
 }

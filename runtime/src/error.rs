@@ -170,6 +170,12 @@ pub enum RuntimeError {
     Ir(#[from] IrError),
 }
 
+/// OpenFHE's text without the source file, line and function that it begins with.
+pub(crate) fn openfhe_message(exception: &openfhe_sys::Exception) -> String {
+    let text = exception.to_string();
+    text.split_once("(): ").map_or(text.as_str(), |(_, message)| message).to_owned()
+}
+
 fn axes(shape: &Shape) -> String {
     shape.0.iter().map(|axis| format!(", {axis}")).collect()
 }
@@ -200,7 +206,7 @@ impl RuntimeError {
     /// Turns an exception of OpenFHE into an error that says what was being done.
     pub(crate) fn openfhe(operation: &str) -> impl Fn(openfhe_sys::Exception) -> RuntimeError + use<> {
         let operation = operation.to_owned();
-        move |exception| RuntimeError::OpenFhe { operation: operation.clone(), message: exception.to_string() }
+        move |exception| RuntimeError::OpenFhe { operation: operation.clone(), message: openfhe_message(&exception) }
     }
 
     pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> RuntimeError + use<> {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::engine::Result;
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, openfhe_message};
 use crate::openfhe::{Scheme, rotation};
 
 /// The public key, first in `server.key`.
@@ -116,7 +116,7 @@ impl SecretKey {
         let body = Zeroizing::new(body);
         binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
         let key = fhe::secret_key_from_bytes(scheme.context(), &body);
-        Ok(SecretKey { key: key.map_err(|error| RuntimeError::content(path, error.to_string()))?, binding })
+        Ok(SecretKey { key: key.map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?, binding })
     }
 
     /// Writes `client.key`, readable by its owner only.
@@ -161,7 +161,7 @@ impl PublicKey {
             return Err(RuntimeError::content(path, "the public key is not where it must be"));
         }
         let key = fhe::public_key_from_bytes(scheme.context(), &body);
-        Ok(PublicKey { key: key.map_err(|error| RuntimeError::content(path, error.to_string()))?, binding })
+        Ok(PublicKey { key: key.map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?, binding })
     }
 
     /// The circuit and the key pair.
@@ -206,7 +206,7 @@ impl EvaluationKeys {
         while let Some(kind) = reader.next_section(&mut body)? {
             observer(list.len() - missing.len(), list.len());
             let id = fhe::import_evaluation_key(scheme.context(), &keys.tag, &body)
-                .map_err(|error| RuntimeError::content(path, error.to_string()))?;
+                .map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?;
             if kind != EVALUATION || !missing.remove(&id) {
                 return Err(RuntimeError::content(path, format!("the circuit does not list key {id}")));
             }

@@ -39,6 +39,12 @@ impl Graph {
         table.print() + &body
     }
 
+    /// The text form without weights, for reading.
+    pub fn to_listing(&self) -> String {
+        let text = self.to_text();
+        text.lines().filter(|line| !line.starts_with("const ")).fold(String::new(), |all, line| all + line + "\n")
+    }
+
     fn print_op(&self, id: NodeId, node: &Node, table: &mut ConstantTable) -> String {
         let operands: Vec<String> = node.inputs.iter().map(|input| format!("%{}", input.0)).collect();
         let attributes = match &node.op {

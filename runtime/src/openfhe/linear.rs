@@ -39,9 +39,8 @@ pub(crate) fn apply(
         fhe::rescale_in_place(result.pin_mut())?;
         fold(result, &step.map.plan.folds)?;
         if let Some(bias) = plaintexts.bias.get(index) {
-            bias.with(scheme.context(), plaintexts.bias_encoding, |bias| {
-                fhe::add_plain_in_place(result.pin_mut(), bias)
-            })?;
+            let bias = bias.ready(scheme.context(), plaintexts.bias_encoding)?;
+            fhe::add_plain_in_place(result.pin_mut(), &bias)?;
         }
         debug_assert!(has_scale(scheme, result, step.to), "a linear map must end at the scale of its level");
     }
@@ -121,22 +120,18 @@ impl ExtendedRow<'_> {
         total.map(|total: Extended| fhe::reduce_extended(&total)).transpose()
     }
 
-    /// `Σ_b d_{g,b} ⊙ rot_b(x)` over all input ciphertexts.
+    /// `Σ_b d_{g,b} ⊙ rot_b(x)` over all input ciphertexts. Plaintexts that are not encoded ahead exist for this sum;
+    /// they are half as large as the babies they multiply.
     fn inner_sum(&self, giant: usize) -> Result<Option<Extended>> {
-        let mut sum: Option<Extended> = None;
+        let mut factors = Vec::new();
         for (block, babies) in self.row.iter().zip(self.babies) {
             for ((_, baby), plaintext) in block.range((giant, i64::MIN)..=(giant, i64::MAX)) {
-                let rotated = &babies[baby];
-                plaintext.with(self.context, self.encoding, |plaintext| {
-                    match &mut sum {
-                        Some(sum) => fhe::multiply_accumulate_extended(sum.pin_mut(), rotated, plaintext)?,
-                        None => sum = Some(fhe::multiply_plain_extended(rotated, plaintext)?),
-                    }
-                    Ok(())
-                })?;
+                factors.push((&babies[baby], plaintext.ready(self.context, self.encoding)?));
             }
         }
-        Ok(sum)
+        let terms: Vec<fhe::ExtendedTerm<'_>> =
+            factors.iter().map(|(ciphertext, plaintext)| fhe::ExtendedTerm { ciphertext, plaintext }).collect();
+        if terms.is_empty() { Ok(None) } else { fhe::inner_product_extended(&terms).map(Some) }
     }
 }
 
@@ -186,9 +181,8 @@ impl PlainRow<'_> {
         let mut sum = None;
         for (block, input) in self.row.iter().zip(self.inputs) {
             if let Some(plaintext) = block.get(&(giant, 0)) {
-                let product =
-                    plaintext.with(self.context, self.encoding, |plaintext| fhe::multiply_plain(input, plaintext))?;
-                add_plain_sum(&mut sum, product)?;
+                let plaintext = plaintext.ready(self.context, self.encoding)?;
+                add_plain_sum(&mut sum, fhe::multiply_plain(input, &plaintext)?)?;
             }
         }
         Ok(sum)

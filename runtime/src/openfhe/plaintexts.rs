@@ -54,17 +54,29 @@ pub(crate) enum Stored<T> {
     Encoded(T),
 }
 
-impl<T: Encoded> Stored<T> {
-    /// Calls `action` with the plaintext, which is encoded for the occasion if need be.
-    pub(crate) fn with<R>(
-        &self,
-        context: &fhe::Context,
-        at: Encoding,
-        action: impl FnOnce(&T) -> Result<R, fhe::Exception>,
-    ) -> Result<R, fhe::Exception> {
+/// A plaintext for one use.
+pub(crate) enum Ready<'p, T> {
+    Kept(&'p T),
+    Made(T),
+}
+
+impl<T> std::ops::Deref for Ready<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
         match self {
-            Stored::Encoded(plaintext) => action(plaintext),
-            Stored::Values(values) => action(&T::encode(context, values, at)?),
+            Ready::Kept(plaintext) => plaintext,
+            Ready::Made(plaintext) => plaintext,
+        }
+    }
+}
+
+impl<T: Encoded> Stored<T> {
+    /// The plaintext, encoded for the occasion if need be.
+    pub(crate) fn ready(&self, context: &fhe::Context, at: Encoding) -> Result<Ready<'_, T>, fhe::Exception> {
+        match self {
+            Stored::Encoded(plaintext) => Ok(Ready::Kept(plaintext)),
+            Stored::Values(values) => T::encode(context, values, at).map(Ready::Made),
         }
     }
 

@@ -13,12 +13,15 @@ use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::tensor::{PostProcess, Tensor};
 use paf_ir::{Bias, Constant, Layout, LinearMap, Primitive, Shape};
 
+/// From a sample to its results.
+pub(crate) type Function = Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;
+
 /// A circuit and what it must compute for one sample, values before post-processing.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) circuit: Circuit,
     pub(crate) samples: Vec<Vec<f64>>,
-    pub(crate) expected: Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>,
+    pub(crate) expected: Function,
 }
 
 /// Contexts and evaluation keys are process-wide in OpenFHE: tests that use them take turns.

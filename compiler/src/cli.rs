@@ -1,0 +1,164 @@
+//! Command line of `paf-compile`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use paf_circuit::write_circuit;
+
+use crate::error::CompileError;
+use crate::options::{DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
+use crate::pipeline::{Reached, compile_until};
+use crate::report;
+
+/// Compiles a trained ONNX network with ReLU and MaxPool to a CKKS circuit that runs on encrypted inputs
+#[derive(Debug, Parser)]
+#[command(name = "paf-compile", version)]
+pub struct Arguments {
+    /// The ONNX file
+    pub model: PathBuf,
+    /// Where to write the circuit
+    #[arg(short, long, value_name = "CIRCUIT.bin", required_unless_present_any = ["emit", "stop_after"])]
+    pub output: Option<PathBuf>,
+    /// Typical inputs, [k, sample shape...], as the model expects them; a few hundred are enough
+    #[arg(long, value_name = "X.npy")]
+    pub calibration: Option<PathBuf>,
+    /// Range of the inputs where no calibration is given
+    #[arg(long, value_name = "LOW,HIGH", default_value = "-1,1", value_parser = parse_range, allow_hyphen_values = true)]
+    pub input_range: (f64, f64),
+    /// PAF for every ReLU and MaxPool, or for one node; may be repeated [default: alpha7]
+    #[arg(long = "paf", value_name = "NAME | NODE=NAME")]
+    pub pafs: Vec<PafChoice>,
+    /// Static scale of a PAF: this times the largest value seen
+    #[arg(long, default_value_t = DEFAULT_MARGIN, value_parser = parse_margin)]
+    pub margin: f64,
+    /// Bits of agreement wanted between the encrypted result and the clear circuit
+    #[arg(long, default_value_t = DEFAULT_PRECISION, value_parser = parse_precision)]
+    pub precision: f64,
+    /// Most memory a run may use, such as 16G
+    #[arg(long, value_parser = parse_memory)]
+    pub memory: Option<u64>,
+    /// Print an IR
+    #[arg(long)]
+    pub emit: Option<Ir>,
+    /// Stop after a step of the pipeline
+    #[arg(long, value_name = "STEP")]
+    pub stop_after: Option<Step>,
+    /// Print how often each rewrite rule applied and the levels saved
+    #[arg(long)]
+    pub explain: bool,
+    /// Small parameters for tests: they protect nothing
+    #[arg(long)]
+    pub insecure_test_parameters: bool,
+    /// Print facts as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An IR that `--emit` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ir {
+    /// The optimized tensor graph
+    Tensor,
+    /// The program on slot vectors
+    Slots,
+    /// The program on ciphertexts
+    Ckks,
+}
+
+fn parse_range(text: &str) -> Result<(f64, f64), String> {
+    let (low, high) = text.split_once(',').ok_or("expected LOW,HIGH")?;
+    let number = |part: &str| part.trim().parse::<f64>().map_err(|_| format!("`{part}` is no number"));
+    let (low, high) = (number(low)?, number(high)?);
+    if low < high && low.is_finite() && high.is_finite() {
+        Ok((low, high))
+    } else {
+        Err("LOW must be below HIGH".into())
+    }
+}
+
+fn parse_margin(text: &str) -> Result<f64, String> {
+    let margin: f64 = text.parse().map_err(|_| "expected a number")?;
+    if (1.0..=100.0).contains(&margin) { Ok(margin) } else { Err("expected a number from 1 to 100".into()) }
+}
+
+fn parse_precision(text: &str) -> Result<f64, String> {
+    let bits: f64 = text.parse().map_err(|_| "expected a number")?;
+    if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
+}
+
+/// Sizes with binary units: 16G is 16·2^30.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    parse_size::Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
+}
+
+impl Arguments {
+    fn options(&self) -> Options {
+        Options {
+            model: self.model.clone(),
+            calibration: self.calibration.clone(),
+            input_range: self.input_range,
+            pafs: self.pafs.clone(),
+            margin: self.margin,
+            precision_bits: self.precision,
+            memory: self.memory,
+            insecure: self.insecure_test_parameters,
+        }
+    }
+
+    /// The last step that the wanted output needs.
+    fn last_step(&self) -> Step {
+        let needed = match (self.emit, &self.output) {
+            (_, Some(_)) | (Some(Ir::Ckks), _) | (None, None) => Step::Emit,
+            (Some(Ir::Slots), None) => Step::Pack,
+            (Some(Ir::Tensor), None) => Step::Optimize,
+        };
+        self.stop_after.map_or(needed, |stop| stop.min(needed))
+    }
+}
+
+/// Compiles as the arguments say.
+///
+/// # Errors
+/// [`CompileError`]; nothing is written then.
+pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
+    if arguments.insecure_test_parameters {
+        eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
+    }
+    let reached = compile_until(&arguments.options(), arguments.last_step())?;
+    print_ir(arguments, &reached);
+    if let Reached::Circuit(compiled) = &reached {
+        if let Some(output) = &arguments.output {
+            write_circuit(output, &compiled.circuit)?;
+        }
+        for note in &compiled.circuit.model.notes {
+            eprintln!("note: {note}");
+        }
+        if arguments.json {
+            print_line(&report::json(compiled));
+        } else if arguments.emit.is_none() {
+            print_line(&report::text(compiled, arguments.output.as_deref()));
+        }
+        if arguments.explain {
+            eprintln!("{}", report::explain(&compiled.optimized));
+        }
+    }
+    Ok(())
+}
+
+fn print_ir(arguments: &Arguments, reached: &Reached) {
+    let wanted = arguments.emit;
+    let text = match reached {
+        Reached::Tensor(graph) => graph.to_listing(),
+        Reached::Slots(program) => program.to_listing(),
+        Reached::Circuit(compiled) => compiled.circuit.program.to_listing(),
+    };
+    if wanted.is_some() || (arguments.stop_after.is_some() && !matches!(reached, Reached::Circuit(_))) {
+        print_line(text.trim_end());
+    }
+}
+
+/// Prints to stdout; a reader that closed the pipe is no error.
+fn print_line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}

@@ -1,0 +1,44 @@
+//! The one error enum of this crate, and the exit codes.
+
+use std::path::PathBuf;
+
+use paf_circuit::CircuitError;
+use paf_passes::PassError;
+
+use crate::import::ImportError;
+
+/// Why a model was not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The ONNX file cannot be read or has something that is not supported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A pass refuses the model or its data.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// The calibration file cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Calibration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what would work.
+        problem: String,
+    },
+    /// A command-line value has no meaning together with the others.
+    #[error("{0}")]
+    Usage(String),
+    /// The circuit could not be written.
+    #[error(transparent)]
+    Write(#[from] CircuitError),
+}
+
+impl CompileError {
+    /// 1 for the user's model or data, 2 for usage, 3 for the environment.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
+            CompileError::Usage(_) => 2,
+            CompileError::Write(_) => 3,
+        }
+    }
+}

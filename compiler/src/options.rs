@@ -1,0 +1,92 @@
+//! What to compile and how.
+
+use std::path::PathBuf;
+
+/// A choice of PAF, for every node or for one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PafChoice {
+    /// The node; `None` for all.
+    pub node: Option<String>,
+    /// Name of the PAF.
+    pub paf: String,
+}
+
+impl std::str::FromStr for PafChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (node, paf) = match text.rsplit_once('=') {
+            Some((node, paf)) => (Some(node.to_owned()), paf),
+            None => (None, text),
+        };
+        if paf.is_empty() || node.as_deref() == Some("") {
+            return Err("expected NAME or NODE=NAME".into());
+        }
+        Ok(PafChoice { node, paf: paf.to_owned() })
+    }
+}
+
+/// A step of the pipeline, after which compilation can stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Step {
+    /// ONNX to the tensor graph.
+    Import,
+    /// The accuracy-recovery hook.
+    Recover,
+    /// Linear operations melt into each other.
+    Fold,
+    /// ReLU and MaxPool become polynomials.
+    Approximate,
+    /// Least multiplicative depth.
+    Optimize,
+    /// Tensors to slots.
+    Pack,
+    /// Levels and parameters.
+    Schedule,
+    /// The circuit file.
+    Emit,
+}
+
+/// Options of a compilation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Calibration samples, `.npy` of shape `[k, sample shape…]`.
+    pub calibration: Option<PathBuf>,
+    /// Range of the inputs where there are no samples.
+    pub input_range: (f64, f64),
+    /// PAFs, later ones win.
+    pub pafs: Vec<PafChoice>,
+    /// Static scale: this times the largest magnitude seen.
+    pub margin: f64,
+    /// Bits of precision wanted against the clear circuit.
+    pub precision_bits: f64,
+    /// Most bytes that a run may use.
+    pub memory: Option<u64>,
+    /// Test parameters without any security.
+    pub insecure: bool,
+}
+
+/// PAF of nodes that no option names: the smallest error at depth 7 (smartpaf.md 6.1).
+pub const DEFAULT_PAF: &str = "alpha7";
+/// Default margin of static scales.
+pub const DEFAULT_MARGIN: f64 = 1.1;
+/// Default precision in bits.
+pub const DEFAULT_PRECISION: f64 = 14.0;
+
+impl Options {
+    /// Default options for a model.
+    pub fn for_model(model: impl Into<PathBuf>) -> Self {
+        Options {
+            model: model.into(),
+            calibration: None,
+            input_range: (-1.0, 1.0),
+            pafs: vec![],
+            margin: DEFAULT_MARGIN,
+            precision_bits: DEFAULT_PRECISION,
+            memory: None,
+            insecure: false,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The pipeline: one named step a line.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use paf_circuit::{Circuit, Model};
+use paf_ir::slots::SlotProgram;
+use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
+use paf_passes::PassError;
+use paf_passes::approximate::{self, Approximated, approximate};
+use paf_passes::fold::fold;
+use paf_passes::optimize::{self, optimize};
+use paf_passes::pack::{self, Port, pack};
+use paf_passes::paf::Paf;
+use paf_passes::recover::{Recovered, Samples};
+use paf_passes::schedule::{Request, Scheduled, assign_levels, schedule};
+use sha2::{Digest, Sha256};
+
+use crate::calibration::read_samples;
+use crate::emit;
+use crate::error::CompileError;
+use crate::import::{ImportError, Imported, import};
+use crate::options::{DEFAULT_PAF, Options, Step};
+
+/// Most slots of a ciphertext: half of the largest ring dimension.
+const MAX_SLOTS: usize = 1 << 15;
+
+/// A compiled model and what happened on the way.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The circuit.
+    pub circuit: Circuit,
+    /// What the optimizer did.
+    pub optimized: optimize::Report,
+    /// Time of each step.
+    pub timings: Vec<(Step, Duration)>,
+}
+
+/// The IR a compilation has reached.
+#[derive(Debug, Clone)]
+pub enum Reached {
+    /// Up to `optimize`.
+    Tensor(Graph),
+    /// After `pack`.
+    Slots(SlotProgram),
+    /// After `schedule` and `emit`.
+    Circuit(Box<Compiled>),
+}
+
+/// Compiles a model.
+///
+/// # Errors
+/// [`CompileError`] says which file, node or flag is at fault.
+pub fn compile(options: &Options) -> Result<Compiled, CompileError> {
+    match compile_until(options, Step::Emit)? {
+        Reached::Circuit(compiled) => Ok(*compiled),
+        _ => unreachable!("the last step gives a circuit"),
+    }
+}
+
+/// Compiles a model up to and including a step.
+///
+/// # Errors
+/// [`CompileError`] says which file, node or flag is at fault.
+pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileError> {
+    let mut timer = Timer::default();
+    let Imported { graph, warnings } =
+        timer.step(Step::Import, || import(&options.model).map_err(CompileError::from))?;
+    if last == Step::Import {
+        return Ok(Reached::Tensor(graph));
+    }
+    let samples = timer.step(Step::Recover, || samples(options, &graph))?;
+    if last == Step::Recover {
+        return Ok(Reached::Tensor(graph));
+    }
+    let folded = timer.step(Step::Fold, || fold(&graph).map_err(CompileError::from))?;
+    if last == Step::Fold {
+        return Ok(Reached::Tensor(folded));
+    }
+    let choice = paf_choice(options)?;
+    let polynomial = timer.step(Step::Approximate, || Ok(approximate(&folded, &choice, &samples)?))?;
+    if last == Step::Approximate {
+        return Ok(Reached::Tensor(polynomial.graph));
+    }
+    let (optimized, report) = timer.step(Step::Optimize, || Ok(optimize(&polynomial.graph)?))?;
+    if last == Step::Optimize {
+        return Ok(Reached::Tensor(optimized));
+    }
+    let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &ports(&graph, &polynomial))?))?;
+    if last == Step::Pack {
+        return Ok(Reached::Slots(packed));
+    }
+    let request = request(options);
+    let scheduled = timer.step(Step::Schedule, || {
+        schedule(&packed, &request).map_err(|error| with_fitting_paf(error, &folded, &choice, &samples, &request))
+    })?;
+    let circuit = timer.step(Step::Emit, || emit_circuit(options, &polynomial, scheduled, warnings))?;
+    Ok(Reached::Circuit(Box::new(Compiled { circuit, optimized: report, timings: timer.timings })))
+}
+
+#[derive(Default)]
+struct Timer {
+    timings: Vec<(Step, Duration)>,
+}
+
+impl Timer {
+    fn step<T>(&mut self, step: Step, run: impl FnOnce() -> Result<T, CompileError>) -> Result<T, CompileError> {
+        let start = Instant::now();
+        let result = run()?;
+        self.timings.push((step, start.elapsed()));
+        Ok(result)
+    }
+}
+
+fn samples(options: &Options, graph: &Graph) -> Result<Samples, CompileError> {
+    options.calibration.as_ref().map_or(Ok(vec![]), |path| read_samples(path, graph))
+}
+
+fn paf_choice(options: &Options) -> Result<approximate::Options, CompileError> {
+    let mut default_paf = None;
+    let mut pafs = BTreeMap::new();
+    let mut resolved: BTreeMap<&str, Paf> = BTreeMap::new();
+    for choice in &options.pafs {
+        let paf = match resolved.get(choice.paf.as_str()) {
+            Some(paf) => paf.clone(),
+            None => Paf::by_name(&choice.paf).map_err(|error| CompileError::Usage(format!("--paf: {error}")))?,
+        };
+        resolved.insert(&choice.paf, paf.clone());
+        match &choice.node {
+            Some(node) => drop(pafs.insert(node.clone(), paf)),
+            None => default_paf = Some(paf),
+        }
+    }
+    let default_paf = match default_paf {
+        Some(paf) => paf,
+        None => Paf::by_name(DEFAULT_PAF).map_err(PassError::from)?,
+    };
+    Ok(approximate::Options {
+        default_paf,
+        per_node: Recovered { pafs, ..Recovered::default() },
+        margin: options.margin,
+        input_range: options.input_range,
+    })
+}
+
+fn request(options: &Options) -> Request {
+    Request { precision_bits: options.precision_bits, memory: options.memory, insecure: options.insecure }
+}
+
+/// The shape of one sample: without the batch axis.
+pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
+    Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
+}
+
+fn ports(graph: &Graph, polynomial: &Approximated) -> pack::Options {
+    let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
+        name: graph.node(*id).name.clone(),
+        shape: sample_shape(&graph.node(*id).shape, *batch),
+        scale: *scale,
+        range: *range,
+        post: PostProcess::None,
+    });
+    let batched = graph.inputs.iter().any(|input| input.1);
+    let outputs = graph.outputs.iter().zip(&polynomial.output_scales).map(|(output, scale)| {
+        let shape = &graph.node(output.node).shape;
+        let batched = batched && shape.0.first() == Some(&1) && shape.0.len() > 1;
+        Port {
+            name: output.name.clone(),
+            shape: sample_shape(shape, batched),
+            scale: *scale,
+            range: (0.0, 0.0),
+            post: post_of_sample(output, batched),
+        }
+    });
+    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect() }
+}
+
+/// Post-processing with its axis counted without the batch axis.
+fn post_of_sample(output: &Output, batched: bool) -> PostProcess {
+    let without = |axis: usize| axis.saturating_sub(usize::from(batched));
+    match output.post {
+        PostProcess::None => PostProcess::None,
+        PostProcess::Softmax { axis } => PostProcess::Softmax { axis: without(axis) },
+        PostProcess::LogSoftmax { axis } => PostProcess::LogSoftmax { axis: without(axis) },
+        PostProcess::ArgMax { axis, keep_axis } => PostProcess::ArgMax { axis: without(axis), keep_axis },
+    }
+}
+
+/// Names the most accurate PAF with which a network that is too deep would fit.
+fn with_fitting_paf(
+    error: PassError,
+    folded: &Graph,
+    choice: &approximate::Options,
+    samples: &Samples,
+    request: &Request,
+) -> CompileError {
+    let PassError::TooDeep { needed, available, .. } = error else { return error.into() };
+    let mut shallower: Vec<Paf> = Paf::names().into_iter().filter_map(|name| Paf::by_name(name).ok()).collect();
+    shallower.sort_by(|a, b| a.max_relu_error().total_cmp(&b.max_relu_error()));
+    let fitting = shallower.into_iter().find_map(|paf| {
+        let other = approximate::Options { default_paf: paf.clone(), per_node: Recovered::default(), ..choice.clone() };
+        let polynomial = approximate(folded, &other, samples).ok()?;
+        let (optimized, _) = optimize(&polynomial.graph).ok()?;
+        let slots = pack(&optimized, &ports(folded, &polynomial)).ok()?;
+        let levels = assign_levels(&slots).ok()?.top_level().0;
+        (levels < needed && schedule(&slots, request).is_ok()).then_some((paf.name, levels))
+    });
+    PassError::TooDeep { needed, available, fitting }.into()
+}
+
+fn emit_circuit(
+    options: &Options,
+    polynomial: &Approximated,
+    scheduled: Scheduled,
+    mut notes: Vec<String>,
+) -> Result<Circuit, CompileError> {
+    let bytes =
+        std::fs::read(&options.model).map_err(|source| ImportError::Read { path: options.model.clone(), source })?;
+    if options.calibration.is_none() {
+        notes.push(format!(
+            "scales come from interval bounds for inputs in [{}, {}]; --calibration gives smaller ones and less error",
+            options.input_range.0, options.input_range.1
+        ));
+    }
+    let name = options.model.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let model = Model {
+        name,
+        source_sha256: Sha256::digest(&bytes).into(),
+        compiler: env!("CARGO_PKG_VERSION").to_owned(),
+        pafs: vec![],
+        notes,
+    };
+    Ok(emit::circuit(model, &polynomial.replaced, scheduled))
+}

@@ -1,0 +1,97 @@
+//! Facts about a compilation, for people and as JSON.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use paf_passes::optimize;
+use serde_json::{Value, json};
+
+use crate::pipeline::Compiled;
+
+/// Facts as one JSON object.
+pub fn json(compiled: &Compiled) -> String {
+    let circuit = &compiled.circuit;
+    let (counts, parameters) = (circuit.counts(), &circuit.parameters);
+    let timings: serde_json::Map<String, Value> = compiled
+        .timings
+        .iter()
+        .map(|(step, time)| (format!("{step:?}").to_lowercase(), json!(time.as_secs_f64())))
+        .collect();
+    let pafs: Vec<Value> = circuit
+        .model
+        .pafs
+        .iter()
+        .map(|p| json!({"node": p.node, "operator": p.operator, "paf": p.paf, "scale": p.scale, "max_error": p.max_error}))
+        .collect();
+    json!({
+        "model": circuit.model.name,
+        "levels": counts.levels,
+        "bootstraps": counts.bootstraps,
+        "ring_dimension": parameters.ring_dimension,
+        "slots": parameters.slots,
+        "scale_bits": parameters.scale_bits,
+        "first_modulus_bits": parameters.first_modulus_bits,
+        "digits": parameters.digits,
+        "log_qp": parameters.log_qp,
+        "security_bits": parameters.security_bits,
+        "insecure": parameters.is_insecure(),
+        "rotations": counts.rotations,
+        "rotation_keys": counts.rotation_keys.len(),
+        "ciphertext_products": counts.ciphertext_products,
+        "relinearizations": counts.relinearizations,
+        "plaintext_products": counts.plaintext_products,
+        "predicted_peak_bytes": circuit.prediction.peak_bytes,
+        "predicted_seconds": circuit.prediction.seconds,
+        "predicted_precision_bits": circuit.prediction.precision_bits,
+        "fingerprint": circuit.fingerprint().to_string(),
+        "pafs": pafs,
+        "levels_before_optimize": compiled.optimized.levels_before,
+        "levels_after_optimize": compiled.optimized.levels_after,
+        "seconds": timings,
+        "notes": circuit.model.notes,
+    })
+    .to_string()
+}
+
+/// Facts as a few lines.
+pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
+    let circuit = &compiled.circuit;
+    let (counts, parameters) = (circuit.counts(), &circuit.parameters);
+    let total: f64 = compiled.timings.iter().map(|(_, time)| time.as_secs_f64()).sum();
+    let security = if parameters.is_insecure() {
+        "NONE: test parameters".to_owned()
+    } else {
+        format!("{} bits, log2(QP) {}", parameters.security_bits, parameters.log_qp)
+    };
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(text, "{label:<12}{value}");
+    };
+    if let Some(output) = output {
+        line("circuit", output.display().to_string());
+    }
+    line("levels", format!("{} (before optimization {})", counts.levels, compiled.optimized.levels_before));
+    line("ring", format!("N = {}, {} slots", parameters.ring_dimension, parameters.slots));
+    line("security", security);
+    line("rotations", format!("{} with {} keys", counts.rotations, counts.rotation_keys.len()));
+    line(
+        "products",
+        format!("{} of ciphertexts, {} with plaintexts", counts.ciphertext_products, counts.plaintext_products),
+    );
+    line("memory", format!("about {:.1} GiB at the peak", circuit.prediction.peak_bytes as f64 / (1u64 << 30) as f64));
+    line("time", format!("about {:.1} s an input on two cores", circuit.prediction.seconds));
+    line("compiled in", format!("{total:.2} s"));
+    text.trim_end().to_owned()
+}
+
+/// What the optimizer did, rule by rule.
+pub fn explain(report: &optimize::Report) -> String {
+    let mut text = format!(
+        "levels {} before, {} after; {} terms, stopped: {}\n",
+        report.levels_before, report.levels_after, report.terms, report.stopped
+    );
+    for (rule, count) in &report.applied {
+        let _ = writeln!(text, "{rule:<22}{count:>8}");
+    }
+    text.trim_end().to_owned()
+}
