@@ -7,7 +7,8 @@
 //!
 //! `w[t] = Σ_i d_i[t] · x[t + i]` and `y = Σ_{k < p_in/h} rot_{k·h}(w)`,
 //!
-//! the sum done by `log2(p_in / h)` rotate-and-add folds. A plan writes `i = giant + baby`:
+//! the sum done by `log2(p_in / h)` rotate-and-add folds. Any set of representatives modulo `h` will do for `i`; a
+//! plan takes the ones with the fewest rotations and writes `i = giant + baby`:
 //! `w = Σ_g rot_g( Σ_b rot_{−g}(d_{g+b}) ⊙ rot_b(x) )`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,13 +31,25 @@ pub struct Giant {
 pub struct Plan {
     /// Diagonals are numbered modulo this power of two, `h`.
     pub modulus: usize,
-    /// Giant steps, each with its babies; `(rotation + baby) mod modulus` is the diagonal.
+    /// Giant steps, each with its babies; `rotation + baby` is the diagonal.
     pub giants: Vec<Giant>,
     /// Rotations of the final rotate-and-add folds, in order.
     pub folds: Vec<i64>,
 }
 
 impl Plan {
+    /// For each residue modulo `modulus` the diagonal `i mod period` that stands for it, if the plan has one.
+    fn representatives(&self, period: usize) -> Vec<Option<usize>> {
+        let mut representatives = vec![None; self.modulus];
+        for giant in &self.giants {
+            for baby in &giant.babies {
+                let diagonal = (giant.rotation + baby).rem_euclid(period as i64) as usize;
+                representatives[diagonal % self.modulus] = Some(diagonal);
+            }
+        }
+        representatives
+    }
+
     /// Distinct non-zero baby rotations.
     pub fn babies(&self) -> BTreeSet<i64> {
         self.giants.iter().flat_map(|giant| giant.babies.iter().copied()).filter(|&b| b != 0).collect()
@@ -77,6 +90,9 @@ pub struct PackedMap {
 /// The diagonals of one block (output ciphertext, input ciphertext): diagonal index to `max(p_in, p_out)` values.
 pub type Block = BTreeMap<usize, Vec<f64>>;
 
+/// Plaintexts of one block by giant step and baby rotation.
+pub type PlanPlaintexts = BTreeMap<(usize, i64), Vec<f64>>;
+
 /// All blocks of a map, `blocks[output ciphertext][input ciphertext]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagonals {
@@ -86,13 +102,16 @@ pub struct Diagonals {
     pub blocks: Vec<Vec<Block>>,
 }
 
-/// Expands a matrix between two layouts into its non-zero diagonals modulo `modulus`.
-pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> Diagonals {
+/// Expands a matrix between two layouts into the non-zero diagonals that a plan takes, keyed by `i mod p_in`.
+pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, plan: &Plan) -> Diagonals {
     let length = input.period.max(output.period);
+    let representatives = plan.representatives(input.period);
     let mut blocks = vec![vec![Block::new(); input.ciphertexts]; output.ciphertexts];
-    for_each_entry(matrix, input, output, modulus, |place, value| {
-        let block = &mut blocks[place.output_ciphertext][place.input_ciphertext];
-        block.entry(place.diagonal).or_insert_with(|| vec![0.0; length])[place.slot] = value;
+    for_each_entry(matrix, input, output, |place, value| {
+        if representatives[place.diagonal % plan.modulus] == Some(place.diagonal) {
+            let block = &mut blocks[place.output_ciphertext][place.input_ciphertext];
+            block.entry(place.diagonal).or_insert_with(|| vec![0.0; length])[place.slot] = value;
+        }
     });
     Diagonals { length, blocks }
 }
@@ -100,7 +119,7 @@ pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usiz
 /// The set of non-zero diagonals modulo `modulus`, over all blocks, without their values.
 pub fn diagonal_indices(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> BTreeSet<usize> {
     let mut seen = vec![false; modulus];
-    for_each_entry(matrix, input, output, modulus, |place, _| seen[place.diagonal] = true);
+    for_each_entry(matrix, input, output, |place, _| seen[place.diagonal % modulus] = true);
     (0..modulus).filter(|&diagonal| seen[diagonal]).collect()
 }
 
@@ -108,9 +127,9 @@ pub fn diagonal_indices(matrix: &Sparse, input: &Layout, output: &Layout, modulu
 pub fn plaintext_count(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> usize {
     let blocks = input.ciphertexts * output.ciphertexts;
     let mut seen = vec![false; modulus * blocks];
-    for_each_entry(matrix, input, output, modulus, |place, _| {
+    for_each_entry(matrix, input, output, |place, _| {
         let block = place.output_ciphertext * input.ciphertexts + place.input_ciphertext;
-        seen[block * modulus + place.diagonal] = true;
+        seen[block * modulus + place.diagonal % modulus] = true;
     });
     seen.into_iter().filter(|&used| used).count()
 }
@@ -122,7 +141,7 @@ struct Place {
     slot: usize,
 }
 
-fn for_each_entry(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize, mut visit: impl FnMut(Place, f64)) {
+fn for_each_entry(matrix: &Sparse, input: &Layout, output: &Layout, mut visit: impl FnMut(Place, f64)) {
     let length = input.period.max(output.period);
     for row in 0..matrix.rows() {
         let out_global = output.slot(row);
@@ -132,9 +151,7 @@ fn for_each_entry(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usi
             let (input_ciphertext, in_slot) = (in_global / input.period, in_global % input.period);
             for slot in (out_slot..length).step_by(output.period) {
                 let diagonal = (in_slot + length - slot) % input.period;
-                if diagonal < modulus {
-                    visit(Place { output_ciphertext, input_ciphertext, diagonal, slot }, value);
-                }
+                visit(Place { output_ciphertext, input_ciphertext, diagonal, slot }, value);
             }
         }
     }
@@ -154,17 +171,17 @@ pub fn folds(input_period: usize, modulus: usize) -> Vec<i64> {
 impl PackedMap {
     /// Values of the plaintexts, pre-rotated for their giant step: `(giant index, baby rotation)` to
     /// `rot_{−giant}(diagonal)`, a vector of `max(p_in, p_out)` values; per output and input ciphertext.
-    pub fn plaintexts(&self) -> Vec<Vec<BTreeMap<(usize, i64), Vec<f64>>>> {
-        let expanded = diagonals(&self.map.matrix(), &self.input, &self.output, self.plan.modulus);
+    pub fn plaintexts(&self) -> Vec<Vec<PlanPlaintexts>> {
+        let expanded = diagonals(&self.map.matrix(), &self.input, &self.output, &self.plan);
         let rotate = |block: Block| self.plan_block(&block, expanded.length);
         expanded.blocks.into_iter().map(|row| row.into_iter().map(rotate).collect()).collect()
     }
 
-    fn plan_block(&self, block: &Block, length: usize) -> BTreeMap<(usize, i64), Vec<f64>> {
+    fn plan_block(&self, block: &Block, length: usize) -> PlanPlaintexts {
         let mut plaintexts = BTreeMap::new();
         for (index, giant) in self.plan.giants.iter().enumerate() {
             for &baby in &giant.babies {
-                let diagonal = (giant.rotation + baby).rem_euclid(self.plan.modulus as i64) as usize;
+                let diagonal = (giant.rotation + baby).rem_euclid(self.input.period as i64) as usize;
                 if let Some(values) = block.get(&diagonal) {
                     plaintexts.insert((index, baby), rotated_left(values, -giant.rotation, length));
                 }
@@ -192,7 +209,7 @@ impl PackedMap {
         results
     }
 
-    fn apply_row(&self, row: &[BTreeMap<(usize, i64), Vec<f64>>], vectors: &[Vec<f64>], slots: usize) -> Vec<f64> {
+    fn apply_row(&self, row: &[PlanPlaintexts], vectors: &[Vec<f64>], slots: usize) -> Vec<f64> {
         let mut result = vec![0.0; slots];
         for (index, giant) in self.plan.giants.iter().enumerate() {
             let mut inner = vec![0.0; slots];
