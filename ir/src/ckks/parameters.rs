@@ -75,12 +75,15 @@ impl Parameters {
         self.first_modulus_bits + self.levels.0 * self.scale_bits
     }
 
+    /// Nominal bits of the largest digit of Q.
+    pub fn largest_digit_bits(levels: Level, scale_bits: u32, first_modulus_bits: u32, digits: u32) -> u32 {
+        let per_digit = (levels.0 + 1).div_ceil(digits);
+        (per_digit * scale_bits).max(first_modulus_bits + (per_digit - 1) * scale_bits)
+    }
+
     /// Primes in P that a number of digits needs: P must exceed the largest digit of Q.
     pub fn special_primes_for(levels: Level, scale_bits: u32, first_modulus_bits: u32, digits: u32) -> u32 {
-        let limbs = levels.0 + 1;
-        let per_digit = limbs.div_ceil(digits);
-        let largest = (per_digit * scale_bits).max(first_modulus_bits + (per_digit - 1) * scale_bits);
-        largest.div_ceil(SPECIAL_PRIME_BITS)
+        Self::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits).div_ceil(SPECIAL_PRIME_BITS)
     }
 
     /// Bytes of one evaluation key: `digits · 2 · limbs of QP · N · 8`.
