@@ -73,7 +73,7 @@ pub const DEFAULT_PAF: &str = "alpha7";
 /// Default margin of static scales.
 pub const DEFAULT_MARGIN: f64 = 1.1;
 /// Default precision in bits.
-pub const DEFAULT_PRECISION: f64 = 14.0;
+pub const DEFAULT_PRECISION: f64 = 13.0;
 
 impl Options {
     /// Default options for a model.

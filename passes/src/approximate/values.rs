@@ -60,10 +60,7 @@ impl Values {
     /// The approximated ReLU with scale `s`.
     pub(super) fn relu(&self, paf: &Paf, s: f64) -> Values {
         match self {
-            Values::Samples(samples) => {
-                let relu = |x: &Vec<f64>| x.iter().map(|&x| paf.relu(x, s)).collect();
-                Values::Samples(samples.par_iter().map(relu).collect())
-            }
+            Values::Samples(samples) => Values::Samples(samples.par_iter().map(|x| paf.relu_all(x, s)).collect()),
             Values::Bounds(bounds) => {
                 let error = s * paf.max_relu_error();
                 let relu = |&(low, high): &(f64, f64)| (low.max(0.0) - error, high.max(0.0) + error);
@@ -76,8 +73,7 @@ impl Values {
     pub(super) fn max(&self, other: &Values, paf: &Paf, s: f64) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => {
-                let max = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(&a, &b)| paf.max(a, b, s)).collect();
-                Values::Samples(a.par_iter().zip(b).map(max).collect())
+                Values::Samples(a.par_iter().zip(b).map(|(a, b)| paf.max_all(a, b, s)).collect())
             }
             (Values::Bounds(a), Values::Bounds(b)) => {
                 let error = s * paf.max_relu_error();

@@ -23,23 +23,32 @@ pub(super) fn best_plan(matrix: &Sparse, input: &Layout, output: &Layout) -> (Pl
     let smallest = input.period.min(output.period);
     let all = diagonal_indices(matrix, input, output, input.period);
     let mut best: Option<(Plan, f64)> = None;
-    let mut modulus = input.period;
-    while modulus >= smallest {
+    let mut modulus = smallest;
+    while modulus <= input.period {
         let diagonals: BTreeSet<i64> = all.iter().map(|&diagonal| (diagonal % modulus) as i64).collect();
-        let (plan, cost) = plan_for(&diagonals, modulus, input, output);
-        if best.as_ref().is_none_or(|(_, least)| cost < *least) {
-            best = Some((plan, cost));
+        let least = best.as_ref().map_or(f64::INFINITY, |(_, cost)| *cost);
+        if fixed_cost(&diagonals, modulus, input, output) < least {
+            let (plan, cost) = plan_for(&diagonals, modulus, input, output);
+            if cost < least {
+                best = Some((plan, cost));
+            }
         }
-        modulus /= 2;
+        modulus *= 2;
     }
-    best.expect("the input's own period is tried")
+    best.expect("the first modulus always has a plan")
+}
+
+/// What a plan costs whatever its steps: folds and diagonals.
+fn fixed_cost(diagonals: &BTreeSet<i64>, modulus: usize, input: &Layout, output: &Layout) -> f64 {
+    let (inputs, outputs) = (input.ciphertexts as f64, output.ciphertexts as f64);
+    FOLD * folds(input.period, modulus).len() as f64 * outputs + DIAGONAL * diagonals.len() as f64 * inputs * outputs
 }
 
 fn plan_for(diagonals: &BTreeSet<i64>, modulus: usize, input: &Layout, output: &Layout) -> (Plan, f64) {
     let centred = centre(diagonals, modulus as i64);
     let (inputs, outputs) = (input.ciphertexts as f64, output.ciphertexts as f64);
     let folds = folds(input.period, modulus);
-    let fixed = FOLD * folds.len() as f64 * outputs + DIAGONAL * diagonals.len() as f64 * inputs * outputs;
+    let fixed = fixed_cost(diagonals, modulus, input, output);
     let splits =
         babies_to_try(modulus as i64).flat_map(|babies| [0, centred_start(&centred, babies)].map(|o| (babies, o)));
     let cost_of = |(babies, offset): (i64, i64)| {
@@ -92,16 +101,19 @@ fn split(diagonal: i64, babies: i64, offset: i64) -> (i64, i64) {
     (giant, diagonal - giant)
 }
 
+/// Distinct non-zero babies and giants; the diagonals ascend, so equal giants are neighbours.
 fn count_steps(centred: &[i64], babies: i64, offset: i64) -> (usize, usize) {
-    let mut baby_set = BTreeSet::new();
-    let mut giant_set = BTreeSet::new();
+    let mut seen = vec![false; babies as usize];
+    let (mut baby_count, mut giant_count, mut last_giant) = (0, 0, None);
     for &diagonal in centred {
         let (giant, baby) = split(diagonal, babies, offset);
-        baby_set.insert(baby);
-        giant_set.insert(giant);
+        let place = &mut seen[(baby - offset) as usize];
+        baby_count += usize::from(!*place && baby != 0);
+        *place = true;
+        giant_count += usize::from(last_giant != Some(giant) && giant != 0);
+        last_giant = Some(giant);
     }
-    let without_zero = |set: &BTreeSet<i64>| set.len() - usize::from(set.contains(&0));
-    (without_zero(&baby_set), without_zero(&giant_set))
+    (baby_count, giant_count)
 }
 
 /// A rotation's representative of least magnitude modulo `length`.

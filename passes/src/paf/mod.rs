@@ -15,6 +15,9 @@ pub mod remez;
 
 use high_precision::{Real, largest_magnitude, real, to_f64};
 
+/// Values evaluated side by side.
+const LANES: usize = 16;
+
 /// From this degree on the power basis loses too many digits, and the Chebyshev form is evaluated instead.
 const CHEBYSHEV_FROM_DEGREE: usize = 13;
 
@@ -148,6 +151,23 @@ impl Component {
         x * self.odd_coefficients.iter().rev().fold(0.0, |sum, a| sum * square + a)
     }
 
+    /// Replaces each value by its image; the same as [`Component::eval`], many values at a time.
+    fn eval_in_place(&self, values: &mut [f64]) {
+        if self.degree >= CHEBYSHEV_FROM_DEGREE {
+            values.iter_mut().for_each(|x| *x = self.eval(*x));
+            return;
+        }
+        for lane in values.chunks_mut(LANES) {
+            let mut squares = [0.0; LANES];
+            let mut sums = [0.0; LANES];
+            squares.iter_mut().zip(lane.iter()).for_each(|(square, x)| *square = x * x);
+            for a in self.odd_coefficients.iter().rev() {
+                sums.iter_mut().zip(&squares).for_each(|(sum, square)| *sum = *sum * square + a);
+            }
+            lane.iter_mut().zip(&sums).for_each(|(x, sum)| *x *= sum);
+        }
+    }
+
     /// Levels of a minimum-depth evaluation, coefficients included: ⌈log2(degree + 1)⌉.
     pub fn depth(&self) -> usize {
         ceil_log2(self.degree + 1)
@@ -222,6 +242,27 @@ impl Paf {
     pub fn max(&self, a: f64, b: f64, scale: f64) -> f64 {
         let difference = a - b;
         ((a + b) + difference * self.eval(difference / scale)) / 2.0
+    }
+
+    /// [`Paf::relu`] on many values.
+    pub fn relu_all(&self, xs: &[f64], scale: f64) -> Vec<f64> {
+        let mut signs: Vec<f64> = xs.iter().map(|x| x / scale).collect();
+        self.eval_in_place(&mut signs);
+        signs.iter_mut().zip(xs).for_each(|(sign, x)| *sign = (x + x * *sign) / 2.0);
+        signs
+    }
+
+    /// [`Paf::max`] on many pairs.
+    pub fn max_all(&self, a: &[f64], b: &[f64], scale: f64) -> Vec<f64> {
+        let mut signs: Vec<f64> = a.iter().zip(b).map(|(a, b)| (a - b) / scale).collect();
+        self.eval_in_place(&mut signs);
+        let pairs = a.iter().zip(b);
+        signs.iter_mut().zip(pairs).for_each(|(sign, (a, b))| *sign = ((a + b) + (a - b) * *sign) / 2.0);
+        signs
+    }
+
+    fn eval_in_place(&self, values: &mut [f64]) {
+        self.components.iter().for_each(|component| component.eval_in_place(values));
     }
 
     /// The factor ≥ 1 on the scale of a max tree over `window_elements` values, so that the inputs of every sign

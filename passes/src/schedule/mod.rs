@@ -47,7 +47,8 @@ pub fn schedule(slots: &SlotProgram, request: &Request) -> Result<Scheduled, Pas
     };
     let model = cost::CostModel::new(&program);
     let (seconds, peak_bytes) = (model.seconds(&parameters), model.peak_bytes(&parameters));
-    let precision_bits = parameters::expected_precision(parameters.ring_dimension, parameters.scale_bits);
+    let precision_bits =
+        parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
     let program = program.verify()?;
     Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits })
 }
