@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayD, Axis};
-use ndarray_npy::read_npy;
+use ndarray::{ArrayD, ArrayViewD, Axis};
+use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
 use paf_ir::tensor::Graph;
 use paf_passes::recover::Samples;
 
@@ -28,15 +28,22 @@ pub fn read_samples(path: &Path, graph: &Graph) -> Result<Samples, CompileError>
     if let Some(bad) = array.iter().position(|value| !value.is_finite()) {
         return Err(fail(format!("value {bad} is NaN or infinite")));
     }
+    if array.iter().all(|value| *value == 0.0) {
+        return Err(fail("every value is 0: the range of the inputs cannot be seen".into()));
+    }
     Ok(array.axis_iter(Axis(0)).map(|sample| vec![sample.iter().copied().collect()]).collect())
 }
 
 fn read_floats(path: &Path) -> Result<ArrayD<f64>, String> {
-    if let Err(error) = std::fs::metadata(path) {
-        return Err(error.to_string());
-    }
-    if let Ok(array) = read_npy::<_, ArrayD<f32>>(path) {
-        return Ok(array.mapv(f64::from));
-    }
-    read_npy::<_, ArrayD<f64>>(path).map_err(|error| format!("needs a .npy file of float32 or float64: {error}"))
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let array = match view::<f32>(&bytes) {
+        Err(ViewNpyError::WrongDescriptor(_)) => view::<f64>(&bytes),
+        result => result,
+    };
+    array.map_err(|error| format!("needs to be a .npy file of float32 or float64: {error}"))
+}
+
+/// Views the bytes instead of reading from them: nothing is allocated that a damaged header promises.
+fn view<T: ViewElement + Copy + Into<f64>>(bytes: &[u8]) -> Result<ArrayD<f64>, ViewNpyError> {
+    Ok(ArrayViewD::<T>::view_npy(bytes)?.mapv(Into::into))
 }

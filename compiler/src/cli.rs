@@ -115,6 +115,11 @@ impl Arguments {
         };
         self.stop_after.map_or(needed, |stop| stop.min(needed))
     }
+
+    /// Whether compilation stops before there is a circuit to write and describe.
+    fn stops_early(&self) -> bool {
+        self.stop_after.is_some_and(|step| step < Step::Emit)
+    }
 }
 
 /// Compiles as the arguments say.
@@ -127,7 +132,9 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
     }
     let reached = compile_until(&arguments.options(), arguments.last_step())?;
     print_ir(arguments, &reached);
-    if let Reached::Circuit(compiled) = &reached {
+    if let Reached::Circuit(compiled) = &reached
+        && !arguments.stops_early()
+    {
         if let Some(output) = &arguments.output {
             write_circuit(output, &compiled.circuit)?;
         }
@@ -147,13 +154,12 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
 }
 
 fn print_ir(arguments: &Arguments, reached: &Reached) {
-    let wanted = arguments.emit;
     let text = match reached {
         Reached::Tensor(graph) => graph.to_listing(),
         Reached::Slots(program) => program.to_listing(),
         Reached::Circuit(compiled) => compiled.circuit.program.to_listing(),
     };
-    if wanted.is_some() || (arguments.stop_after.is_some() && !matches!(reached, Reached::Circuit(_))) {
+    if arguments.emit.is_some() || arguments.stops_early() {
         print_line(text.trim_end());
     }
 }

@@ -1,5 +1,6 @@
 //! The one error enum of this crate, and the exit codes.
 
+use std::io;
 use std::path::PathBuf;
 
 use paf_circuit::CircuitError;
@@ -36,9 +37,21 @@ impl CompileError {
     /// 1 for the user's model or data, 2 for usage, 3 for the environment.
     pub fn exit_code(&self) -> u8 {
         match self {
+            CompileError::Import(ImportError::Read { source, .. }) => io_exit_code(source),
+            CompileError::Usage(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
-            CompileError::Usage(_) => 2,
-            CompileError::Write(_) => 3,
+            CompileError::Write(error) => match error.problem() {
+                CircuitError::Io { source, .. } => io_exit_code(source),
+                _ => 3,
+            },
         }
+    }
+}
+
+/// A wrong path is the user's, a disk that fails is not.
+fn io_exit_code(source: &io::Error) -> u8 {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => 1,
+        _ => 3,
     }
 }

@@ -5,12 +5,17 @@ use std::process::ExitCode;
 use clap::Parser;
 use paf_compiler::cli::{Arguments, run};
 
+/// Exit code for a bug of this program; the panic message has been printed.
+const EXIT_BUG: u8 = 4;
+
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("paf-compile: {error}");
+    let arguments = Arguments::parse();
+    match std::panic::catch_unwind(|| run(&arguments)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
             ExitCode::from(error.exit_code())
         }
+        Err(_) => ExitCode::from(EXIT_BUG),
     }
 }

@@ -13,7 +13,7 @@ use paf_passes::optimize::{self, optimize};
 use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
-use paf_passes::schedule::{Request, Scheduled, assign_levels, schedule};
+use paf_passes::schedule::{Request, Scheduled, schedule};
 use sha2::{Digest, Sha256};
 
 use crate::calibration::read_samples;
@@ -186,7 +186,8 @@ fn post_of_sample(output: &Output, batched: bool) -> PostProcess {
     }
 }
 
-/// Names the most accurate PAF with which a network that is too deep would fit.
+/// Names the most accurate PAF with which a network that is too deep would fit: the first one whose least depth is
+/// small enough and whose circuit then has parameters indeed.
 fn with_fitting_paf(
     error: PassError,
     folded: &Graph,
@@ -196,14 +197,15 @@ fn with_fitting_paf(
 ) -> CompileError {
     let PassError::TooDeep { needed, available, .. } = error else { return error.into() };
     let mut shallower: Vec<Paf> = Paf::names().into_iter().filter_map(|name| Paf::by_name(name).ok()).collect();
+    shallower.retain(|paf| approximate::least_depth(folded, paf) <= available);
     shallower.sort_by(|a, b| a.max_relu_error().total_cmp(&b.max_relu_error()));
     let fitting = shallower.into_iter().find_map(|paf| {
         let other = approximate::Options { default_paf: paf.clone(), per_node: Recovered::default(), ..choice.clone() };
         let polynomial = approximate(folded, &other, samples).ok()?;
         let (optimized, _) = optimize(&polynomial.graph).ok()?;
         let slots = pack(&optimized, &ports(folded, &polynomial)).ok()?;
-        let levels = assign_levels(&slots).ok()?.top_level().0;
-        (levels < needed && schedule(&slots, request).is_ok()).then_some((paf.name, levels))
+        let scheduled = schedule(&slots, request).ok()?;
+        Some((paf.name, scheduled.program.top_level().0))
     });
     PassError::TooDeep { needed, available, fitting }.into()
 }

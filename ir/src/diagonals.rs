@@ -11,6 +11,8 @@
 //! plan takes the ones with the fewest rotations and writes `i = giant + baby`:
 //! `w = Σ_g rot_g( Σ_b rot_{−g}(d_{g+b}) ⊙ rot_b(x) )`.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layout::Layout;

@@ -19,6 +19,9 @@ pub enum Gaps {
     Leftover,
 }
 
+/// Most slots of a layout over all its ciphertexts; what a text or file says beyond it is not allocated.
+pub const MAX_SLOTS: usize = 1 << 24;
+
 /// Element-to-slot map of one tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -43,12 +46,10 @@ pub struct Digit {
 }
 
 impl Layout {
-    /// A layout from an explicit table. `None` if two elements share a slot or one lies outside.
+    /// A layout from an explicit table. `None` if two elements share a slot, one lies outside, the period is no power
+    /// of two, or there are more than [`MAX_SLOTS`] slots.
     pub fn new(slots: Vec<u32>, period: usize, ciphertexts: usize, gaps: Gaps) -> Option<Self> {
-        if !period.is_power_of_two() || ciphertexts == 0 {
-            return None;
-        }
-        let mut taken = vec![false; period.checked_mul(ciphertexts)?];
+        let mut taken = vec![false; slot_count(period, ciphertexts)?];
         for &slot in &slots {
             let place = taken.get_mut(slot as usize)?;
             if std::mem::replace(place, true) {
@@ -58,7 +59,7 @@ impl Layout {
         Some(Layout { slots: slots.into(), period, ciphertexts, gaps })
     }
 
-    /// `size` elements one after another, in vectors of at most `max_period` slots.
+    /// `size` elements one after another, in vectors of at most `max_period` slots, a power of two.
     pub fn dense(size: usize, max_period: usize) -> Self {
         let period = size.next_power_of_two().min(max_period);
         let slots: Vec<u32> = (0..size as u32).collect();
@@ -107,6 +108,15 @@ impl Layout {
         self.slots.iter().map(read).collect()
     }
 
+    /// Whether the layout's vectors can be ciphertexts of that many slots: the slots are a multiple of the period, and
+    /// equal to it where there are several ciphertexts.
+    pub fn fits(&self, slots: usize) -> bool {
+        let places = slot_count(self.period, self.ciphertexts);
+        places.is_some_and(|places| self.extent() <= places)
+            && slots.is_multiple_of(self.period)
+            && (self.ciphertexts == 1 || self.period == slots)
+    }
+
     /// The layout as mixed-radix digits, innermost first, if it is one. Slot = first slot + Σ digit · stride.
     pub fn digits(&self) -> Option<Vec<Digit>> {
         let mut digits = Vec::new();
@@ -118,21 +128,30 @@ impl Layout {
             divisor *= size;
             heads = heads.iter().step_by(size).copied().collect();
         }
-        Some(digits)
+        (heads.len() == 1).then_some(digits)
     }
 
-    /// Rebuilds a layout from its digits.
+    /// Rebuilds a layout from its digits. `None` where [`Layout::new`] gives none or a digit is empty.
     pub fn from_digits(first: u32, digits: &[Digit], period: usize, ciphertexts: usize, gaps: Gaps) -> Option<Self> {
         let size = digits.iter().try_fold(1usize, |size, digit| size.checked_mul(digit.size))?;
-        if size > period.checked_mul(ciphertexts)? || digits.iter().any(|digit| digit.divisor == 0) {
+        if size > slot_count(period, ciphertexts)? || digits.iter().any(|digit| digit.divisor == 0 || digit.size == 0) {
             return None;
         }
         let slot_of = |element: usize| {
-            let moves = digits.iter().map(|digit| ((element / digit.divisor % digit.size) as i64) * digit.stride);
-            u32::try_from(i64::from(first) + moves.sum::<i64>()).ok()
+            let slot = digits.iter().try_fold(i64::from(first), |slot, digit| {
+                let value = element / digit.divisor % digit.size;
+                slot.checked_add(digit.stride.checked_mul(value as i64)?)
+            });
+            u32::try_from(slot?).ok()
         };
         Layout::new((0..size).map(slot_of).collect::<Option<_>>()?, period, ciphertexts, gaps)
     }
+}
+
+/// Slots of a layout over all its ciphertexts, if they are possible ones.
+fn slot_count(period: usize, ciphertexts: usize) -> Option<usize> {
+    let slots = period.checked_mul(ciphertexts)?;
+    (period.is_power_of_two() && (1..=MAX_SLOTS).contains(&slots)).then_some(slots)
 }
 
 /// Length of the longest arithmetic run that tiles the whole list in blocks of the same stride.

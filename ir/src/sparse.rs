@@ -1,6 +1,6 @@
 //! Sparse matrices in compressed rows, the common expansion of every linear map.
 
-/// A sparse matrix; column indices ascend within a row and no value is exactly zero.
+/// A sparse matrix; column indices ascend within a row. Entries that add up to exactly zero are not stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sparse {
     /// Number of columns.

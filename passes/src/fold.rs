@@ -34,6 +34,32 @@ pub fn fold(graph: &Graph) -> Result<Graph, PassError> {
     }
 }
 
+/// Folds a polynomial graph: every tensor becomes flat, so that reshapes no longer stand between linear maps.
+///
+/// # Errors
+/// [`PassError::Ir`] only for a graph that was not verified.
+pub fn fold_polynomial(graph: &Graph) -> Result<Graph, PassError> {
+    let mut flat = rebuild(graph, |result, id, node, inputs| match &node.op {
+        Op::Reshape => Ok(inputs[0]),
+        Op::Input => {
+            let shape = Shape(vec![node.shape.size()]);
+            Ok(result.input(node.name.clone(), shape, has_batch_axis(graph, id)))
+        }
+        Op::Linear(map) => {
+            let shape = Shape(vec![map.outputs]);
+            Ok(result.linear(node.name.clone(), (**map).clone(), inputs[0], shape)?)
+        }
+        _ => copy_node(result, node, false, inputs),
+    })?;
+    for (output, original) in flat.outputs.clone().into_iter().zip(&graph.outputs) {
+        let shape = graph.node(original.node).shape.clone();
+        let node = flat.reshape(output.name.clone(), output.node, shape)?;
+        let place = flat.outputs.iter().position(|other| other.name == output.name && other.node == output.node);
+        flat.outputs[place.unwrap_or(0)].node = node;
+    }
+    fold(&flat)
+}
+
 /// Copies a graph node by node; `rewrite` says what becomes of each.
 fn rebuild(
     graph: &Graph,
@@ -120,8 +146,12 @@ fn merged_name(earlier: &Node, later: &Node) -> String {
 fn all_merge(graph: &Graph, id: NodeId, consumers: &[Vec<NodeId>]) -> bool {
     let is_output = graph.outputs.iter().any(|output| output.node == id);
     let Op::Linear(earlier) = &graph.node(id).op else { return false };
+    let readers = &consumers[id.index()];
+    // Slices of one tensor are rotations of it; merged, each would be a map of its own.
+    let computes = earlier.as_view().is_none();
     !is_output
-        && consumers[id.index()].iter().all(|&consumer| match &graph.node(consumer).op {
+        && readers.iter().all(|&reader| match &graph.node(reader).op {
+            Op::Linear(later) if computes && readers.len() > 1 && later.as_view().is_some() => false,
             Op::Linear(later) => product_is_cheap(earlier, later),
             _ => false,
         })
@@ -147,7 +177,13 @@ fn simplify(map: LinearMap) -> LinearMap {
             None => factors.push(factor.clone()),
         }
     }
+    factors.retain(|factor| !is_identity(factor));
     LinearMap { factors, ..map }
+}
+
+/// A diagonal of ones, up to rounding: a scale and its inverse.
+fn is_identity(factor: &Primitive) -> bool {
+    matches!(factor, Primitive::Diagonal { values, .. } if values.data.iter().all(|value| (value - 1.0).abs() < 1e-12))
 }
 
 /// The product of two factors where it is again one factor with the same geometry.

@@ -96,6 +96,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
     let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].0).collect();
     let expected = evaluate(&polynomial.graph, &[x.clone()]).unwrap().remove(0);
     check_maps(&program);
+    program.check_plans().unwrap();
     let packed = program.inputs[0].layout.pack(&x);
     let result = slots::evaluate(&program, &[packed]).unwrap().remove(0);
     let got = program.outputs[0].layout.unpack(&result);

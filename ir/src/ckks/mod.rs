@@ -176,6 +176,18 @@ impl Operation for Op {
         if let Op::Linear { map, .. } = self { Some(*map) } else { None }
     }
 
+    fn port(&self) -> Option<u32> {
+        if let Op::Input { port, .. } = self { Some(*port) } else { None }
+    }
+
+    fn ciphertexts(ty: Type) -> usize {
+        ty.ciphertexts
+    }
+
+    fn period(_: Type) -> Option<usize> {
+        None
+    }
+
     fn infer(&self, operands: &[Type], context: &Context<'_>) -> Result<Type, IrError> {
         let fail = |message: String| Err(IrError::ty(self.name(), message));
         match *self {
@@ -285,7 +297,8 @@ impl std::ops::Deref for Verified {
 }
 
 impl CkksProgram {
-    /// Checks maps, types, ports, and that results are at rest with two parts. It does not check noise.
+    /// Checks what the head of `program/verify.rs` lists (maps, types, ports and who reads them), and that results are
+    /// at rest with two parts. It does not check noise.
     ///
     /// # Errors
     /// [`IrError::Invalid`] with one line a problem.

@@ -87,6 +87,18 @@ impl Operation for Op {
         if let Op::Linear { map, .. } = self { Some(*map) } else { None }
     }
 
+    fn port(&self) -> Option<u32> {
+        if let Op::Input(port) = self { Some(*port) } else { None }
+    }
+
+    fn ciphertexts(ty: Type) -> usize {
+        ty.ciphertexts
+    }
+
+    fn period(ty: Type) -> Option<usize> {
+        Some(ty.period)
+    }
+
     fn infer(&self, operands: &[Type], context: &Context<'_>) -> Result<Type, IrError> {
         match self {
             Op::Input(port) => {
@@ -138,7 +150,7 @@ impl Operation for Op {
 }
 
 impl SlotProgram {
-    /// Checks maps, types and ports.
+    /// Checks what the head of `program/verify.rs` lists: maps, types, ports and who reads them.
     ///
     /// # Errors
     /// [`IrError::Invalid`] with one line a problem.

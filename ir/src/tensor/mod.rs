@@ -21,10 +21,24 @@ pub use eval::{Evaluator, evaluate, evaluate_all};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Shape(pub Vec<usize>);
 
+/// Most elements of a tensor: element numbers are `u32`, and the last one is [`ZERO`](crate::linear::ZERO).
+pub const MAX_ELEMENTS: usize = u32::MAX as usize;
+
+/// The product of sizes, if it is at least 1 and at most [`MAX_ELEMENTS`].
+pub(crate) fn element_count(sizes: &[usize]) -> Option<usize> {
+    let count = sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
+    (1..=MAX_ELEMENTS).contains(&count).then_some(count)
+}
+
 impl Shape {
-    /// Number of elements; 1 for a scalar.
+    /// Number of elements; 1 for a scalar. For a shape of unknown origin see [`Shape::checked_size`].
     pub fn size(&self) -> usize {
         self.0.iter().product()
+    }
+
+    /// Number of elements, if it is at least 1 and at most [`MAX_ELEMENTS`].
+    pub fn checked_size(&self) -> Option<usize> {
+        element_count(&self.0)
     }
 
     /// Row-major strides in elements.
@@ -196,6 +210,18 @@ pub enum PostProcess {
     },
 }
 
+impl PostProcess {
+    /// The axis it works along.
+    pub fn axis(&self) -> Option<usize> {
+        match *self {
+            PostProcess::None => None,
+            PostProcess::Softmax { axis } | PostProcess::LogSoftmax { axis } | PostProcess::ArgMax { axis, .. } => {
+                Some(axis)
+            }
+        }
+    }
+}
+
 /// A network: nodes in topological order, its inputs and outputs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
@@ -266,8 +292,8 @@ impl Graph {
         shape: Shape,
     ) -> Result<NodeId, IrError> {
         map.check()?;
-        let given = self.operand_shape("linear", input)?.size();
-        if map.inputs != given || map.outputs != shape.size() {
+        let given = self.operand_shape("linear", input)?;
+        if given.checked_size() != Some(map.inputs) || shape.checked_size() != Some(map.outputs) {
             let message = format!("a map of {} to {} elements from {given} to {shape}", map.inputs, map.outputs);
             return Err(IrError::ty("linear", message));
         }
@@ -280,11 +306,8 @@ impl Graph {
     /// [`IrError::Type`] if the number of elements changes.
     pub fn reshape(&mut self, name: impl Into<String>, input: NodeId, shape: Shape) -> Result<NodeId, IrError> {
         let given = self.operand_shape("reshape", input)?;
-        if given.size() != shape.size() {
-            return Err(IrError::ty(
-                "reshape",
-                format!("{given} has {} elements, {shape} {}", given.size(), shape.size()),
-            ));
+        if shape.checked_size().is_none() || given.checked_size() != shape.checked_size() {
+            return Err(IrError::ty("reshape", format!("{given} and {shape} have not the same number of elements")));
         }
         Ok(self.append(name.into(), Op::Reshape, vec![input], shape))
     }
@@ -349,8 +372,11 @@ fn infer_pool(window: &Window, shape: &Shape) -> Result<Shape, IrError> {
     window.check()?;
     let rank = shape.0.len();
     let plane_fits = rank >= 2 && shape.0[rank - 2..] == window.input[1..];
-    if !plane_fits || shape.size() != window.input.iter().product() {
+    if !plane_fits || shape.checked_size() != element_count(&window.input) {
         return Err(IrError::ty("max_pool", format!("window over {:?} on {shape}", window.input)));
+    }
+    if !window.every_window_reads() {
+        return Err(IrError::ty("max_pool", "a window lies wholly in the padding"));
     }
     let mut result = shape.clone();
     result.0[rank - 2..].copy_from_slice(&window.output);

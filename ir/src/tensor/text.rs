@@ -13,43 +13,41 @@ use std::fmt::Write as _;
 use super::{BatchNorm, Graph, Node, NodeId, Op, Output, Shape};
 use crate::error::IrError;
 use crate::text::{
-    ConstantTable, Constants, Line, parse_constant, parse_map, parse_post, parse_window, print_map, print_post, quote,
-    window_text,
+    ConstantTable, Constants, Line, constant, parse_constant, parse_map, parse_post, parse_window, print_map,
+    print_post, print_window, quote,
 };
 
 impl Graph {
     /// The text form, weights included.
     pub fn to_text(&self) -> String {
         let mut table = ConstantTable::default();
-        let mut body = String::new();
-        for (id, node) in self.nodes() {
-            let _ = writeln!(
-                body,
-                "%{} {} = {} : {}",
-                id.0,
-                quote(&node.name),
-                self.print_op(id, node, &mut table),
-                node.shape
-            );
-        }
-        for output in &self.outputs {
-            let _ =
-                writeln!(body, "output {} %{} post={}", quote(&output.name), output.node.0, print_post(output.post));
-        }
+        let body = self.print_body(&mut table);
         table.print() + &body
     }
 
     /// The text form without weights, for reading.
     pub fn to_listing(&self) -> String {
-        let text = self.to_text();
-        text.lines().filter(|line| !line.starts_with("const ")).fold(String::new(), |all, line| all + line + "\n")
+        self.print_body(&mut ConstantTable::default())
+    }
+
+    fn print_body(&self, table: &mut ConstantTable) -> String {
+        let mut body = String::new();
+        for (id, node) in self.nodes() {
+            let _ =
+                writeln!(body, "%{} {} = {} : {}", id.0, quote(&node.name), self.print_op(id, node, table), node.shape);
+        }
+        for output in &self.outputs {
+            let _ =
+                writeln!(body, "output {} %{} post={}", quote(&output.name), output.node.0, print_post(output.post));
+        }
+        body
     }
 
     fn print_op(&self, id: NodeId, node: &Node, table: &mut ConstantTable) -> String {
         let operands: Vec<String> = node.inputs.iter().map(|input| format!("%{}", input.0)).collect();
         let attributes = match &node.op {
             Op::Input => {
-                let batch = self.inputs.iter().any(|input| *input == (id, true));
+                let batch = self.inputs.contains(&(id, true));
                 return format!("input batch={}", batch as u8);
             }
             Op::Linear(map) => print_map(map, table) + " ",
@@ -57,7 +55,7 @@ impl Graph {
                 let ids = [&norm.scale, &norm.bias, &norm.mean, &norm.variance].map(|c| table.id(c));
                 format!("@{} @{} @{} @{} epsilon={:?} ", ids[0], ids[1], ids[2], ids[3], norm.epsilon)
             }
-            Op::MaxPool(window) => window_text(window) + " ",
+            Op::MaxPool(window) => print_window(window) + " ",
             Op::Scale(c) | Op::AddConstant(c) => format!("{c:?} "),
             _ => String::new(),
         };
@@ -67,20 +65,12 @@ impl Graph {
     /// Reads a text form back.
     ///
     /// # Errors
-    /// [`IrError::Parse`] or [`IrError::Type`]; the graph is verified.
+    /// [`IrError::Parse`] with the first line that cannot be read, or what [`Graph::verify`] says of the graph.
     pub fn from_text(text: &str) -> Result<Self, IrError> {
         let mut graph = Graph::default();
         let mut constants = Constants::new();
         for mut line in Line::all(text) {
-            if parse_constant(&mut line, &mut constants)? {
-                continue;
-            }
-            if line.take("output") {
-                let output = parse_output(&mut line)?;
-                graph.outputs.push(output);
-            } else {
-                graph.parse_node(&mut line, &constants)?;
-            }
+            graph.parse_line(&mut line, &mut constants).map_err(|error| line.locate(error))?;
             if !line.at_end() {
                 return Err(line.error("unexpected text at the end of the line"));
             }
@@ -89,32 +79,51 @@ impl Graph {
         Ok(graph)
     }
 
+    fn parse_line(&mut self, line: &mut Line<'_>, constants: &mut Constants) -> Result<(), IrError> {
+        if parse_constant(line, constants)? {
+        } else if line.take("output ") {
+            self.outputs.push(parse_output(line)?);
+        } else {
+            self.parse_node(line, constants)?;
+        }
+        Ok(())
+    }
+
     fn parse_node(&mut self, line: &mut Line<'_>, constants: &Constants) -> Result<(), IrError> {
         line.expect(&format!("%{}", self.len()))?;
         let name = line.string()?;
         line.expect("=")?;
         let word = line.word()?.to_owned();
         if word == "input" {
-            let batch: u8 = line.keyed("batch")?;
-            line.expect(":")?;
-            self.input(name, Shape(line.list()?), batch != 0);
+            let batch = line.flag("batch")?;
+            let shape = parse_shape(line)?;
+            self.input(name, shape, batch);
             return Ok(());
         }
         let op = parse_op(&word, line, constants)?;
         let operands = parse_operands(line)?;
-        line.expect(":")?;
-        let shape = Shape(line.list()?);
-        match op {
-            Op::Linear(map) => self.linear(name, (*map).clone(), first(line, &operands)?, shape)?,
-            Op::Reshape => self.reshape(name, first(line, &operands)?, shape)?,
+        let shape = parse_shape(line)?;
+        if operands.len() != op.arity() {
+            return Err(line.error(format!("{word} takes {} operands, got {}", op.arity(), operands.len())));
+        }
+        let id = match op {
+            Op::Linear(map) => self.linear(name, (*map).clone(), operands[0], shape.clone())?,
+            Op::Reshape => self.reshape(name, operands[0], shape.clone())?,
             op => self.add(name, op, &operands)?,
         };
-        Ok(())
+        let inferred = &self.node(id).shape;
+        if *inferred == shape { Ok(()) } else { Err(line.error(format!("the shape must be {inferred}"))) }
     }
 }
 
-fn first(line: &Line<'_>, operands: &[NodeId]) -> Result<NodeId, IrError> {
-    operands.first().copied().ok_or_else(|| line.error("an operand is missing"))
+/// `: [sizes]`.
+fn parse_shape(line: &mut Line<'_>) -> Result<Shape, IrError> {
+    line.expect(":")?;
+    let shape = Shape(line.list()?);
+    match shape.checked_size() {
+        Some(_) => Ok(shape),
+        None => Err(line.error(format!("no tensor has the shape {shape}"))),
+    }
 }
 
 fn parse_op(word: &str, line: &mut Line<'_>, constants: &Constants) -> Result<Op, IrError> {
@@ -122,11 +131,7 @@ fn parse_op(word: &str, line: &mut Line<'_>, constants: &Constants) -> Result<Op
         "linear" => Op::Linear(std::sync::Arc::new(parse_map(line, constants)?)),
         "reshape" => Op::Reshape,
         "batch_norm" => {
-            let mut parameter = || {
-                line.expect("@")?;
-                let id: usize = line.number()?;
-                constants.get(&id).cloned().ok_or_else(|| line.error(format!("no constant @{id}")))
-            };
+            let mut parameter = || constant(line, constants);
             let (scale, bias, mean, variance) = (parameter()?, parameter()?, parameter()?, parameter()?);
             Op::BatchNorm(BatchNorm { scale, bias, mean, variance, epsilon: line.keyed("epsilon")? })
         }

@@ -1,8 +1,14 @@
-//! The tensor verifier. It checks that operands come before their users, that every shape follows from the
-//! operands, that linear maps are consistent, that weights and constants are finite, and that inputs and outputs
-//! name nodes. It does not check that every node is used.
+//! The tensor verifier. It checks that
+//!
+//! * operands come before their users and are as many as the operation takes;
+//! * every shape has 1 to [`MAX_ELEMENTS`](super::MAX_ELEMENTS) elements and follows from the operands;
+//! * linear maps are consistent, and weights, constants and normalizations are finite;
+//! * the inputs are the input nodes, each once, in order;
+//! * there is an output, outputs name nodes, and post-processing works along an axis of its node.
+//!
+//! It does not check that every node is used.
 
-use super::{Graph, Node, NodeId, Op, infer_shape};
+use super::{BatchNorm, Graph, Node, NodeId, Op, Output, infer_shape};
 use crate::error::IrError;
 
 impl Graph {
@@ -17,12 +23,26 @@ impl Graph {
                 problems.push(format!("%{} {} `{}`: {problem}", id.0, node.op.name(), node.name));
             }
         }
-        let ids = self.inputs.iter().map(|input| input.0).chain(self.outputs.iter().map(|output| output.node));
-        problems.extend(ids.filter(|id| id.index() >= self.len()).map(|id| format!("no node %{}", id.0)));
+        problems.extend(self.input_problem());
+        problems.extend(self.outputs.iter().filter_map(|output| self.output_problem(output)));
         if self.outputs.is_empty() {
             problems.push("the graph has no output".into());
         }
         if problems.is_empty() { Ok(()) } else { Err(IrError::Invalid(problems)) }
+    }
+
+    fn input_problem(&self) -> Option<String> {
+        let listed: Vec<NodeId> = self.inputs.iter().map(|input| input.0).collect();
+        let nodes: Vec<NodeId> = self.nodes().filter(|(_, node)| node.op == Op::Input).map(|(id, _)| id).collect();
+        (listed != nodes).then(|| format!("inputs {listed:?} are listed, the input nodes are {nodes:?}"))
+    }
+
+    fn output_problem(&self, output: &Output) -> Option<String> {
+        let Some(node) = self.nodes.get(output.node.index()) else {
+            return Some(format!("output `{}`: no node %{}", output.name, output.node.0));
+        };
+        let axis = output.post.axis().filter(|&axis| axis >= node.shape.0.len())?;
+        Some(format!("output `{}`: post-processing along axis {axis} of {}", output.name, node.shape))
     }
 
     fn check_node(&self, id: NodeId, node: &Node) -> Result<(), IrError> {
@@ -30,34 +50,30 @@ impl Graph {
             return Err(IrError::ty(node.op.name(), "operands are missing or come later"));
         }
         let shapes: Vec<_> = node.inputs.iter().map(|&input| &self.node(input).shape).collect();
-        let wrong = |expected: usize| {
-            (expected != node.shape.size())
-                .then(|| IrError::ty(node.op.name(), format!("{} has not {expected} elements", node.shape)))
-        };
-        let problem = match &node.op {
-            Op::Input => (!self.inputs.iter().any(|input| input.0 == id))
-                .then(|| IrError::ty("input", "is not in the graph's inputs")),
-            Op::Reshape => wrong(shapes[0].size()),
+        if shapes.iter().copied().chain([&node.shape]).any(|shape| shape.checked_size().is_none()) {
+            return Err(IrError::ty(node.op.name(), format!("no tensor has the shape {}", node.shape)));
+        }
+        let follows = match &node.op {
+            Op::Input => true,
+            Op::Reshape => shapes[0].size() == node.shape.size(),
             Op::Linear(map) => {
                 map.check()?;
-                check_finite(map)?;
-                if map.inputs != shapes[0].size() {
-                    return Err(IrError::ty("linear", format!("takes {} elements of {}", map.inputs, shapes[0])));
-                }
-                wrong(map.outputs)
+                map.check_finite()?;
+                (map.inputs, map.outputs) == (shapes[0].size(), node.shape.size())
             }
-            op => (infer_shape(op, &shapes)? != node.shape)
-                .then(|| IrError::ty(op.name(), "its shape does not follow from its operands")),
+            op => infer_shape(op, &shapes)? == node.shape,
         };
-        problem.map_or(Ok(()), Err)
+        if let Op::BatchNorm(norm) = &node.op {
+            check_batch_norm(norm)?;
+        }
+        if follows { Ok(()) } else { Err(IrError::ty(node.op.name(), "its shape does not follow from its operands")) }
     }
 }
 
-fn check_finite(map: &crate::LinearMap) -> Result<(), IrError> {
-    let constants = map.factors.iter().filter_map(|factor| factor.constant());
-    let biases = map.bias.iter().map(|bias| &bias.values);
-    if constants.chain(biases).any(|constant| constant.data.iter().any(|value| !value.is_finite())) {
-        return Err(IrError::ty("linear", "a weight is NaN or infinite"));
+fn check_batch_norm(norm: &BatchNorm) -> Result<(), IrError> {
+    let mut affine = (0..norm.scale.data.len()).map(|channel| norm.affine(channel));
+    if affine.all(|(factor, offset)| factor.is_finite() && offset.is_finite()) {
+        return Ok(());
     }
-    Ok(())
+    Err(IrError::ty("batch_norm", "the factor or offset of a channel is not finite"))
 }

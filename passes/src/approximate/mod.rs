@@ -7,18 +7,24 @@
 //! `step = ½ + ½·paf` (smartpaf.md 1.3). S is the static scale: margin × the largest magnitude that the approximated
 //! network itself shows there on the calibration data, or by interval arithmetic without data. A pool's S covers
 //! every difference of two of its inputs, zero included, and the guard of its PAF (smartpaf.md 6.2).
+//!
+//! Between linear maps S is a scale by channel (`scaling.rs`). Where a pool follows a ReLU, the two want different ones:
+//! the ReLU must hold large negative values, the pool only what is left of them. Then the linear map before is evaluated
+//! twice, `relu(x)/q = (x/q)·step(x/S)`, and the product comes out in the pool's units at no level.
 
 mod polynomial;
 mod pool;
+mod scaling;
 mod values;
 
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Graph, Node, NodeId, Op, Output};
 
 use crate::error::PassError;
-use crate::fold::copy_node;
+use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
+use scaling::Scaling;
 use values::Values;
 
 /// What to approximate with.
@@ -68,7 +74,7 @@ pub struct Approximated {
 /// [`PassError`] for data that do not fit the graph, unknown node names, values that are not finite.
 pub fn approximate(graph: &Graph, options: &Options, samples: &Samples) -> Result<Approximated, PassError> {
     check_names(graph, &options.per_node)?;
-    let mut lowering = Lowering::new(graph, options);
+    let mut lowering = Lowering::new(graph, options, samples.len());
     let consumers = graph.consumers();
     let mut pending: Vec<usize> = consumers.iter().map(Vec::len).collect();
     for (id, node) in graph.nodes() {
@@ -87,6 +93,26 @@ pub fn approximate(graph: &Graph, options: &Options, samples: &Samples) -> Resul
     lowering.finish()
 }
 
+/// Levels of a folded network with one PAF for all nodes, every scale folded: what the optimizer reaches.
+pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
+    let relu = paf.sign_depth() as u32 + 1;
+    let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
+    for (_, node) in graph.nodes() {
+        let operands = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
+        depths.push(
+            operands
+                + match &node.op {
+                    Op::Linear(map) => u32::from(map.as_view().is_none()),
+                    Op::Relu => relu,
+                    Op::MaxPool(window) => pool::comparisons(window) * relu,
+                    Op::Mul | Op::BatchNorm(_) => 1,
+                    _ => 0,
+                },
+        );
+    }
+    graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+}
+
 fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
     let nonlinear = graph.nodes().filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     let known: Vec<String> = nonlinear.map(|(_, node)| node.name.clone()).collect();
@@ -100,6 +126,8 @@ fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
 struct Lowering<'a> {
     source: &'a Graph,
     options: &'a Options,
+    consumers: Vec<Vec<NodeId>>,
+    sample_count: usize,
     graph: Graph,
     images: Vec<NodeId>,
     values: Vec<Option<Values>>,
@@ -108,10 +136,12 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(source: &'a Graph, options: &'a Options) -> Self {
+    fn new(source: &'a Graph, options: &'a Options, sample_count: usize) -> Self {
         Lowering {
             source,
             options,
+            consumers: source.consumers(),
+            sample_count,
             graph: Graph::default(),
             images: vec![],
             values: vec![],
@@ -141,8 +171,8 @@ impl<'a> Lowering<'a> {
     fn node(&mut self, id: NodeId, node: &Node) -> Result<(NodeId, Values), PassError> {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| self.images[input.index()]).collect();
         match &node.op {
-            Op::Relu => self.relu(node, inputs[0]),
-            Op::MaxPool(window) => self.max_pool(node, window, inputs[0]),
+            Op::Relu => self.relu(id, node, inputs[0]),
+            Op::MaxPool(window) => self.max_pool(id, node, window, inputs[0]),
             op => {
                 let values = self.exact(op, node);
                 let batch = self.source.inputs.iter().any(|input| *input == (id, true));
@@ -164,37 +194,105 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn relu(&mut self, node: &Node, x: NodeId) -> Result<(NodeId, Values), PassError> {
-        let paf = self.paf_of(node);
-        let (low, high) = finite_range(self.operand(node, 0), &node.name)?;
-        let s = self.scale_of(node, low.abs().max(high.abs()), 1.0)?;
-        let values = self.operand(node, 0).relu(&paf, s);
-        let u = self.graph.add(node.name.clone(), Op::Scale(1.0 / s), &[x])?;
-        let step = polynomial::step(&mut self.graph, &node.name, &paf, u)?;
-        let product = self.graph.add(node.name.clone(), Op::Mul, &[u, step])?;
-        let image = self.graph.add(node.name.clone(), Op::Scale(s), &[product])?;
-        self.record(node, "Relu", &paf, s, s * paf.max_relu_error());
+    fn relu(&mut self, id: NodeId, node: &Node, x: NodeId) -> Result<(NodeId, Values), PassError> {
+        let (name, paf) = (&node.name, self.paf_of(node));
+        let (low, high) = finite_range(self.operand(node, 0), name)?;
+        let scaling = match self.channels_between_maps(id, node) {
+            Some(channels) => Scaling::by_channel(self.operand(node, 0), channels, reach_of_sign, self.options.margin),
+            None => None,
+        };
+        let scaling = match scaling {
+            Some(scaling) => scaling,
+            None => Scaling::Uniform(self.scale_of(node, reach_of_sign(low, high), 1.0)?),
+        };
+        let values = self.operand(node, 0).relu(&paf, &scaling);
+        let u = scaling.divide(&mut self.graph, name, x)?;
+        let step = polynomial::step(&mut self.graph, name, &paf, u)?;
+        let units = self.units_of_pool(id, &scaling, &values).unwrap_or_else(|| scaling.clone());
+        let factor = if units == scaling { u } else { units.divide(&mut self.graph, name, x)? };
+        let product = self.graph.add(name.clone(), Op::Mul, &[factor, step])?;
+        let image = units.multiply(&mut self.graph, name, product)?;
+        self.record(node, "Relu", &paf, scaling.largest(), scaling.largest() * paf.max_relu_error());
         Ok((image, values))
     }
 
-    fn max_pool(&mut self, node: &Node, window: &Window, x: NodeId) -> Result<(NodeId, Values), PassError> {
-        let paf = self.paf_of(node);
-        let guard = paf.pool_guard(window.kernel.iter().product());
+    /// Number of channels of a ReLU or MaxPool that stands between linear maps, with others of its kind at most.
+    fn channels_between_maps(&self, id: NodeId, node: &Node) -> Option<usize> {
+        let scales_by_channel =
+            self.takes_channels(node) && self.comes_from_map(node.inputs[0]) && self.goes_to_maps(id);
+        scales_by_channel.then(|| node.shape.0[1])
+    }
+
+    /// Whether a node may have scales by channel: none was given, and calibration shows enough of each channel.
+    fn takes_channels(&self, node: &Node) -> bool {
+        let input = &self.source.node(node.inputs[0]).shape;
+        let given = self.options.per_node.scales.contains_key(&node.name);
+        !given && input.0.len() > 2 && input.size() / input.0[1].max(1) * self.sample_count >= scaling::TRUSTED_VALUES
+    }
+
+    fn comes_from_map(&self, id: NodeId) -> bool {
+        let node = self.source.node(id);
+        match &node.op {
+            Op::Linear(_) => true,
+            Op::Relu | Op::MaxPool(_) => {
+                self.takes_channels(node) && self.goes_to_maps(id) && self.comes_from_map(node.inputs[0])
+            }
+            _ => false,
+        }
+    }
+
+    fn goes_to_maps(&self, id: NodeId) -> bool {
+        let is_output = self.source.outputs.iter().any(|output| output.node == id);
+        let reads_in_channels = |&reader: &NodeId| {
+            let node = self.source.node(reader);
+            match &node.op {
+                Op::Linear(_) => true,
+                Op::Relu | Op::MaxPool(_) => self.takes_channels(node) && self.goes_to_maps(reader),
+                Op::Reshape => self.goes_to_maps(reader),
+                _ => false,
+            }
+        };
+        !is_output && self.consumers[id.index()].iter().all(reads_in_channels)
+    }
+
+    /// The units that the one pool after a ReLU will work in, if both have scales by channel.
+    fn units_of_pool(&self, id: NodeId, scaling: &Scaling, values: &Values) -> Option<Scaling> {
+        let [reader] = self.consumers[id.index()][..] else { return None };
+        let pool = self.source.node(reader);
+        let (Op::MaxPool(window), Scaling::Channels(scales)) = (&pool.op, scaling) else { return None };
+        if !matches!(self.source.node(self.source.node(id).inputs[0]).op, Op::Linear(_)) {
+            return None;
+        }
+        let guard = self.paf_of(pool).pool_guard(window.kernel.iter().product());
+        Scaling::by_channel(values, scales.len(), reach_of_difference, self.options.margin * guard)
+    }
+
+    fn max_pool(&mut self, id: NodeId, node: &Node, window: &Window, x: NodeId) -> Result<(NodeId, Values), PassError> {
+        let (name, paf) = (&node.name, self.paf_of(node));
+        let elements = window.kernel.iter().product();
+        let guard = paf.pool_guard(elements);
         if !guard.is_finite() {
-            let elements = window.kernel.iter().product();
-            return Err(PassError::PoolTooLarge { node: node.name.clone(), paf: paf.name, elements });
+            return Err(PassError::PoolTooLarge { node: name.clone(), paf: paf.name, elements });
         }
-        let (low, high) = finite_range(self.operand(node, 0), &node.name)?;
-        let s = self.scale_of(node, high.max(0.0) - low.min(0.0), guard)?;
+        let (low, high) = finite_range(self.operand(node, 0), name)?;
+        let factor = self.options.margin * guard;
+        let by_channel = match self.channels_between_maps(id, node) {
+            Some(channels) => Scaling::by_channel(self.operand(node, 0), channels, reach_of_difference, factor),
+            None => None,
+        };
+        let scaling = match by_channel {
+            Some(scaling) => scaling,
+            None => Scaling::Uniform(self.scale_of(node, reach_of_difference(low, high), guard)?),
+        };
         let mut values = self.operand(node, 0).clone();
-        let mut image = self.graph.add(node.name.clone(), Op::Scale(1.0 / s), &[x])?;
+        let mut image = scaling.divide(&mut self.graph, name, x)?;
         for round in pool::rounds(window) {
-            (image, values) = self.pool_round(node, &paf, s, &round, image, &values)?;
+            (image, values) = self.pool_round(node, &paf, &scaling, &round, image, &values)?;
         }
-        let flat = self.graph.add(node.name.clone(), Op::Scale(s), &[image])?;
-        let image = self.graph.reshape(node.name.clone(), flat, node.shape.clone())?;
-        let error = f64::from(pool::comparisons(window)) * s * paf.max_relu_error();
-        self.record(node, "MaxPool", &paf, s, error);
+        let flat = scaling.multiply(&mut self.graph, name, image)?;
+        let image = self.graph.reshape(name.clone(), flat, node.shape.clone())?;
+        let error = f64::from(pool::comparisons(window)) * scaling.largest() * paf.max_relu_error();
+        self.record(node, "MaxPool", &paf, scaling.largest(), error);
         Ok((image, values))
     }
 
@@ -202,7 +300,7 @@ impl<'a> Lowering<'a> {
         &mut self,
         node: &Node,
         paf: &Paf,
-        s: f64,
+        scaling: &Scaling,
         round: &pool::Round,
         x: NodeId,
         values: &Values,
@@ -212,7 +310,7 @@ impl<'a> Lowering<'a> {
             pool::Round::Max(a, b) => {
                 let a = self.select(node, a, x, values)?;
                 let b = self.select(node, b, x, values)?;
-                self.max(node, paf, s, a, b)
+                self.max(node, paf, scaling, a, b)
             }
             pool::Round::Tree(taps) => {
                 let mut level =
@@ -222,7 +320,7 @@ impl<'a> Lowering<'a> {
                     let mut pairs = level.into_iter();
                     while let Some(a) = pairs.next() {
                         next.push(match pairs.next() {
-                            Some(b) => self.max(node, paf, s, a, b)?,
+                            Some(b) => self.max(node, paf, scaling, a, b)?,
                             None => a,
                         });
                     }
@@ -250,7 +348,7 @@ impl<'a> Lowering<'a> {
         &mut self,
         node: &Node,
         paf: &Paf,
-        s: f64,
+        scaling: &Scaling,
         a: (NodeId, Values),
         b: (NodeId, Values),
     ) -> Result<(NodeId, Values), PassError> {
@@ -259,7 +357,7 @@ impl<'a> Lowering<'a> {
         let step = polynomial::step(&mut self.graph, name, paf, difference)?;
         let product = self.graph.add(name.clone(), Op::Mul, &[difference, step])?;
         let maximum = self.graph.add(name.clone(), Op::Add, &[b.0, product])?;
-        Ok((maximum, a.1.max(&b.1, paf, s)))
+        Ok((maximum, a.1.max(&b.1, paf, scaling)))
     }
 
     fn paf_of(&self, node: &Node) -> Paf {
@@ -293,9 +391,20 @@ impl<'a> Lowering<'a> {
             self.graph.outputs.push(Output { node, ..output.clone() });
             output_scales.push(scale);
         }
-        self.graph.verify()?;
-        Ok(Approximated { graph: self.graph, replaced: self.replaced, inputs: self.inputs, output_scales })
+        let graph = fold_polynomial(&self.graph)?;
+        graph.verify()?;
+        Ok(Approximated { graph, replaced: self.replaced, inputs: self.inputs, output_scales })
     }
+}
+
+/// What the argument of a sign reaches for values in a range.
+fn reach_of_sign(low: f64, high: f64) -> f64 {
+    low.abs().max(high.abs())
+}
+
+/// What a difference of two values in a range reaches; zero counts as a value, gaps between elements hold it.
+fn reach_of_difference(low: f64, high: f64) -> f64 {
+    high.max(0.0) - low.min(0.0)
 }
 
 fn finite_range(values: &Values, name: &str) -> Result<(f64, f64), PassError> {

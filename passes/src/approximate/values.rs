@@ -4,6 +4,7 @@ use paf_ir::linear::LinearMap;
 use paf_ir::sparse::Sparse;
 use rayon::prelude::*;
 
+use super::scaling::Scaling;
 use crate::paf::Paf;
 
 /// Values of one tensor.
@@ -57,26 +58,54 @@ impl Values {
         }
     }
 
-    /// The approximated ReLU with scale `s`.
-    pub(super) fn relu(&self, paf: &Paf, s: f64) -> Values {
+    /// Lowest and highest value of each channel, if every channel has at least `least` values on the samples.
+    pub(super) fn channel_ranges(&self, channels: usize, least: usize) -> Option<Vec<(f64, f64)>> {
+        let Values::Samples(samples) = self else { return None };
+        let size = samples.first()?.len();
+        let repeat = size.checked_div(channels)?;
+        if repeat * channels != size || repeat * samples.len() < least {
+            return None;
+        }
+        let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); channels];
+        for sample in samples {
+            for (range, channel) in ranges.iter_mut().zip(sample.chunks(repeat)) {
+                *range = channel.iter().fold(*range, |(low, high), &x| (low.min(x), high.max(x)));
+            }
+        }
+        Some(ranges)
+    }
+
+    /// The approximated ReLU.
+    pub(super) fn relu(&self, paf: &Paf, scaling: &Scaling) -> Values {
         match self {
-            Values::Samples(samples) => Values::Samples(samples.par_iter().map(|x| paf.relu_all(x, s)).collect()),
+            Values::Samples(samples) => {
+                let relu = |x: &Vec<f64>| {
+                    let (scales, repeat) = scaling.parts(x.len());
+                    x.chunks(repeat).zip(scales).flat_map(|(part, &scale)| paf.relu_all(part, scale)).collect()
+                };
+                Values::Samples(samples.par_iter().map(relu).collect())
+            }
             Values::Bounds(bounds) => {
-                let error = s * paf.max_relu_error();
+                let error = scaling.largest() * paf.max_relu_error();
                 let relu = |&(low, high): &(f64, f64)| (low.max(0.0) - error, high.max(0.0) + error);
                 Values::Bounds(bounds.iter().map(relu).collect())
             }
         }
     }
 
-    /// The approximated maximum with scale `s`, element by element.
-    pub(super) fn max(&self, other: &Values, paf: &Paf, s: f64) -> Values {
+    /// The approximated maximum, element by element.
+    pub(super) fn max(&self, other: &Values, paf: &Paf, scaling: &Scaling) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => {
-                Values::Samples(a.par_iter().zip(b).map(|(a, b)| paf.max_all(a, b, s)).collect())
+                let max = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+                    let (scales, repeat) = scaling.parts(a.len());
+                    let parts = a.chunks(repeat).zip(b.chunks(repeat)).zip(scales);
+                    parts.flat_map(|((a, b), &scale)| paf.max_all(a, b, scale)).collect()
+                };
+                Values::Samples(a.par_iter().zip(b).map(max).collect())
             }
             (Values::Bounds(a), Values::Bounds(b)) => {
-                let error = s * paf.max_relu_error();
+                let error = scaling.largest() * paf.max_relu_error();
                 let max = |(a, b): (&(f64, f64), &(f64, f64))| (a.0.max(b.0) - error, a.1.max(b.1) + error);
                 Values::Bounds(a.iter().zip(b).map(max).collect())
             }

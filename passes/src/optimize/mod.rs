@@ -1,7 +1,7 @@
 //! `optimize`: least multiplicative depth by equality saturation.
 //!
 //! Needs: a polynomial graph. Then holds: the graph computes the same function; its depth and, at that depth, its
-//! cost are the least that the rules find; reshapes are gone and every tensor is flat.
+//! cost are the least that the rules find; every tensor but the outputs is flat.
 //!
 //! ```text
 //! scale(1/S) after a linear map, scale(S) before the next      cost nothing: they are in the maps' factors
@@ -208,7 +208,9 @@ impl Decoder<'_> {
             let name = names.get(&id).cloned().unwrap_or_default();
             if let Term::Outputs(outputs) = &term {
                 for (output, child) in self.source.outputs.iter().zip(outputs.iter()) {
-                    let node = node(child).ok_or_else(|| missing(&term))?;
+                    let flat = node(child).ok_or_else(|| missing(&term))?;
+                    let shape = self.source.node(output.node).shape.clone();
+                    let node = self.graph.reshape(output.name.clone(), flat, shape)?;
                     self.graph.outputs.push(Output { node, ..output.clone() });
                 }
             } else if let Some(new) = self.term(&term, &name, node, value)? {

@@ -1,45 +1,90 @@
 //! The rules: exact identities of real tensors. Constants move to where they cost nothing, products balance.
 //!
-//! See `README.md` beside this file on adding one.
+//! A scale moves into a value only where nothing needs that value unscaled. See `README.md` beside this file on adding one.
 
 use egg::{Applier, ConditionalApplier, Id, MultiPattern, Pattern, PatternAst, Rewrite, Subst, Symbol, Var, rewrite};
 
 use super::language::{Constants, Graph, Term};
 
-#[rustfmt::skip]
-/// Every rule, in the order of the report. A scale moves into a value only where no product reads that value as it
-/// is: otherwise it would be computed twice.
-pub(super) fn rules() -> Vec<Rewrite<Term, Constants>> {
-    vec![
-        rewrite!("scale-one";           "(scale ?a ?x)"                    => "?x" if is_one("?a")),
-        guarded("scale-scale",          "?s = (scale ?b ?x)",                 "(scale (* ?a ?b) ?x)",              not_shared("?s")),
-        guarded("scale-linear",         "?s = (linear ?m ?k ?b ?x)",          "(linear ?m (* ?a ?k) (* ?a ?b) ?x)", not_shared("?s")),
-        rewrite!("linear-scale";        "(linear ?m ?k ?b (scale ?a ?x))"  => "(linear ?m (* ?k ?a) ?b ?x)"),
-        rewrite!("linear-reads-scaled"; "(linear ?m ?k ?b ?x)"             => { ReadScaled::new() }),
-        rewrite!("scale-view";          "(scale ?a (view ?m ?x))"          => "(view ?m (scale ?a ?x))"),
-        rewrite!("view-scale";          "(view ?m (scale ?a ?x))"          => "(scale ?a (view ?m ?x))"),
-        guarded("scale-add",            "?s = (add ?x ?y)",                   "(add (scale ?a ?x) (scale ?a ?y))", not_shared("?s")),
-        guarded("scale-sub",            "?s = (sub ?x ?y)",                   "(sub (scale ?a ?x) (scale ?a ?y))", not_shared("?s")),
-        guarded("scale-offset",         "?s = (offset ?b ?x)",                "(offset (* ?a ?b) (scale ?a ?x))",  not_shared("?s")),
-        guarded("scale-mul",            "?s = (mul ?x ?y)",                   "(mul (scale ?a ?x) ?y)",            takes_constant("?x", "?y")),
-        rewrite!("offset-offset";       "(offset ?a (offset ?b ?x))"       => "(offset (+ ?a ?b) ?x)"),
-        rewrite!("mul-comm";            "(mul ?x ?y)"                      => "(mul ?y ?x)"),
-        rewrite!("mul-assoc";           "(mul ?x (mul ?y ?z))"             => "(mul (mul ?x ?y) ?z)"),
-        rewrite!("factor";              "(add (mul ?x ?z) (mul ?y ?z))"    => "(mul (add ?x ?y) ?z)"),
-    ]
+/// When a rule applies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum When {
+    Always,
+    /// The constant `?a` is one.
+    IsOne,
+    /// No product reads the scaled value as it is: otherwise it would be computed twice.
+    NotShared,
+    /// The factor `?x` of the scaled product is the one to take a constant.
+    TakesConstant,
 }
 
-/// The rule that `(scale ?a ?s)`, with `?s` as in `operand`, equals `right` under a condition.
-fn guarded(
-    name: &str,
-    operand: &str,
-    right: &str,
-    condition: impl Fn(&mut Graph, Id, &Subst) -> bool + Send + Sync + 'static,
-) -> Rewrite<Term, Constants> {
-    let searcher: MultiPattern<Term> =
-        format!("?r = (scale ?a ?s), {operand}").parse().expect("the table's patterns are well formed");
-    let applier: Pattern<Term> = right.parse().expect("the table's patterns are well formed");
-    Rewrite::new(name, searcher, ConditionalApplier { condition, applier }).expect("every variable is bound")
+/// An identity of tensors, rewritten left to right.
+struct Rule {
+    name: &'static str,
+    left: &'static str,
+    right: &'static str,
+    when: When,
+}
+
+#[rustfmt::skip]
+const RULES: [Rule; 14] = [
+    Rule { name: "scale-one",     left: "(scale ?a ?x)",                    right: "?x",                                 when: When::IsOne },
+    Rule { name: "scale-scale",   left: "(scale ?a (scale ?b ?x))",         right: "(scale (* ?a ?b) ?x)",               when: When::NotShared },
+    Rule { name: "scale-linear",  left: "(scale ?a (linear ?m ?k ?b ?x))",  right: "(linear ?m (* ?a ?k) (* ?a ?b) ?x)", when: When::NotShared },
+    Rule { name: "linear-scale",  left: "(linear ?m ?k ?b (scale ?a ?x))",  right: "(linear ?m (* ?k ?a) ?b ?x)",        when: When::Always },
+    Rule { name: "scale-view",    left: "(scale ?a (view ?m ?x))",          right: "(view ?m (scale ?a ?x))",            when: When::Always },
+    Rule { name: "view-scale",    left: "(view ?m (scale ?a ?x))",          right: "(scale ?a (view ?m ?x))",            when: When::Always },
+    Rule { name: "scale-add",     left: "(scale ?a (add ?x ?y))",           right: "(add (scale ?a ?x) (scale ?a ?y))",  when: When::NotShared },
+    Rule { name: "scale-sub",     left: "(scale ?a (sub ?x ?y))",           right: "(sub (scale ?a ?x) (scale ?a ?y))",  when: When::NotShared },
+    Rule { name: "scale-offset",  left: "(scale ?a (offset ?b ?x))",        right: "(offset (* ?a ?b) (scale ?a ?x))",   when: When::NotShared },
+    Rule { name: "scale-mul",     left: "(scale ?a (mul ?x ?y))",           right: "(mul (scale ?a ?x) ?y)",             when: When::TakesConstant },
+    Rule { name: "offset-offset", left: "(offset ?a (offset ?b ?x))",       right: "(offset (+ ?a ?b) ?x)",              when: When::Always },
+    Rule { name: "mul-comm",      left: "(mul ?x ?y)",                      right: "(mul ?y ?x)",                        when: When::Always },
+    Rule { name: "mul-assoc",     left: "(mul ?x (mul ?y ?z))",             right: "(mul (mul ?x ?y) ?z)",               when: When::Always },
+    Rule { name: "factor",        left: "(add (mul ?x ?z) (mul ?y ?z))",    right: "(mul (add ?x ?y) ?z)",               when: When::Always },
+];
+
+/// Every rule: the table, and the one that looks at the other readers of a value.
+pub(super) fn rules() -> Vec<Rewrite<Term, Constants>> {
+    let mut rules: Vec<_> = RULES.iter().map(Rule::rewrite).collect();
+    rules.push(rewrite!("linear-reads-scaled"; "(linear ?m ?k ?b ?x)" => { ReadScaled::new() }));
+    rules
+}
+
+impl Rule {
+    fn rewrite(&self) -> Rewrite<Term, Constants> {
+        let right: Pattern<Term> = self.right.parse().expect("the table's patterns are well formed");
+        let built = match self.when {
+            When::Always => Rewrite::new(self.name, self.left_pattern(), right),
+            When::IsOne => Rewrite::new(
+                self.name,
+                self.left_pattern(),
+                ConditionalApplier { condition: is_one("?a"), applier: right },
+            ),
+            When::NotShared => Rewrite::new(
+                self.name,
+                self.left_naming_operand(),
+                ConditionalApplier { condition: not_shared("?s"), applier: right },
+            ),
+            When::TakesConstant => Rewrite::new(
+                self.name,
+                self.left_naming_operand(),
+                ConditionalApplier { condition: takes_constant("?x", "?y"), applier: right },
+            ),
+        };
+        built.expect("every variable of the right side is bound on the left")
+    }
+
+    fn left_pattern(&self) -> Pattern<Term> {
+        self.left.parse().expect("the table's patterns are well formed")
+    }
+
+    /// The left side `(scale ?a operand)` with a name, `?s`, for the class of the operand.
+    fn left_naming_operand(&self) -> MultiPattern<Term> {
+        let operand = self.left.strip_prefix("(scale ?a ").and_then(|rest| rest.strip_suffix(')'));
+        let operand = operand.expect("a rule that looks at the scaled value scales by ?a");
+        format!("?r = (scale ?a ?s), ?s = {operand}").parse().expect("the table's patterns are well formed")
+    }
 }
 
 fn is_one(name: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
@@ -124,5 +169,58 @@ impl Applier<Term, Constants> for ReadScaled {
 
     fn vars(&self) -> Vec<Var> {
         vec![self.map, self.matrix_factor, self.bias_factor, self.operand]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egg::{ENodeOrVar, RecExpr};
+
+    const SIZE: usize = 3;
+
+    /// A pseudo-random number that depends on the variable's name and place.
+    fn number(name: &str, place: usize) -> f64 {
+        let seed = name.bytes().fold(17u64, |seed, byte| seed * 31 + u64::from(byte)) + place as u64 * 7919;
+        (seed * 2_654_435_761 % 1999) as f64 / 1000.0 - 1.0
+    }
+
+    /// The value of a term: constants are vectors of one repeated number.
+    fn value(term: &RecExpr<ENodeOrVar<Term>>, id: Id) -> Vec<f64> {
+        let of = |id: &Id| value(term, *id);
+        let zip = |a: &Id, b: &Id, f: fn(f64, f64) -> f64| of(a).iter().zip(of(b)).map(|(a, b)| f(*a, b)).collect();
+        match &term[id] {
+            ENodeOrVar::Var(name) => {
+                let name = name.to_string();
+                let is_tensor = matches!(name.as_str(), "?x" | "?y" | "?z");
+                (0..SIZE).map(|place| number(&name, if is_tensor { place } else { 0 })).collect()
+            }
+            ENodeOrVar::ENode(node) => match node {
+                Term::Times([a, b]) | Term::Mul([a, b]) | Term::Scale([a, b]) => zip(a, b, |a, b| a * b),
+                Term::Over([a, b]) => zip(a, b, |a, b| a / b),
+                Term::Plus([a, b]) | Term::Add([a, b]) | Term::Offset([a, b]) => zip(a, b, |a, b| a + b),
+                Term::Sub([a, b]) => zip(a, b, |a, b| a - b),
+                Term::View([_, x]) => of(x).into_iter().rev().collect(),
+                Term::Linear([_, matrix_factor, bias_factor, x]) => {
+                    let x = of(x);
+                    let entry = |row: usize| (0..SIZE).map(|c| number("matrix", row * SIZE + c) * x[c]).sum::<f64>();
+                    let (matrix_factor, bias_factor) = (of(matrix_factor)[0], of(bias_factor)[0]);
+                    (0..SIZE).map(|row| matrix_factor * entry(row) + bias_factor * number("bias", row)).collect()
+                }
+                other => panic!("{other} is in no rule"),
+            },
+        }
+    }
+
+    #[test]
+    fn rules_are_identities() {
+        for rule in RULES.iter().filter(|rule| rule.when != When::IsOne) {
+            let right: Pattern<Term> = rule.right.parse().unwrap();
+            let (left, right) = (rule.left_pattern().ast, right.ast);
+            let (a, b) = (value(&left, left.root()), value(&right, right.root()));
+            for (a, b) in a.iter().zip(&b) {
+                assert!((a - b).abs() < 1e-12, "{}: {a} on the left, {b} on the right", rule.name);
+            }
+        }
     }
 }

@@ -91,7 +91,8 @@ fn select_window(factor: &Primitive) -> Option<Window> {
 /// Layouts worth trying for the output of a map that reads a tensor in `plane`, each with the plane it lies in.
 pub(super) fn candidates(map: &LinearMap, plane: Option<Plane>, max_period: usize) -> Vec<(Layout, Option<Plane>)> {
     let mut list = Vec::new();
-    if let Some(geometry) = geometry(map) {
+    let geometry = geometry(map).filter(|geometry| geometry.output.iter().product::<usize>() == map.outputs);
+    if let Some(geometry) = geometry {
         let [channels, height, width] = geometry.output;
         let input_plane = plane.unwrap_or_else(|| Plane::dense(geometry.input[1], geometry.input[2]));
         let strided = input_plane.strided_by(geometry.strides);

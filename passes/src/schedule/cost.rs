@@ -1,7 +1,7 @@
 //! Predicted time and memory of a circuit.
 //!
 //! The unit of time is one pass over a limb, `N·log2(N)` butterflies; the constants are measured with OpenFHE 1.4.2 on
-//! two cores of a server CPU (`cargo bench -p paf-runtime`), so predictions for other machines are off by their ratio.
+//! two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`), so predictions for other machines are off by their ratio.
 
 use paf_ir::ckks::{CkksProgram, Op, Parameters};
 use paf_ir::diagonals::plaintext_count;

@@ -1,0 +1,140 @@
+//! The child's part: one circuit from keys to results, and the primitives with its parameters.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use paf_circuit::{Circuit, read_circuit};
+use paf_runtime::{
+    Client, DEFAULT_PREPARE_BUDGET, EvaluationKeys, Noise, Output, PublicKey, Samples, SecretKey, Server,
+    agreement_bits, npy, simulate,
+};
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::common::set_up_openfhe;
+use crate::primitives::{Primitives, Work};
+
+/// Client and server with all keys.
+struct Parties {
+    client: Client,
+    secret: SecretKey,
+    public: PublicKey,
+    server: Server,
+    keys: usize,
+    keygen: f64,
+    prepare: f64,
+}
+
+/// Seconds of one image and its result.
+struct Run {
+    encrypt: f64,
+    eval: f64,
+    decrypt: f64,
+    output: Output,
+}
+
+/// Runs a circuit on all inputs of a file.
+pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
+    set_up_openfhe();
+    let circuit = Arc::new(read_circuit(circuit)?);
+    let samples = Samples::new(&circuit.program.inputs, vec![npy::read(inputs)?], None)?;
+    let clear = simulate(&circuit, &samples, Noise::Off)?;
+    let name = &circuit.model.name;
+    eprintln!("{name}: keys");
+    let parties = set_up(&circuit)?;
+    let mut runs = Vec::with_capacity(samples.count());
+    for sample in 0..samples.count() {
+        eprintln!("{name}: image {} of {}", sample + 1, samples.count());
+        runs.push(run(&parties, &samples, sample)?);
+    }
+    // Before the primitives add anything to it.
+    let peak_bytes = peak_bytes();
+    eprintln!("{name}: primitives");
+    let Parties { client, server, .. } = parties;
+    drop(server);
+    let primitives = Primitives::measure(client.scheme())?;
+
+    let mut facts = facts(&circuit);
+    let bits: Vec<f64> =
+        runs.iter().zip(&clear).map(|(run, clear)| agreement_bits(&run.output.raw, &clear[0].raw)).collect();
+    let equal = runs.iter().zip(&clear).filter(|(run, clear)| run.output.top1() == clear[0].top1()).count();
+    facts["images"] = json!(runs.len());
+    facts["equal_top1"] = json!(equal);
+    facts["agreement_bits"] = json!(bits.into_iter().fold(f64::INFINITY, f64::min));
+    facts["peak_bytes"] = json!(peak_bytes);
+    facts["keys"] = json!(parties.keys);
+    facts["key_bytes"] = json!(parties.keys as u64 * circuit.parameters.evaluation_key_bytes());
+    let eval = median(runs.iter().map(|run| run.eval));
+    facts["seconds"] = json!({
+        "keygen": parties.keygen,
+        "prepare": parties.prepare,
+        "encrypt": median(runs.iter().map(|run| run.encrypt)),
+        "eval": eval,
+        "decrypt": median(runs.iter().map(|run| run.decrypt)),
+    });
+    facts["primitives"] = primitives.compare(&Work::of(&circuit.program), eval);
+    Ok(facts)
+}
+
+fn set_up(circuit: &Arc<Circuit>) -> Result<Parties> {
+    let start = Instant::now();
+    let client = Client::new(circuit.client())?;
+    let (secret, public) = client.generate_pair()?;
+    let list = client.key_list()?;
+    let keys = EvaluationKeys::generate(&secret, &list, &mut |_, _| {})?;
+    let keygen = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys)?;
+    server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {})?;
+    let prepare = start.elapsed().as_secs_f64();
+    Ok(Parties { client, secret, public, server, keys: list.len(), keygen, prepare })
+}
+
+fn run(parties: &Parties, samples: &Samples, sample: usize) -> Result<Run> {
+    let start = Instant::now();
+    let inputs = parties.client.encrypt(&parties.public, samples, sample)?;
+    let encrypt = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let results = parties.server.evaluate(inputs, &mut |_| {})?;
+    let eval = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let output = parties.client.decrypt(&parties.secret, sample, &results)?.remove(0);
+    Ok(Run { encrypt, eval, decrypt: start.elapsed().as_secs_f64(), output })
+}
+
+fn facts(circuit: &Circuit) -> Value {
+    let (counts, parameters) = (circuit.counts(), &circuit.parameters);
+    json!({
+        "model": circuit.model.name,
+        "threads": openfhe_sys::threads(),
+        "levels": counts.levels,
+        "ring_dimension": parameters.ring_dimension,
+        "log_qp": parameters.log_qp,
+        "security_bits": parameters.security_bits,
+        "scale_bits": parameters.scale_bits,
+        "digits": parameters.digits,
+        "rotations": counts.rotations,
+        "ciphertext_products": counts.ciphertext_products,
+        "relinearizations": counts.relinearizations,
+        "plaintext_products": counts.plaintext_products,
+        "predicted_seconds": circuit.prediction.seconds,
+        "predicted_peak_bytes": circuit.prediction.peak_bytes,
+        "predicted_precision_bits": circuit.prediction.precision_bits,
+    })
+}
+
+/// The middle value; the lower one of two.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) / 2]
+}
+
+/// The most memory that this process has had, where the system says.
+fn peak_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,328 @@
+//! `paf-compile` as its users run it: what it writes and prints, and what bad input gets.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use common::{testdata, write_array};
+use paf_circuit::read_circuit;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Exit code for the user's model or data.
+const DATA: i32 = 1;
+/// Exit code for wrong usage.
+const USAGE: i32 = 2;
+/// Exit code for the environment.
+const ENVIRONMENT: i32 = 3;
+
+/// An empty folder in which the compiler runs.
+struct Bench {
+    folder: TempDir,
+}
+
+/// What a run printed.
+struct Printed {
+    stdout: String,
+    stderr: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Bench { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, model: &str, arguments: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paf-compile"));
+        let model = testdata(model);
+        command.arg(model).args(arguments.split_whitespace()).current_dir(self.folder.path()).output().unwrap()
+    }
+
+    fn succeeds(&self, model: &str, arguments: &str) -> Printed {
+        let output = self.run(model, arguments);
+        let printed = Printed { stdout: text(&output.stdout), stderr: text(&output.stderr) };
+        assert!(output.status.success(), "{model} {arguments}: {}", printed.stderr);
+        printed
+    }
+
+    /// The run ends with this exit code and a message with these parts; nothing is left in the folder.
+    fn fails(&self, model: &str, arguments: &str, code: i32, parts: &[&str]) {
+        let before = self.files();
+        let output = self.run(model, arguments);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{model} {arguments}: {stderr}");
+        for part in parts {
+            assert!(stderr.contains(part), "{model} {arguments}: no `{part}` in: {stderr}");
+        }
+        assert_eq!(self.files(), before, "{model} {arguments}");
+    }
+
+    fn files(&self) -> Vec<String> {
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<String> = fs::read_dir(self.folder.path()).unwrap().map(name).collect();
+        names.sort();
+        names
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const CALIBRATED: &str = "digits_mlp.onnx";
+
+/// Arguments that calibrate a model of the digits.
+fn calibration() -> String {
+    format!("--calibration {}", testdata("digits_calibration.npy").display())
+}
+
+#[test]
+fn a_circuit_is_written_and_described() {
+    let bench = Bench::new();
+    let printed = bench.succeeds(CALIBRATED, &format!("-o circuit.bin {}", calibration()));
+    for part in ["circuit.bin", "levels", "N = ", "128 bits", "rotations", "memory", "time"] {
+        assert!(printed.stdout.contains(part), "no `{part}` in {}", printed.stdout);
+    }
+    assert_eq!(printed.stderr, "");
+    assert_eq!(bench.files(), ["circuit.bin"]);
+    assert_eq!(read_circuit(&bench.path("circuit.bin")).unwrap().model.name, "digits_mlp");
+}
+
+#[test]
+fn json_has_the_facts_of_the_circuit() {
+    let bench = Bench::new();
+    let printed = bench.succeeds("digits_cnn.onnx", &format!("-o circuit.bin --json {}", calibration()));
+    let facts: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let circuit = read_circuit(&bench.path("circuit.bin")).unwrap();
+    let counts = circuit.counts();
+    let numbers = [
+        ("levels", u64::from(counts.levels)),
+        ("bootstraps", 0),
+        ("ring_dimension", circuit.parameters.ring_dimension as u64),
+        ("slots", circuit.parameters.slots as u64),
+        ("log_qp", u64::from(circuit.parameters.log_qp)),
+        ("security_bits", 128),
+        ("rotations", counts.rotations as u64),
+        ("rotation_keys", counts.rotation_keys.len() as u64),
+        ("ciphertext_products", counts.ciphertext_products as u64),
+        ("plaintext_products", counts.plaintext_products as u64),
+        ("predicted_peak_bytes", circuit.prediction.peak_bytes),
+    ];
+    for (key, expected) in numbers {
+        assert_eq!(facts[key].as_u64(), Some(expected), "{key}");
+    }
+    assert!(facts["predicted_seconds"].as_f64().unwrap() > 0.0);
+    assert_eq!(facts["insecure"], false);
+    assert_eq!(facts["fingerprint"], circuit.fingerprint().to_string());
+    let nodes: Vec<&Value> = facts["pafs"].as_array().unwrap().iter().map(|paf| &paf["node"]).collect();
+    assert_eq!(nodes, ["relu", "max_pool"]);
+    for step in ["import", "recover", "fold", "approximate", "optimize", "pack", "schedule", "emit"] {
+        assert!(facts["seconds"][step].is_number(), "{step}");
+    }
+}
+
+#[test]
+fn the_same_model_gives_the_same_bytes() {
+    let bench = Bench::new();
+    for name in ["one.bin", "two.bin"] {
+        bench.succeeds("digits_cnn.onnx", &format!("-o {name} {}", calibration()));
+    }
+    assert!(fs::read(bench.path("one.bin")).unwrap() == fs::read(bench.path("two.bin")).unwrap());
+}
+
+#[test]
+fn every_ir_prints() {
+    let bench = Bench::new();
+    let cases = [
+        ("--emit tensor", "= linear"),
+        ("--emit slots", "slots "),
+        ("--emit ckks", "level 0, 2 parts, rest>"),
+        ("--stop-after import", "= relu"),
+        ("--stop-after recover", "= relu"),
+        ("--stop-after fold", "= relu"),
+        ("--stop-after approximate", "= mul"),
+        ("--stop-after optimize", "= linear"),
+        ("--stop-after pack", "slots "),
+        ("--stop-after schedule", "level 0, 2 parts, rest>"),
+    ];
+    for (arguments, part) in cases {
+        let printed = bench.succeeds(CALIBRATED, arguments).stdout;
+        assert!(printed.contains(part), "{arguments}: no `{part}` in {printed}");
+    }
+    assert!(bench.files().is_empty());
+}
+
+#[test]
+fn a_stopped_compilation_writes_no_circuit() {
+    let bench = Bench::new();
+    for step in ["import", "pack", "schedule"] {
+        bench.succeeds(CALIBRATED, &format!("-o circuit.bin --stop-after {step}"));
+        assert!(bench.files().is_empty(), "{step}");
+    }
+    bench.succeeds(CALIBRATED, "-o circuit.bin --stop-after emit");
+    assert_eq!(bench.files(), ["circuit.bin"]);
+}
+
+#[test]
+fn explain_counts_rules_and_levels() {
+    let printed = Bench::new().succeeds(CALIBRATED, "-o circuit.bin --explain").stderr;
+    assert!(printed.contains("levels ") && printed.contains("mul-assoc"), "{printed}");
+}
+
+#[test]
+fn insecure_parameters_are_said_to_be_insecure() {
+    let bench = Bench::new();
+    let printed = bench.succeeds(CALIBRATED, "-o circuit.bin --insecure-test-parameters");
+    assert!(printed.stderr.contains("protects NOTHING"), "{}", printed.stderr);
+    assert!(printed.stdout.contains("NONE"), "{}", printed.stdout);
+    let facts = bench.succeeds(CALIBRATED, "-o circuit.bin --insecure-test-parameters --json").stdout;
+    let facts: Value = serde_json::from_str(&facts).unwrap();
+    assert_eq!((&facts["insecure"], &facts["security_bits"]), (&Value::from(true), &Value::from(0)));
+}
+
+#[test]
+fn without_calibration_a_note_says_what_is_lost() {
+    let printed = Bench::new().succeeds(CALIBRATED, "-o circuit.bin");
+    assert!(printed.stderr.contains("--calibration"), "{}", printed.stderr);
+}
+
+#[test]
+fn pafs_are_chosen_for_all_nodes_and_for_one() {
+    let bench = Bench::new();
+    let facts = bench.succeeds("digits_cnn.onnx", "-o c.bin --json --paf alpha5 --paf relu=f1_g2.cheon").stdout;
+    let facts: Value = serde_json::from_str(&facts).unwrap();
+    let pafs: Vec<&Value> = facts["pafs"].as_array().unwrap().iter().map(|paf| &paf["paf"]).collect();
+    assert_eq!(pafs, ["f1_g2.cheon", "alpha5"]);
+}
+
+#[test]
+fn models_that_cannot_be_read() {
+    let bench = Bench::new();
+    let cases: [(&str, &[&str]); 4] = [
+        ("there_is_none.onnx", &["there_is_none.onnx"]),
+        ("bad/not_onnx.onnx", &["not_onnx.onnx", "not an ONNX model"]),
+        ("bad/empty.onnx", &["empty.onnx"]),
+        ("bad/truncated.onnx", &["truncated.onnx", "cut short"]),
+    ];
+    for (model, parts) in cases {
+        bench.fails(model, "-o circuit.bin", DATA, parts);
+    }
+}
+
+#[test]
+fn models_that_cannot_be_compiled() {
+    let bench = Bench::new();
+    let cases: [(&str, &[&str]); 9] = [
+        ("unsupported_ops", &["3 nodes", "`sine_wave` (Sin)", "`channel_sums` (Einsum)", "`two_best` (TopK)"]),
+        ("control_flow", &["`brighter` (If)"]),
+        ("softmax_in_the_middle", &["`channel_attention` (Softmax)"]),
+        ("dynamic_shape", &["axis 2 of input `image`", "`H`"]),
+        ("integer_input", &["`image`", "INT64"]),
+        ("two_inputs", &["image", "other"]),
+        ("gemm_shape_mismatch", &["`gemm`", "31", "32"]),
+        ("nan_weights", &["conv.weight", "element 15"]),
+        ("inf_weights", &["conv.weight", "element 15"]),
+    ];
+    for (model, parts) in cases {
+        bench.fails(&format!("bad/{model}.onnx"), "-o circuit.bin", DATA, parts);
+    }
+}
+
+#[test]
+fn calibration_that_does_not_fit() {
+    let bench = Bench::new();
+    write_array(&bench.path("shape.npy"), &[2, 1, 8, 9], vec![0f32; 144]);
+    write_array(&bench.path("none.npy"), &[0, 1, 8, 8], vec![0f32; 0]);
+    write_array(&bench.path("type.npy"), &[1, 1, 8, 8], vec![0u8; 64]);
+    write_array(&bench.path("nan.npy"), &[1, 1, 8, 8], [vec![f32::NAN], vec![0.5; 63]].concat());
+    write_array(&bench.path("zero.npy"), &[2, 1, 8, 8], vec![0f32; 128]);
+    fs::write(bench.path("text.npy"), "1 2 3").unwrap();
+    fs::write(bench.path("promise.npy"), header_that_promises_too_much()).unwrap();
+    let cases: [(&str, &[&str]); 7] = [
+        ("shape", &["[2, 1, 8, 9]", "[1, 8, 8]"]),
+        ("none", &["[0, 1, 8, 8]"]),
+        ("type", &["float32 or float64"]),
+        ("nan", &["value 0 is NaN"]),
+        ("text", &[".npy"]),
+        ("promise", &[".npy"]),
+        ("missing", &["No such file"]),
+    ];
+    for (name, parts) in cases {
+        let arguments = format!("-o circuit.bin --calibration {name}.npy");
+        bench.fails(CALIBRATED, &arguments, DATA, &[parts, &[&format!("{name}.npy")]].concat());
+    }
+}
+
+/// An `.npy` file of one value whose header speaks of 10^14 rows.
+fn header_that_promises_too_much() -> Vec<u8> {
+    let mut header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (100000000000000, 1, 8, 8), }".to_vec();
+    header.resize(117, b' ');
+    header.push(b'\n');
+    [b"\x93NUMPY\x01\x00".as_slice(), &118u16.to_le_bytes(), &header, &[0; 4]].concat()
+}
+
+#[test]
+fn wrong_usage() {
+    let bench = Bench::new();
+    let cases: [(&str, &[&str]); 10] = [
+        ("", &["--output"]),
+        ("-o c.bin --paf alpah7", &["\"alpah7\"", "did you mean \"alpha7\"?"]),
+        ("-o c.bin --paf relu=alpah7", &["did you mean \"alpha7\"?"]),
+        ("-o c.bin --paf relux=alpha7", &["`relux`", "the model has: relu"]),
+        ("-o c.bin --paf =alpha7", &["NODE=NAME"]),
+        ("-o c.bin --margin 0.5", &["1 to 100"]),
+        ("-o c.bin --memory much", &["--memory"]),
+        ("-o c.bin --input-range 1,0", &["LOW must be below HIGH"]),
+        ("-o c.bin --emit assembly", &["tensor", "slots", "ckks"]),
+        ("-o c.bin --stop-after lunch", &["import", "emit"]),
+    ];
+    for (arguments, parts) in cases {
+        bench.fails(CALIBRATED, arguments, USAGE, parts);
+    }
+}
+
+#[test]
+fn too_little_memory_names_the_least() {
+    let bench = Bench::new();
+    bench.fails(CALIBRATED, "-o circuit.bin --memory 16M", DATA, &["needs at least", "16777216"]);
+    let output = bench.run(CALIBRATED, "-o circuit.bin --memory 16M");
+    let message = text(&output.stderr);
+    let least = message.split_whitespace().find_map(|word| word.parse::<u64>().ok()).expect("a number of bytes");
+    bench.succeeds(CALIBRATED, &format!("-o circuit.bin --memory {least}"));
+    let circuit = read_circuit(&bench.path("circuit.bin")).unwrap();
+    assert!(circuit.prediction.peak_bytes <= least, "{} {least}", circuit.prediction.peak_bytes);
+    fs::remove_file(bench.path("circuit.bin")).unwrap();
+    bench.fails(CALIBRATED, &format!("-o circuit.bin --memory {}", least - 1), DATA, &[&least.to_string()]);
+}
+
+#[test]
+fn a_network_that_is_too_deep_is_told_what_would_fit() {
+    let parts = ["levels", "without bootstrapping", "with --paf "];
+    Bench::new().fails("digits_resnet_tiny.onnx", "-o circuit.bin --paf alpha14", DATA, &parts);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_the_environment() {
+    Bench::new().fails(CALIBRATED, "-o /dev/full", ENVIRONMENT, &["/dev/full", "No space left"]);
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_the_users() {
+    Bench::new().fails(CALIBRATED, "-o nowhere/circuit.bin", DATA, &["nowhere/circuit.bin"]);
+}
+
+#[test]
+fn a_failure_leaves_an_earlier_circuit_as_it_was() {
+    let bench = Bench::new();
+    fs::write(bench.path("circuit.bin"), "an earlier circuit").unwrap();
+    bench.fails("bad/nan_weights.onnx", "-o circuit.bin", DATA, &["NaN"]);
+    bench.fails(CALIBRATED, "-o circuit.bin --memory 16M", DATA, &["memory"]);
+    assert_eq!(fs::read_to_string(bench.path("circuit.bin")).unwrap(), "an earlier circuit");
+}

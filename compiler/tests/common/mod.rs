@@ -1,0 +1,112 @@
+//! What the tests and the benchmark of whole compilations share: files, compilation, runs on both engines.
+
+#![allow(dead_code, reason = "each binary uses a part")]
+
+pub(crate) mod mnist;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ndarray::{ArrayD, IxDyn};
+use ndarray_npy::{WritableElement, read_npy, write_npy};
+use paf_circuit::Circuit;
+use paf_compiler::options::Options;
+use paf_compiler::pipeline::{Compiled, compile};
+use paf_ir::tensor::Shape;
+use paf_runtime::npy::Array;
+use paf_runtime::{
+    Client, DEFAULT_PREPARE_BUDGET, EvaluationKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, simulate,
+};
+
+/// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
+pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// OpenFHE as `paf-run` sets it up: all cores, and an allocator that keeps its pages.
+pub(crate) fn set_up_openfhe() {
+    openfhe_sys::configure_allocator();
+    openfhe_sys::set_threads(std::thread::available_parallelism().map_or(1, |count| count.get() as u32));
+}
+
+pub(crate) fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
+}
+
+/// Networks and images that are not part of the repository; `PAF_SHARED` names the folder that holds `data`, by default
+/// the one beside the workspace. Without it, says that it skips.
+pub(crate) fn shared_data() -> Option<PathBuf> {
+    let folder = std::env::var_os("PAF_SHARED").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared")).join("data");
+    if folder.join("mnist").is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: `{}` holds no MNIST; set PAF_SHARED", folder.display());
+    None
+}
+
+/// An `.npy` file of float32 or int64.
+pub(crate) fn read_array(path: &Path) -> Array {
+    let array: ArrayD<f64> = match read_npy::<_, ArrayD<f32>>(path) {
+        Ok(array) => array.mapv(f64::from),
+        Err(_) => read_npy::<_, ArrayD<i64>>(path).expect("an array of f32 or i64").mapv(|value| value as f64),
+    };
+    Array { shape: Shape(array.shape().to_vec()), data: array.into_iter().collect() }
+}
+
+pub(crate) fn write_array<T: WritableElement>(path: &Path, shape: &[usize], data: Vec<T>) {
+    write_npy(path, &ArrayD::from_shape_vec(IxDyn(shape), data).expect("the shape fits")).expect("a writable folder");
+}
+
+/// Compiles, or fails with the compiler's message.
+pub(crate) fn compiled(options: &Options) -> Compiled {
+    compile(options).unwrap_or_else(|error| panic!("{}: {error}", options.model.display()))
+}
+
+/// Inputs of a circuit with one input.
+pub(crate) fn samples_of(circuit: &Circuit, array: Array) -> Samples {
+    Samples::new(&circuit.program.inputs, vec![array], None).expect("the inputs fit the circuit")
+}
+
+/// The first output of every sample on the clear engine.
+pub(crate) fn clear_outputs(circuit: &Circuit, samples: &Samples) -> Vec<Output> {
+    let outputs = simulate(circuit, samples, Noise::Off).expect("the circuit runs");
+    outputs.into_iter().map(|mut outputs| outputs.remove(0)).collect()
+}
+
+/// The share of right predictions, in percent.
+pub(crate) fn accuracy(outputs: &[Output], labels: &[usize]) -> f64 {
+    assert_eq!(outputs.len(), labels.len());
+    let right = outputs.iter().zip(labels).filter(|(output, label)| output.top1() == **label).count();
+    100.0 * right as f64 / labels.len() as f64
+}
+
+/// Client and server of a circuit with all keys, in one process.
+pub(crate) struct Parties {
+    pub(crate) client: Client,
+    pub(crate) secret: SecretKey,
+    pub(crate) public: PublicKey,
+    pub(crate) server: Server,
+}
+
+impl Parties {
+    pub(crate) fn new(circuit: &Arc<Circuit>) -> Self {
+        set_up_openfhe();
+        let client = Client::new(circuit.client()).expect("OpenFHE takes the parameters");
+        let (secret, public) = client.generate_pair().expect("a key pair");
+        let list = client.key_list().expect("a key list");
+        let keys = EvaluationKeys::generate(&secret, &list, &mut |_, _| {}).expect("evaluation keys");
+        let server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys);
+        let mut server = server.expect("a circuit for the openfhe engine");
+        server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {}).expect("plaintexts");
+        Parties { client, secret, public, server }
+    }
+
+    /// The first output of one sample, encrypted, evaluated and decrypted.
+    pub(crate) fn infer(&self, samples: &Samples, sample: usize) -> Output {
+        let inputs = self.client.encrypt(&self.public, samples, sample).expect("encryption");
+        let results = self.server.evaluate(inputs, &mut |_| {}).expect("evaluation");
+        self.client.decrypt(&self.secret, sample, &results).expect("decryption").remove(0)
+    }
+}

@@ -1,0 +1,91 @@
+//! Static scales: one for a tensor, or one for each channel.
+//!
+//! ReLU and maxima within a channel commute with a positive factor on the channel, `relu(s·x) = s·relu(x)`. Where linear
+//! maps stand before and after, the factors melt into them, so scales by channel cost nothing and keep a channel of
+//! small values as precise as one of large values.
+
+use std::sync::Arc;
+
+use paf_ir::linear::{LinearMap, Primitive};
+use paf_ir::tensor::{Graph, NodeId, Op, Shape, Tensor};
+
+use super::values::Values;
+use crate::error::PassError;
+
+/// Values a channel must show on the samples before its own extremes are trusted: with fewer, an input not seen
+/// in calibration leaves the scale too often.
+pub(super) const TRUSTED_VALUES: usize = 50_000;
+
+/// No channel's scale falls below this part of the largest one.
+const SMALLEST_PART: f64 = 1e-3;
+
+/// Scales of one tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Scaling {
+    /// One scale.
+    Uniform(f64),
+    /// One scale a channel; channels are equal parts of the tensor.
+    Channels(Vec<f64>),
+}
+
+impl Scaling {
+    /// Scales by channel from a statistic of each channel's `(lowest, highest)` value; `None` without samples enough.
+    pub(super) fn by_channel(
+        values: &Values,
+        channels: usize,
+        statistic: impl Fn(f64, f64) -> f64,
+        factor: f64,
+    ) -> Option<Self> {
+        let ranges = values.channel_ranges(channels, TRUSTED_VALUES)?;
+        let scales: Vec<f64> = ranges.iter().map(|&(low, high)| factor * statistic(low, high)).collect();
+        let largest = scales.iter().copied().fold(0.0, f64::max);
+        let usable = largest > 0.0 && largest.is_finite();
+        usable.then(|| Scaling::Channels(scales.iter().map(|scale| scale.max(SMALLEST_PART * largest)).collect()))
+    }
+
+    /// The largest scale.
+    pub(super) fn largest(&self) -> f64 {
+        match self {
+            Scaling::Uniform(scale) => *scale,
+            Scaling::Channels(scales) => scales.iter().copied().fold(0.0, f64::max),
+        }
+    }
+
+    /// The scales and how many consecutive elements of a tensor of `size` share each.
+    pub(super) fn parts(&self, size: usize) -> (&[f64], usize) {
+        match self {
+            Scaling::Uniform(scale) => (std::slice::from_ref(scale), size.max(1)),
+            Scaling::Channels(scales) => (scales, (size / scales.len()).max(1)),
+        }
+    }
+
+    /// `x / scale`.
+    pub(super) fn divide(&self, graph: &mut Graph, name: &str, x: NodeId) -> Result<NodeId, PassError> {
+        self.apply(graph, name, x, |scale| 1.0 / scale)
+    }
+
+    /// `x · scale`.
+    pub(super) fn multiply(&self, graph: &mut Graph, name: &str, x: NodeId) -> Result<NodeId, PassError> {
+        self.apply(graph, name, x, |scale| scale)
+    }
+
+    fn apply(
+        &self,
+        graph: &mut Graph,
+        name: &str,
+        x: NodeId,
+        factor: impl Fn(f64) -> f64,
+    ) -> Result<NodeId, PassError> {
+        match self {
+            Scaling::Uniform(scale) => Ok(graph.add(name, Op::Scale(factor(*scale)), &[x])?),
+            Scaling::Channels(scales) => {
+                let shape = graph.node(x).shape.clone();
+                let data = scales.iter().map(|&scale| factor(scale)).collect();
+                let values = Arc::new(Tensor::new(Shape(vec![scales.len()]), data));
+                let repeat = shape.size() / scales.len();
+                let diagonal = Primitive::Diagonal { values, repeat, size: shape.size() };
+                Ok(graph.linear(name, LinearMap::of(diagonal, None), x, shape)?)
+            }
+        }
+    }
+}
