@@ -244,11 +244,12 @@ fn calibration_that_does_not_fit() {
     write_array(&bench.path("zero.npy"), &[2, 1, 8, 8], vec![0f32; 128]);
     fs::write(bench.path("text.npy"), "1 2 3").unwrap();
     fs::write(bench.path("promise.npy"), header_that_promises_too_much()).unwrap();
-    let cases: [(&str, &[&str]); 7] = [
+    let cases: [(&str, &[&str]); 8] = [
         ("shape", &["[2, 1, 8, 9]", "[1, 8, 8]"]),
         ("none", &["[0, 1, 8, 8]"]),
         ("type", &["float32 or float64"]),
         ("nan", &["value 0 is NaN"]),
+        ("zero", &["every value is 0"]),
         ("text", &[".npy"]),
         ("promise", &[".npy"]),
         ("missing", &["No such file"]),

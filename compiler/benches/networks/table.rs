@@ -57,7 +57,8 @@ pub(crate) fn facts(networks: &[Value]) -> String {
 
 /// The primitives of every network: milliseconds at the top level × count, then the sums against the evaluation.
 pub(crate) fn primitives(networks: &[Value]) -> String {
-    let mut table = String::from("\nOpenFHE's primitives: milliseconds at the top level, how many, seconds at their levels\n");
+    let mut table =
+        String::from("\nOpenFHE's primitives: milliseconds at the top level, how many, seconds at their levels\n");
     let names = networks.first().and_then(|network| network["primitives"]["each"].as_array());
     for index in 0..names.map_or(0, Vec::len) {
         let each = |network: &Value| network["primitives"]["each"][index].clone();
@@ -77,9 +78,8 @@ fn rows(facts: &[(&str, &str, Format)], networks: &[Value]) -> String {
 }
 
 fn row(table: &mut String, label: &str, cells: impl Iterator<Item = String>) {
-    let _ = write!(table, "{label:<WIDTH$}");
-    cells.for_each(|cell| drop(write!(table, "{cell:>WIDTH$}")));
-    table.push('\n');
+    let cells: String = cells.map(|cell| format!("{cell:>WIDTH$}")).collect();
+    let _ = writeln!(table, "{label:<WIDTH$}{cells}");
 }
 
 fn primitive(each: &Value) -> String {
