@@ -133,6 +133,8 @@ pub(super) struct Facts {
     pub(super) constant: Option<Constant>,
     /// Whether in the graph as it came a product and something else read this value, or several factors do.
     pub(super) shared: bool,
+    /// Whether products read this value and it came as something else than a product: a variable of polynomials.
+    pub(super) variable: bool,
     /// Whether some factor in the value can take another constant.
     pub(super) has_constant: bool,
 }
@@ -165,7 +167,7 @@ impl Analysis<Term> for Constants {
             Term::Offset([_, x]) | Term::View([_, x]) => has(x),
             _ => false,
         };
-        Facts { constant, shared: false, has_constant }
+        Facts { constant, shared: false, variable: false, has_constant }
     }
 
     fn merge(&mut self, to: &mut Self::Data, from: Self::Data) -> DidMerge {
@@ -175,7 +177,9 @@ impl Analysis<Term> for Constants {
             did
         };
         let flags = either(&mut to.shared, from.shared) | either(&mut to.has_constant, from.has_constant);
-        flags | merge_option(&mut to.constant, from.constant, |_, _| DidMerge(false, false))
+        flags
+            | either(&mut to.variable, from.variable)
+            | merge_option(&mut to.constant, from.constant, |_, _| DidMerge(false, false))
     }
 
     fn modify(egraph: &mut Graph, id: Id) {

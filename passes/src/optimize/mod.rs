@@ -107,6 +107,12 @@ fn shared_nodes(graph: &Graph) -> Vec<bool> {
     graph.consumers().iter().map(is_shared).collect()
 }
 
+/// The nodes that a product reads.
+fn multiplied_nodes(graph: &Graph) -> Vec<bool> {
+    let has_product = |readers: &Vec<NodeId>| readers.iter().any(|&reader| graph.node(reader).op == Op::Mul);
+    graph.consumers().iter().map(has_product).collect()
+}
+
 struct Encoder<'a> {
     source: &'a Graph,
     egraph: language::Graph,
@@ -121,7 +127,7 @@ impl<'a> Encoder<'a> {
 
     fn encode(&mut self) -> Result<Id, PassError> {
         let mut ids: Vec<Id> = Vec::with_capacity(self.source.len());
-        let shared = shared_nodes(self.source);
+        let (shared, multiplied) = (shared_nodes(self.source), multiplied_nodes(self.source));
         for (node_id, node) in self.source.nodes() {
             let operands: Vec<Id> = node.inputs.iter().map(|input| ids[input.index()]).collect();
             let id = match &node.op {
@@ -147,7 +153,9 @@ impl<'a> Encoder<'a> {
                     return Err(paf_ir::IrError::Eval(message).into());
                 }
             };
-            self.egraph[id].data.shared |= shared[node_id.index()];
+            let facts = &mut self.egraph[id].data;
+            facts.shared |= shared[node_id.index()];
+            facts.variable |= node.op != Op::Mul && multiplied[node_id.index()];
             if node.op != Op::Reshape {
                 self.names.push((id, node.name.clone()));
             }

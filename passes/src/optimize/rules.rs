@@ -14,6 +14,8 @@ enum When {
     IsOne,
     /// No product reads the scaled value as it is: otherwise it would be computed twice.
     NotShared,
+    /// The inner product is not the variable of a polynomial, whose powers are what is balanced.
+    NotVariable,
     /// The factor `?x` of the scaled product is the one to take a constant.
     TakesConstant,
 }
@@ -40,7 +42,7 @@ const RULES: [Rule; 14] = [
     Rule { name: "scale-mul",     left: "(scale ?a (mul ?x ?y))",           right: "(mul (scale ?a ?x) ?y)",             when: When::TakesConstant },
     Rule { name: "offset-offset", left: "(offset ?a (offset ?b ?x))",       right: "(offset (+ ?a ?b) ?x)",              when: When::Always },
     Rule { name: "mul-comm",      left: "(mul ?x ?y)",                      right: "(mul ?y ?x)",                        when: When::Always },
-    Rule { name: "mul-assoc",     left: "(mul ?x (mul ?y ?z))",             right: "(mul (mul ?x ?y) ?z)",               when: When::Always },
+    Rule { name: "mul-assoc",     left: "(mul ?x (mul ?y ?z))",             right: "(mul (mul ?x ?y) ?z)",               when: When::NotVariable },
     Rule { name: "factor",        left: "(add (mul ?x ?z) (mul ?y ?z))",    right: "(mul (add ?x ?y) ?z)",               when: When::Always },
 ];
 
@@ -66,6 +68,11 @@ impl Rule {
                 self.left_naming_operand(),
                 ConditionalApplier { condition: not_shared("?s"), applier: right },
             ),
+            When::NotVariable => Rewrite::new(
+                self.name,
+                self.left_naming_operand(),
+                ConditionalApplier { condition: not_variable("?s"), applier: right },
+            ),
             When::TakesConstant => Rewrite::new(
                 self.name,
                 self.left_naming_operand(),
@@ -79,11 +86,12 @@ impl Rule {
         self.left.parse().expect("the table's patterns are well formed")
     }
 
-    /// The left side `(scale ?a operand)` with a name, `?s`, for the class of the operand.
+    /// The left side with a name, `?s`, for the class of its last operand.
     fn left_naming_operand(&self) -> MultiPattern<Term> {
-        let operand = self.left.strip_prefix("(scale ?a ").and_then(|rest| rest.strip_suffix(')'));
-        let operand = operand.expect("a rule that looks at the scaled value scales by ?a");
-        format!("?r = (scale ?a ?s), ?s = {operand}").parse().expect("the table's patterns are well formed")
+        let inner = self.left[1..].find('(').map(|place| place + 1);
+        let (outer, operand) = self.left.split_at(inner.expect("a rule that looks at an operand has a term there"));
+        let operand = operand.strip_suffix(')').expect("the operand ends the term");
+        format!("?r = {outer}?s), ?s = {operand}").parse().expect("the table's patterns are well formed")
     }
 }
 
@@ -97,6 +105,11 @@ fn not_shared(name: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
     move |egraph, _, subst| !egraph[subst[variable]].data.shared
 }
 
+fn not_variable(name: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
+    let variable = var(name);
+    move |egraph, _, subst| !egraph[subst[variable]].data.variable
+}
+
 /// The factor of a product that takes a constant: the one that has constants already, else the value itself where it is
 /// no product. So a coefficient goes on x, beside x², and later constants go where it is.
 fn takes_constant(factor: &str, other: &str) -> impl Fn(&mut Graph, Id, &Subst) -> bool + use<> {
@@ -106,7 +119,8 @@ fn takes_constant(factor: &str, other: &str) -> impl Fn(&mut Graph, Id, &Subst) 
         if class.data.takes_constant() {
             return true;
         }
-        !egraph[subst[other]].data.takes_constant() && !class.nodes.iter().any(|term| matches!(term, Term::Mul(_)))
+        let is_product = !class.data.variable && class.nodes.iter().any(|term| matches!(term, Term::Mul(_)));
+        !is_product && !egraph[subst[other]].data.takes_constant()
     }
 }
 
