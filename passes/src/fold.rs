@@ -89,7 +89,7 @@ pub(crate) fn copy_node(graph: &mut Graph, node: &Node, batch: bool, inputs: &[N
 }
 
 fn has_batch_axis(graph: &Graph, id: NodeId) -> bool {
-    graph.inputs.iter().any(|input| *input == (id, true))
+    graph.inputs.contains(&(id, true))
 }
 
 fn normalize_batch_norms(graph: &Graph) -> Result<Graph, PassError> {

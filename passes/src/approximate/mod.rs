@@ -175,7 +175,7 @@ impl<'a> Lowering<'a> {
             Op::MaxPool(window) => self.max_pool(id, node, window, inputs[0]),
             op => {
                 let values = self.exact(op, node);
-                let batch = self.source.inputs.iter().any(|input| *input == (id, true));
+                let batch = self.source.inputs.contains(&(id, true));
                 Ok((copy_node(&mut self.graph, node, batch, &inputs)?, values))
             }
         }
