@@ -94,7 +94,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
     };
     let program = pack(&optimized, &ports).unwrap();
     let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].0).collect();
-    let expected = evaluate(&polynomial.graph, &[x.clone()]).unwrap().remove(0);
+    let expected = evaluate(&polynomial.graph, std::slice::from_ref(&x)).unwrap().remove(0);
     check_maps(&program);
     program.check_plans().unwrap();
     let packed = program.inputs[0].layout.pack(&x);

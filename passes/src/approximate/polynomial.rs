@@ -220,7 +220,7 @@ mod tests {
             let x = graph.input("x", Shape(vec![xs.len()]), false);
             let node = step(&mut graph, "s", &paf, x).unwrap();
             graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
-            let y = evaluate(&graph, &[xs.clone()]).unwrap();
+            let y = evaluate(&graph, std::slice::from_ref(&xs)).unwrap();
             for (x, y) in xs.iter().zip(&y[0]) {
                 let expected = 0.5 + 0.5 * paf.eval(*x);
                 assert!((y - expected).abs() < 1e-10, "{name} at {x}: {y} instead of {expected}");
