@@ -38,7 +38,8 @@ fn output(graph: &mut Graph, node: paf_ir::tensor::NodeId) {
 fn check(polynomial: &Graph, expected_depth: u32) -> Graph {
     let (optimized, report) = optimize(polynomial).unwrap();
     let x: Vec<f64> = (0..SIZE).map(|i| i as f64 / SIZE as f64 - 0.4).collect();
-    let (before, after) = (evaluate(polynomial, std::slice::from_ref(&x)).unwrap(), evaluate(&optimized, &[x]).unwrap());
+    let (before, after) =
+        (evaluate(polynomial, std::slice::from_ref(&x)).unwrap(), evaluate(&optimized, &[x]).unwrap());
     for (a, b) in before[0].iter().zip(&after[0]) {
         assert!((a - b).abs() < 1e-9, "before {a}, after {b}");
     }
