@@ -16,8 +16,8 @@ const RING_DIMENSIONS: [usize; 4] = [1 << 13, 1 << 14, 1 << 15, 1 << 16];
 
 /// Bits of a result that noise takes: a fresh ciphertext's, and what each level adds.
 ///
-/// Fitted to the worst image of each network of the benchmark, with a margin of one bit: 17.4 bits lost over 9 levels at
-/// N = 2^14, 20.9 over 17 levels at 2^15, 24.3 over 37 levels at 2^16.
+/// Fitted to the networks of the benchmark: about 16 bits lost over 9 levels at N = 2^14, 21 over 17 levels at 2^15,
+/// 25 over 37 levels at 2^16. The worst of ten images came out up to 1.4 bits below what this expects.
 fn noise_bits(ring_dimension: usize, levels: Level) -> f64 {
     (ring_dimension as f64).log2() + 3.0 + 0.18 * f64::from(levels.0)
 }
