@@ -51,11 +51,9 @@ pub fn fold_polynomial(graph: &Graph) -> Result<Graph, PassError> {
         }
         _ => copy_node(result, node, false, inputs),
     })?;
-    for (output, original) in flat.outputs.clone().into_iter().zip(&graph.outputs) {
+    for (index, original) in graph.outputs.iter().enumerate() {
         let shape = graph.node(original.node).shape.clone();
-        let node = flat.reshape(output.name.clone(), output.node, shape)?;
-        let place = flat.outputs.iter().position(|other| other.name == output.name && other.node == output.node);
-        flat.outputs[place.unwrap_or(0)].node = node;
+        flat.outputs[index].node = flat.reshape(original.name.clone(), flat.outputs[index].node, shape)?;
     }
     fold(&flat)
 }

@@ -5,6 +5,7 @@
 
 use paf_ir::ckks::{CkksProgram, Op, Parameters};
 use paf_ir::diagonals::plaintext_count;
+use paf_ir::program::Operation;
 
 /// Seconds of a limb transform divided by `N·log2 N`, two threads.
 const SECONDS_PER_BUTTERFLY: f64 = 1.25e-9;
@@ -97,8 +98,8 @@ impl<'p> CostModel<'p> {
         let mut peak = 0;
         for (id, value) in self.program.values() {
             let alive = (0..=id.index()).filter(|&other| last[other] >= id.index()).map(|other| bytes[other]);
-            let babies = value.op_map().map_or(0, |map| {
-                let packed = &self.program.maps[map];
+            let babies = value.op.map().map_or(0, |map| {
+                let packed = &self.program.maps[map.index()];
                 let extended = p.ciphertext_bytes(p.levels) * (p.limbs() as u64 + u64::from(p.special_primes));
                 (packed.plan.babies().len() as u64 + 3) * packed.input.ciphertexts as u64 * extended / p.limbs() as u64
             });
@@ -117,14 +118,3 @@ impl<'p> CostModel<'p> {
 
 /// Plaintexts are encoded ahead up to this many bytes, as the runtime does.
 const PREPARED_LIMIT: u64 = 4 << 30;
-
-trait OpMap {
-    fn op_map(&self) -> Option<usize>;
-}
-
-impl OpMap for paf_ir::program::Value<Op> {
-    fn op_map(&self) -> Option<usize> {
-        use paf_ir::program::Operation;
-        self.op.map().map(|map| map.index())
-    }
-}

@@ -20,7 +20,7 @@ use crate::error::PassError;
 pub(super) fn assign(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
     let readers = readers(slots);
     let waiting = waiting_products(slots, &readers);
-    let levels = needed_levels(slots, &waiting);
+    let levels = needed_levels(slots);
     let program = CkksProgram::new(slots.slots, slots.maps.clone(), slots.inputs.clone());
     let mut lowering = Lowering { slots, waiting, levels, program, images: vec![], dropped: BTreeMap::new() };
     lowering.run()?;
@@ -61,7 +61,7 @@ fn waiting_products(slots: &SlotProgram, readers: &[Vec<Option<ValueId>>]) -> Ve
 }
 
 /// The level each value is needed at: at rest, or the level after its rescale where it waits.
-fn needed_levels(slots: &SlotProgram, waiting: &[bool]) -> Vec<u32> {
+fn needed_levels(slots: &SlotProgram) -> Vec<u32> {
     let mut levels = vec![0; slots.len()];
     let values: Vec<_> = slots.values().collect();
     for (id, value) in values.into_iter().rev() {
@@ -75,7 +75,6 @@ fn needed_levels(slots: &SlotProgram, waiting: &[bool]) -> Vec<u32> {
             *level = (*level).max(operand_level);
         }
     }
-    debug_assert_eq!(waiting.len(), levels.len());
     levels
 }
 

@@ -11,6 +11,7 @@ use paf_ir::ckks::{CkksProgram, Parameters, Verified};
 use paf_ir::slots::SlotProgram;
 
 use crate::error::PassError;
+use cost::CostModel;
 pub use parameters::Request;
 
 /// A circuit with its parameters and predictions.
@@ -42,10 +43,10 @@ pub fn assign_levels(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
 /// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooBig`] if none fits the memory.
 pub fn schedule(slots: &SlotProgram, request: &Request) -> Result<Scheduled, PassError> {
     let program = assign_levels(slots)?;
-    let Some(parameters) = parameters::choose(&program, request) else {
-        return Err(no_parameters(&program, request));
+    let model = CostModel::new(&program);
+    let Some(parameters) = parameters::choose(&program, &model, request) else {
+        return Err(no_parameters(&program, &model, request));
     };
-    let model = cost::CostModel::new(&program);
     let (seconds, peak_bytes) = (model.seconds(&parameters), model.peak_bytes(&parameters));
     let precision_bits =
         parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
@@ -53,8 +54,8 @@ pub fn schedule(slots: &SlotProgram, request: &Request) -> Result<Scheduled, Pas
     Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits })
 }
 
-fn no_parameters(program: &CkksProgram, request: &Request) -> PassError {
-    match parameters::smallest(program, request) {
+fn no_parameters(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> PassError {
+    match parameters::smallest(program, model, request) {
         Some((_, needed)) => PassError::TooBig { needed, limit: request.memory.unwrap_or(0) },
         None => PassError::TooDeep {
             needed: program.top_level().0,

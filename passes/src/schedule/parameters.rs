@@ -39,8 +39,7 @@ pub(super) fn expected_precision(ring_dimension: usize, levels: Level, scale_bit
 }
 
 /// The fastest parameters for a program, or `None` if no ring dimension has levels enough.
-pub(super) fn choose(program: &CkksProgram, request: &Request) -> Option<Parameters> {
-    let model = CostModel::new(program);
+pub(super) fn choose(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> Option<Parameters> {
     let all = candidates(program, request);
     let fits = |p: &&Parameters| request.memory.is_none_or(|limit| model.peak_bytes(p) <= limit);
     let fastest =
@@ -49,8 +48,7 @@ pub(super) fn choose(program: &CkksProgram, request: &Request) -> Option<Paramet
 }
 
 /// The parameters with the smallest predicted peak memory.
-pub(super) fn smallest(program: &CkksProgram, request: &Request) -> Option<(Parameters, u64)> {
-    let model = CostModel::new(program);
+pub(super) fn smallest(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> Option<(Parameters, u64)> {
     let sized = candidates(program, request).into_iter().map(|p| (model.peak_bytes(&p), p));
     sized.min_by_key(|(bytes, _)| *bytes).map(|(bytes, parameters)| (parameters, bytes))
 }
