@@ -24,20 +24,38 @@ pub enum Noise {
 /// Those of [`executor::run`].
 pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Vec<Vec<Output>>> {
     let maps = ClearMaps::new(&circuit.program);
-    let model = NoiseModel::new(&circuit.parameters);
+    let key = match noise {
+        Noise::Off => None,
+        Noise::Seed(seed) => Some((NoiseModel::new(&circuit.parameters, seed), seed)),
+    };
     let one = |sample: usize| {
-        let engine = match noise {
-            Noise::Off => ClearEngine::new(&maps),
-            Noise::Seed(seed) => ClearEngine::with_noise(&maps, &model, seed.wrapping_add(sample as u64)),
+        let vectors = run_one(circuit, &ClearEngine::new(&maps), samples, sample)?;
+        let Some((model, seed)) = &key else {
+            return Ok(outputs(circuit, &vectors));
         };
-        run_one(circuit, &engine, samples, sample)
+        let noisy = ClearEngine::with_noise(&maps, model, seed.wrapping_add(sample as u64));
+        let encrypted = run_one(circuit, &noisy, samples, sample)?;
+        Ok(outputs(circuit, &decrypt(&noisy, encrypted, &vectors)))
     };
     (0..samples.count()).into_par_iter().map(one).collect()
 }
 
-fn run_one(circuit: &Circuit, engine: &ClearEngine<'_>, samples: &Samples, sample: usize) -> Result<Vec<Output>> {
+/// The packed vectors of every output.
+type Vectors = Vec<Vec<Vec<f64>>>;
+
+fn run_one(circuit: &Circuit, engine: &ClearEngine<'_>, samples: &Samples, sample: usize) -> Result<Vectors> {
     let packed = samples.packed(&circuit.program.inputs, sample);
     let encrypted = packed.into_iter().map(|port| port.into_iter().map(|vector| engine.encrypt(vector)).collect());
-    let results = executor::run(engine, &circuit.program, encrypted.collect(), &mut |_| {})?;
-    Ok(circuit.program.outputs.iter().zip(&results).map(|(port, vectors)| finish(port, vectors)).collect())
+    executor::run(engine, &circuit.program, encrypted.collect(), &mut |_| {})
+}
+
+fn decrypt(engine: &ClearEngine<'_>, encrypted: Vectors, exact: &Vectors) -> Vectors {
+    let port = |(vectors, exact): (Vec<Vec<f64>>, &Vec<Vec<f64>>)| {
+        vectors.into_iter().zip(exact).map(|(vector, exact)| engine.decrypt(vector, exact)).collect()
+    };
+    encrypted.into_iter().zip(exact).map(port).collect()
+}
+
+fn outputs(circuit: &Circuit, vectors: &Vectors) -> Vec<Output> {
+    circuit.program.outputs.iter().zip(vectors).map(|(port, vectors)| finish(port, vectors)).collect()
 }

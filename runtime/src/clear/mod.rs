@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::engine::{Engine, LinearStep, Result};
 use matrix::SlotMatrix;
 pub use noise::NoiseModel;
-use noise::NoiseSource;
+use noise::{Deviation, NoiseSource};
 
 /// The linear maps of a program, expanded once and shared by the engines of all samples.
 pub struct ClearMaps {
@@ -79,7 +79,15 @@ impl<'m> ClearEngine<'m> {
         values
     }
 
-    fn disturb(&self, values: &mut [f64], deviation: impl Fn(&NoiseModel) -> f64) {
+    /// What decryption does to packed values that should be the exact ones: nothing but noise.
+    pub fn decrypt(&self, mut values: Vec<f64>, exact: &[f64]) -> Vec<f64> {
+        if let Some(noise) = &self.noise {
+            noise.borrow_mut().add_decryption(&mut values, exact);
+        }
+        values
+    }
+
+    fn disturb(&self, values: &mut [f64], deviation: impl Fn(&NoiseModel) -> Deviation) {
         if let Some(noise) = &self.noise {
             let mut source = noise.borrow_mut();
             let deviation = deviation(source.model());

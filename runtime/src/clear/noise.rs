@@ -5,6 +5,11 @@
 //! section 3.4, and Kim, Papadimitriou, Polyakov, "Approximate homomorphic encryption with reduced approximation error"
 //! (2022), section 4, for hybrid key switching. Where a value repeats over the slots its copies get the same
 //! error here and independent ones in an encrypted run: the model errs on the safe side.
+//!
+//! Part of an error is a product with the secret s, whose value at a slot is a constant of the key: its square is
+//! exponentially distributed over the slots, so some slots are noisier than others in every operation. Decryption adds
+//! an error of its own, √2 times what it finds, so that results may be shared (OpenFHE's `CKKS_M_FACTOR` of 1; Li,
+//! Micciancio, "On the security of homomorphic encryption on approximate numbers", 2021).
 
 use paf_ir::ckks::{Kind, Parameters, SPECIAL_PRIME_BITS, Type};
 use paf_ir::diagonals::PackedMap;
@@ -18,18 +23,43 @@ const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 /// Variance of a coefficient of a uniform ternary secret.
 const TERNARY_VARIANCE: f64 = 2.0 / 3.0;
 
-/// Standard deviations of the errors that one set of parameters implies.
+/// What decryption adds, as a multiple of the error it finds.
+const DECRYPTION_FACTOR: f64 = std::f64::consts::SQRT_2;
+
+/// Standard deviation of a slot's error: a part alike in all slots, and one times the secret's size there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Deviation {
+    even: f64,
+    secret: f64,
+}
+
+impl Deviation {
+    fn even(even: f64) -> Self {
+        Deviation { even, secret: 0.0 }
+    }
+
+    fn and(self, other: Deviation) -> Self {
+        Deviation { even: self.even.hypot(other.even), secret: self.secret.hypot(other.secret) }
+    }
+
+    fn at(self, secret: f64) -> f64 {
+        self.even.hypot(self.secret * secret)
+    }
+}
+
+/// Standard deviations of the errors that one set of parameters and one key imply.
 #[derive(Debug, Clone)]
 pub struct NoiseModel {
     ring_dimension: f64,
     scale: f64,
     key_switch_variance: f64,
-    rounding_variance: f64,
+    /// The secret's absolute value at each slot, in units of its root mean square.
+    secret: Vec<f64>,
 }
 
 impl NoiseModel {
-    /// The model for a parameter set.
-    pub fn new(parameters: &Parameters) -> Self {
+    /// The model for a parameter set and for a key drawn from a seed.
+    pub fn new(parameters: &Parameters, seed: u64) -> Self {
         let n = parameters.ring_dimension as f64;
         let digit_bits = parameters.limbs().div_ceil(parameters.digits.max(1) as usize) as u32 * parameters.scale_bits;
         let headroom = f64::from(digit_bits) - f64::from(parameters.special_primes * SPECIAL_PRIME_BITS);
@@ -38,7 +68,7 @@ impl NoiseModel {
             ring_dimension: n,
             scale: f64::from(parameters.scale_bits).exp2(),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
-            rounding_variance: ROUNDING_VARIANCE * (1.0 + TERNARY_VARIANCE * n),
+            secret: Generator { state: !seed }.secret(parameters.slots),
         }
     }
 
@@ -46,66 +76,89 @@ impl NoiseModel {
         (self.ring_dimension / 2.0 * coefficient_variance).sqrt() / scale
     }
 
-    /// Encryption: `v·e + e0 + e1·s` with ternary `v` and `s`, and the rounding of the encoded values.
-    pub(crate) fn fresh(&self) -> f64 {
-        let variance = ERROR_DEVIATION.powi(2) * (1.0 + 2.0 * TERNARY_VARIANCE * self.ring_dimension);
-        self.slot_deviation(variance + ROUNDING_VARIANCE, self.scale)
+    /// The rounding of both parts, of which one meets the secret.
+    fn rounding(&self, scale: f64) -> Deviation {
+        let secret = ROUNDING_VARIANCE * TERNARY_VARIANCE * self.ring_dimension;
+        Deviation { even: self.slot_deviation(ROUNDING_VARIANCE, scale), secret: self.slot_deviation(secret, scale) }
+    }
+
+    /// Encryption: `v·e + e0 + e1·s` with ternary `v` and `s`, and the rounding of the encoded values. The public key's
+    /// `e` is as constant as the secret and counted with it.
+    pub(crate) fn fresh(&self) -> Deviation {
+        let products = ERROR_DEVIATION.powi(2) * 2.0 * TERNARY_VARIANCE * self.ring_dimension;
+        Deviation {
+            even: self.slot_deviation(ERROR_DEVIATION.powi(2) + ROUNDING_VARIANCE, self.scale),
+            secret: self.slot_deviation(products, self.scale),
+        }
     }
 
     /// A rescale: both parts are rounded.
-    pub(crate) fn rescale(&self) -> f64 {
-        self.slot_deviation(self.rounding_variance, self.scale)
+    pub(crate) fn rescale(&self) -> Deviation {
+        self.rounding(self.scale)
     }
 
     /// A rotation or a relinearization: the digits' errors divided by P, and a rounding.
-    pub(crate) fn key_switch(&self, ty: Type) -> f64 {
+    pub(crate) fn key_switch(&self, ty: Type) -> Deviation {
         let scale = if ty.kind == Kind::Rest { self.scale } else { self.scale * self.scale };
-        self.slot_deviation(self.key_switch_variance + self.rounding_variance, scale)
+        Deviation::even(self.slot_deviation(self.key_switch_variance, scale)).and(self.rounding(scale))
     }
 
     /// A linear map: the babies' errors times the weights, the rounding of the plaintexts times the values, the
     /// rescale, and the folds. Giant steps happen at the product's scale, where their error vanishes.
-    pub(crate) fn linear(&self, map: &PackedMap, row_norm: f64, magnitude: f64) -> f64 {
+    pub(crate) fn linear(&self, map: &PackedMap, row_norm: f64, magnitude: f64) -> Deviation {
         let babies = self.slot_deviation(self.key_switch_variance, self.scale) * row_norm;
         let diagonals: usize = map.plan.giants.iter().map(|giant| giant.babies.len()).sum();
         let encoding = self.slot_deviation(ROUNDING_VARIANCE, self.scale) * magnitude * (diagonals as f64).sqrt();
-        let folds = (map.plan.folds.len() as f64) * (self.key_switch_variance + self.rounding_variance);
-        let rounding = self.slot_deviation(self.rounding_variance + folds, self.scale);
-        (babies.powi(2) + encoding.powi(2) + rounding.powi(2)).sqrt()
+        let rounding = self.rounding(self.scale);
+        let fold = Deviation::even(self.slot_deviation(self.key_switch_variance, self.scale)).and(rounding);
+        map.plan.folds.iter().fold(Deviation::even(babies.hypot(encoding)).and(rounding), |sum, _| sum.and(fold))
     }
 }
 
-/// Gaussian numbers from a seed.
+/// Errors from a seed, for one run.
 pub(crate) struct NoiseSource<'m> {
     model: &'m NoiseModel,
-    state: u64,
+    generator: Generator,
 }
 
 impl<'m> NoiseSource<'m> {
     pub(crate) fn new(model: &'m NoiseModel, seed: u64) -> Self {
-        NoiseSource { model, state: seed }
+        NoiseSource { model, generator: Generator { state: seed } }
     }
 
     pub(crate) fn model(&self) -> &'m NoiseModel {
         self.model
     }
 
-    /// Adds an independent error to every value.
-    pub(crate) fn add_to(&mut self, values: &mut [f64], deviation: f64) {
-        for pair in values.chunks_mut(2) {
-            let (first, second) = self.gaussian_pair();
-            pair[0] += deviation * first;
-            if let Some(value) = pair.get_mut(1) {
-                *value += deviation * second;
-            }
+    /// Adds an independent error to every slot.
+    pub(crate) fn add_to(&mut self, values: &mut [f64], deviation: Deviation) {
+        for (value, secret) in values.iter_mut().zip(self.model.secret.iter().cycle()) {
+            *value += deviation.at(*secret) * self.generator.gaussian();
         }
     }
 
+    /// What decryption adds to values that should be the exact ones.
+    pub(crate) fn add_decryption(&mut self, values: &mut [f64], exact: &[f64]) {
+        let squares: f64 = values.iter().zip(exact).map(|(value, exact)| (value - exact).powi(2)).sum();
+        let found = (squares / values.len().max(1) as f64).sqrt();
+        self.add_to(values, Deviation::even(DECRYPTION_FACTOR * found));
+    }
+}
+
+/// Numbers from a seed.
+struct Generator {
+    state: u64,
+}
+
+impl Generator {
+    /// Square roots of exponentially distributed numbers of mean 1.
+    fn secret(mut self, slots: usize) -> Vec<f64> {
+        (0..slots).map(|_| (-(1.0 - self.uniform()).ln()).sqrt()).collect()
+    }
+
     /// Box and Muller's method.
-    fn gaussian_pair(&mut self) -> (f64, f64) {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        let angle = std::f64::consts::TAU * self.uniform();
-        (radius * angle.cos(), radius * angle.sin())
+    fn gaussian(&mut self) -> f64 {
+        (-2.0 * (1.0 - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
     /// Uniform in `[0, 1)`.
@@ -129,7 +182,7 @@ mod tests {
     use paf_ir::ckks::{Level, Secret};
 
     fn model() -> NoiseModel {
-        NoiseModel::new(&Parameters {
+        let parameters = Parameters {
             ring_dimension: 1 << 15,
             slots: 1 << 14,
             levels: Level(10),
@@ -140,14 +193,15 @@ mod tests {
             secret: Secret::UniformTernary,
             log_qp: 745,
             security_bits: 128,
-        })
+        };
+        NoiseModel::new(&parameters, 3)
     }
 
     #[test]
     fn gaussians_have_the_deviation_asked_for() {
         let model = model();
         let mut values = vec![0.0; 100_000];
-        NoiseSource::new(&model, 7).add_to(&mut values, 0.5);
+        NoiseSource::new(&model, 7).add_to(&mut values, Deviation { even: 0.3, secret: 0.4 });
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
         assert!(mean.abs() < 0.01 && (variance.sqrt() - 0.5).abs() < 0.01, "mean {mean}, variance {variance}");
@@ -157,8 +211,8 @@ mod tests {
     fn the_errors_are_those_of_the_formulas() {
         let model = model();
         // sqrt(2^14 · 10.18 · (1 + 4/3 · 2^15) + …) ≈ 2^16.4 at a scale of 2^45.
-        assert!((model.fresh().log2() - (16.4 - 45.0)).abs() < 0.1, "{}", model.fresh().log2());
+        assert!((model.fresh().at(1.0).log2() - (16.4 - 45.0)).abs() < 0.1, "{:?}", model.fresh());
         // sqrt(2^14 · 2^15 / 18) ≈ 2^12.4.
-        assert!((model.rescale().log2() - (12.4 - 45.0)).abs() < 0.1, "{}", model.rescale().log2());
+        assert!((model.rescale().at(1.0).log2() - (12.4 - 45.0)).abs() < 0.1, "{:?}", model.rescale());
     }
 }
