@@ -248,11 +248,17 @@ fn check_configuration(prefix: &Path) -> Result<()> {
 fn compile_shim(prefix: &Path, version: &str) {
     let include = prefix.join("include/openfhe");
     let directories = ["", "core", "pke", "binfhe", "third-party/include"].map(|name| include.join(name));
-    let sources =
-        ["process", "context", "keys", "encode", "arithmetic", "rotation", "bootstrap", "bytes", "limbs", "key_switch"];
+    let sources = [
+        "process", "context", "keys", "encode", "arithmetic", "rotation", "bootstrap", "bytes", "limbs", "key_switch",
+        "kernels", "basis",
+    ];
+    let overrides = ["override_limbs", "override_polynomials", "override_key_switch"];
     let mut build = cxx_build::bridge("src/bridge.rs");
     for directory in directories.iter().filter(|directory| directory.is_dir()) {
         build.flag("-isystem").flag(directory);
+    }
+    if version == VERSION {
+        build.files(overrides.map(|name| format!("src/shim/{name}.cc"))).define("OPENFHE_SHIM_OVERRIDES", None);
     }
     build
         .file("src/shim/serialization.cc")

@@ -12,4 +12,5 @@ mod ntt;
 mod variant;
 
 pub use modulus::Modulus;
+pub use ntt::{NttTables, Roots, ntt_prime};
 pub use variant::{Kernels, Variant};

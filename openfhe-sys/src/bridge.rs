@@ -6,6 +6,12 @@
 // cxx generates the unsafe glue; its own checks of the C++ signatures are what makes the functions safe to call.
 #![allow(unsafe_code, reason = "the bridge is where this crate meets C++")]
 
+use crate::kernels::{
+    add, add_scalar, convert_basis, in_use, multiply, multiply_accumulate, multiply_scalar, ntt_forward, ntt_inverse,
+    permute, scale_and_add, subtract, subtract_and_scale, subtract_scalar, sum_of_products, sums_of_products,
+    switch_modulus_and_scale,
+};
+
 /// The bridge module.
 #[cxx::bridge(namespace = "openfhe_shim")]
 #[allow(missing_docs, reason = "cxx expands items whose documentation it drops")]
@@ -78,6 +84,72 @@ pub(crate) mod ffi {
         plaintext: &'a ExtendedPlaintext,
     }
 
+    /// The residues of a limb.
+    struct Limb<'a> {
+        /// One a coefficient or point.
+        words: &'a [u64],
+    }
+
+    /// The residues of a limb to write to.
+    struct LimbMut<'a> {
+        /// One a coefficient or point.
+        words: &'a mut [u64],
+    }
+
+    /// A pair of limbs to multiply.
+    struct LimbProduct<'a> {
+        /// The left factor.
+        left: &'a [u64],
+        /// The right factor.
+        right: &'a [u64],
+    }
+
+    /// A digit's limb and those of both halves of a key.
+    struct DigitProduct<'a> {
+        /// The digit.
+        digit: &'a [u64],
+        /// The key's first half.
+        first: &'a [u64],
+        /// The key's second half.
+        second: &'a [u64],
+    }
+
+    // What the overrides of OpenFHE's functions run instead: the kernels in use, on the limbs of one prime.
+    #[namespace = "openfhe_shim::kernels"]
+    extern "Rust" {
+        fn in_use() -> bool;
+        fn ntt_forward(values: &mut [u64], modulus: u64, roots: &[u64], shoup: &[u64]);
+        fn ntt_inverse(
+            values: &mut [u64],
+            modulus: u64,
+            roots: &[u64],
+            shoup: &[u64],
+            n_inverse: u64,
+            n_inverse_shoup: u64,
+        );
+        fn add(sum: &mut [u64], other: &[u64], modulus: u64);
+        fn subtract(difference: &mut [u64], other: &[u64], modulus: u64);
+        fn multiply(product: &mut [u64], other: &[u64], modulus: u64);
+        fn multiply_scalar(product: &mut [u64], factor: u64, modulus: u64);
+        fn add_scalar(sum: &mut [u64], addend: u64, modulus: u64);
+        fn subtract_scalar(difference: &mut [u64], subtrahend: u64, modulus: u64);
+        fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], modulus: u64);
+        fn sum_of_products(sum: &mut [u64], terms: &[LimbProduct], modulus: u64);
+        fn sums_of_products(first: &mut [u64], second: &mut [u64], terms: &[DigitProduct], modulus: u64);
+        fn permute(result: &mut [u64], values: &[u64], indices: &[u32]);
+        fn switch_modulus_and_scale(result: &mut [u64], values: &[u64], factor: u64, from: u64, to: u64);
+        fn subtract_and_scale(values: &mut [u64], subtrahend: &[u64], factor: u64, modulus: u64);
+        fn scale_and_add(values: &mut [u64], factor: u64, addend: &[u64], modulus: u64);
+        fn convert_basis(
+            results: &mut [LimbMut],
+            inputs: &[Limb],
+            sources: &[u64],
+            targets: &[u64],
+            hat_inverse: &[u64],
+            hat: &[Limb],
+        );
+    }
+
     unsafe extern "C++" {
         include!("openfhe-sys/src/shim/shim.h");
 
@@ -107,6 +179,8 @@ pub(crate) mod ffi {
         fn set_threads(count: u32);
         /// The threads of OpenFHE's loops.
         fn threads() -> u32;
+        /// Whether the dynamic linker takes the shim's overrides before OpenFHE's own functions.
+        fn overrides_take_precedence() -> bool;
         /// The version that this crate was built against.
         fn openfhe_version() -> String;
         /// Drops all multiplication keys of the process.

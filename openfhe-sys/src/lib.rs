@@ -79,6 +79,7 @@
 
 mod bridge;
 mod bytes;
+pub mod kernels;
 mod operations;
 
 pub use bridge::ffi::*;

@@ -1,1 +1,193 @@
-//! In the making.
+//! Element-wise arithmetic on the limbs of one prime: every slice holds canonical residues, and so does every result.
+//!
+//! Ranges and reductions are with the types that do them: `scalar::ScalarPrime` for 64-bit words and
+//! `vector512::VectorPrime` for AVX-512.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+mod products;
+#[cfg(target_arch = "x86_64")]
+mod products512;
+pub(crate) mod scalar;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod vector512;
+
+use crate::{Kernels, Modulus, Variant};
+
+/// Calls the function of that name in the module of the variant.
+macro_rules! dispatch {
+    ($kernels:expr, $function:ident($($argument:expr),*)) => {
+        match $kernels.variant() {
+            Variant::Portable => portable::$function($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernels` exists only on a processor that has the instructions of its variant.
+            Variant::Avx2 => unsafe { avx2::$function($($argument),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Variant::Avx512 => unsafe { avx512::$function($($argument),*) },
+            #[cfg(not(target_arch = "x86_64"))]
+            Variant::Avx2 | Variant::Avx512 => unreachable!("a variant of another processor"),
+        }
+    };
+}
+
+
+impl Kernels {
+    /// `out = left + right`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn add(self, out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
+        assert_same_length(out, &[left, right]);
+        dispatch!(self, add(out, left, right, q));
+    }
+
+    /// `values = values + other`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn add_assign(self, values: &mut [u64], other: &[u64], q: Modulus) {
+        assert_same_length(values, &[other]);
+        dispatch!(self, add_assign(values, other, q));
+    }
+
+    /// `out = left - right`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn sub(self, out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
+        assert_same_length(out, &[left, right]);
+        dispatch!(self, sub(out, left, right, q));
+    }
+
+    /// `values = values - other`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn sub_assign(self, values: &mut [u64], other: &[u64], q: Modulus) {
+        assert_same_length(values, &[other]);
+        dispatch!(self, sub_assign(values, other, q));
+    }
+
+    /// `values = -values`; zero stays zero.
+    pub fn negate(self, values: &mut [u64], q: Modulus) {
+        dispatch!(self, negate(values, q));
+    }
+
+    /// `out = left * right`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn mul(self, out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
+        assert_same_length(out, &[left, right]);
+        dispatch!(self, mul(out, left, right, q));
+    }
+
+    /// `values = values * other`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn mul_assign(self, values: &mut [u64], other: &[u64], q: Modulus) {
+        assert_same_length(values, &[other]);
+        dispatch!(self, mul_assign(values, other, q));
+    }
+
+    /// `sum = sum + left * right`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn multiply_accumulate(self, sum: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
+        assert_same_length(sum, &[left, right]);
+        dispatch!(self, multiply_accumulate(sum, left, right, q));
+    }
+
+    /// `out = values * scalar`, for a scalar of any size.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn mul_scalar(self, out: &mut [u64], values: &[u64], scalar: u64, q: Modulus) {
+        assert_same_length(out, &[values]);
+        dispatch!(self, mul_scalar(out, values, scalar, q));
+    }
+
+    /// `values = values * scalar`, for a scalar of any size.
+    pub fn mul_scalar_assign(self, values: &mut [u64], scalar: u64, q: Modulus) {
+        dispatch!(self, mul_scalar_assign(values, scalar, q));
+    }
+
+    /// `values = values * scalar + addend`: the end of a rescale.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn mul_scalar_add_assign(self, values: &mut [u64], scalar: u64, addend: &[u64], q: Modulus) {
+        assert_same_length(values, &[addend]);
+        dispatch!(self, mul_scalar_add_assign(values, scalar, addend, q));
+    }
+
+    /// `out = (left - right) * scalar`: the end of a modulus reduction (OpenFHE's ApproxModDown).
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn sub_mul_scalar(self, out: &mut [u64], left: &[u64], right: &[u64], scalar: u64, q: Modulus) {
+        assert_same_length(out, &[left, right]);
+        dispatch!(self, sub_mul_scalar(out, left, right, scalar, q));
+    }
+
+    /// `values = (values - other) * scalar`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn sub_mul_scalar_assign(self, values: &mut [u64], other: &[u64], scalar: u64, q: Modulus) {
+        assert_same_length(values, &[other]);
+        dispatch!(self, sub_mul_scalar_assign(values, other, scalar, q));
+    }
+
+    /// `values = values + scalar`, for a scalar of any size.
+    pub fn add_scalar_assign(self, values: &mut [u64], scalar: u64, q: Modulus) {
+        let scalar = scalar % q.value();
+        dispatch!(self, add_scalar_assign(values, scalar, q));
+    }
+
+    /// `values = values - scalar`, for a scalar of any size.
+    pub fn sub_scalar_assign(self, values: &mut [u64], scalar: u64, q: Modulus) {
+        let negated = (q.value() - scalar % q.value()) % q.value();
+        dispatch!(self, add_scalar_assign(values, negated, q));
+    }
+
+    /// Residues modulo `from` to residues modulo `to` of the same centred representatives, in `(-from/2, from/2)`: as
+    /// OpenFHE's `NativeVector::SwitchModulus`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn switch_modulus(self, out: &mut [u64], values: &[u64], from: Modulus, to: Modulus) {
+        assert_same_length(out, &[values]);
+        dispatch!(self, switch_modulus(out, values, from, to));
+    }
+
+    /// [`Self::switch_modulus`] followed by [`Self::mul_scalar_assign`] modulo `to`: what a rescale does with the last
+    /// limb for each other one.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn switch_modulus_mul_scalar(self, out: &mut [u64], values: &[u64], scalar: u64, from: Modulus, to: Modulus) {
+        assert_same_length(out, &[values]);
+        dispatch!(self, switch_modulus_mul_scalar(out, values, scalar, from, to));
+    }
+
+    /// `out[k] = input[indices[k]]`: an automorphism in evaluation form, with the indices that OpenFHE precomputes.
+    /// Memory is accessed in the order of the indices, which are public.
+    ///
+    /// # Panics
+    /// If `out` and `indices` differ in length, or an index is outside the input.
+    pub fn permute(self, out: &mut [u64], input: &[u64], indices: &[u32]) {
+        assert_eq!(out.len(), indices.len(), "one index an output");
+        dispatch!(self, permute(out, input, indices));
+    }
+}
+
+fn assert_same_length(out: &[u64], others: &[&[u64]]) {
+    assert!(others.iter().all(|other| other.len() == out.len()), "operands differ in length from the result");
+}

@@ -199,7 +199,7 @@ void subtract_plain_in_place(Ciphertext& ciphertext, const Plaintext& plaintext)
 void multiply_plain_in_place(Ciphertext& ciphertext, const Plaintext& plaintext) {
     check_pair(ciphertext, plaintext);
     for (auto& part : ciphertext.handle->GetElements())
-        multiply_in_place(part, plaintext.element);
+        part *= plaintext.element;
     ciphertext.handle->SetNoiseScaleDeg(ciphertext.handle->GetNoiseScaleDeg() + 1);
     ciphertext.handle->SetScalingFactor(ciphertext.handle->GetScalingFactor() * plaintext.scale);
 }
@@ -266,7 +266,7 @@ void relinearize_in_place(Ciphertext& ciphertext) {
     require(ciphertext.part_count() == 3, "only a ciphertext of three parts can be relinearized");
     auto& parts   = ciphertext.handle->GetElements();
     auto key      = find_evaluation_key(ciphertext.handle->GetKeyTag(), MULTIPLICATION_KEY);
-    auto switched = switch_key(ciphertext, *decompose(parts[2], *ciphertext.handle), key);
+    auto switched = switch_key(ciphertext, decompose(parts[2], *ciphertext.handle), key);
     parts.resize(2);
     parts[0] += switched[0];
     parts[1] += switched[1];

@@ -12,6 +12,7 @@ namespace openfhe_shim {
 
 using lbcrypto::NativeInteger;
 using lbcrypto::NativePoly;
+using lbcrypto::NativeVector;
 
 using EvaluationKey    = lbcrypto::EvalKey<DCRTPoly>;
 using EvaluationKeyMap = std::map<std::uint32_t, EvaluationKey>;

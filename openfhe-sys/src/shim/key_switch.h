@@ -5,18 +5,18 @@
 
 namespace openfhe_shim {
 
-// The two parts of the digits' inner product with a key, over the digits' basis Q_level * P.
-std::vector<DCRTPoly> inner_product(const std::vector<DCRTPoly>& digits, const EvaluationKey& key);
+using Polynomials = std::shared_ptr<std::vector<DCRTPoly>>;
 
 // The digits of one polynomial, with the parameters of the context.
-std::shared_ptr<std::vector<DCRTPoly>> decompose(const DCRTPoly& polynomial,
-                                                 const lbcrypto::CryptoObject<DCRTPoly>& owner);
+Polynomials decompose(const DCRTPoly& polynomial, const lbcrypto::CryptoObject<DCRTPoly>& owner);
+
+// The two parts of the inner product of a ciphertext's digits with a key, over the digits' basis Q_level * P.
+std::vector<DCRTPoly> inner_product(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key);
+
+// The same, divided by P.
+std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key);
 
 // Divides both parts of an extended ciphertext by P.
 lbcrypto::Ciphertext<DCRTPoly> divide_by_p(const lbcrypto::Ciphertext<DCRTPoly>& extended);
-
-// Both parts, divided by P, of the inner product of digits with a key.
-std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const std::vector<DCRTPoly>& digits,
-                                 const EvaluationKey& key);
 
 }  // namespace openfhe_shim

@@ -39,7 +39,7 @@ std::uint32_t automorphism_index(const Ciphertext& ciphertext, std::int32_t step
 
 // Switches to the key of the rotated secret and then rotates, so that the digits do not depend on the rotation.
 std::unique_ptr<Ciphertext> apply(const Ciphertext& ciphertext, std::uint32_t index,
-                                  const std::vector<DCRTPoly>& digits) {
+                                  const Polynomials& digits) {
     auto key   = find_evaluation_key(ciphertext.handle->GetKeyTag(), index);
     auto parts = switch_key(ciphertext, digits, key);
     parts[0] += ciphertext.handle->GetElements()[0];
@@ -94,14 +94,14 @@ std::unique_ptr<Ciphertext> rotate(const Ciphertext& ciphertext, std::int32_t st
         return clone_ciphertext(ciphertext);
     const auto index = automorphism_index(ciphertext, step);
     find_evaluation_key(ciphertext.handle->GetKeyTag(), index);
-    return apply(ciphertext, index, *decompose(ciphertext.handle->GetElements()[1], *ciphertext.handle));
+    return apply(ciphertext, index, decompose(ciphertext.handle->GetElements()[1], *ciphertext.handle));
 }
 
 std::unique_ptr<Ciphertext> conjugate(const Ciphertext& ciphertext) {
     check_two_parts(ciphertext);
     const auto index = ciphertext.handle->GetCryptoContext()->GetCyclotomicOrder() - 1;
     find_evaluation_key(ciphertext.handle->GetKeyTag(), index);
-    return apply(ciphertext, index, *decompose(ciphertext.handle->GetElements()[1], *ciphertext.handle));
+    return apply(ciphertext, index, decompose(ciphertext.handle->GetElements()[1], *ciphertext.handle));
 }
 
 std::unique_ptr<Digits> precompute_digits(const Ciphertext& ciphertext) {
@@ -114,7 +114,7 @@ std::unique_ptr<Ciphertext> rotate_hoisted(const Ciphertext& ciphertext, std::in
     check_digits(ciphertext, digits);
     if (step == 0)
         return clone_ciphertext(ciphertext);
-    return apply(ciphertext, automorphism_index(ciphertext, step), *digits.parts);
+    return apply(ciphertext, automorphism_index(ciphertext, step), digits.parts);
 }
 
 std::unique_ptr<ExtendedCiphertext> rotate_extended(const Ciphertext& ciphertext, std::int32_t step,
@@ -122,7 +122,7 @@ std::unique_ptr<ExtendedCiphertext> rotate_extended(const Ciphertext& ciphertext
     check_digits(ciphertext, digits);
     require(step != 0, "a rotation by 0 over the extended basis is extend()");
     const auto index = automorphism_index(ciphertext, step);
-    auto parts = inner_product(*digits.parts, find_evaluation_key(ciphertext.handle->GetKeyTag(), index));
+    auto parts = inner_product(ciphertext, digits.parts, find_evaluation_key(ciphertext.handle->GetKeyTag(), index));
     if (add_first)
         add_times_p(parts[0], ciphertext.handle->GetElements()[0], ckks_parameters(*ciphertext.handle)->GetPModq());
     auto handle = ciphertext.handle->CloneEmpty();

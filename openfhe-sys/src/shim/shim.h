@@ -128,6 +128,7 @@ struct Polynomial {
 bool configure_allocator();
 void set_threads(std::uint32_t count);
 std::uint32_t threads();
+bool overrides_take_precedence();
 rust::String openfhe_version();
 void clear_multiplication_keys();
 void clear_rotation_keys();

@@ -1,0 +1,142 @@
+//! Sums of products with one reduction an output: the inner product of a key switch.
+
+use super::scalar::ScalarPrime;
+use crate::{Kernels, Modulus, Variant};
+
+/// One digit of a decomposition and the key limbs that it multiplies.
+#[derive(Clone, Copy)]
+pub(super) struct Term<'a, const OUTPUTS: usize> {
+    pub(super) digit: &'a [u64],
+    pub(super) keys: [&'a [u64]; OUTPUTS],
+}
+
+impl Kernels {
+    /// `out[k] = sum over terms of left[k] * right[k]`, modulo q; zero without terms. Every operand is read once.
+    ///
+    /// Sums are reduced once, or once for as many terms as fit their accumulators: 255 with 64-bit words; with AVX-512
+    /// `floor((2^104 - 2^52) / (q-1)^2)` for primes below 2^52 (16 at 50 bits, 15 just above 2^50) and 1024 for others.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn sum_of_products(self, out: &mut [u64], terms: &[(&[u64], &[u64])], q: Modulus) {
+        self.sum_terms::<1, false>([out], &single_terms(terms), q);
+    }
+
+    /// As [`Self::sum_of_products`], added to `sum`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn add_sum_of_products(self, sum: &mut [u64], terms: &[(&[u64], &[u64])], q: Modulus) {
+        self.sum_terms::<1, true>([sum], &single_terms(terms), q);
+    }
+
+    /// For terms `(digit, first, second)`: `first_out` is the sum of `digit * first`, `second_out` that of
+    /// `digit * second`, as by [`Self::sum_of_products`] but with each digit read once for both.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn sum_of_products_pair(
+        self,
+        first_out: &mut [u64],
+        second_out: &mut [u64],
+        terms: &[(&[u64], &[u64], &[u64])],
+        q: Modulus,
+    ) {
+        self.sum_terms::<2, false>([first_out, second_out], &pair_terms(terms), q);
+    }
+
+    /// As [`Self::sum_of_products_pair`], added to the two sums.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn add_sum_of_products_pair(
+        self,
+        first_sum: &mut [u64],
+        second_sum: &mut [u64],
+        terms: &[(&[u64], &[u64], &[u64])],
+        q: Modulus,
+    ) {
+        self.sum_terms::<2, true>([first_sum, second_sum], &pair_terms(terms), q);
+    }
+
+    /// Sums, added to the outputs if `KEEP`.
+    fn sum_terms<const OUTPUTS: usize, const KEEP: bool>(
+        self,
+        outputs: [&mut [u64]; OUTPUTS],
+        terms: &[Term<OUTPUTS>],
+        q: Modulus,
+    ) {
+        let length = outputs[0].len();
+        assert!(outputs.iter().all(|output| output.len() == length), "outputs differ in length");
+        let fits = |term: &Term<OUTPUTS>| term.digit.len() == length && term.keys.iter().all(|key| key.len() == length);
+        assert!(terms.iter().all(fits), "terms differ in length from the output");
+        match self.variant() {
+            Variant::Portable => sum_portable::<OUTPUTS, KEEP>(outputs, terms, q),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernels` exists only on a processor that has the instructions of its variant.
+            Variant::Avx2 => unsafe { super::avx2::sum::<OUTPUTS, KEEP>(outputs, terms, q) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Variant::Avx512 => unsafe { super::products512::sum::<OUTPUTS, KEEP>(outputs, terms, q) },
+            #[cfg(not(target_arch = "x86_64"))]
+            Variant::Avx2 | Variant::Avx512 => unreachable!("a variant of another processor"),
+        }
+    }
+}
+
+fn single_terms<'a>(terms: &[(&'a [u64], &'a [u64])]) -> Vec<Term<'a, 1>> {
+    terms.iter().map(|&(digit, key)| Term { digit, keys: [key] }).collect()
+}
+
+fn pair_terms<'a>(terms: &[(&'a [u64], &'a [u64], &'a [u64])]) -> Vec<Term<'a, 2>> {
+    terms.iter().map(|&(digit, first, second)| Term { digit, keys: [first, second] }).collect()
+}
+
+/// Terms whose sum fits two words with a residue to start from: `255 * (2^60 - 1)^2 + 2^60 < 2^128`.
+const PORTABLE_GROUP: usize = 255;
+
+/// Coefficients whose sums are kept at a time.
+const PORTABLE_BLOCK: usize = 32;
+
+#[inline(always)]
+pub(super) fn sum_portable<const OUTPUTS: usize, const KEEP: bool>(
+    outputs: [&mut [u64]; OUTPUTS],
+    terms: &[Term<OUTPUTS>],
+    q: Modulus,
+) {
+    let prime = ScalarPrime::new(q);
+    for (index, output) in outputs.into_iter().enumerate() {
+        if !KEEP {
+            output.fill(0);
+        }
+        for (block, output) in output.chunks_mut(PORTABLE_BLOCK).enumerate() {
+            let start = block * PORTABLE_BLOCK;
+            for group in terms.chunks(PORTABLE_GROUP) {
+                sum_block(output, group, index, start, prime);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn sum_block<const OUTPUTS: usize>(
+    output: &mut [u64],
+    terms: &[Term<OUTPUTS>],
+    index: usize,
+    start: usize,
+    prime: ScalarPrime,
+) {
+    let mut sums = [0u128; PORTABLE_BLOCK];
+    for (sum, &value) in sums.iter_mut().zip(output.iter()) {
+        *sum = u128::from(value);
+    }
+    for term in terms {
+        let end = start + output.len();
+        for ((sum, &digit), &key) in sums.iter_mut().zip(&term.digit[start..end]).zip(&term.keys[index][start..end]) {
+            *sum += u128::from(digit) * u128::from(key);
+        }
+    }
+    for (value, &sum) in output.iter_mut().zip(&sums) {
+        *value = prime.reduce(sum);
+    }
+}
