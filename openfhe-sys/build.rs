@@ -249,8 +249,19 @@ fn compile_shim(prefix: &Path, version: &str) {
     let include = prefix.join("include/openfhe");
     let directories = ["", "core", "pke", "binfhe", "third-party/include"].map(|name| include.join(name));
     let sources = [
-        "process", "context", "keys", "encode", "arithmetic", "rotation", "bootstrap", "bytes", "limbs", "key_switch",
-        "kernels", "basis",
+        "process",
+        "context",
+        "keys",
+        "encode",
+        "arithmetic",
+        "rotation",
+        "bootstrap",
+        "bytes",
+        "limbs",
+        "key_switch",
+        "kernels",
+        "basis",
+        "measure",
     ];
     let overrides = ["override_limbs", "override_polynomials", "override_key_switch"];
     let mut build = cxx_build::bridge("src/bridge.rs");

@@ -119,6 +119,36 @@ fn products_with_a_scalar() {
     });
 }
 
+/// The fractional part of `value * 2^52 / q`, as a fraction of 2^52: the larger it is, the further Shoup's estimate of a
+/// quotient with 52-bit words can fall short.
+fn lost_fraction(value: u64, q: u64) -> u64 {
+    (((u128::from(value) << 52) % u128::from(q)) << 52).div_euclid(u128::from(q)) as u64
+}
+
+/// Many products for moduli whose 52-bit quotients lose the most, so that lazy remainders come near their bounds.
+#[test]
+fn products_with_the_worst_quotients() {
+    let bad = |q: &u64| lost_fraction(1, *q) >> 47 == 31 && lost_fraction((1 << 52) % q, *q) >> 47 == 31;
+    // Just above 2^52 / k for an integer k, 2^52 / q is just below k.
+    let moduli = [1u64, 2, 4, 5, 7, 100].map(|k| (((1 << 52) / k) | 1..).step_by(2).skip(1).find(bad));
+    let mut state = 1u64;
+    for q in moduli.into_iter().flatten() {
+        let mut residues = || {
+            let next = |_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state ^ (state >> 29)) % q
+            };
+            (0..1 << 16).map(next).collect::<Vec<u64>>()
+        };
+        let (a, b, c) = (residues(), residues(), vec![q - 1; 1 << 16]);
+        let expected = elements(&a, &b, |a, b| modulo(product(a, b) + u128::from(q - 1), q));
+        for kernels in kernels() {
+            let accumulated = changed(&c, |c| kernels.multiply_accumulate(c, &a, &b, Modulus::new(q)));
+            assert!(accumulated == expected, "{} differs modulo {q}", kernels.variant());
+        }
+    }
+}
+
 /// The residue modulo `to` of the representative of `value` modulo `from` that is nearest to zero.
 fn switched(value: u64, from: u64, to: u64) -> u64 {
     let centred = if value > from / 2 { i128::from(value) - i128::from(from) } else { i128::from(value) };
@@ -143,8 +173,11 @@ fn switches_of_the_modulus() {
     });
 }
 
-/// A modulus and limbs in threes, with two limbs to add to.
-fn sums() -> impl Strategy<Value = (u64, Vec<[Vec<u64>; 3]>, Vec<u64>, Vec<u64>)> {
+/// A digit and the limbs of the two halves of a key.
+type Term = [Vec<u64>; 3];
+
+/// A modulus and terms, with two limbs to add to.
+fn sums() -> impl Strategy<Value = (u64, Vec<Term>, Vec<u64>, Vec<u64>)> {
     let terms = prop_oneof![8 => 0..10usize, 2 => 10..40usize];
     (moduli(), terms, 0..90usize).prop_flat_map(|(q, terms, n)| {
         let term = prop::array::uniform3(residues(q, n));
@@ -160,7 +193,7 @@ fn summed<'a>(start: &[u64], products: impl Iterator<Item = (&'a [u64], &'a [u64
     })
 }
 
-fn check_sums(q: u64, terms: &[[Vec<u64>; 3]], first: &[u64], second: &[u64]) -> Result<(), TestCaseError> {
+fn check_sums(q: u64, terms: &[Term], first: &[u64], second: &[u64]) -> Result<(), TestCaseError> {
     let modulus = Modulus::new(q);
     let zero = vec![0; first.len()];
     let singles: Vec<(&[u64], &[u64])> = terms.iter().map(|[digit, b, _]| (&digit[..], &b[..])).collect();

@@ -171,6 +171,25 @@ pub(crate) mod ffi {
         type Digits;
         /// One polynomial over Q at one level.
         type Polynomial;
+        /// The factors of a conversion between two bases.
+        type Conversion;
+
+        /// A uniform polynomial over the largest primes of so many bits, in evaluation format: for benchmarks.
+        fn uniform_polynomial(ring_dimension: u32, bits: u32, limbs: u32) -> Result<UniquePtr<Polynomial>>;
+        /// The approximate conversion of polynomials over the same basis to other primes: for benchmarks.
+        fn conversion_from(polynomial: &Polynomial, bits: u32, limbs: u32) -> Result<UniquePtr<Conversion>>;
+        /// Converts and drops the result.
+        fn convert_polynomial(polynomial: &Polynomial, conversion: &Conversion) -> Result<()>;
+        /// Evaluation format to coefficient format, or back.
+        fn transform_polynomial(polynomial: Pin<&mut Polynomial>) -> Result<()>;
+        /// left *= right.
+        fn multiply_polynomial_in_place(left: Pin<&mut Polynomial>, right: &Polynomial) -> Result<()>;
+        /// sum += left * right.
+        fn multiply_accumulate_polynomial(
+            sum: Pin<&mut Polynomial>,
+            left: &Polynomial,
+            right: &Polynomial,
+        ) -> Result<()>;
 
         /// Raises glibc's mmap and trim thresholds, so that freed limbs are reused instead of unmapped. False when
         /// the allocator refuses. Call it first in `main`.

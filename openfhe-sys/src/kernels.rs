@@ -150,12 +150,8 @@ fn overrides() -> Result<(), Unavailable> {
 /// The selected code, 0 before the first use.
 static STATE: AtomicU8 = AtomicU8::new(0);
 
-const CODES: [Code; 4] = [
-    Code::OpenFhe,
-    Code::Kernels(Variant::Portable),
-    Code::Kernels(Variant::Avx2),
-    Code::Kernels(Variant::Avx512),
-];
+const CODES: [Code; 4] =
+    [Code::OpenFhe, Code::Kernels(Variant::Portable), Code::Kernels(Variant::Avx2), Code::Kernels(Variant::Avx512)];
 
 fn encode(code: Code) -> u8 {
     CODES.iter().position(|known| *known == code).map_or(0, |index| index as u8 + 1)

@@ -60,7 +60,8 @@ fn operands(case: &Case) -> Result<Operands> {
         fhe::generate_rotation_key(&keys.secret_key, step)?;
     }
     let scale = context.scaling_factors()[0];
-    let encrypt = |seed| fhe::encrypt(&keys.public_key, &*fhe::encode(&context, &values(seed, SLOTS), SLOTS, 0, scale)?);
+    let encrypt =
+        |seed| fhe::encrypt(&keys.public_key, &*fhe::encode(&context, &values(seed, SLOTS), SLOTS, 0, scale)?);
     let (x, y) = (encrypt(1)?, encrypt(2)?);
     let lower = fhe::rescale(&x)?;
     Ok(Operands { context, x, y, lower })
@@ -129,8 +130,7 @@ fn a_bootstrap_gives_the_limbs_of_openfhe() {
     const BUDGET: [u32; 2] = [2, 2];
     let distribution = fhe::SecretKeyDistribution::SparseEncapsulated;
     let depth = fhe::bootstrap_depth(&BUDGET, distribution).expect("two numbers") + 1;
-    let case =
-        Case { name: "bootstrap", ring_dimension: 1 << 11, depth, scale_bits: 49, first_bits: 56, digits: 3 };
+    let case = Case { name: "bootstrap", ring_dimension: 1 << 11, depth, scale_bits: 49, first_bits: 56, digits: 3 };
     let parameters = fhe::Parameters { secret_key_distribution: distribution, ..case.parameters() };
     let exhausted = || {
         let context = fhe::create_context(&parameters)?;

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::vector512::{Factor, VectorPrime, broadcast, is_narrow, load, load_tail, store, store_tail};
+use super::vector512::{DIGIT_BITS, Factor, VectorPrime, broadcast, is_narrow, load, load_tail, store, store_tail};
 use crate::Modulus;
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -156,7 +156,11 @@ struct Scale {
 impl Scale {
     #[target_feature(enable = "avx512f")]
     fn new(q: Modulus, scalar: u64) -> Self {
-        Scale { prime: VectorPrime::new(q), factor: Factor::new(q, scalar), shifted: Factor::shifted(q, scalar, 52) }
+        Scale {
+            prime: VectorPrime::new(q),
+            factor: Factor::new(q, scalar),
+            shifted: Factor::shifted(q, scalar, DIGIT_BITS),
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]

@@ -1,7 +1,7 @@
 //! Element-wise arithmetic on the limbs of one prime: every slice holds canonical residues, and so does every result.
 //!
-//! Ranges and reductions are with the types that do them: `scalar::ScalarPrime` for 64-bit words and
-//! `vector512::VectorPrime` for AVX-512.
+//! Ranges and reductions are with the types that do them: `scalar::ScalarPrime` for 64-bit words, and the two
+//! `VectorPrime`s of `vector256` for AVX2 and `vector512` for AVX-512.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -10,8 +10,12 @@ mod avx512;
 mod portable;
 mod products;
 #[cfg(target_arch = "x86_64")]
+mod products256;
+#[cfg(target_arch = "x86_64")]
 mod products512;
 pub(crate) mod scalar;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod vector256;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vector512;
 
@@ -33,7 +37,6 @@ macro_rules! dispatch {
         }
     };
 }
-
 
 impl Kernels {
     /// `out = left + right`.
@@ -184,7 +187,12 @@ impl Kernels {
     /// If `out` and `indices` differ in length, or an index is outside the input.
     pub fn permute(self, out: &mut [u64], input: &[u64], indices: &[u32]) {
         assert_eq!(out.len(), indices.len(), "one index an output");
-        dispatch!(self, permute(out, input, indices));
+        #[cfg(target_arch = "x86_64")]
+        if self.variant() == Variant::Avx512 {
+            // SAFETY: `Kernels` exists only on a processor that has the instructions of its variant.
+            return unsafe { avx512::permute(out, input, indices) };
+        }
+        portable::permute(out, input, indices);
     }
 }
 

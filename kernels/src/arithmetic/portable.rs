@@ -1,52 +1,43 @@
-//! The element-wise kernels on 64-bit words. They are always inlined, so that each caller compiles them with the
-//! instructions that it has.
+//! The element-wise kernels on 64-bit words.
 
 use super::scalar::ScalarPrime;
 use crate::Modulus;
 
-#[inline(always)]
 pub(super) fn add(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip(out, left, right, |left, right| prime.add(left, right));
 }
 
-#[inline(always)]
 pub(super) fn add_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip_assign(values, other, |left, right| prime.add(left, right));
 }
 
-#[inline(always)]
 pub(super) fn sub(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip(out, left, right, |left, right| prime.sub(left, right));
 }
 
-#[inline(always)]
 pub(super) fn sub_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip_assign(values, other, |left, right| prime.sub(left, right));
 }
 
-#[inline(always)]
 pub(super) fn negate(values: &mut [u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     map_assign(values, |value| prime.sub(0, value));
 }
 
-#[inline(always)]
 pub(super) fn mul(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip(out, left, right, |left, right| prime.multiply(left, right));
 }
 
-#[inline(always)]
 pub(super) fn mul_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip_assign(values, other, |left, right| prime.multiply(left, right));
 }
 
-#[inline(always)]
 pub(super) fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     for ((sum, &left), &right) in sum.iter_mut().zip(left).zip(right) {
@@ -54,43 +45,36 @@ pub(super) fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], 
     }
 }
 
-#[inline(always)]
 pub(super) fn mul_scalar(out: &mut [u64], values: &[u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     map(out, values, |value| prime.multiply_factor(value, factor));
 }
 
-#[inline(always)]
 pub(super) fn mul_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     map_assign(values, |value| prime.multiply_factor(value, factor));
 }
 
-#[inline(always)]
 pub(super) fn mul_scalar_add_assign(values: &mut [u64], scalar: u64, addend: &[u64], q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     zip_assign(values, addend, |value, addend| prime.add(prime.multiply_factor(value, factor), addend));
 }
 
-#[inline(always)]
 pub(super) fn sub_mul_scalar(out: &mut [u64], left: &[u64], right: &[u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     zip(out, left, right, |left, right| prime.multiply_factor(prime.sub(left, right), factor));
 }
 
-#[inline(always)]
 pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     zip_assign(values, other, |left, right| prime.multiply_factor(prime.sub(left, right), factor));
 }
 
-#[inline(always)]
 pub(super) fn add_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let prime = ScalarPrime::new(q);
     map_assign(values, |value| prime.add(value, scalar));
 }
 
-#[inline(always)]
 pub(super) fn switch_modulus(out: &mut [u64], values: &[u64], from: Modulus, to: Modulus) {
     let switch = Switch::new(from, to);
     if to.value() >= from.value() {
@@ -100,7 +84,6 @@ pub(super) fn switch_modulus(out: &mut [u64], values: &[u64], from: Modulus, to:
     }
 }
 
-#[inline(always)]
 pub(super) fn switch_modulus_mul_scalar(out: &mut [u64], values: &[u64], scalar: u64, from: Modulus, to: Modulus) {
     let (switch, factor) = (Switch::new(from, to), ScalarPrime::factor(to, scalar));
     if to.value() >= from.value() {
@@ -110,7 +93,6 @@ pub(super) fn switch_modulus_mul_scalar(out: &mut [u64], values: &[u64], scalar:
     }
 }
 
-#[inline(always)]
 pub(super) fn permute(out: &mut [u64], input: &[u64], indices: &[u32]) {
     for (out, &index) in out.iter_mut().zip(indices) {
         *out = input[index as usize];

@@ -13,7 +13,7 @@ pub(super) struct Term<'a, const OUTPUTS: usize> {
 impl Kernels {
     /// `out[k] = sum over terms of left[k] * right[k]`, modulo q; zero without terms. Every operand is read once.
     ///
-    /// Sums are reduced once, or once for as many terms as fit their accumulators: 255 with 64-bit words; with AVX-512
+    /// Sums are reduced once, or once for as many terms as fit their accumulators: 255 with 64-bit words, and with AVX-512
     /// `floor((2^104 - 2^52) / (q-1)^2)` for primes below 2^52 (16 at 50 bits, 15 just above 2^50) and 1024 for others.
     ///
     /// # Panics
@@ -74,7 +74,7 @@ impl Kernels {
             Variant::Portable => sum_portable::<OUTPUTS, KEEP>(outputs, terms, q),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `Kernels` exists only on a processor that has the instructions of its variant.
-            Variant::Avx2 => unsafe { super::avx2::sum::<OUTPUTS, KEEP>(outputs, terms, q) },
+            Variant::Avx2 => unsafe { super::products256::sum::<OUTPUTS, KEEP>(outputs, terms, q) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Variant::Avx512 => unsafe { super::products512::sum::<OUTPUTS, KEEP>(outputs, terms, q) },
@@ -98,8 +98,7 @@ const PORTABLE_GROUP: usize = 255;
 /// Coefficients whose sums are kept at a time.
 const PORTABLE_BLOCK: usize = 32;
 
-#[inline(always)]
-pub(super) fn sum_portable<const OUTPUTS: usize, const KEEP: bool>(
+fn sum_portable<const OUTPUTS: usize, const KEEP: bool>(
     outputs: [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     q: Modulus,

@@ -101,13 +101,7 @@ impl Digits {
     /// Adds a product of two numbers below 2^60: at most 3 digits to the middle word and `2^17` to the high one.
     #[target_feature(enable = "avx512f,avx512ifma")]
     #[inline]
-    pub(crate) fn multiply_add_wide(
-        &mut self,
-        left: __m512i,
-        left_high: __m512i,
-        right: __m512i,
-        right_high: __m512i,
-    ) {
+    pub(crate) fn multiply_add_wide(&mut self, left: __m512i, left_high: __m512i, right: __m512i, right_high: __m512i) {
         self.multiply_add_mixed(left, right, right_high);
         self.middle = _mm512_madd52lo_epu64(self.middle, left_high, right);
         self.high = _mm512_madd52hi_epu64(self.high, left_high, right);

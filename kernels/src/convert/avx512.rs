@@ -172,11 +172,7 @@ fn convert_block(output: &mut [u64], scaled: Scaled, target: &Target) {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn store_sums(
-    output: &mut [u64],
-    sum_chunk: impl Fn(usize) -> [Digits; VECTORS],
-    reduce: impl Fn(Digits) -> __m512i,
-) {
+fn store_sums(output: &mut [u64], sum_chunk: impl Fn(usize) -> [Digits; VECTORS], reduce: impl Fn(Digits) -> __m512i) {
     for (chunk, output) in output.chunks_mut(BLOCK_STEP).enumerate() {
         let sums = sum_chunk(chunk);
         for (output, sum) in output.chunks_mut(8).zip(sums) {

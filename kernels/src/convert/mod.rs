@@ -61,7 +61,10 @@ impl Kernels {
         assert!(outputs.iter().all(|output| output.len() == length), "outputs differ in length");
         assert_eq!((inputs.len(), outputs.len()), (sources.len(), targets.len()), "one modulus a limb");
         assert!(hat_inverse.len() >= sources.len() && hat_mod.len() >= sources.len(), "a table has too few rows");
-        assert!(hat_mod[..sources.len()].iter().all(|row| row.len() >= targets.len()), "a row of the table is too short");
+        assert!(
+            hat_mod[..sources.len()].iter().all(|row| row.len() >= targets.len()),
+            "a row of the table is too short"
+        );
         let conversion = Conversion { sources, targets, hat_inverse, hat_mod };
         match self.variant() {
             Variant::Portable => portable::convert(outputs, inputs, &conversion),

@@ -1,9 +1,10 @@
 //! The transforms on four words a register.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::passes::{self, Lanes};
-use super::{Roots, Scale};
+use super::{Roots, Scale, avx2_doubles};
 use crate::modulus::Modulus;
 
 /// The least length of a transform: a level above the nodes of four registers.
@@ -12,12 +13,20 @@ pub(super) const LEAST_LENGTH: usize = 32;
 /// The forward transform.
 #[target_feature(enable = "avx2")]
 pub(super) fn forward(values: &mut [u64], modulus: Modulus, roots: Roots<'_>) {
+    if avx2_doubles::can_do(modulus) {
+        // SAFETY: the processor has AVX2, and FMA was found.
+        return unsafe { avx2_doubles::forward(values, modulus, roots) };
+    }
     passes::forward(Words::new(modulus.value()), values, roots);
 }
 
 /// The inverse transform.
 #[target_feature(enable = "avx2")]
 pub(super) fn inverse(values: &mut [u64], modulus: Modulus, roots: Roots<'_>, scale: Scale) {
+    if avx2_doubles::can_do(modulus) {
+        // SAFETY: the processor has AVX2, and FMA was found.
+        return unsafe { avx2_doubles::inverse(values, modulus, roots, scale) };
+    }
     passes::inverse(Words::new(modulus.value()), values, roots, scale);
 }
 
@@ -46,8 +55,8 @@ impl Words {
     #[target_feature(enable = "avx2")]
     fn new(q: u64) -> Self {
         Words {
-            q: splat(q),
-            q_high: splat(q >> 32),
+            q: opaque(splat(q)),
+            q_high: opaque(splat(q >> 32)),
             double_q: splat(2 * q),
             quadruple_q: splat(4 * q),
             octuple_q: splat(8 * q),
@@ -92,8 +101,10 @@ impl Words {
         unsafe {
             let quotient_high = _mm256_srli_epi64::<32>(quotient);
             let low = _mm256_sub_epi64(_mm256_mul_epu32(value, twiddle.root), _mm256_mul_epu32(quotient, self.q));
-            let plus = _mm256_add_epi64(_mm256_mul_epu32(high, twiddle.root), _mm256_mul_epu32(value, twiddle.root_high));
-            let minus = _mm256_add_epi64(_mm256_mul_epu32(quotient_high, self.q), _mm256_mul_epu32(quotient, self.q_high));
+            let plus =
+                _mm256_add_epi64(_mm256_mul_epu32(high, twiddle.root), _mm256_mul_epu32(value, twiddle.root_high));
+            let minus =
+                _mm256_add_epi64(_mm256_mul_epu32(quotient_high, self.q), _mm256_mul_epu32(quotient, self.q_high));
             _mm256_add_epi64(low, _mm256_slli_epi64::<32>(_mm256_sub_epi64(plus, minus)))
         }
     }
@@ -121,7 +132,8 @@ impl Words {
     fn twiddles(self, root: __m256i, shoup: __m256i) -> Twiddle {
         // SAFETY: a `Words` exists only in functions with AVX2.
         unsafe {
-            let (root_high, shoup_high) = (_mm256_srli_epi64::<32>(root), _mm256_srli_epi64::<32>(shoup));
+            let root_high = opaque(_mm256_srli_epi64::<32>(root));
+            let shoup_high = opaque(_mm256_srli_epi64::<32>(shoup));
             Twiddle { root, root_high, shoup, shoup_high }
         }
     }
@@ -166,14 +178,7 @@ impl Lanes<4> for Words {
     #[inline(always)]
     fn twiddle(self, root: u64, shoup: u64) -> Twiddle {
         // SAFETY: a `Words` exists only in functions with AVX2.
-        unsafe {
-            Twiddle {
-                root: splat(root),
-                root_high: splat(root >> 32),
-                shoup: splat(shoup),
-                shoup_high: splat(shoup >> 32),
-            }
-        }
+        unsafe { self.twiddles(splat(root), splat(shoup)) }
     }
 
     #[inline(always)]
@@ -185,20 +190,22 @@ impl Lanes<4> for Words {
     }
 
     #[inline(always)]
-    fn forward_tail(self, pair: [__m256i; 2], roots: Roots<'_>, node: usize) -> [__m256i; 2] {
-        let [a, b] = pair;
-        // SAFETY: a `Words` exists only in functions with AVX2.
-        unsafe {
+    fn forward_tail<const P: usize>(
+        self,
+        mut pairs: [[__m256i; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[__m256i; 2]; P] {
+        for (pair, node) in pairs.iter_mut().zip(node..) {
             // a0 a1 b0 b1 and a2 a3 b2 b3
-            let [x, y] = [_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b)];
+            let [x, y] = halves(self, *pair);
             let [x, y] = self.forward::<true>(x, y, self.twiddles_of_2(roots, 2 * node));
             // a0 a2 b0 b2 and a1 a3 b1 b3
-            let [x, y] = [_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)];
+            let [x, y] = alternate(self, [x, y]);
             let [x, y] = self.forward::<false>(x, y, self.twiddles_of_4(roots, 4 * node));
-            let [x, y] = [self.forward_canonical(x), self.forward_canonical(y)];
-            let [x, y] = [_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)];
-            [_mm256_permute2x128_si256::<0x20>(x, y), _mm256_permute2x128_si256::<0x31>(x, y)]
+            *pair = halves(self, alternate(self, [self.forward_canonical(x), self.forward_canonical(y)]));
         }
+        pairs
     }
 
     #[inline(always)]
@@ -214,20 +221,46 @@ impl Lanes<4> for Words {
     }
 
     #[inline(always)]
-    fn inverse_tail(self, pair: [__m256i; 2], roots: Roots<'_>, node: usize) -> [__m256i; 2] {
-        let [a, b] = pair;
-        // SAFETY: a `Words` exists only in functions with AVX2.
-        unsafe {
-            let [x, y] = [_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b)];
+    fn inverse_tail<const P: usize>(
+        self,
+        mut pairs: [[__m256i; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[__m256i; 2]; P] {
+        for (pair, node) in pairs.iter_mut().zip(node..) {
             // a0 a2 b0 b2 and a1 a3 b1 b3
-            let [x, y] = [_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)];
+            let [x, y] = alternate(self, halves(self, *pair));
             let [x, y] = self.inverse(x, y, self.twiddles_of_4(roots, 4 * node));
             // a0 a1 b0 b1 and a2 a3 b2 b3
-            let [x, y] = [_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)];
-            let [x, y] = self.inverse(x, y, self.twiddles_of_2(roots, 2 * node));
-            [_mm256_permute2x128_si256::<0x20>(x, y), _mm256_permute2x128_si256::<0x31>(x, y)]
+            let [x, y] = alternate(self, [x, y]);
+            *pair = halves(self, self.inverse(x, y, self.twiddles_of_2(roots, 2 * node)));
         }
+        pairs
     }
+}
+
+/// The lower halves of both registers and the upper halves.
+#[inline(always)]
+fn halves(_: Words, [x, y]: [__m256i; 2]) -> [__m256i; 2] {
+    // SAFETY: a `Words` exists only in functions with AVX2.
+    unsafe { [_mm256_permute2x128_si256::<0x20>(x, y), _mm256_permute2x128_si256::<0x31>(x, y)] }
+}
+
+/// The even lanes of both registers in turn and the odd lanes.
+#[inline(always)]
+fn alternate(_: Words, [x, y]: [__m256i; 2]) -> [__m256i; 2] {
+    // SAFETY: a `Words` exists only in functions with AVX2.
+    unsafe { [_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)] }
+}
+
+/// The same words, of which the compiler knows nothing: where it sees that two factors are the halves of one word, it
+/// makes 64-bit products of the 32-bit ones and splits them again in more instructions.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn opaque(mut words: __m256i) -> __m256i {
+    // SAFETY: there is no instruction.
+    unsafe { asm!("/* {} */", inout(ymm_reg) words, options(pure, nomem, nostack, preserves_flags)) };
+    words
 }
 
 #[inline]

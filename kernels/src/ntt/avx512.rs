@@ -87,13 +87,6 @@ impl<const BITS: u32> Words52<BITS> {
             _ => [self.reduce(sum, self.double_q), self.reduce(difference, self.double_q)],
         }
     }
-
-    /// Forward values to `[0, q)`.
-    #[inline(always)]
-    fn canonical(self, value: __m512i) -> __m512i {
-        let value = if BITS <= 49 { self.reduce(value, self.quadruple_q) } else { value };
-        self.reduce(self.reduce(value, self.double_q), self.q)
-    }
 }
 
 /// A twiddle for each of eight lanes, with `floor(root · 2^52 / q)`.
@@ -138,9 +131,13 @@ impl<const BITS: u32> Lanes<8> for Words52<BITS> {
     }
 
     #[inline(always)]
-    fn forward_tail(self, pair: [__m512i; 2], roots: Roots<'_>, node: usize) -> [__m512i; 2] {
-        let [x, y] = forward_tail(self, pair, roots, node);
-        [self.canonical(x), self.canonical(y)]
+    fn forward_tail<const P: usize>(
+        self,
+        pairs: [[__m512i; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[__m512i; 2]; P] {
+        forward_tail(self, pairs, roots, node)
     }
 
     #[inline(always)]
@@ -157,8 +154,13 @@ impl<const BITS: u32> Lanes<8> for Words52<BITS> {
     }
 
     #[inline(always)]
-    fn inverse_tail(self, pair: [__m512i; 2], roots: Roots<'_>, node: usize) -> [__m512i; 2] {
-        inverse_tail(self, pair, roots, node)
+    fn inverse_tail<const P: usize>(
+        self,
+        pairs: [[__m512i; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[__m512i; 2]; P] {
+        inverse_tail(self, pairs, roots, node)
     }
 }
 
@@ -167,6 +169,12 @@ impl<const BITS: u32> Eight for Words52<BITS> {
     fn twiddles(self, root: __m512i, shoup: __m512i) -> Twiddle52 {
         // SAFETY: a `Words52` exists only in functions with these instructions.
         unsafe { Twiddle52 { root, shoup: _mm512_srli_epi64::<12>(shoup) } }
+    }
+
+    #[inline(always)]
+    fn forward_canonical(self, value: __m512i) -> __m512i {
+        let value = if BITS <= 49 { self.reduce(value, self.quadruple_q) } else { value };
+        self.reduce(self.reduce(value, self.double_q), self.q)
     }
 }
 
@@ -230,12 +238,6 @@ impl Words64 {
     fn canonical(self, value: __m512i) -> __m512i {
         self.reduce(self.reduce(value, self.double_q), self.q)
     }
-
-    /// Forward values to `[0, q)`.
-    #[inline(always)]
-    fn forward_canonical(self, value: __m512i) -> __m512i {
-        self.canonical(self.reduce(self.reduce(value, self.octuple_q), self.quadruple_q))
-    }
 }
 
 impl Lanes<8> for Words64 {
@@ -268,9 +270,13 @@ impl Lanes<8> for Words64 {
     }
 
     #[inline(always)]
-    fn forward_tail(self, pair: [__m512i; 2], roots: Roots<'_>, node: usize) -> [__m512i; 2] {
-        let [x, y] = forward_tail(self, pair, roots, node);
-        [self.forward_canonical(x), self.forward_canonical(y)]
+    fn forward_tail<const P: usize>(
+        self,
+        pairs: [[__m512i; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[__m512i; 2]; P] {
+        forward_tail(self, pairs, roots, node)
     }
 
     #[inline(always)]
@@ -286,8 +292,13 @@ impl Lanes<8> for Words64 {
     }
 
     #[inline(always)]
-    fn inverse_tail(self, pair: [__m512i; 2], roots: Roots<'_>, node: usize) -> [__m512i; 2] {
-        inverse_tail(self, pair, roots, node)
+    fn inverse_tail<const P: usize>(
+        self,
+        pairs: [[__m512i; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[__m512i; 2]; P] {
+        inverse_tail(self, pairs, roots, node)
     }
 }
 
@@ -297,12 +308,19 @@ impl Eight for Words64 {
         // SAFETY: a `Words64` exists only in functions with these instructions.
         unsafe { Twiddle64 { root, shoup, shoup_high: _mm512_srli_epi64::<32>(shoup) } }
     }
+
+    #[inline(always)]
+    fn forward_canonical(self, value: __m512i) -> __m512i {
+        self.canonical(self.reduce(self.reduce(value, self.octuple_q), self.quadruple_q))
+    }
 }
 
 /// Arithmetic on eight lanes; a value of such a type exists only in functions with the instructions of this module.
 trait Eight: Lanes<8, Vector = __m512i> {
     /// Twiddles from eight roots and their 64-bit Shoup constants.
     fn twiddles(self, root: __m512i, shoup: __m512i) -> Self::Twiddle;
+    /// Forward values to `[0, q)`.
+    fn forward_canonical(self, value: __m512i) -> __m512i;
 }
 
 #[inline]
@@ -323,48 +341,81 @@ fn store<A: Eight>(_lanes: A, chunk: &mut [u64; 8], values: __m512i) {
     unsafe { _mm512_storeu_si512(chunk.as_mut_ptr().cast(), values) }
 }
 
-/// The last three levels on a = `pair[0]`, b = `pair[1]`, the children of `node`.
+/// The last three levels on pairs of a and b, the children of `node` and of the nodes that follow it.
+///
+/// Level by level, so that instructions that wait for each other are apart.
 #[inline(always)]
-fn forward_tail<A: Eight>(lanes: A, pair: [__m512i; 2], roots: Roots<'_>, node: usize) -> [__m512i; 2] {
-    let [a, b] = pair;
+fn forward_tail<const P: usize, A: Eight>(
+    lanes: A,
+    mut pairs: [[__m512i; 2]; P],
+    roots: Roots<'_>,
+    node: usize,
+) -> [[__m512i; 2]; P] {
     // SAFETY: an `Eight` exists only in functions with these instructions.
     unsafe {
-        // a0..a3 b0..b3 and a4..a7 b4..b7
-        let x = _mm512_shuffle_i64x2::<0x44>(a, b);
-        let y = _mm512_shuffle_i64x2::<0xEE>(a, b);
-        let [x, y] = lanes.forward::<true>(x, y, twiddles_of_2(lanes, roots, 2 * node));
-        // a0 a1 b0 b1 a4 a5 b4 b5 and a2 a3 b2 b3 a6 a7 b6 b7
-        let [x, y] = [_mm512_shuffle_i64x2::<0x88>(x, y), _mm512_shuffle_i64x2::<0xDD>(x, y)];
-        let [x, y] = lanes.forward::<false>(x, y, twiddles_of_4(lanes, roots, 4 * node));
-        // a0 a2 b0 b2 a4 a6 b4 b6 and a1 a3 b1 b3 a5 a7 b5 b7
-        let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
-        let [x, y] = lanes.forward::<true>(x, y, twiddles_of_8(lanes, roots, 8 * node));
-        let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
-        [_mm512_permutex2var_epi64(x, low_quarters(), y), _mm512_permutex2var_epi64(x, high_quarters(), y)]
+        for (pair, node) in pairs.iter_mut().zip(node..) {
+            let [a, b] = *pair;
+            // a0..a3 b0..b3 and a4..a7 b4..b7
+            let [x, y] = [_mm512_shuffle_i64x2::<0x44>(a, b), _mm512_shuffle_i64x2::<0xEE>(a, b)];
+            *pair = lanes.forward::<true>(x, y, twiddles_of_2(lanes, roots, 2 * node));
+        }
+        for (pair, node) in pairs.iter_mut().zip(node..) {
+            let [x, y] = *pair;
+            // a0 a1 b0 b1 a4 a5 b4 b5 and a2 a3 b2 b3 a6 a7 b6 b7
+            let [x, y] = [_mm512_shuffle_i64x2::<0x88>(x, y), _mm512_shuffle_i64x2::<0xDD>(x, y)];
+            *pair = lanes.forward::<false>(x, y, twiddles_of_4(lanes, roots, 4 * node));
+        }
+        for (pair, node) in pairs.iter_mut().zip(node..) {
+            let [x, y] = *pair;
+            // a0 a2 b0 b2 a4 a6 b4 b6 and a1 a3 b1 b3 a5 a7 b5 b7
+            let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
+            *pair = lanes.forward::<true>(x, y, twiddles_of_8(lanes, roots, 8 * node));
+        }
+        for pair in &mut pairs {
+            let [x, y] = *pair;
+            let [x, y] = [lanes.forward_canonical(x), lanes.forward_canonical(y)];
+            let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
+            *pair = [_mm512_permutex2var_epi64(x, low_quarters(), y), _mm512_permutex2var_epi64(x, high_quarters(), y)];
+        }
     }
+    pairs
 }
 
 /// The first three levels of the inverse: [`forward_tail`] backwards.
 #[inline(always)]
-fn inverse_tail<A: Eight>(lanes: A, pair: [__m512i; 2], roots: Roots<'_>, node: usize) -> [__m512i; 2] {
-    let [a, b] = pair;
+fn inverse_tail<const P: usize, A: Eight>(
+    lanes: A,
+    mut pairs: [[__m512i; 2]; P],
+    roots: Roots<'_>,
+    node: usize,
+) -> [[__m512i; 2]; P] {
     // SAFETY: an `Eight` exists only in functions with these instructions.
     unsafe {
-        let x = _mm512_permutex2var_epi64(a, low_quarters(), b);
-        let y = _mm512_permutex2var_epi64(a, high_quarters(), b);
-        // a0 a2 b0 b2 a4 a6 b4 b6 and a1 a3 b1 b3 a5 a7 b5 b7
-        let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
-        let [x, y] = lanes.inverse(x, y, twiddles_of_8(lanes, roots, 8 * node));
-        // a0 a1 b0 b1 a4 a5 b4 b5 and a2 a3 b2 b3 a6 a7 b6 b7
-        let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
-        let [x, y] = lanes.inverse(x, y, twiddles_of_4(lanes, roots, 4 * node));
-        // a0..a3 b0..b3 and a4..a7 b4..b7
-        let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-        let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-        let [x, y] = [_mm512_permutex2var_epi64(x, low, y), _mm512_permutex2var_epi64(x, high, y)];
-        let [x, y] = lanes.inverse(x, y, twiddles_of_2(lanes, roots, 2 * node));
-        [_mm512_shuffle_i64x2::<0x44>(x, y), _mm512_shuffle_i64x2::<0xEE>(x, y)]
+        for (pair, node) in pairs.iter_mut().zip(node..) {
+            let [a, b] = *pair;
+            let x = _mm512_permutex2var_epi64(a, low_quarters(), b);
+            let y = _mm512_permutex2var_epi64(a, high_quarters(), b);
+            // a0 a2 b0 b2 a4 a6 b4 b6 and a1 a3 b1 b3 a5 a7 b5 b7
+            let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
+            *pair = lanes.inverse(x, y, twiddles_of_8(lanes, roots, 8 * node));
+        }
+        for (pair, node) in pairs.iter_mut().zip(node..) {
+            let [x, y] = *pair;
+            // a0 a1 b0 b1 a4 a5 b4 b5 and a2 a3 b2 b3 a6 a7 b6 b7
+            let [x, y] = [_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)];
+            *pair = lanes.inverse(x, y, twiddles_of_4(lanes, roots, 4 * node));
+        }
+        for (pair, node) in pairs.iter_mut().zip(node..) {
+            let [x, y] = *pair;
+            // a0..a3 b0..b3 and a4..a7 b4..b7
+            let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+            let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+            let [x, y] = [_mm512_permutex2var_epi64(x, low, y), _mm512_permutex2var_epi64(x, high, y)];
+            let [x, y] = lanes.inverse(x, y, twiddles_of_2(lanes, roots, 2 * node));
+            *pair = [_mm512_shuffle_i64x2::<0x44>(x, y), _mm512_shuffle_i64x2::<0xEE>(x, y)];
+        }
     }
+    pairs
 }
 
 /// Quarters 0 and 2 of the first register, each followed by that of the second.
@@ -413,7 +464,5 @@ fn twiddles_of_8<A: Eight>(lanes: A, roots: Roots<'_>, node: usize) -> A::Twiddl
     let (root, shoup) = roots.run::<8>(node);
     let (root, shoup) = (load(lanes, root), load(lanes, shoup));
     // SAFETY: an `Eight` exists only in functions with these instructions.
-    unsafe {
-        lanes.twiddles(_mm512_shuffle_i64x2::<0xD8>(root, root), _mm512_shuffle_i64x2::<0xD8>(shoup, shoup))
-    }
+    unsafe { lanes.twiddles(_mm512_shuffle_i64x2::<0xD8>(root, root), _mm512_shuffle_i64x2::<0xD8>(shoup, shoup)) }
 }

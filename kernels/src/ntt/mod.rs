@@ -48,7 +48,8 @@
 //! | arithmetic | words | q below | t | forward level that reduces | that does not | inverse, between levels |
 //! |---|---|---|---|---|---|---|
 //! | [`portable`] | 64 | 2^60 | 2q | x by 4q: 8q to 6q | 6q to 8q | 2q |
-//! | [`avx2`] | 64 | 2^60 | 4q | x by 8q: 16q to 12q | 12q to 16q | 4q |
+//! | [`avx2`], doubles | 53 | 2^50 | signed, see [`avx2_doubles`] | | | |
+//! | [`avx2`], words | 64 | 2^60 | 4q | x by 8q: 16q to 12q | 12q to 16q | 4q |
 //! | [`avx512`], 64-bit | 64 | 2^60 | 4q | x by 8q: 16q to 12q | 12q to 16q | 4q |
 //! | [`avx512`], 52-bit | 52 | 2^49 | 2q | x by 4q: 8q to 6q | 6q to 8q | 2q |
 //! | | | 2^50 | 2q | x by 2q: 4q to 4q | all reduce | 2q |
@@ -59,6 +60,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_doubles;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod passes;
@@ -108,12 +111,12 @@ impl Kernels {
         check_lengths(values, roots);
         #[cfg(target_arch = "x86_64")]
         match self.variant() {
-            // SAFETY: a `Kernels` exists only if the processor has its variant's instructions.
             Variant::Avx512 if values.len() >= avx512::LEAST_LENGTH => {
+                // SAFETY: a `Kernels` exists only if the processor has its variant's instructions.
                 return unsafe { avx512::forward(values, modulus, roots) };
             }
-            // SAFETY: as above.
             Variant::Avx2 if values.len() >= avx2::LEAST_LENGTH => {
+                // SAFETY: a `Kernels` exists only if the processor has its variant's instructions.
                 return unsafe { avx2::forward(values, modulus, roots) };
             }
             _ => {}
@@ -140,12 +143,12 @@ impl Kernels {
         let scale = Scale::new(modulus, roots, n_inverse, n_inverse_shoup);
         #[cfg(target_arch = "x86_64")]
         match self.variant() {
-            // SAFETY: a `Kernels` exists only if the processor has its variant's instructions.
             Variant::Avx512 if values.len() >= avx512::LEAST_LENGTH => {
+                // SAFETY: a `Kernels` exists only if the processor has its variant's instructions.
                 return unsafe { avx512::inverse(values, modulus, roots, scale) };
             }
-            // SAFETY: as above.
             Variant::Avx2 if values.len() >= avx2::LEAST_LENGTH => {
+                // SAFETY: a `Kernels` exists only if the processor has its variant's instructions.
                 return unsafe { avx2::inverse(values, modulus, roots, scale) };
             }
             _ => {}

@@ -27,14 +27,16 @@ pub(super) trait Lanes<const L: usize>: Copy {
     fn twiddle(self, root: u64, shoup: u64) -> Self::Twiddle;
 
     /// `x + w·y` and `x - w·y`.
-    fn forward<const REDUCE: bool>(
+    fn forward<const REDUCE: bool>(self, x: Self::Vector, y: Self::Vector, twiddle: Self::Twiddle)
+    -> [Self::Vector; 2];
+    /// The last log2(L) forward levels, on the 2L values of each pair of vectors, below
+    /// the nodes from `node` on; the result is canonical.
+    fn forward_tail<const P: usize>(
         self,
-        x: Self::Vector,
-        y: Self::Vector,
-        twiddle: Self::Twiddle,
-    ) -> [Self::Vector; 2];
-    /// The last log2(L) forward levels, on the 2L values of two vectors, below node `node`; the result is canonical.
-    fn forward_tail(self, pair: [Self::Vector; 2], roots: Roots<'_>, node: usize) -> [Self::Vector; 2];
+        pairs: [[Self::Vector; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[Self::Vector; 2]; P];
 
     /// `x + y` and `(x - y)·w`.
     fn inverse(self, x: Self::Vector, y: Self::Vector, twiddle: Self::Twiddle) -> [Self::Vector; 2];
@@ -46,8 +48,13 @@ pub(super) trait Lanes<const L: usize>: Copy {
         n_inverse: Self::Twiddle,
         root: Self::Twiddle,
     ) -> [Self::Vector; 2];
-    /// The first log2(L) inverse levels, on the 2L values of two vectors, below node `node`.
-    fn inverse_tail(self, pair: [Self::Vector; 2], roots: Roots<'_>, node: usize) -> [Self::Vector; 2];
+    /// The first log2(L) inverse levels, on the 2L values of each pair of vectors, below the nodes from `node` on.
+    fn inverse_tail<const P: usize>(
+        self,
+        pairs: [[Self::Vector; 2]; P],
+        roots: Roots<'_>,
+        node: usize,
+    ) -> [[Self::Vector; 2]; P];
 }
 
 impl<'a> Roots<'a> {
@@ -169,18 +176,12 @@ fn forward_radix_8<const L: usize, A: Lanes<L>>(lanes: A, group: &mut [[u64; L]]
 
 /// The last 2 + log2(L) levels, four chunks at a time.
 #[inline(always)]
-fn forward_finish<const L: usize, A: Lanes<L>>(
-    lanes: A,
-    chunks: &mut [[u64; L]],
-    roots: Roots<'_>,
-    first_node: usize,
-) {
+fn forward_finish<const L: usize, A: Lanes<L>>(lanes: A, chunks: &mut [[u64; L]], roots: Roots<'_>, first_node: usize) {
     for (group, node) in chunks.chunks_exact_mut(4).zip(first_node..) {
         let twiddles = twiddles_4(lanes, roots, node);
         let mut parts = Parts::<L, 4>::of(group);
         let [a, b, c, d] = forward_4(lanes, parts.load(lanes, 0), twiddles);
-        let [a, b] = lanes.forward_tail([a, b], roots, 2 * node);
-        let [c, d] = lanes.forward_tail([c, d], roots, 2 * node + 1);
+        let [[a, b], [c, d]] = lanes.forward_tail([[a, b], [c, d]], roots, 2 * node);
         parts.store(lanes, 0, [a, b, c, d]);
     }
 }
@@ -240,7 +241,10 @@ fn inverse_pass<const L: usize, A: Lanes<L>>(
     scale: Scale,
 ) {
     if first_node == 1 {
-        let top = Top { n_inverse: lanes.twiddle(scale.n_inverse.0, scale.n_inverse.1), root: lanes.twiddle(scale.root.0, scale.root.1) };
+        let top = Top {
+            n_inverse: lanes.twiddle(scale.n_inverse.0, scale.n_inverse.1),
+            root: lanes.twiddle(scale.root.0, scale.root.1),
+        };
         return match pass.levels {
             1 => inverse_radix_2(lanes, chunks, top),
             2 => inverse_radix_4(lanes, chunks, roots, 1, top),
@@ -337,8 +341,7 @@ fn inverse_start<const L: usize, A: Lanes<L>>(lanes: A, chunks: &mut [[u64; L]],
         let [w0, w1, w2] = twiddles_4(lanes, roots, node);
         let mut parts = Parts::<L, 4>::of(group);
         let [a, b, c, d] = parts.load(lanes, 0);
-        let [a, b] = lanes.inverse_tail([a, b], roots, 2 * node);
-        let [c, d] = lanes.inverse_tail([c, d], roots, 2 * node + 1);
+        let [[a, b], [c, d]] = lanes.inverse_tail([[a, b], [c, d]], roots, 2 * node);
         parts.store(lanes, 0, inverse_4(lanes, [a, b, c, d], [w1, w2], Below { root: w0 }));
     }
 }

@@ -31,6 +31,13 @@ impl Words {
         let quotient = ((u128::from(value) * u128::from(shoup)) >> 64) as u64;
         value.wrapping_mul(root).wrapping_sub(quotient.wrapping_mul(self.q))
     }
+
+    /// Forward values to `[0, q)`.
+    #[inline(always)]
+    fn forward_canonical(self, value: u64) -> u64 {
+        let value = self.reduce(value, 4 * self.q);
+        self.reduce(self.reduce(value, 2 * self.q), self.q)
+    }
 }
 
 impl Lanes<1> for Words {
@@ -61,11 +68,8 @@ impl Lanes<1> for Words {
     }
 
     #[inline(always)]
-    fn forward_tail(self, pair: [u64; 2], _roots: Roots<'_>, _node: usize) -> [u64; 2] {
-        pair.map(|value| {
-            let value = self.reduce(value, 4 * self.q);
-            self.reduce(self.reduce(value, 2 * self.q), self.q)
-        })
+    fn forward_tail<const P: usize>(self, pairs: [[u64; 2]; P], _roots: Roots<'_>, _node: usize) -> [[u64; 2]; P] {
+        pairs.map(|pair| pair.map(|value| self.forward_canonical(value)))
     }
 
     #[inline(always)]
@@ -81,7 +85,7 @@ impl Lanes<1> for Words {
     }
 
     #[inline(always)]
-    fn inverse_tail(self, pair: [u64; 2], _roots: Roots<'_>, _node: usize) -> [u64; 2] {
-        pair
+    fn inverse_tail<const P: usize>(self, pairs: [[u64; 2]; P], _roots: Roots<'_>, _node: usize) -> [[u64; 2]; P] {
+        pairs
     }
 }

@@ -90,7 +90,7 @@ pub fn ntt_prime(bits: u32, ring_dimension: usize, skip: usize) -> u64 {
 /// Webster, "Strong pseudoprimes to twelve prime bases", 2015).
 fn is_prime(number: u64) -> bool {
     const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
-    if number < 2 || BASES.iter().any(|&base| number != base && number % base == 0) {
+    if number < 2 || BASES.iter().any(|&base| number != base && number.is_multiple_of(base)) {
         return false;
     }
     BASES.iter().all(|&base| number == base || is_strong_probable_prime(number, base))
@@ -106,7 +106,7 @@ fn is_strong_probable_prime(number: u64, base: u64) -> bool {
 /// The first `x^((q-1)/2N)`, x = 2, 3, ..., whose N-th power is -1.
 fn primitive_root(ring_dimension: usize, q: u64) -> u64 {
     let order = 2 * ring_dimension as u64;
-    assert!((q - 1) % order == 0 && is_prime(q), "{q} is not a prime that is 1 modulo {order}");
+    assert!((q - 1).is_multiple_of(order) && is_prime(q), "{q} is not a prime that is 1 modulo {order}");
     let candidates = (2..q).map(|x| power(x, (q - 1) / order, q));
     let root = candidates.into_iter().find(|&root| power(root, order / 2, q) == q - 1);
     root.expect("half of the residues give a primitive root")

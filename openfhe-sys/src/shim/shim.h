@@ -15,6 +15,17 @@
 #include <string>
 #include <vector>
 
+#ifdef OPENFHE_SHIM_OVERRIDES
+// Overrides (override_limbs.cc) of functions that OpenFHE's headers define: declared here, before any use, so that no
+// file of the shim compiles copies of them.
+namespace intnat {
+template <>
+lbcrypto::NativeVector& lbcrypto::NativeVector::ModAddNoCheckEq(const lbcrypto::NativeVector& other);
+template <>
+lbcrypto::NativeVector& lbcrypto::NativeVector::ModMulNoCheckEq(const lbcrypto::NativeVector& other);
+}  // namespace intnat
+#endif
+
 namespace openfhe_shim {
 
 using lbcrypto::DCRTPoly;
@@ -230,5 +241,22 @@ std::unique_ptr<Context> deserialize_context(rust::Slice<const std::uint8_t> byt
 std::unique_ptr<PublicKey> deserialize_public_key(rust::Slice<const std::uint8_t> bytes);
 std::unique_ptr<SecretKey> deserialize_secret_key(rust::Slice<const std::uint8_t> bytes);
 std::unique_ptr<Ciphertext> deserialize_ciphertext(rust::Slice<const std::uint8_t> bytes);
+
+// What an approximate conversion between two bases needs.
+struct Conversion {
+    std::shared_ptr<DCRTPoly::Params> from;
+    std::shared_ptr<DCRTPoly::Params> to;
+    std::vector<lbcrypto::NativeInteger> hat_inverse;
+    std::vector<lbcrypto::NativeInteger> hat_inverse_shoup;
+    std::vector<std::vector<lbcrypto::NativeInteger>> hat;
+    std::vector<DoubleNativeInt> ratios;
+};
+
+std::unique_ptr<Polynomial> uniform_polynomial(std::uint32_t ring_dimension, std::uint32_t bits, std::uint32_t limbs);
+std::unique_ptr<Conversion> conversion_from(const Polynomial& polynomial, std::uint32_t bits, std::uint32_t limbs);
+void convert_polynomial(const Polynomial& polynomial, const Conversion& conversion);
+void transform_polynomial(Polynomial& polynomial);
+void multiply_polynomial_in_place(Polynomial& left, const Polynomial& right);
+void multiply_accumulate_polynomial(Polynomial& sum, const Polynomial& left, const Polynomial& right);
 
 }  // namespace openfhe_shim

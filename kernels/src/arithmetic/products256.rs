@@ -1,0 +1,64 @@
+//! Sums of products with AVX2. A register has no room for sums of 120-bit products: digits of 30 bits would, but
+//! splitting the operands and reducing four digits cost more than they save below some ten terms. So each product is
+//! reduced, and the sum stays in a register.
+
+use std::arch::x86_64::*;
+
+use super::products::Term;
+use super::vector256::{VectorPrime, load, load_tail, store, store_tail};
+use crate::Modulus;
+
+#[target_feature(enable = "avx2")]
+pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
+    mut outputs: [&mut [u64]; OUTPUTS],
+    terms: &[Term<OUTPUTS>],
+    q: Modulus,
+) {
+    let prime = VectorPrime::new(q);
+    for start in (0..outputs[0].len()).step_by(4) {
+        sum_vector::<OUTPUTS, KEEP>(&mut outputs, terms, start, prime);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn sum_vector<const OUTPUTS: usize, const KEEP: bool>(
+    outputs: &mut [&mut [u64]; OUTPUTS],
+    terms: &[Term<OUTPUTS>],
+    start: usize,
+    prime: VectorPrime,
+) {
+    let mut sums = [_mm256_setzero_si256(); OUTPUTS];
+    if KEEP {
+        for (sum, output) in sums.iter_mut().zip(outputs.iter()) {
+            *sum = load_at(output, start);
+        }
+    }
+    for term in terms {
+        let digit = load_at(term.digit, start);
+        for (sum, key) in sums.iter_mut().zip(term.keys) {
+            *sum = prime.add(*sum, prime.multiply(digit, load_at(key, start)));
+        }
+    }
+    for (sum, output) in sums.iter().zip(outputs.iter_mut()) {
+        store_at(output, start, *sum);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load_at(values: &[u64], start: usize) -> __m256i {
+    match values[start..].first_chunk() {
+        Some(values) => load(values),
+        None => load_tail(&values[start..]),
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store_at(values: &mut [u64], start: usize, lanes: __m256i) {
+    match values[start..].first_chunk_mut() {
+        Some(values) => store(values, lanes),
+        None => store_tail(&mut values[start..], lanes),
+    }
+}
