@@ -130,7 +130,7 @@ fn variants_agree_at_the_largest_primes_of_each_arithmetic() {
     }
 }
 
-/// The value at ψ of the coefficients `a_t = product·ψ^-t`, t a power of two: every level adds `product` to it, so that
+/// The value at ψ of the coefficients -1 and `a_t = product·ψ^-t`, t a power of two: every level adds `product` to it, so that
 /// it grows as far as the reductions let it.
 #[test]
 fn a_value_to_which_every_level_adds_is_exact() {
@@ -139,14 +139,14 @@ fn a_value_to_which_every_level_adds_is_exact() {
         let q = ntt_prime(bits, n, 0);
         let modulus = Modulus::new(q);
         let tables = NttTables::new(n, modulus);
-        for product in [q - 1, (q - 1) / 2, (q - 3) / 2, (q + 1) / 2] {
+        for product in [q - 1, q / 2, q / 2 + 1, (q / 32 * 15) | 1, (q / 64 * 29) | 1] {
             let mut values = vec![0; n];
-            values[0] = product;
+            values[0] = q - 1;
             for (level, t) in (0..17).map(|level| (level, n >> (level + 1))) {
                 let inverse_root = tables.inverse().roots[1 << level];
                 values[t] = multiply(product, inverse_root, q);
             }
-            let expected = multiply(product, 18, q);
+            let expected = (multiply(product, 17, q) + q - 1) % q;
             for kernels in kernels() {
                 let first = forward(kernels, &values, modulus, &tables)[0];
                 assert_eq!(first, expected, "{bits} bits, product {product}, {}", kernels.variant());
@@ -160,9 +160,11 @@ fn a_value_to_which_every_level_adds_is_exact() {
 fn variants_agree_at_the_least_primes_of_each_arithmetic() {
     let n = 1 << 12;
     for power in [49, 50, 51] {
-        let multiples = ((1u64 << power) / (2 * n) + 1..).map(|multiple| multiple * 2 * n + 1);
-        let candidates = multiples.take(200).filter(|&q| q % 3 != 0 && is_fermat_prime(q));
-        for q in candidates.take(2) {
+        let multiples = (0..).map(|multiple| (1u64 << power) + multiple * 2 * n + 1);
+        let candidates = multiples.take(1000).filter(|&q| is_fermat_prime(q));
+        let primes: Vec<u64> = candidates.take(2).collect();
+        assert_eq!(primes.len(), 2);
+        for q in primes {
             let modulus = Modulus::new(q);
             let tables = NttTables::new(n as usize, modulus);
             for seed in 0..6 {
@@ -257,7 +259,7 @@ fn primes_are_the_largest_of_their_kind() {
 }
 
 fn is_prime_by_division(number: u64) -> bool {
-    (2..).take_while(|d| d * d <= number).all(|d| number % d != 0)
+    (2..).take_while(|d| d * d <= number).all(|d| !number.is_multiple_of(d))
 }
 
 /// Fermat's test to the bases 2 and 3, enough to find candidates: `NttTables::new` refuses a composite one.

@@ -126,6 +126,9 @@ pub enum RuntimeError {
         /// OpenFHE's message.
         message: String,
     },
+    /// The code that a variable asks for cannot be used.
+    #[error("PAF_KERNELS: {0}")]
+    Kernels(openfhe_sys::kernels::Unavailable),
     /// A circuit's parameters are not what OpenFHE makes of them.
     #[error("OpenFHE does not give the circuit's parameters: {0}")]
     ParameterMismatch(String),
@@ -198,7 +201,7 @@ impl RuntimeError {
                 CircuitError::Io { source, .. } => io_exit_code(source),
                 _ => EXIT_DATA,
             },
-            RuntimeError::OpenFhe { .. } | RuntimeError::Memory { .. } => EXIT_ENVIRONMENT,
+            RuntimeError::OpenFhe { .. } | RuntimeError::Memory { .. } | RuntimeError::Kernels(_) => EXIT_ENVIRONMENT,
             _ => EXIT_DATA,
         }
     }

@@ -6,7 +6,7 @@
 //! * [`Engine`] is what both kinds of evaluation implement; [`executor::run`] drives it through a program.
 //!
 //! OpenFHE keeps evaluation keys in process-wide maps, so clients and servers of one process share them; each removes
-//! its own. Call [`openfhe_sys::configure_allocator`] and [`openfhe_sys::set_threads`] first in `main`.
+//! its own. Call [`machine::set_up`] first in `main`.
 
 pub mod ciphertexts;
 mod clear;
@@ -15,6 +15,7 @@ mod engine;
 mod error;
 pub mod executor;
 mod keys;
+pub mod machine;
 pub mod npy;
 mod openfhe;
 pub mod samples;

@@ -10,10 +10,8 @@ use clap::Parser as _;
 const EXIT_BUG: u8 = 4;
 
 fn main() -> ExitCode {
-    openfhe_sys::configure_allocator();
-    openfhe_sys::set_threads(std::thread::available_parallelism().map_or(1, |count| count.get() as u32));
     let arguments = cli::Arguments::parse();
-    match std::panic::catch_unwind(|| cli::run(&arguments)) {
+    match std::panic::catch_unwind(|| cli::run(&arguments, &paf_runtime::machine::set_up()?)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("error: {error}");

@@ -420,3 +420,30 @@ fn linear_map() -> Case {
     let map = common::packed("dense", common::dense(16, 64, 1), &wide, &narrow, common::Steps::BabyGiant(4));
     linear_case("dense", map, 1024, 1, 0)
 }
+
+#[test]
+fn the_machine_is_described_and_the_variable_followed() {
+    let bench = Bench { folder: tempfile::tempdir().unwrap() };
+    let info = |kernels: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paf-run"));
+        command.args(["--json", "info", "--machine"]).current_dir(bench.folder.path());
+        match kernels {
+            Some(name) => command.env("PAF_KERNELS", name),
+            None => command.env_remove("PAF_KERNELS"),
+        };
+        command.output().unwrap()
+    };
+    let facts: Value = serde_json::from_slice(&info(None).stdout).unwrap();
+    let available: Vec<&str> =
+        facts["kernels_available"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(available.contains(&"portable"), "the overrides are in force: {facts}");
+    assert_eq!(facts["kernels"], *available.last().unwrap(), "the fastest by default");
+    for name in available {
+        let facts: Value = serde_json::from_slice(&info(Some(name)).stdout).unwrap();
+        assert_eq!(facts["kernels"], name);
+    }
+    let refused = info(Some("sse2"));
+    assert_eq!(refused.status.code(), Some(3));
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(message.contains("PAF_KERNELS") && message.contains("openfhe, portable, avx2 and avx512"), "{message}");
+}

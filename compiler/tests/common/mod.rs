@@ -26,8 +26,7 @@ pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
 
 /// OpenFHE as `paf-run` sets it up: all cores, and an allocator that keeps its pages.
 pub(crate) fn set_up_openfhe() {
-    openfhe_sys::configure_allocator();
-    openfhe_sys::set_threads(std::thread::available_parallelism().map_or(1, |count| count.get() as u32));
+    paf_runtime::machine::set_up().expect("PAF_KERNELS names what this machine has");
 }
 
 pub(crate) fn testdata(name: &str) -> PathBuf {

@@ -1,25 +1,26 @@
 //! The transforms on four double-precision numbers a register, for primes below 2^50.
 //!
-//! AVX2 multiplies 32-bit words; a product modulo a 60-bit prime takes 21 instructions. A product modulo a prime of at
-//! most 50 bits takes 6 with fused multiply-adds on doubles (van der Hoeven, Lecerf and Quintin, "Modular SIMD
-//! arithmetic in Mathemagix", 2016, section 3), and it is exact. Values are signed integers of at most 4q < 2^52 in
-//! absolute value, so sums and differences of two are exact.
+//! AVX2 multiplies 32-bit words only, and a product modulo a 60-bit prime takes 21 instructions. Modulo a prime of at
+//! most 50 bits it takes 6 on doubles with fused multiply-adds, and is exact (van der Hoeven, Lecerf and Quintin,
+//! "Modular SIMD arithmetic in Mathemagix", 2016, section 3). The values are signed integers of at most 4q < 2^52 in
+//! absolute value, so that sums and differences of two are exact.
 //!
-//! With u = 2^-53, `1/q`, its product with w and the product with y are each within a relative u of what they stand
-//! for, so the quotient `k = round(y·w/q)` is off the true `y·w/q` by at most `1/2 + 3u·|y|`, which is at most
-//! `1/2 + 3/8·|y|/q`: the bound of a product in units of q is **r(b) = 1/2 + 3b/8** for `|y| <= b·q`. The product itself
-//! is `y·w = h + l`, the rounded product and its error, which a fused multiply-add gives exactly. Then `h - k·q` is
-//! `y·w - k·q - l`, an integer of at most `2q + 2^49 < 2^53`, so the second fused multiply-add is exact too, and the sum
-//! with l is the remainder.
+//! With u = 2^-53, `1/q`, its product with w and that product times y are each rounded by a relative u. So the quotient
+//! `k = round(y·w/q)` is within `1/2 + 3u·|y|` of the true `y·w/q`, and for `|y| <= b·q` and q < 2^50 the remainder
+//! `y·w - k·q` is at most `r(b) = 1/2 + 3b/8` in units of q. The product is `y·w = h + l`, rounded product and rounding
+//! error; the first fused multiply-add gives l exactly. As |h| < 2^102, l is at most 2^48, and `h - k·q`, which is the
+//! remainder less l, is an integer below 2^53: the second fused multiply-add gives it exactly. Its sum with l is the
+//! remainder.
 //!
-//! | between levels | x | y | sums |
-//! |---|---|---|---|
-//! | forward, reducing | any, reduced to 1/2 | 3.9 | 1/2 + r(3.9) < 2.5 |
-//! | forward, not reducing | 2.5 | 2.5 | 2.5 + r(2.5) < 3.9 |
-//! | inverse | 2 | 2 | x + y reduced to 1/2; product of x - y: r(4) = 2 |
+//! Bounds in units of q, each with less than 2^-48 to spare for the rounding in reductions to 1/2:
 //!
-//! (In units of q; 1/2 stands for 1/2 plus less than 2^-50 times 4.) Rounding is to nearest, the mode that Rust and C
-//! programs start with and keep.
+//! | level | x and y | results |
+//! |---|---|---|
+//! | forward, reducing x to 1/2 | 3.9 | 1/2 + r(3.9) < 2.47 |
+//! | forward, not reducing | 2.47 | 2.47 + r(2.47) < 3.9 |
+//! | inverse | 2 | sum reduced to 1/2, product of the difference r(4) = 2 |
+//!
+//! Rounding is to nearest: Rust takes that mode for granted, and the canonical result would be wrong in another.
 
 use std::arch::x86_64::*;
 

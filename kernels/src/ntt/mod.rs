@@ -23,7 +23,7 @@
 //! "Speeding up the number theoretic transform for faster ideal lattice-based cryptography", 2016, section 3.1).
 //!
 //! [`passes`] walks that tree: two or three levels in one pass over the values (radix 4 or 8), so that each value is
-//! loaded and stored five or six times for N = 2^16 and not sixteen times; depth first while a node is larger than
+//! loaded and stored five to eight times for N = 2^16 and not sixteen times; depth first while a node is larger than
 //! the first-level cache, breadth first below; the last two or three levels inside registers, where the lanes of two
 //! registers are permuted instead of values being loaded. The inverse is the mirror image, and its last level
 //! multiplies by 1/N as well, with `w/N` in place of w.

@@ -6,6 +6,7 @@ use paf_circuit::container::{self, Kind, SectionReader};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
+use paf_runtime::machine::Machine;
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
 use paf_runtime::{Client, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey, Server};
@@ -39,6 +40,12 @@ pub(crate) fn info(file: &Path, json: bool) -> Result<()> {
         warn_if_insecure(&circuit.parameters, &mut report);
         facts::circuit(&mut report, &circuit);
     }
+    report.print(json)
+}
+
+pub(crate) fn info_machine(machine: &Machine, json: bool) -> Result<()> {
+    let mut report = Report::default();
+    facts::machine(&mut report, machine);
     report.print(json)
 }
 

@@ -4,6 +4,7 @@ use paf_circuit::{Circuit, Client};
 use paf_ir::ckks::{Counts, Parameters, Secret, log_qp_limit_128};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
+use paf_runtime::machine::Machine;
 use serde_json::{Value, json};
 
 use super::report::{Report, bytes, seconds};
@@ -171,4 +172,21 @@ fn prediction(report: &mut Report, circuit: &Circuit) {
             prediction.precision_bits
         ),
     );
+}
+
+/// What is used of this machine.
+pub(crate) fn machine(report: &mut Report, machine: &Machine) {
+    let available: Vec<String> = machine.available.iter().map(ToString::to_string).collect();
+    report.fact("openfhe", machine.openfhe.as_str());
+    report.fact("kernels", machine.kernels.code.to_string());
+    report.fact("kernels_reason", machine.kernels.reason.as_str());
+    report.fact("kernels_available", available.clone());
+    report.fact("threads", machine.threads);
+    report.fact("allocator_keeps_pages", machine.allocator_keeps_pages);
+    report.line("OpenFHE", machine.openfhe.as_str());
+    report.line("kernels", format!("{}: {}", machine.kernels.code, machine.kernels.reason));
+    report.line("available", format!("{} (PAF_KERNELS forces one)", available.join(", ")));
+    report.line("threads", machine.threads.to_string());
+    let pages = if machine.allocator_keeps_pages { "kept" } else { "given back to the system" };
+    report.line("freed memory", pages);
 }

@@ -10,6 +10,7 @@ mod report;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use paf_runtime::machine::Machine;
 use paf_runtime::{DEFAULT_PREPARE_BUDGET, RuntimeError};
 
 /// Runs circuits made by paf-compile, clear or encrypted.
@@ -33,10 +34,14 @@ enum Command {
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Print what a circuit or client file says.
+    /// Print what a circuit or client file says, or what is used of this machine.
     Info {
         /// A circuit or client file.
-        file: PathBuf,
+        #[arg(required_unless_present = "machine")]
+        file: Option<PathBuf>,
+        /// Print the kernels, the threads and the allocator in use.
+        #[arg(long, conflicts_with = "file")]
+        machine: bool,
     },
     /// Run a circuit on plain numbers.
     Simulate {
@@ -172,11 +177,12 @@ fn parse_limit(text: &str) -> Result<usize, String> {
 }
 
 /// Runs one command.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), RuntimeError> {
+pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), RuntimeError> {
     let json = arguments.json;
     match &arguments.command {
         Command::Client { circuit, output } => commands::client(circuit, output, json),
-        Command::Info { file } => commands::info(file, json),
+        Command::Info { file: Some(file), .. } => commands::info(file, json),
+        Command::Info { file: None, .. } => commands::info_machine(machine, json),
         Command::Simulate { circuit, input, output, noise, seed } => {
             let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
             commands::simulate(circuit, input, output.as_deref(), noise, json)
