@@ -262,6 +262,7 @@ fn compile_shim(prefix: &Path, version: &str) {
         "kernels",
         "basis",
         "measure",
+        "team",
     ];
     let overrides = ["override_limbs", "override_polynomials", "override_key_switch"];
     let mut build = cxx_build::bridge("src/bridge.rs");

@@ -139,7 +139,7 @@ fn a_value_to_which_every_level_adds_is_exact() {
         let q = ntt_prime(bits, n, 0);
         let modulus = Modulus::new(q);
         let tables = NttTables::new(n, modulus);
-        for product in [q - 1, q / 2, q / 2 + 1, (q / 32 * 15) | 1, (q / 64 * 29) | 1] {
+        for product in [q - 1, q / 2, q / 2 + 1] {
             let mut values = vec![0; n];
             values[0] = q - 1;
             for (level, t) in (0..17).map(|level| (level, n >> (level + 1))) {

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "kernels.h"
-
-#include "utils/parallel.h"
+#include "team.h"
 
 #include <memory>
 #include <vector>
@@ -17,13 +16,10 @@ struct ConversionFactors {
     const std::vector<std::vector<NativeInteger>>& hat;  // (Q / q_i) mod p_j, by i and then j
 };
 
-// Calls function(limb index) for every limb, on OpenFHE's threads. The function must not throw.
+// Calls function(limb index) for every limb, on the threads of the team. The function must not throw.
 template <typename Function>
 void for_each_limb(std::size_t count, Function function) {
-    const int limbs = static_cast<int>(count);
-#pragma omp parallel for schedule(dynamic) num_threads(lbcrypto::OpenFHEParallelControls.GetThreadLimit(limbs))
-    for (int i = 0; i < limbs; ++i)
-        function(i);
+    parallel_for(count, [&](std::size_t limb) { function(static_cast<int>(limb)); });
 }
 
 // A limb of zeros.

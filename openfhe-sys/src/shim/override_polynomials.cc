@@ -1,4 +1,4 @@
-// Overrides of OpenFHE's arithmetic on RNS polynomials: what passes from one prime to others.
+// Overrides of OpenFHE's arithmetic on RNS polynomials: loops over limbs, and what passes from one prime to others.
 
 #include "basis.h"
 
@@ -35,7 +35,173 @@ std::vector<NativePoly*> all_limbs(std::vector<NativePoly>& limbs) {
     return pointers;
 }
 
+bool same_limbs(const DCRTPoly& left, const DCRTPoly& right) {
+    return left.GetFormat() == right.GetFormat() && left.GetNumOfElements() == right.GetNumOfElements();
+}
+
+// The limbs that a function makes from each limb's number.
+template <typename Function>
+std::vector<NativePoly> make_limbs(std::size_t count, Function function) {
+    std::vector<NativePoly> limbs(count);
+    for_each_limb(count, [&](int i) { limbs[i] = function(i); });
+    return limbs;
+}
+
 }  // namespace
+
+template <>
+NativePoly NativePoly::AutomorphismTransform(std::uint32_t index, const std::vector<std::uint32_t>& map) const {
+    const std::size_t length = GetLength();
+    if (m_format != Format::EVALUATION || index % 2 == 0 || map.size() != length ||
+        !kernels_can_run(GetModulus(), length)) {
+        static const auto original =
+            stock<NativePoly(const NativePoly*, std::uint32_t, const std::vector<std::uint32_t>&)>(symbols::AUTOMORPHISM);
+        return original(this, index, map);
+    }
+    NativePoly result(m_params, m_format, true);
+    kernels::permute(mut_words(result), words(*this), {map.data(), map.size()});
+    return result;
+}
+
+template <>
+DCRTPoly::DCRTPolyImpl(const DCRTPoly& other) noexcept : m_params(other.m_params), m_format(other.m_format) {
+    m_vectors = make_limbs(other.m_vectors.size(), [&](int i) { return other.m_vectors[i]; });
+}
+
+template <>
+DCRTPoly& DCRTPoly::operator=(const DCRTPoly& other) noexcept {
+    if (this != &other) {
+        m_params = other.m_params;
+        m_format = other.m_format;
+        m_vectors.resize(other.m_vectors.size());
+        for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] = other.m_vectors[i]; });
+    }
+    return *this;
+}
+
+template <>
+DCRTPoly::DCRTPolyImpl(const Basis& basis, Format format, bool zero) noexcept : m_params(basis), m_format(format) {
+    const auto& limbs = basis->GetParams();
+    m_vectors.reserve(limbs.size());
+    for (const auto& limb : limbs)
+        m_vectors.emplace_back(limb, format, false);
+    if (zero)
+        for_each_limb(limbs.size(), [&](int i) { m_vectors[i].SetValuesToZero(); });
+}
+
+template <>
+DCRTPoly DCRTPoly::Plus(const DCRTPoly& other) const {
+    if (!kernels::in_use() || !same_limbs(*this, other)) {
+        static const auto original = stock<DCRTPoly(const DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_PLUS);
+        return original(this, other);
+    }
+    DCRTPoly sum(m_params, m_format);
+    for_each_limb(m_vectors.size(), [&](int i) { sum.m_vectors[i] = m_vectors[i].Plus(other.m_vectors[i]); });
+    return sum;
+}
+
+template <>
+DCRTPoly DCRTPoly::Minus(const DCRTPoly& other) const {
+    if (!kernels::in_use() || !same_limbs(*this, other)) {
+        static const auto original = stock<DCRTPoly(const DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_MINUS);
+        return original(this, other);
+    }
+    DCRTPoly difference(m_params, m_format);
+    for_each_limb(m_vectors.size(), [&](int i) { difference.m_vectors[i] = m_vectors[i].Minus(other.m_vectors[i]); });
+    return difference;
+}
+
+template <>
+DCRTPoly DCRTPoly::Times(const DCRTPoly& other) const {
+    if (!kernels::in_use() || !same_limbs(*this, other) || m_format != Format::EVALUATION) {
+        static const auto original = stock<DCRTPoly(const DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_TIMES);
+        return original(this, other);
+    }
+    DCRTPoly product(m_params, m_format);
+    for_each_limb(m_vectors.size(), [&](int i) { product.m_vectors[i] = m_vectors[i].Times(other.m_vectors[i]); });
+    return product;
+}
+
+template <>
+DCRTPoly DCRTPoly::Times(const Integers& factors) const {
+    if (!kernels::in_use() || m_vectors.size() != factors.size()) {
+        static const auto original =
+            stock<DCRTPoly(const DCRTPoly*, const Integers&)>(symbols::POLYNOMIAL_TIMES_SCALARS);
+        return original(this, factors);
+    }
+    DCRTPoly product(m_params, m_format);
+    for_each_limb(m_vectors.size(), [&](int i) { product.m_vectors[i] = m_vectors[i].Times(factors[i]); });
+    return product;
+}
+
+template <>
+DCRTPoly DCRTPoly::TimesNoCheck(const Integers& factors) const {
+    if (!kernels::in_use()) {
+        static const auto original =
+            stock<DCRTPoly(const DCRTPoly*, const Integers&)>(symbols::POLYNOMIAL_TIMES_FIRST_SCALARS);
+        return original(this, factors);
+    }
+    DCRTPoly product(m_params, m_format);
+    for_each_limb(std::min(m_vectors.size(), factors.size()),
+                  [&](int i) { product.m_vectors[i] = m_vectors[i].Times(factors[i]); });
+    return product;
+}
+
+template <>
+DCRTPoly& DCRTPoly::operator+=(const DCRTPoly& other) {
+    if (!kernels::in_use() || !same_limbs(*this, other)) {
+        static const auto original = stock<DCRTPoly&(DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_ADD_IN_PLACE);
+        return original(this, other);
+    }
+    for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] += other.m_vectors[i]; });
+    return *this;
+}
+
+template <>
+DCRTPoly& DCRTPoly::operator-=(const DCRTPoly& other) {
+    if (!kernels::in_use() || !same_limbs(*this, other)) {
+        static const auto original =
+            stock<DCRTPoly&(DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_SUBTRACT_IN_PLACE);
+        return original(this, other);
+    }
+    for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] -= other.m_vectors[i]; });
+    return *this;
+}
+
+template <>
+DCRTPoly& DCRTPoly::operator*=(const DCRTPoly& other) {
+    if (!kernels::in_use() || !same_limbs(*this, other) || m_format != Format::EVALUATION) {
+        static const auto original =
+            stock<DCRTPoly&(DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_MULTIPLY_IN_PLACE);
+        return original(this, other);
+    }
+    for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] *= other.m_vectors[i]; });
+    return *this;
+}
+
+template <>
+void DCRTPoly::SwitchFormat() {
+    if (!kernels::in_use()) {
+        static const auto original = stock<void(DCRTPoly*)>(symbols::SWITCH_FORMAT);
+        return original(this);
+    }
+    m_format = m_format == Format::COEFFICIENT ? Format::EVALUATION : Format::COEFFICIENT;
+    for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i].SwitchFormat(); });
+}
+
+template <>
+DCRTPoly DCRTPoly::AutomorphismTransform(std::uint32_t index, const std::vector<std::uint32_t>& map) const {
+    if (!kernels::in_use() || m_format != Format::EVALUATION || index % 2 == 0) {
+        static const auto original =
+            stock<DCRTPoly(const DCRTPoly*, std::uint32_t, const std::vector<std::uint32_t>&)>(
+                symbols::POLYNOMIAL_AUTOMORPHISM);
+        return original(this, index, map);
+    }
+    DCRTPoly result(m_params, m_format);
+    for_each_limb(m_vectors.size(),
+                  [&](int i) { result.m_vectors[i] = m_vectors[i].AutomorphismTransform(index, map); });
+    return result;
+}
 
 template <>
 DCRTPoly DCRTPoly::ApproxSwitchCRTBasis(const Basis& from, const Basis& to, const Integers& hat_inverse,
@@ -114,20 +280,6 @@ void DCRTPoly::DropLastElementAndScale(const Integers& last_factors, const Integ
         carried.SetFormat(Format::EVALUATION);
         kernels::scale_and_add(mut_words(limb), word(last_inverse[i]), words(carried), to);
     });
-}
-
-template <>
-NativePoly NativePoly::AutomorphismTransform(std::uint32_t index, const std::vector<std::uint32_t>& map) const {
-    const std::size_t length = GetLength();
-    if (m_format != Format::EVALUATION || index % 2 == 0 || map.size() != length ||
-        !kernels_can_run(GetModulus(), length)) {
-        static const auto original =
-            stock<NativePoly(const NativePoly*, std::uint32_t, const std::vector<std::uint32_t>&)>(symbols::AUTOMORPHISM);
-        return original(this, index, map);
-    }
-    NativePoly result(m_params, m_format, true);
-    kernels::permute(mut_words(result), words(*this), {map.data(), map.size()});
-    return result;
 }
 
 }  // namespace lbcrypto

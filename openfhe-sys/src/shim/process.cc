@@ -1,6 +1,7 @@
 // Process-wide settings: allocator, threads, and OpenFHE's static maps.
 
 #include "internal.h"
+#include "team.h"
 
 #include "cryptocontextfactory.h"
 #include "utils/parallel.h"
@@ -35,6 +36,7 @@ void set_threads(std::uint32_t count) {
     int limit = static_cast<int>(std::clamp<std::uint32_t>(count, 1, 1024));
     thread_count_of(lbcrypto::OpenFHEParallelControls) = limit;
     omp_set_num_threads(limit);
+    set_team_size(static_cast<std::size_t>(limit));
 }
 
 std::uint32_t threads() {

@@ -7,8 +7,7 @@
 
 #include "rust/cxx.h"
 
-#include "cryptocontext.h"
-#include "scheme/ckksrns/ckksrns-cryptoparameters.h"
+#include "lattice/lat-hal.h"
 
 #include <cstdint>
 #include <memory>
@@ -16,15 +15,32 @@
 #include <vector>
 
 #ifdef OPENFHE_SHIM_OVERRIDES
-// Overrides (override_limbs.cc) of functions that OpenFHE's headers define: declared here, before any use, so that no
-// file of the shim compiles copies of them.
+// Overrides (override_*.cc) of functions that OpenFHE's headers define: declared before any use, so that no file of the
+// shim compiles copies of them.
 namespace intnat {
 template <>
 lbcrypto::NativeVector& lbcrypto::NativeVector::ModAddNoCheckEq(const lbcrypto::NativeVector& other);
 template <>
 lbcrypto::NativeVector& lbcrypto::NativeVector::ModMulNoCheckEq(const lbcrypto::NativeVector& other);
 }  // namespace intnat
+namespace lbcrypto {
+template <>
+DCRTPoly::DCRTPolyImpl(const DCRTPoly& other) noexcept;
+template <>
+DCRTPoly& DCRTPoly::operator=(const DCRTPoly& other) noexcept;
+template <>
+DCRTPoly::DCRTPolyImpl(const std::shared_ptr<DCRTPoly::Params>& basis, Format format, bool zero) noexcept;
+template <>
+DCRTPoly DCRTPoly::Plus(const DCRTPoly& other) const;
+template <>
+DCRTPoly DCRTPoly::Times(const DCRTPoly& other) const;
+template <>
+DCRTPoly& DCRTPoly::operator*=(const DCRTPoly& other);
+}  // namespace lbcrypto
 #endif
+
+#include "cryptocontext.h"
+#include "scheme/ckksrns/ckksrns-cryptoparameters.h"
 
 namespace openfhe_shim {
 

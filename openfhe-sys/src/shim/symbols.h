@@ -44,11 +44,42 @@ constexpr const char* INNER_PRODUCT =
 constexpr const char* SWITCH_DIGITS =
     "_ZNK8lbcrypto15KeySwitchHYBRID21EvalFastKeySwitchCoreESt10shared_ptrISt6vectorINS_12DCRTPolyImplIN9bigintdyn"
     "9mubintvecINS4_5ubintImEEEEEESaIS9_EEES1_INS_11EvalKeyImplIS9_EEES1_INS_12ILDCRTParamsIS7_EEE";
+constexpr const char* COPY = "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEEC2ERKS6_";
+constexpr const char* COPY_ASSIGN = "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEEaSERKS6_";
+constexpr const char* CREATE =
+    "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEEC2ERKSt10shared_ptrINS_12ILDCRTParamsIS4_E"
+    "EE6Formatb";
+constexpr const char* POLYNOMIAL_PLUS =
+    "_ZNK8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE4PlusERKS6_";
+constexpr const char* POLYNOMIAL_MINUS =
+    "_ZNK8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE5MinusERKS6_";
+constexpr const char* POLYNOMIAL_TIMES =
+    "_ZNK8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE5TimesERKS6_";
+constexpr const char* POLYNOMIAL_TIMES_SCALARS =
+    "_ZNK8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE5TimesERKSt6vectorIN6intnat14NativeIntege"
+    "rTImEESaISA_EE";
+constexpr const char* POLYNOMIAL_TIMES_FIRST_SCALARS =
+    "_ZNK8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE12TimesNoCheckERKSt6vectorIN6intnat14Nati"
+    "veIntegerTImEESaISA_EE";
+constexpr const char* POLYNOMIAL_ADD_IN_PLACE =
+    "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEEpLERKS6_";
+constexpr const char* POLYNOMIAL_SUBTRACT_IN_PLACE =
+    "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEEmIERKS6_";
+constexpr const char* POLYNOMIAL_MULTIPLY_IN_PLACE =
+    "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEEmLERKS6_";
+constexpr const char* SWITCH_FORMAT =
+    "_ZN8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE12SwitchFormatEv";
+constexpr const char* POLYNOMIAL_AUTOMORPHISM =
+    "_ZNK8lbcrypto12DCRTPolyImplIN9bigintdyn9mubintvecINS1_5ubintImEEEEE21AutomorphismTransformEjRKSt6vectorIjSaI"
+    "jEE";
 
 constexpr const char* ALL[] = {
     NTT_FORWARD, NTT_INVERSE, ADD_NO_CHECK, ADD_IN_PLACE, ADD, SUBTRACT_IN_PLACE, SUBTRACT, MULTIPLY_NO_CHECK,
     MULTIPLY_IN_PLACE, MULTIPLY, MULTIPLY_SCALAR_IN_PLACE, MULTIPLY_SCALAR, ADD_SCALAR, SUBTRACT_SCALAR_IN_PLACE,
-    AUTOMORPHISM, CONVERT_BASIS, DIVIDE_BY_P, RESCALE, DECOMPOSE, INNER_PRODUCT, SWITCH_DIGITS,
+    AUTOMORPHISM, CONVERT_BASIS, DIVIDE_BY_P, RESCALE, DECOMPOSE, INNER_PRODUCT, SWITCH_DIGITS, COPY, COPY_ASSIGN,
+    CREATE, POLYNOMIAL_PLUS, POLYNOMIAL_MINUS, POLYNOMIAL_TIMES, POLYNOMIAL_TIMES_SCALARS,
+    POLYNOMIAL_TIMES_FIRST_SCALARS, POLYNOMIAL_ADD_IN_PLACE, POLYNOMIAL_SUBTRACT_IN_PLACE,
+    POLYNOMIAL_MULTIPLY_IN_PLACE, SWITCH_FORMAT, POLYNOMIAL_AUTOMORPHISM,
 };
 
 }  // namespace symbols
