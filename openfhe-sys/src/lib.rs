@@ -34,9 +34,10 @@
 //! # }
 //! ```
 //!
-//! Three things the shim computes itself, on OpenFHE's polynomials and with the same values: encoding, because OpenFHE's
-//! takes the scale from its tables; products of limbs; and a key's inner product with the digits of a ciphertext, which
-//! OpenFHE forms on one thread and through a temporary for every term.
+//! Two things the shim computes itself, on OpenFHE's polynomials and with the same values: encoding, because OpenFHE's
+//! takes the scale from its tables; and sums of products over Q·P, which OpenFHE forms through a temporary for every
+//! term. Beneath them, OpenFHE's own functions on limbs, and its hybrid key switch, are replaced by the kernels of
+//! `paf-kernels`, bit for bit: see [`kernels`].
 //!
 //! # Ownership
 //!
@@ -54,8 +55,8 @@
 //!
 //! # Threads
 //!
-//! All types are `Send` and `Sync`. OpenFHE runs its loops over limbs with OpenMP, [`threads`] of them for every
-//! calling thread: one calling thread is the fastest. These change process-wide state and must not run beside
+//! All types are `Send` and `Sync`. Loops over limbs run on [`threads`] threads, those of the calling thread included;
+//! one calling thread is the fastest. These change process-wide state and must not run beside
 //! anything else: creating, deserializing and releasing contexts; [`setup_bootstrap`]; generating, importing and
 //! removing evaluation keys; [`set_threads`] and [`configure_allocator`].
 //!
