@@ -97,11 +97,10 @@ pub fn available() -> Vec<Code> {
 /// # Errors
 /// If this process cannot use it.
 pub fn select(code: Code) -> Result<(), Unavailable> {
-    if let Code::Kernels(variant) = code {
-        overrides()?;
-        Kernels::new(variant).ok_or(Unavailable::Instructions(variant))?;
-    }
+    check(code)?;
     STATE.store(encode(code), Ordering::Relaxed);
+    // Which loops get the threads depends on the code.
+    ffi::set_threads(ffi::threads());
     Ok(())
 }
 
@@ -111,19 +110,31 @@ pub fn select(code: Code) -> Result<(), Unavailable> {
 /// # Errors
 /// If the variable names code that this process cannot use.
 pub fn select_from_environment() -> Result<Selection, Unavailable> {
-    let selection = match env::var(VARIABLE) {
-        Ok(text) => Selection { code: text.parse()?, reason: format!("{VARIABLE} asks for it") },
-        Err(env::VarError::NotPresent) => fastest(),
-        Err(env::VarError::NotUnicode(text)) => return Err(Unavailable::Unknown(text.to_string_lossy().into_owned())),
-    };
+    let selection = wanted()?;
     select(selection.code)?;
     Ok(selection)
+}
+
+fn wanted() -> Result<Selection, Unavailable> {
+    let code = match env::var(VARIABLE) {
+        Ok(text) => text.parse()?,
+        Err(env::VarError::NotPresent) => return Ok(fastest()),
+        Err(env::VarError::NotUnicode(text)) => return Err(Unavailable::Unknown(text.to_string_lossy().into_owned())),
+    };
+    check(code)?;
+    Ok(Selection { code, reason: format!("{VARIABLE} asks for it") })
+}
+
+fn check(code: Code) -> Result<(), Unavailable> {
+    let Code::Kernels(variant) = code else { return Ok(()) };
+    overrides()?;
+    Kernels::new(variant).map(drop).ok_or(Unavailable::Instructions(variant))
 }
 
 /// The code in use.
 pub fn selected() -> Code {
     decode(STATE.load(Ordering::Relaxed)).unwrap_or_else(|| {
-        let code = select_from_environment().map_or(Code::OpenFhe, |selection| selection.code);
+        let code = wanted().map_or(Code::OpenFhe, |selection| selection.code);
         STATE.store(encode(code), Ordering::Relaxed);
         code
     })

@@ -5,12 +5,12 @@
 // cannot be told from a good one: files need a checksum of their own.
 
 #include "internal.h"
+#include "team.h"
 
 #include "ciphertext.h"
 #include "key/evalkeyrelin.h"
 #include "key/privatekey.h"
 #include "key/publickey.h"
-#include "utils/parallel.h"
 
 #include <atomic>
 #include <cstring>
@@ -142,15 +142,13 @@ bool read_limb(NativePoly& limb, const std::uint8_t* source) {
 DCRTPoly read_polynomial(Reader& reader, const std::shared_ptr<DCRTPoly::Params>& basis) {
     DCRTPoly polynomial(basis, Format::EVALUATION, true);
     auto& limbs             = polynomial.GetAllElements();
-    const int count         = static_cast<int>(limbs.size());
     const std::size_t bytes = basis->GetRingDimension() * sizeof(std::uint64_t);
-    const auto* source      = reader.take(count * bytes);
+    const auto* source      = reader.take(limbs.size() * bytes);
     std::atomic<bool> valid{true};
-#pragma omp parallel for num_threads(lbcrypto::OpenFHEParallelControls.GetThreadLimit(count))
-    for (int i = 0; i < count; ++i) {
+    parallel_for(limbs.size(), [&](std::size_t i) {
         if (!read_limb(limbs[i], source + i * bytes))
             valid = false;
-    }
+    });
     require(valid, "damaged: a residue is not below its prime");
     return polynomial;
 }

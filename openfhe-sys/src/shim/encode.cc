@@ -1,6 +1,7 @@
 // Encoding at a scale of the caller's choice, encryption and decryption.
 
 #include "internal.h"
+#include "team.h"
 
 #include "ciphertext.h"
 #include "encoding/ckkspackedencoding.h"
@@ -86,11 +87,8 @@ DCRTPoly encode_over(const Context& context, rust::Slice<const double> values, s
     Coefficients coefficients = round_all(spectrum, scale);
 
     DCRTPoly element(basis, Format::EVALUATION);
-    auto& limbs     = element.GetAllElements();
-    const int count = static_cast<int>(limbs.size());
-#pragma omp parallel for num_threads(lbcrypto::OpenFHEParallelControls.GetThreadLimit(count))
-    for (int i = 0; i < count; ++i)
-        limbs[i] = limb_of(coefficients, basis->GetParams()[i]);
+    auto& limbs = element.GetAllElements();
+    parallel_for(limbs.size(), [&](std::size_t i) { limbs[i] = limb_of(coefficients, basis->GetParams()[i]); });
     return element;
 }
 

@@ -1,6 +1,6 @@
 // Process-wide settings: allocator, threads, and OpenFHE's static maps.
 
-#include "internal.h"
+#include "kernels.h"
 #include "team.h"
 
 #include "cryptocontextfactory.h"
@@ -24,6 +24,8 @@ struct ThreadCountAccess {
 int& thread_count_of(lbcrypto::ParallelControls& controls);
 template struct ThreadCountAccess<&lbcrypto::ParallelControls::machineThreads>;
 
+int thread_limit = omp_get_max_threads();
+
 }  // namespace
 
 bool configure_allocator() {
@@ -32,15 +34,17 @@ bool configure_allocator() {
     return mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1 && mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD) == 1;
 }
 
+// Beside the team, OpenFHE's own loops over limbs, of which none that matter are left, run on one thread: OpenMP's
+// threads would spin where the team's have work. Parallel regions around whole operations, as in a bootstrap, stay.
 void set_threads(std::uint32_t count) {
-    int limit = static_cast<int>(std::clamp<std::uint32_t>(count, 1, 1024));
-    thread_count_of(lbcrypto::OpenFHEParallelControls) = limit;
-    omp_set_num_threads(limit);
-    set_team_size(static_cast<std::size_t>(limit));
+    thread_limit = static_cast<int>(std::clamp<std::uint32_t>(count, 1, 1024));
+    thread_count_of(lbcrypto::OpenFHEParallelControls) = kernels::in_use() ? 1 : thread_limit;
+    omp_set_num_threads(thread_limit);
+    set_team_size(static_cast<std::size_t>(thread_limit));
 }
 
 std::uint32_t threads() {
-    return static_cast<std::uint32_t>(lbcrypto::OpenFHEParallelControls.GetMachineThreads());
+    return static_cast<std::uint32_t>(thread_limit);
 }
 
 rust::String openfhe_version() {
