@@ -48,9 +48,10 @@ inline std::uint64_t word(const NativeInteger& number) {
 void* stock_definition(const char* symbol);
 
 // OpenFHE's own definition of a member function: the Itanium C++ ABI passes the object as the first argument.
-template <typename Function>
-Function* stock(const char* symbol) {
-    return reinterpret_cast<Function*>(stock_definition(symbol));
+template <const char* SYMBOL, typename Function>
+Function* stock() {
+    static Function* const definition = reinterpret_cast<Function*>(stock_definition(SYMBOL));
+    return definition;
 }
 
 }  // namespace openfhe_shim

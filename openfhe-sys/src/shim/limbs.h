@@ -1,5 +1,5 @@
-// Sums of products of polynomials in one pass. OpenFHE forms them through a temporary for every term; the values are the
-// same.
+// Sums of products of polynomials in one pass. OpenFHE forms them through a temporary for every term; the values are
+// the same.
 #pragma once
 
 #include "basis.h"

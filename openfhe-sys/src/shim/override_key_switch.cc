@@ -68,9 +68,9 @@ Polynomials KeySwitchHYBRID::EvalKeySwitchPrecomputeCore(
     const auto parameters = std::dynamic_pointer_cast<CryptoParametersRNS>(parameters_base);
     const Basis extended  = polynomial.GetExtendedCRTBasis(parameters->GetParamsP());
     if (polynomial.GetFormat() != Format::EVALUATION || !kernels_can_run(*extended)) {
-        static const auto original = stock<Polynomials(const KeySwitchHYBRID*, const DCRTPoly&,
-                                                       std::shared_ptr<CryptoParametersBase<DCRTPoly>>)>(symbols::DECOMPOSE);
-        return original(this, polynomial, parameters_base);
+        using Original = Polynomials(const KeySwitchHYBRID*, const DCRTPoly&,
+                                     std::shared_ptr<CryptoParametersBase<DCRTPoly>>);
+        return stock<symbols::DECOMPOSE, Original>()(this, polynomial, parameters_base);
     }
     const auto& limbs = polynomial.GetAllElements();
     std::vector<NativePoly> coefficients(limbs.size());
@@ -98,9 +98,9 @@ Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, 
                                                       const Basis q) const {
     const auto& basis = digits->at(0).GetParams();
     if (!kernels_can_run(*basis)) {
-        static const auto original =
-            stock<Polynomials(const KeySwitchHYBRID*, const Polynomials, const EvalKey<DCRTPoly>, const Basis)>(symbols::INNER_PRODUCT);
-        return original(this, digits, key, q);
+        using Original = Polynomials(const KeySwitchHYBRID*, const Polynomials, const EvalKey<DCRTPoly>,
+                                     const Basis);
+        return stock<symbols::INNER_PRODUCT, Original>()(this, digits, key, q);
     }
     const auto parameters    = std::dynamic_pointer_cast<CryptoParametersRNS>(key->GetCryptoParameters());
     const std::size_t used   = q->GetParams().size();
@@ -121,7 +121,8 @@ Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, 
         auto& two = second.GetAllElements()[i];
         one       = zero_limb(limb, Format::EVALUATION);
         two       = zero_limb(limb, Format::EVALUATION);
-        kernels::sums_of_products(mut_words(one), mut_words(two), {terms.data(), terms.size()}, word(limb->GetModulus()));
+        kernels::sums_of_products(mut_words(one), mut_words(two), {terms.data(), terms.size()},
+                                  word(limb->GetModulus()));
     });
     auto result = std::make_shared<std::vector<DCRTPoly>>();
     result->push_back(std::move(first));
@@ -135,10 +136,10 @@ Polynomials KeySwitchHYBRID::EvalFastKeySwitchCore(const Polynomials digits, con
     const NativeInteger t = parameters->GetNoiseScale() == 1 ? 0 : parameters->GetPlaintextModulus();
     const auto divide     = [&](const DCRTPoly& extended) {
         return extended.ApproxModDown(q, parameters->GetParamsP(), parameters->GetPInvModq(),
-                                          parameters->GetPInvModqPrecon(), parameters->GetPHatInvModp(),
-                                          parameters->GetPHatInvModpPrecon(), parameters->GetPHatModq(),
-                                          parameters->GetModqBarrettMu(), parameters->GettInvModp(),
-                                          parameters->GettInvModpPrecon(), t, parameters->GettModqPrecon());
+                                      parameters->GetPInvModqPrecon(), parameters->GetPHatInvModp(),
+                                      parameters->GetPHatInvModpPrecon(), parameters->GetPHatModq(),
+                                      parameters->GetModqBarrettMu(), parameters->GettInvModp(),
+                                      parameters->GettInvModpPrecon(), t, parameters->GettModqPrecon());
     };
     const auto extended = EvalFastKeySwitchCoreExt(digits, key, q);
     auto result         = std::make_shared<std::vector<DCRTPoly>>();

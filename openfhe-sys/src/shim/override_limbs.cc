@@ -21,22 +21,33 @@ using Transform = NumberTheoreticTransformNat<Vector>;
 
 namespace {
 
-// OpenFHE takes any scalar and reduces it first.
-std::uint64_t residue(const Integer& scalar, const Integer& modulus) {
-    return word(scalar) % word(modulus);
-}
-
-bool same_basis(const Vector& left, const Vector& right) {
-    return left.GetLength() == right.GetLength() && left.GetModulus() == right.GetModulus();
-}
+using InPlace       = Vector&(Vector*, const Vector&);
+using Copying       = Vector(const Vector*, const Vector&);
+using ScalarInPlace = Vector&(Vector*, const Integer&);
+using ScalarCopying = Vector(const Vector*, const Integer&);
 
 bool can_run(const Vector& limb) {
     return kernels_can_run(limb.GetModulus(), limb.GetLength());
 }
 
-// Not on one object as both operands: the kernels' borrow rules exclude it.
-bool can_run(const Vector& left, const Vector& right) {
-    return &left != &right && same_basis(left, right) && can_run(left);
+// Runs a kernel on two limbs over the same prime, if it can. Not on one object as both operands: the kernels' borrow
+// rules exclude it.
+bool run(void (*kernel)(rust::Slice<std::uint64_t>, rust::Slice<const std::uint64_t>, std::uint64_t), Vector& target,
+         const Vector& other) {
+    const bool can = &target != &other && target.GetLength() == other.GetLength() &&
+                     target.GetModulus() == other.GetModulus() && can_run(target);
+    if (can)
+        kernel(mut_words(target), words(other), word(target.GetModulus()));
+    return can;
+}
+
+// Runs a kernel on a limb and a scalar, which OpenFHE takes unreduced, if it can.
+bool run(void (*kernel)(rust::Slice<std::uint64_t>, std::uint64_t, std::uint64_t), Vector& target,
+         const Integer& scalar) {
+    const bool can = can_run(target);
+    if (can)
+        kernel(mut_words(target), word(scalar) % word(target.GetModulus()), word(target.GetModulus()));
+    return can;
 }
 
 }  // namespace
@@ -45,8 +56,8 @@ template <>
 void Transform::ForwardTransformToBitReverseInPlace(const Vector& roots, const Vector& shoup, Vector* limb) {
     if (can_run(*limb))
         return kernels::ntt_forward(mut_words(*limb), word(limb->GetModulus()), words(roots), words(shoup));
-    static const auto original = stock<void(Transform*, const Vector&, const Vector&, Vector*)>(symbols::NTT_FORWARD);
-    original(this, roots, shoup, limb);
+    using Original = void(Transform*, const Vector&, const Vector&, Vector*);
+    stock<symbols::NTT_FORWARD, Original>()(this, roots, shoup, limb);
 }
 
 template <>
@@ -56,134 +67,87 @@ void Transform::InverseTransformFromBitReverseInPlace(const Vector& roots, const
     if (can_run(*limb))
         return kernels::ntt_inverse(mut_words(*limb), word(limb->GetModulus()), words(roots), words(shoup),
                                     word(n_inverse), word(n_inverse_shoup));
-    static const auto original =
-        stock<void(Transform*, const Vector&, const Vector&, const Integer&, const Integer&, Vector*)>(symbols::NTT_INVERSE);
-    original(this, roots, shoup, n_inverse, n_inverse_shoup, limb);
+    using Original = void(Transform*, const Vector&, const Vector&, const Integer&, const Integer&, Vector*);
+    stock<symbols::NTT_INVERSE, Original>()(this, roots, shoup, n_inverse, n_inverse_shoup, limb);
 }
 
 template <>
 Vector& Vector::ModAddNoCheckEq(const Vector& other) {
-    if (can_run(*this, other)) {
-        kernels::add(mut_words(*this), words(other), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Vector&)>(symbols::ADD_NO_CHECK);
-    return original(this, other);
+    return run(kernels::add, *this, other) ? *this : stock<symbols::ADD_NO_CHECK, InPlace>()(this, other);
 }
 
 template <>
 Vector& Vector::ModAddEq(const Vector& other) {
-    if (can_run(*this, other)) {
-        kernels::add(mut_words(*this), words(other), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Vector&)>(symbols::ADD_IN_PLACE);
-    return original(this, other);
+    return run(kernels::add, *this, other) ? *this : stock<symbols::ADD_IN_PLACE, InPlace>()(this, other);
 }
 
 template <>
 Vector Vector::ModAdd(const Vector& other) const {
-    if (can_run(*this, other)) {
-        Vector sum(*this);
-        kernels::add(mut_words(sum), words(other), word(m_modulus));
-        return sum;
-    }
-    static const auto original = stock<Vector(const Vector*, const Vector&)>(symbols::ADD);
-    return original(this, other);
+    if (!can_run(*this))
+        return stock<symbols::ADD, Copying>()(this, other);
+    Vector sum(*this);
+    return run(kernels::add, sum, other) ? std::move(sum) : stock<symbols::ADD, Copying>()(this, other);
 }
 
 template <>
 Vector& Vector::ModSubEq(const Vector& other) {
-    if (can_run(*this, other)) {
-        kernels::subtract(mut_words(*this), words(other), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Vector&)>(symbols::SUBTRACT_IN_PLACE);
-    return original(this, other);
+    return run(kernels::subtract, *this, other) ? *this : stock<symbols::SUBTRACT_IN_PLACE, InPlace>()(this, other);
 }
 
 template <>
 Vector Vector::ModSub(const Vector& other) const {
-    if (can_run(*this, other)) {
-        Vector difference(*this);
-        kernels::subtract(mut_words(difference), words(other), word(m_modulus));
-        return difference;
-    }
-    static const auto original = stock<Vector(const Vector*, const Vector&)>(symbols::SUBTRACT);
-    return original(this, other);
+    if (!can_run(*this))
+        return stock<symbols::SUBTRACT, Copying>()(this, other);
+    Vector difference(*this);
+    return run(kernels::subtract, difference, other) ? std::move(difference) : stock<symbols::SUBTRACT, Copying>()(this, other);
 }
 
 template <>
 Vector& Vector::ModMulNoCheckEq(const Vector& other) {
-    if (can_run(*this, other)) {
-        kernels::multiply(mut_words(*this), words(other), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Vector&)>(symbols::MULTIPLY_NO_CHECK);
-    return original(this, other);
+    return run(kernels::multiply, *this, other) ? *this : stock<symbols::MULTIPLY_NO_CHECK, InPlace>()(this, other);
 }
 
 template <>
 Vector& Vector::ModMulEq(const Vector& other) {
-    if (can_run(*this, other)) {
-        kernels::multiply(mut_words(*this), words(other), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Vector&)>(symbols::MULTIPLY_IN_PLACE);
-    return original(this, other);
+    return run(kernels::multiply, *this, other) ? *this : stock<symbols::MULTIPLY_IN_PLACE, InPlace>()(this, other);
 }
 
 template <>
 Vector Vector::ModMul(const Vector& other) const {
-    if (can_run(*this, other)) {
-        Vector product(*this);
-        kernels::multiply(mut_words(product), words(other), word(m_modulus));
-        return product;
-    }
-    static const auto original = stock<Vector(const Vector*, const Vector&)>(symbols::MULTIPLY);
-    return original(this, other);
+    if (!can_run(*this))
+        return stock<symbols::MULTIPLY, Copying>()(this, other);
+    Vector product(*this);
+    return run(kernels::multiply, product, other) ? std::move(product) : stock<symbols::MULTIPLY, Copying>()(this, other);
 }
 
 template <>
 Vector& Vector::ModMulEq(const Integer& factor) {
-    if (can_run(*this)) {
-        kernels::multiply_scalar(mut_words(*this), residue(factor, m_modulus), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Integer&)>(symbols::MULTIPLY_SCALAR_IN_PLACE);
-    return original(this, factor);
+    return run(kernels::multiply_scalar, *this, factor)
+               ? *this
+               : stock<symbols::MULTIPLY_SCALAR_IN_PLACE, ScalarInPlace>()(this, factor);
 }
 
 template <>
 Vector Vector::ModMul(const Integer& factor) const {
-    if (can_run(*this)) {
-        Vector product(*this);
-        kernels::multiply_scalar(mut_words(product), residue(factor, m_modulus), word(m_modulus));
-        return product;
-    }
-    static const auto original = stock<Vector(const Vector*, const Integer&)>(symbols::MULTIPLY_SCALAR);
-    return original(this, factor);
+    if (!can_run(*this))
+        return stock<symbols::MULTIPLY_SCALAR, ScalarCopying>()(this, factor);
+    Vector product(*this);
+    return run(kernels::multiply_scalar, product, factor) ? std::move(product) : stock<symbols::MULTIPLY_SCALAR, ScalarCopying>()(this, factor);
 }
 
 template <>
 Vector Vector::ModAdd(const Integer& addend) const {
-    if (can_run(*this)) {
-        Vector sum(*this);
-        kernels::add_scalar(mut_words(sum), residue(addend, m_modulus), word(m_modulus));
-        return sum;
-    }
-    static const auto original = stock<Vector(const Vector*, const Integer&)>(symbols::ADD_SCALAR);
-    return original(this, addend);
+    if (!can_run(*this))
+        return stock<symbols::ADD_SCALAR, ScalarCopying>()(this, addend);
+    Vector sum(*this);
+    return run(kernels::add_scalar, sum, addend) ? std::move(sum) : stock<symbols::ADD_SCALAR, ScalarCopying>()(this, addend);
 }
 
 template <>
 Vector& Vector::ModSubEq(const Integer& subtrahend) {
-    if (can_run(*this)) {
-        kernels::subtract_scalar(mut_words(*this), residue(subtrahend, m_modulus), word(m_modulus));
-        return *this;
-    }
-    static const auto original = stock<Vector&(Vector*, const Integer&)>(symbols::SUBTRACT_SCALAR_IN_PLACE);
-    return original(this, subtrahend);
+    return run(kernels::subtract_scalar, *this, subtrahend)
+               ? *this
+               : stock<symbols::SUBTRACT_SCALAR_IN_PLACE, ScalarInPlace>()(this, subtrahend);
 }
 
 }  // namespace intnat

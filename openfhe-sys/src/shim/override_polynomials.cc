@@ -54,9 +54,8 @@ NativePoly NativePoly::AutomorphismTransform(std::uint32_t index, const std::vec
     const std::size_t length = GetLength();
     if (m_format != Format::EVALUATION || index % 2 == 0 || map.size() != length ||
         !kernels_can_run(GetModulus(), length)) {
-        static const auto original =
-            stock<NativePoly(const NativePoly*, std::uint32_t, const std::vector<std::uint32_t>&)>(symbols::AUTOMORPHISM);
-        return original(this, index, map);
+        using Original = NativePoly(const NativePoly*, std::uint32_t, const std::vector<std::uint32_t>&);
+        return stock<symbols::AUTOMORPHISM, Original>()(this, index, map);
     }
     NativePoly result(m_params, m_format, true);
     kernels::permute(mut_words(result), words(*this), {map.data(), map.size()});
@@ -92,8 +91,7 @@ DCRTPoly::DCRTPolyImpl(const Basis& basis, Format format, bool zero) noexcept : 
 template <>
 DCRTPoly DCRTPoly::Plus(const DCRTPoly& other) const {
     if (!kernels::in_use() || !same_limbs(*this, other)) {
-        static const auto original = stock<DCRTPoly(const DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_PLUS);
-        return original(this, other);
+        return stock<symbols::POLYNOMIAL_PLUS, DCRTPoly(const DCRTPoly*, const DCRTPoly&)>()(this, other);
     }
     DCRTPoly sum(m_params, m_format);
     for_each_limb(m_vectors.size(), [&](int i) { sum.m_vectors[i] = m_vectors[i].Plus(other.m_vectors[i]); });
@@ -103,8 +101,7 @@ DCRTPoly DCRTPoly::Plus(const DCRTPoly& other) const {
 template <>
 DCRTPoly DCRTPoly::Minus(const DCRTPoly& other) const {
     if (!kernels::in_use() || !same_limbs(*this, other)) {
-        static const auto original = stock<DCRTPoly(const DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_MINUS);
-        return original(this, other);
+        return stock<symbols::POLYNOMIAL_MINUS, DCRTPoly(const DCRTPoly*, const DCRTPoly&)>()(this, other);
     }
     DCRTPoly difference(m_params, m_format);
     for_each_limb(m_vectors.size(), [&](int i) { difference.m_vectors[i] = m_vectors[i].Minus(other.m_vectors[i]); });
@@ -114,8 +111,7 @@ DCRTPoly DCRTPoly::Minus(const DCRTPoly& other) const {
 template <>
 DCRTPoly DCRTPoly::Times(const DCRTPoly& other) const {
     if (!kernels::in_use() || !same_limbs(*this, other) || m_format != Format::EVALUATION) {
-        static const auto original = stock<DCRTPoly(const DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_TIMES);
-        return original(this, other);
+        return stock<symbols::POLYNOMIAL_TIMES, DCRTPoly(const DCRTPoly*, const DCRTPoly&)>()(this, other);
     }
     DCRTPoly product(m_params, m_format);
     for_each_limb(m_vectors.size(), [&](int i) { product.m_vectors[i] = m_vectors[i].Times(other.m_vectors[i]); });
@@ -125,9 +121,7 @@ DCRTPoly DCRTPoly::Times(const DCRTPoly& other) const {
 template <>
 DCRTPoly DCRTPoly::Times(const Integers& factors) const {
     if (!kernels::in_use() || m_vectors.size() != factors.size()) {
-        static const auto original =
-            stock<DCRTPoly(const DCRTPoly*, const Integers&)>(symbols::POLYNOMIAL_TIMES_SCALARS);
-        return original(this, factors);
+        return stock<symbols::POLYNOMIAL_TIMES_SCALARS, DCRTPoly(const DCRTPoly*, const Integers&)>()(this, factors);
     }
     DCRTPoly product(m_params, m_format);
     for_each_limb(m_vectors.size(), [&](int i) { product.m_vectors[i] = m_vectors[i].Times(factors[i]); });
@@ -137,9 +131,8 @@ DCRTPoly DCRTPoly::Times(const Integers& factors) const {
 template <>
 DCRTPoly DCRTPoly::TimesNoCheck(const Integers& factors) const {
     if (!kernels::in_use()) {
-        static const auto original =
-            stock<DCRTPoly(const DCRTPoly*, const Integers&)>(symbols::POLYNOMIAL_TIMES_FIRST_SCALARS);
-        return original(this, factors);
+        using Original = DCRTPoly(const DCRTPoly*, const Integers&);
+        return stock<symbols::POLYNOMIAL_TIMES_FIRST_SCALARS, Original>()(this, factors);
     }
     DCRTPoly product(m_params, m_format);
     for_each_limb(std::min(m_vectors.size(), factors.size()),
@@ -150,8 +143,7 @@ DCRTPoly DCRTPoly::TimesNoCheck(const Integers& factors) const {
 template <>
 DCRTPoly& DCRTPoly::operator+=(const DCRTPoly& other) {
     if (!kernels::in_use() || !same_limbs(*this, other)) {
-        static const auto original = stock<DCRTPoly&(DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_ADD_IN_PLACE);
-        return original(this, other);
+        return stock<symbols::POLYNOMIAL_ADD_IN_PLACE, DCRTPoly&(DCRTPoly*, const DCRTPoly&)>()(this, other);
     }
     for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] += other.m_vectors[i]; });
     return *this;
@@ -160,9 +152,7 @@ DCRTPoly& DCRTPoly::operator+=(const DCRTPoly& other) {
 template <>
 DCRTPoly& DCRTPoly::operator-=(const DCRTPoly& other) {
     if (!kernels::in_use() || !same_limbs(*this, other)) {
-        static const auto original =
-            stock<DCRTPoly&(DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_SUBTRACT_IN_PLACE);
-        return original(this, other);
+        return stock<symbols::POLYNOMIAL_SUBTRACT_IN_PLACE, DCRTPoly&(DCRTPoly*, const DCRTPoly&)>()(this, other);
     }
     for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] -= other.m_vectors[i]; });
     return *this;
@@ -171,9 +161,7 @@ DCRTPoly& DCRTPoly::operator-=(const DCRTPoly& other) {
 template <>
 DCRTPoly& DCRTPoly::operator*=(const DCRTPoly& other) {
     if (!kernels::in_use() || !same_limbs(*this, other) || m_format != Format::EVALUATION) {
-        static const auto original =
-            stock<DCRTPoly&(DCRTPoly*, const DCRTPoly&)>(symbols::POLYNOMIAL_MULTIPLY_IN_PLACE);
-        return original(this, other);
+        return stock<symbols::POLYNOMIAL_MULTIPLY_IN_PLACE, DCRTPoly&(DCRTPoly*, const DCRTPoly&)>()(this, other);
     }
     for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i] *= other.m_vectors[i]; });
     return *this;
@@ -182,8 +170,7 @@ DCRTPoly& DCRTPoly::operator*=(const DCRTPoly& other) {
 template <>
 void DCRTPoly::SwitchFormat() {
     if (!kernels::in_use()) {
-        static const auto original = stock<void(DCRTPoly*)>(symbols::SWITCH_FORMAT);
-        return original(this);
+        return stock<symbols::SWITCH_FORMAT, void(DCRTPoly*)>()(this);
     }
     m_format = m_format == Format::COEFFICIENT ? Format::EVALUATION : Format::COEFFICIENT;
     for_each_limb(m_vectors.size(), [&](int i) { m_vectors[i].SwitchFormat(); });
@@ -192,10 +179,8 @@ void DCRTPoly::SwitchFormat() {
 template <>
 DCRTPoly DCRTPoly::AutomorphismTransform(std::uint32_t index, const std::vector<std::uint32_t>& map) const {
     if (!kernels::in_use() || m_format != Format::EVALUATION || index % 2 == 0) {
-        static const auto original =
-            stock<DCRTPoly(const DCRTPoly*, std::uint32_t, const std::vector<std::uint32_t>&)>(
-                symbols::POLYNOMIAL_AUTOMORPHISM);
-        return original(this, index, map);
+        using Original = DCRTPoly(const DCRTPoly*, std::uint32_t, const std::vector<std::uint32_t>&);
+        return stock<symbols::POLYNOMIAL_AUTOMORPHISM, Original>()(this, index, map);
     }
     DCRTPoly result(m_params, m_format);
     for_each_limb(m_vectors.size(),
@@ -208,10 +193,10 @@ DCRTPoly DCRTPoly::ApproxSwitchCRTBasis(const Basis& from, const Basis& to, cons
                                         const Integers& hat_inverse_shoup, const std::vector<Integers>& hat,
                                         const std::vector<DoubleNativeInt>& ratios) const {
     if (!kernels_can_run(*m_params) || !kernels_can_run(*to)) {
-        static const auto original =
-            stock<DCRTPoly(const DCRTPoly*, const Basis&, const Basis&, const Integers&, const Integers&,
-                           const std::vector<Integers>&, const std::vector<DoubleNativeInt>&)>(symbols::CONVERT_BASIS);
-        return original(this, from, to, hat_inverse, hat_inverse_shoup, hat, ratios);
+        using Original = DCRTPoly(const DCRTPoly*, const Basis&, const Basis&, const Integers&, const Integers&,
+                                  const std::vector<Integers>&, const std::vector<DoubleNativeInt>&);
+        return stock<symbols::CONVERT_BASIS, Original>()(this, from, to, hat_inverse, hat_inverse_shoup, hat,
+                                                         ratios);
     }
     DCRTPoly result(to, m_format);
     for_each_limb(result.m_vectors.size(),
@@ -230,13 +215,13 @@ DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers&
                                  const Integers& t_inverse_shoup, const NativeInteger& t,
                                  const Integers& t_shoup) const {
     if (t > NativeInteger(0) || m_format != Format::EVALUATION || !kernels_can_run(*m_params)) {
-        static const auto original =
-            stock<DCRTPoly(const DCRTPoly*, const Basis&, const Basis&, const Integers&, const Integers&,
-                           const Integers&, const Integers&, const std::vector<Integers>&,
-                           const std::vector<DoubleNativeInt>&, const Integers&, const Integers&,
-                           const NativeInteger&, const Integers&)>(symbols::DIVIDE_BY_P);
-        return original(this, q, p, p_inverse, p_inverse_shoup, p_hat_inverse, p_hat_inverse_shoup, p_hat, ratios,
-                        t_inverse, t_inverse_shoup, t, t_shoup);
+        using Original = DCRTPoly(const DCRTPoly*, const Basis&, const Basis&, const Integers&, const Integers&,
+                                  const Integers&, const Integers&, const std::vector<Integers>&,
+                                  const std::vector<DoubleNativeInt>&, const Integers&, const Integers&,
+                                  const NativeInteger&, const Integers&);
+        return stock<symbols::DIVIDE_BY_P, Original>()(this, q, p, p_inverse, p_inverse_shoup, p_hat_inverse,
+                                                       p_hat_inverse_shoup, p_hat, ratios, t_inverse,
+                                                       t_inverse_shoup, t, t_shoup);
     }
     const std::size_t special = p->GetParams().size();
     const std::size_t kept    = m_vectors.size() - special;
@@ -265,8 +250,8 @@ DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers&
 template <>
 void DCRTPoly::DropLastElementAndScale(const Integers& last_factors, const Integers& last_inverse) {
     if (m_format != Format::EVALUATION || m_vectors.size() < 2 || !kernels_can_run(*m_params)) {
-        static const auto original = stock<void(DCRTPoly*, const Integers&, const Integers&)>(symbols::RESCALE);
-        return original(this, last_factors, last_inverse);
+        using Original = void(DCRTPoly*, const Integers&, const Integers&);
+        return stock<symbols::RESCALE, Original>()(this, last_factors, last_inverse);
     }
     NativePoly last = std::move(m_vectors.back());
     last.SetFormat(Format::COEFFICIENT);
