@@ -28,6 +28,10 @@ int thread_limit = omp_get_max_threads();
 
 }  // namespace
 
+// Limbs come and go with every operation, and glibc by default maps and unmaps memory of their size. Measured at N = 2^16
+// with 24 limbs and the AVX-512 kernels, CPU seconds of the least disturbed of 40 batches of rotations, products and
+// rescales, and the peak: glibc 0.57 and 462 MiB, with these thresholds 0.43 and 525, jemalloc 0.41 and 599, mimalloc
+// 0.40 and 512, lists of free limbs of our own 0.38 and 458. One tenth was not worth another allocator.
 bool configure_allocator() {
     constexpr int MMAP_THRESHOLD = 32 << 20;  // the largest that glibc accepts
     constexpr int TRIM_THRESHOLD = std::numeric_limits<int>::max();
