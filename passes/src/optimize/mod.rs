@@ -60,11 +60,12 @@ pub fn optimize(graph: &Graph) -> Result<(Graph, Report), PassError> {
         .with_iter_limit(ROUND_LIMIT)
         .with_time_limit(Duration::MAX)
         .run(&rules::rules());
-    let extraction = Extraction::new(&runner.egraph, root);
+    let extraction = Extraction::new(&runner.egraph, root)
+        .ok_or_else(|| paf_ir::IrError::Eval("the extracted graph is cyclic".into()))?;
     let names = names.into_iter().map(|(id, name)| (runner.egraph.find(id), name)).collect();
     let mut decoder =
         Decoder { source: graph, extraction: &extraction, maps: &encoder.maps, names, graph: Graph::default() };
-    let optimized = decoder.decode(&runner.egraph, root)?;
+    let optimized = decoder.decode(&runner.egraph)?;
     let mut applied = BTreeMap::new();
     for iteration in &runner.iterations {
         for (rule, count) in &iteration.applied {
@@ -195,10 +196,9 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn decode(&mut self, egraph: &language::Graph, root: Id) -> Result<Graph, PassError> {
-        let order =
-            self.extraction.order(root).ok_or_else(|| paf_ir::IrError::Eval("the extracted graph is cyclic".into()))?;
-        let names = self.inherited_names(egraph, &order);
+    fn decode(&mut self, egraph: &language::Graph) -> Result<Graph, PassError> {
+        let order = self.extraction.order();
+        let names = self.inherited_names(egraph, order);
         let mut nodes: BTreeMap<Id, NodeId> = BTreeMap::new();
         for input in 0..self.source.inputs.len() {
             let node = self.input(input);
@@ -206,7 +206,7 @@ impl Decoder<'_> {
                 nodes.insert(egraph.find(id), node);
             }
         }
-        for id in order {
+        for &id in order {
             if nodes.contains_key(&id) {
                 continue;
             }
