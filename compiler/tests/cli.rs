@@ -209,7 +209,7 @@ fn explain_works_where_the_circuit_is_too_deep() {
     let output = bench.run("digits_resnet_tiny.onnx", "-o circuit.bin --paf alpha14 --explain");
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(DATA), "{stderr}");
-    assert!(explained(&stderr, "mul-assoc").1 > 0, "{stderr}");
+    assert!(explained(&stderr, "scale-linear").1 > 0, "{stderr}");
 }
 
 #[test]
