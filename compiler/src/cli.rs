@@ -8,7 +8,7 @@ use paf_circuit::write_circuit;
 
 use crate::error::CompileError;
 use crate::options::{DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
-use crate::pipeline::{Reached, compile_until};
+use crate::pipeline::{Reached, compile_until, explain};
 use crate::report;
 
 /// Compiles a trained ONNX network with ReLU and MaxPool to a CKKS circuit that runs on encrypted inputs
@@ -38,13 +38,13 @@ pub struct Arguments {
     /// Most memory a run may use, such as 16G
     #[arg(long, value_parser = parse_memory)]
     pub memory: Option<u64>,
-    /// Print an IR
+    /// Print an IR on stdout; without --output nothing is written
     #[arg(long)]
     pub emit: Option<Ir>,
     /// Stop after a step of the pipeline
     #[arg(long, value_name = "STEP")]
     pub stop_after: Option<Step>,
-    /// Print how often each rewrite rule applied and the levels saved
+    /// Print on stderr how often each rewrite rule applied, and how many levels more the circuit takes without it
     #[arg(long)]
     pub explain: bool,
     /// Small parameters for tests: they protect nothing
@@ -64,6 +64,17 @@ pub enum Ir {
     Slots,
     /// The program on ciphertexts
     Ckks,
+}
+
+impl Ir {
+    /// The step that has made it.
+    fn step(self) -> Step {
+        match self {
+            Ir::Tensor => Step::Optimize,
+            Ir::Slots => Step::Pack,
+            Ir::Ckks => Step::Emit,
+        }
+    }
 }
 
 fn parse_range(text: &str) -> Result<(f64, f64), String> {
@@ -109,9 +120,8 @@ impl Arguments {
     /// The last step that the wanted output needs.
     fn last_step(&self) -> Step {
         let needed = match (self.emit, &self.output) {
-            (_, Some(_)) | (Some(Ir::Ckks), _) | (None, None) => Step::Emit,
-            (Some(Ir::Slots), None) => Step::Pack,
-            (Some(Ir::Tensor), None) => Step::Optimize,
+            (Some(ir), None) => ir.step(),
+            _ => Step::Emit,
         };
         self.stop_after.map_or(needed, |stop| stop.min(needed))
     }
@@ -130,8 +140,18 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
     if arguments.insecure_test_parameters {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
-    let reached = compile_until(&arguments.options(), arguments.last_step())?;
-    print_ir(arguments, &reached);
+    let (options, last) = (arguments.options(), arguments.last_step());
+    if arguments.explain {
+        let (report, rules) = explain(&options)?;
+        eprintln!("{}", report::explain(&report, &rules));
+    }
+    let reached = compile_until(&options, last)?;
+    match arguments.emit {
+        Some(ir) if ir.step() < last => print_listing(&compile_until(&options, ir.step())?),
+        Some(_) => print_listing(&reached),
+        None if arguments.stops_early() => print_listing(&reached),
+        None => {}
+    }
     if let Reached::Circuit(compiled) = &reached
         && !arguments.stops_early()
     {
@@ -146,22 +166,17 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
         } else if arguments.emit.is_none() {
             print_line(&report::text(compiled, arguments.output.as_deref()));
         }
-        if arguments.explain {
-            eprintln!("{}", report::explain(&compiled.optimized));
-        }
     }
     Ok(())
 }
 
-fn print_ir(arguments: &Arguments, reached: &Reached) {
+fn print_listing(reached: &Reached) {
     let text = match reached {
         Reached::Tensor(graph) => graph.to_listing(),
         Reached::Slots(program) => program.to_listing(),
         Reached::Circuit(compiled) => compiled.circuit.program.to_listing(),
     };
-    if arguments.emit.is_some() || arguments.stops_early() {
-        print_line(text.trim_end());
-    }
+    print_line(text.trim_end());
 }
 
 /// Prints to stdout; a reader that closed the pipe is no error.

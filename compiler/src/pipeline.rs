@@ -9,7 +9,7 @@ use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
 use paf_passes::PassError;
 use paf_passes::approximate::{self, Approximated, approximate};
 use paf_passes::fold::fold;
-use paf_passes::optimize::{self, optimize};
+use paf_passes::optimize::{self, RuleEffect, optimize};
 use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
@@ -96,6 +96,17 @@ pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileEr
     })?;
     let circuit = timer.step(Step::Emit, || emit_circuit(options, &polynomial, scheduled, warnings))?;
     Ok(Reached::Circuit(Box::new(Compiled { circuit, optimized: report, timings: timer.timings })))
+}
+
+/// What each rewrite rule does for a model; takes as many optimizations as there are rules.
+///
+/// # Errors
+/// [`CompileError`] says which file, node or flag is at fault.
+pub fn explain(options: &Options) -> Result<(optimize::Report, Vec<RuleEffect>), CompileError> {
+    match compile_until(options, Step::Approximate)? {
+        Reached::Tensor(polynomial) => Ok(optimize::explain(&polynomial)?),
+        _ => unreachable!("the graph is one of tensors before it is packed"),
+    }
 }
 
 #[derive(Default)]

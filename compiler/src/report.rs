@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use paf_passes::optimize;
+use paf_passes::optimize::{self, RuleEffect};
 use serde_json::{Value, json};
 
 use crate::pipeline::Compiled;
@@ -85,13 +85,13 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
 }
 
 /// What the optimizer did, rule by rule.
-pub fn explain(report: &optimize::Report) -> String {
+pub fn explain(report: &optimize::Report, rules: &[RuleEffect]) -> String {
     let mut text = format!(
-        "levels {} before, {} after; {} terms, stopped: {}\n",
-        report.levels_before, report.levels_after, report.terms, report.stopped
+        "levels {} before, {} after; {} terms, stopped: {}\n{:<22}{:>8}{:>8}\n",
+        report.levels_before, report.levels_after, report.terms, report.stopped, "rule", "applied", "levels"
     );
-    for (rule, count) in &report.applied {
-        let _ = writeln!(text, "{rule:<22}{count:>8}");
+    for RuleEffect { rule, applied, levels_saved } in rules {
+        let _ = writeln!(text, "{rule:<22}{applied:>8}{levels_saved:>8}");
     }
-    text.trim_end().to_owned()
+    text + "levels: how many more the circuit would take without the rule; rules work together"
 }

@@ -170,9 +170,46 @@ fn a_stopped_compilation_writes_no_circuit() {
 }
 
 #[test]
+fn an_ir_prints_while_a_circuit_is_written() {
+    let bench = Bench::new();
+    let cases = [("tensor", "= linear", "slots "), ("slots", "slots ", "level 0"), ("ckks", "level 0", "= relu")];
+    for (ir, part, absent) in cases {
+        let printed = bench.succeeds(CALIBRATED, &format!("-o {ir}.bin --emit {ir}")).stdout;
+        assert!(printed.contains(part) && !printed.contains(absent), "{ir}: {printed}");
+    }
+    assert_eq!(bench.files(), ["ckks.bin", "slots.bin", "tensor.bin"]);
+}
+
+/// The applications and the saved levels of a rule.
+fn explained(printed: &str, rule: &str) -> (u64, u64) {
+    let line = printed.lines().find(|line| line.starts_with(rule)).unwrap_or_else(|| panic!("no {rule} in {printed}"));
+    let numbers: Vec<u64> = line.split_whitespace().skip(1).map(|number| number.parse().unwrap()).collect();
+    (numbers[0], numbers[1])
+}
+
+/// One ReLU of degree 7·7: without balanced products each polynomial takes its degree in levels, and a scale that
+/// cannot enter the linear map before it takes one of its own.
+#[test]
 fn explain_counts_rules_and_levels() {
     let printed = Bench::new().succeeds(CALIBRATED, "-o circuit.bin --explain").stderr;
-    assert!(printed.contains("levels ") && printed.contains("mul-assoc"), "{printed}");
+    assert!(printed.contains("before, 9 after"), "{printed}");
+    for rule in ["mul-assoc", "scale-linear"] {
+        let (applied, levels) = explained(&printed, rule);
+        assert!(applied > 0 && levels > 0, "{rule}: {printed}");
+    }
+    for line in printed.lines().filter(|line| line.starts_with("scale-") || line.starts_with("mul-")) {
+        let (applied, levels) = explained(&printed, line.split_whitespace().next().unwrap());
+        assert!(applied > 0 || levels == 0, "{line}");
+    }
+}
+
+#[test]
+fn explain_works_where_the_circuit_is_too_deep() {
+    let bench = Bench::new();
+    let output = bench.run("digits_resnet_tiny.onnx", "-o circuit.bin --paf alpha14 --explain");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(DATA), "{stderr}");
+    assert!(explained(&stderr, "scale-linear").1 > 0, "{stderr}");
 }
 
 #[test]

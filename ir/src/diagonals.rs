@@ -120,20 +120,46 @@ pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, plan: &Plan) 
 
 /// The set of non-zero diagonals modulo `modulus`, over all blocks, without their values.
 pub fn diagonal_indices(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> BTreeSet<usize> {
-    let mut seen = vec![false; modulus];
-    for_each_entry(matrix, input, output, |place, _| seen[place.diagonal % modulus] = true);
-    (0..modulus).filter(|&diagonal| seen[diagonal]).collect()
+    let residues = Residues::new(input, output, modulus);
+    let mut seen = vec![false; residues.modulus];
+    residues.for_each(matrix, |_, residue| seen[residue] = true);
+    (0..modulus).filter(|&diagonal| seen[diagonal % residues.modulus]).collect()
 }
 
 /// Number of plaintexts: non-zero diagonals counted in each block.
 pub fn plaintext_count(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> usize {
-    let blocks = input.ciphertexts * output.ciphertexts;
-    let mut seen = vec![false; modulus * blocks];
-    for_each_entry(matrix, input, output, |place, _| {
-        let block = place.output_ciphertext * input.ciphertexts + place.input_ciphertext;
-        seen[block * modulus + place.diagonal % modulus] = true;
-    });
-    seen.into_iter().filter(|&used| used).count()
+    let residues = Residues::new(input, output, modulus);
+    let mut seen = vec![false; residues.modulus * input.ciphertexts * output.ciphertexts];
+    residues.for_each(matrix, |block, residue| seen[block * residues.modulus + residue] = true);
+    seen.into_iter().filter(|&used| used).count() * (modulus / residues.modulus)
+}
+
+/// Which diagonals entries lie on, modulo the smaller period: where the output's is smaller, the output's repetitions
+/// put an entry on every diagonal of its residue.
+struct Residues<'l> {
+    input: &'l Layout,
+    output: &'l Layout,
+    /// A power of two, as periods are.
+    modulus: usize,
+}
+
+impl<'l> Residues<'l> {
+    fn new(input: &'l Layout, output: &'l Layout, modulus: usize) -> Self {
+        Residues { input, output, modulus: modulus.min(input.period).min(output.period) }
+    }
+
+    /// Visits the block, row-major over output and input ciphertexts, and the residue of every entry.
+    fn for_each(&self, matrix: &Sparse, mut visit: impl FnMut(usize, usize)) {
+        let (input_bits, mask) = (self.input.period.trailing_zeros(), self.modulus - 1);
+        for row in 0..matrix.rows() {
+            let out_slot = self.output.slot(row);
+            let first_block = out_slot / self.output.period * self.input.ciphertexts;
+            for (column, _) in matrix.row(row) {
+                let in_slot = self.input.slot(column);
+                visit(first_block + (in_slot >> input_bits), in_slot.wrapping_sub(out_slot) & mask);
+            }
+        }
+    }
 }
 
 struct Place {

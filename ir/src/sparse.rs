@@ -27,6 +27,19 @@ impl Sparse {
     }
 
     fn push_row(&mut self, entries: &mut [(u32, f64)]) {
+        let is_final =
+            entries.windows(2).all(|pair| pair[0].0 < pair[1].0) && entries.iter().all(|entry| entry.1 != 0.0);
+        if is_final {
+            self.column_indices.extend(entries.iter().map(|entry| entry.0));
+            self.values.extend(entries.iter().map(|entry| entry.1));
+        } else {
+            self.add_up(entries);
+        }
+        self.row_starts.push(self.values.len());
+    }
+
+    /// Appends entries in any order; those of one column add up.
+    fn add_up(&mut self, entries: &mut [(u32, f64)]) {
         entries.sort_by_key(|entry| entry.0);
         let start = self.values.len();
         for &(column, value) in entries.iter() {
@@ -41,7 +54,6 @@ impl Sparse {
             }
         }
         self.drop_zeros(start);
-        self.row_starts.push(self.values.len());
     }
 
     fn drop_zeros(&mut self, start: usize) {

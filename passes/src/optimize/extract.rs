@@ -1,25 +1,26 @@
 //! Extraction: one term a class, least depth first, then least cost with shared terms counted once.
 //!
 //! A bottom-up pass gives every class its shallowest term, among those the one whose own term graph is cheapest. Then
-//! single classes switch to another term while that makes the whole graph better: it finds what the bottom-up pass
-//! cannot see, that two readers should agree on one form of a value.
+//! single classes switch to another term while that makes the whole graph better (`switch.rs`): it finds what the
+//! bottom-up pass cannot see, that two readers should agree on one form of a value.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod bottom_up;
+mod switch;
+
+use std::collections::BTreeMap;
 
 use egg::{Id, Language};
 
 use super::language::{Graph, Term};
-
-/// Rounds of single switches; each looks at every class in use.
-const SWITCH_ROUNDS: usize = 4;
+use switch::Selection;
 
 /// Depth in levels, then cost: what extraction minimizes, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cost {
+struct Cost {
     /// Levels from the inputs to the deepest output.
-    pub(super) depth: u32,
+    depth: u32,
     /// Sum of [`weight`] over distinct terms.
-    pub(super) weight: u64,
+    weight: u64,
 }
 
 /// Relative cost of executing a term once: a ciphertext product with relinearization is 100.
@@ -39,149 +40,94 @@ fn levels(term: &Term) -> u32 {
     u32::from(matches!(term, Term::Linear(_) | Term::Scale(_) | Term::Mul(_)))
 }
 
-/// Terms that carry a value; arithmetic on constants is folded and never extracted.
-fn is_executable(term: &Term) -> bool {
-    !matches!(term, Term::Times(_) | Term::Over(_) | Term::Plus(_))
+/// The constants and maps of a term, and its operands. Arithmetic on constants is folded and never extracted.
+fn parts(term: &Term) -> Option<(&[Id], &[Id])> {
+    match term {
+        Term::Times(_) | Term::Over(_) | Term::Plus(_) => None,
+        Term::Linear(children) => Some(children.split_at(3)),
+        Term::View(children) | Term::Scale(children) | Term::Offset(children) => Some(children.split_at(1)),
+        _ => Some((&[], term.children())),
+    }
+}
+
+/// A class by its place in the order of ids.
+type ClassIndex = usize;
+
+/// A term with what extraction asks of it.
+struct Form<'g> {
+    term: &'g Term,
+    operands: Vec<ClassIndex>,
+    levels: u32,
+    weight: u64,
+}
+
+/// The terms of every class that carry a value, and who reads it.
+struct Forms<'g> {
+    /// Ids of classes, ascending.
+    ids: Vec<Id>,
+    of_class: Vec<Vec<Form<'g>>>,
+    readers: Vec<Vec<ClassIndex>>,
+}
+
+impl<'g> Forms<'g> {
+    fn new(egraph: &'g Graph) -> Self {
+        let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
+        ids.sort_unstable();
+        let mut readers = vec![Vec::new(); ids.len()];
+        let index = |id: Id| ids.binary_search(&egraph.find(id)).expect("operands are classes of the graph");
+        let of_class: Vec<Vec<Form>> = ids
+            .iter()
+            .map(|id| egraph[*id].nodes.iter().filter_map(|term| Form::new(egraph, term, index)).collect())
+            .collect();
+        for (class, forms) in of_class.iter().enumerate() {
+            forms.iter().flat_map(|form| &form.operands).for_each(|&operand| readers[operand].push(class));
+        }
+        readers.iter_mut().for_each(|list: &mut Vec<ClassIndex>| list.dedup());
+        Forms { ids, of_class, readers }
+    }
+
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+impl<'g> Form<'g> {
+    /// `None` for arithmetic on constants, and for a term with a constant that is not finite.
+    fn new(egraph: &Graph, term: &'g Term, index: impl Fn(Id) -> ClassIndex) -> Option<Self> {
+        let (parameters, operands) = parts(term)?;
+        let is_known = |id: &Id| egraph[*id].nodes.iter().any(|term| parts(term).is_some());
+        let operands = operands.iter().map(|child| index(*child)).collect();
+        let form = Form { term, operands, levels: levels(term), weight: weight(term) };
+        parameters.iter().all(is_known).then_some(form)
+    }
 }
 
 /// The chosen term of every class.
 pub(super) struct Extraction<'g> {
     egraph: &'g Graph,
-    choices: BTreeMap<Id, Term>,
-}
-
-#[derive(Clone)]
-struct Candidate {
-    cost: Cost,
-    terms: BTreeSet<Id>,
-    choice: Term,
+    choices: BTreeMap<Id, &'g Term>,
+    order: Vec<Id>,
 }
 
 impl<'g> Extraction<'g> {
-    /// Chooses terms for `root` and all it needs.
-    pub(super) fn new(egraph: &'g Graph, root: Id) -> Self {
-        let best = bottom_up(egraph);
-        let choices = best.into_iter().map(|(id, candidate)| (id, candidate.choice)).collect();
-        let mut extraction = Extraction { egraph, choices };
-        extraction.improve(egraph.find(root));
-        extraction
+    /// Chooses terms for `root` and all it needs; `None` if no choice is free of cycles.
+    pub(super) fn new(egraph: &'g Graph, root: Id) -> Option<Self> {
+        let forms = Forms::new(egraph);
+        let root = forms.ids.binary_search(&egraph.find(root)).ok()?;
+        let mut selection = Selection::new(&forms, bottom_up::best_forms(&forms), root)?;
+        selection.improve();
+        let order = selection.order().into_iter().map(|class| forms.ids[class]).collect();
+        let chosen = (0..forms.len()).filter_map(|class| Some((forms.ids[class], selection.term(class)?)));
+        Some(Extraction { egraph, choices: chosen.collect(), order })
     }
 
     /// The term of a class.
     pub(super) fn term(&self, id: Id) -> &Term {
-        &self.choices[&self.egraph.find(id)]
+        self.choices[&self.egraph.find(id)]
     }
 
-    /// Classes that `root` needs, operands first; `None` if the choices are cyclic.
-    pub(super) fn order(&self, root: Id) -> Option<Vec<Id>> {
-        let mut order = Vec::new();
-        let mut state: BTreeMap<Id, bool> = BTreeMap::new();
-        let mut stack = vec![(self.egraph.find(root), false)];
-        while let Some((id, children_done)) = stack.pop() {
-            if children_done {
-                state.insert(id, true);
-                order.push(id);
-                continue;
-            }
-            match state.get(&id) {
-                Some(true) => continue,
-                Some(false) => return None,
-                None => {}
-            }
-            state.insert(id, false);
-            stack.push((id, true));
-            for &child in self.choices[&id].children().iter().rev() {
-                let child = self.egraph.find(child);
-                match state.get(&child) {
-                    Some(true) => {}
-                    Some(false) => return None,
-                    None => stack.push((child, false)),
-                }
-            }
-        }
-        Some(order)
+    /// Classes that the root needs, operands first.
+    pub(super) fn order(&self) -> &[Id] {
+        &self.order
     }
-
-    /// Cost of the whole graph below `root`.
-    pub(super) fn cost(&self, root: Id) -> Option<Cost> {
-        let order = self.order(root)?;
-        let mut depths: BTreeMap<Id, u32> = BTreeMap::new();
-        let mut weight_sum = 0;
-        for id in order {
-            let term = &self.choices[&id];
-            let operands = term.children().iter().map(|&child| depths[&self.egraph.find(child)]).max();
-            depths.insert(id, operands.unwrap_or(0) + levels(term));
-            weight_sum += weight(term);
-        }
-        Some(Cost { depth: depths[&self.egraph.find(root)], weight: weight_sum })
-    }
-
-    fn improve(&mut self, root: Id) {
-        let Some(mut best) = self.cost(root) else { return };
-        for _ in 0..SWITCH_ROUNDS {
-            let before = best;
-            for id in self.order(root).unwrap_or_default() {
-                best = self.improve_class(id, root, best);
-            }
-            if best == before {
-                return;
-            }
-        }
-    }
-
-    fn improve_class(&mut self, id: Id, root: Id, mut best: Cost) -> Cost {
-        let alternatives: Vec<Term> =
-            self.egraph[id].nodes.iter().filter(|term| is_executable(term)).cloned().collect();
-        for alternative in alternatives {
-            let known = alternative.children().iter().all(|child| self.choices.contains_key(&self.egraph.find(*child)));
-            if !known || alternative == self.choices[&id] {
-                continue;
-            }
-            let previous = self.choices.insert(id, alternative).expect("every class in use has a choice");
-            match self.cost(root) {
-                Some(cost) if cost < best => best = cost,
-                _ => {
-                    self.choices.insert(id, previous);
-                }
-            }
-        }
-        best
-    }
-}
-
-/// The best term of every class by its own graph, to a fixed point.
-fn bottom_up(egraph: &Graph) -> BTreeMap<Id, Candidate> {
-    let mut best: BTreeMap<Id, Candidate> = BTreeMap::new();
-    let mut pending: BTreeSet<Id> = egraph.classes().map(|class| class.id).collect();
-    while let Some(id) = pending.pop_first() {
-        let candidates = egraph[id].nodes.iter().filter(|term| is_executable(term));
-        let cheapest = candidates.filter_map(|term| candidate(egraph, &best, id, term)).min_by_key(|c| c.cost);
-        let Some(cheapest) = cheapest else { continue };
-        if best.get(&id).is_none_or(|current| cheapest.cost < current.cost) {
-            best.insert(id, cheapest);
-            pending.extend(egraph[id].parents().map(|parent| egraph.find(parent)));
-        }
-    }
-    best
-}
-
-fn candidate(egraph: &Graph, best: &BTreeMap<Id, Candidate>, id: Id, term: &Term) -> Option<Candidate> {
-    let mut terms = BTreeSet::from([id]);
-    let mut depth = 0;
-    for &child in term.children() {
-        let operand = best.get(&egraph.find(child))?;
-        if operand.terms.contains(&id) {
-            return None;
-        }
-        depth = depth.max(operand.cost.depth);
-        // A linear map ends the local view: what lies beyond is needed whatever is chosen here.
-        if matches!(operand.choice, Term::Linear(_)) {
-            terms.insert(egraph.find(child));
-        } else {
-            terms.extend(&operand.terms);
-        }
-    }
-    let own = weight(term);
-    let others = terms.iter().filter(|other| **other != id).map(|other| weight(&best[other].choice)).sum::<u64>();
-    Some(Candidate { cost: Cost { depth: depth + levels(term), weight: own + others }, terms, choice: term.clone() })
 }

@@ -45,11 +45,44 @@ pub struct Report {
     pub levels_after: u32,
 }
 
+/// What one rule did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleEffect {
+    /// Name of the rule.
+    pub rule: String,
+    /// How often it changed the e-graph.
+    pub applied: usize,
+    /// How many levels more the graph takes without this rule and with all others. Rules work together, so these
+    /// numbers do not add up to all that was saved.
+    pub levels_saved: u32,
+}
+
+/// Says what each rule does for a polynomial graph: optimizes it once with all rules, and once without each.
+///
+/// # Errors
+/// [`PassError::Ir`] only for a graph that is not polynomial.
+pub fn explain(graph: &Graph) -> Result<(Report, Vec<RuleEffect>), PassError> {
+    let (_, report) = optimize(graph)?;
+    let effect = |rule: String| {
+        let applied = report.applied.get(&rule).copied().unwrap_or(0);
+        let without = if applied == 0 { report.levels_after } else { optimize_without(graph, &rule)?.1.levels_after };
+        Ok(RuleEffect { rule, applied, levels_saved: without.saturating_sub(report.levels_after) })
+    };
+    let effects: Result<Vec<RuleEffect>, PassError> = rules::names().into_iter().map(effect).collect();
+    Ok((report.clone(), effects?))
+}
+
 /// Rewrites a polynomial graph to its least depth.
 ///
 /// # Errors
 /// [`PassError::Ir`] only for a graph that is not polynomial.
 pub fn optimize(graph: &Graph) -> Result<(Graph, Report), PassError> {
+    optimize_without(graph, "")
+}
+
+/// Optimizes with all rules but one.
+fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, Report), PassError> {
+    let rules: Vec<_> = rules::rules().into_iter().filter(|rule| rule.name.as_str() != left_out).collect();
     let mut encoder = Encoder::new(graph);
     let root = encoder.encode()?;
     let names = encoder.names;
@@ -59,12 +92,13 @@ pub fn optimize(graph: &Graph) -> Result<(Graph, Report), PassError> {
         .with_node_limit(TERM_LIMIT)
         .with_iter_limit(ROUND_LIMIT)
         .with_time_limit(Duration::MAX)
-        .run(&rules::rules());
-    let extraction = Extraction::new(&runner.egraph, root);
+        .run(&rules);
+    let extraction = Extraction::new(&runner.egraph, root)
+        .ok_or_else(|| paf_ir::IrError::Eval("the extracted graph is cyclic".into()))?;
     let names = names.into_iter().map(|(id, name)| (runner.egraph.find(id), name)).collect();
     let mut decoder =
         Decoder { source: graph, extraction: &extraction, maps: &encoder.maps, names, graph: Graph::default() };
-    let optimized = decoder.decode(&runner.egraph, root)?;
+    let optimized = decoder.decode(&runner.egraph)?;
     let mut applied = BTreeMap::new();
     for iteration in &runner.iterations {
         for (rule, count) in &iteration.applied {
@@ -195,10 +229,9 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn decode(&mut self, egraph: &language::Graph, root: Id) -> Result<Graph, PassError> {
-        let order =
-            self.extraction.order(root).ok_or_else(|| paf_ir::IrError::Eval("the extracted graph is cyclic".into()))?;
-        let names = self.inherited_names(egraph, &order);
+    fn decode(&mut self, egraph: &language::Graph) -> Result<Graph, PassError> {
+        let order = self.extraction.order();
+        let names = self.inherited_names(egraph, order);
         let mut nodes: BTreeMap<Id, NodeId> = BTreeMap::new();
         for input in 0..self.source.inputs.len() {
             let node = self.input(input);
@@ -206,7 +239,7 @@ impl Decoder<'_> {
                 nodes.insert(egraph.find(id), node);
             }
         }
-        for id in order {
+        for &id in order {
             if nodes.contains_key(&id) {
                 continue;
             }

@@ -46,6 +46,11 @@ const RULES: [Rule; 14] = [
     Rule { name: "factor",        left: "(add (mul ?x ?z) (mul ?y ?z))",    right: "(mul (add ?x ?y) ?z)",               when: When::Always },
 ];
 
+/// The names of all rules, in the order of the table.
+pub(super) fn names() -> Vec<String> {
+    rules().iter().map(|rule| rule.name.to_string()).collect()
+}
+
 /// Every rule: the table, and the one that looks at the other readers of a value.
 pub(super) fn rules() -> Vec<Rewrite<Term, Constants>> {
     let mut rules: Vec<_> = RULES.iter().map(Rule::rewrite).collect();

@@ -6,6 +6,7 @@
 use paf_ir::ckks::{CkksProgram, Op, Parameters};
 use paf_ir::diagonals::plaintext_count;
 use paf_ir::program::Operation;
+use rayon::prelude::*;
 
 /// Seconds of a limb transform divided by `N·log2 N`, two threads.
 const SECONDS_PER_BUTTERFLY: f64 = 1.25e-9;
@@ -23,7 +24,7 @@ impl<'p> CostModel<'p> {
     pub(super) fn new(program: &'p CkksProgram) -> Self {
         let plaintexts = program
             .maps
-            .iter()
+            .par_iter()
             .map(|map| plaintext_count(&map.map.matrix(), &map.input, &map.output, map.plan.modulus))
             .collect();
         let counts = program.counts();

@@ -43,24 +43,24 @@ pub fn assign_levels(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
 /// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooBig`] if none fits the memory.
 pub fn schedule(slots: &SlotProgram, request: &Request) -> Result<Scheduled, PassError> {
     let program = assign_levels(slots)?;
+    if !parameters::exist(&program, request) {
+        return Err(PassError::TooDeep {
+            needed: program.top_level().0,
+            available: parameters::most_levels(program.slots, request.precision_bits),
+            fitting: None,
+        });
+    }
     let model = CostModel::new(&program);
-    let Some(parameters) = parameters::choose(&program, &model, request) else {
-        return Err(no_parameters(&program, &model, request));
+    let parameters = match parameters::choose(&program, &model, request) {
+        Some(parameters) => parameters,
+        None => {
+            let needed = parameters::smallest_peak(&program, &model, request);
+            return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
+        }
     };
     let (seconds, peak_bytes) = (model.seconds(&parameters), model.peak_bytes(&parameters));
     let precision_bits =
         parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
     let program = program.verify()?;
     Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits })
-}
-
-fn no_parameters(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> PassError {
-    match parameters::smallest(program, model, request) {
-        Some((_, needed)) => PassError::TooBig { needed, limit: request.memory.unwrap_or(0) },
-        None => PassError::TooDeep {
-            needed: program.top_level().0,
-            available: parameters::most_levels(program.slots, request.precision_bits),
-            fitting: None,
-        },
-    }
 }

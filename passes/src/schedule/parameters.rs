@@ -38,7 +38,7 @@ pub(super) fn expected_precision(ring_dimension: usize, levels: Level, scale_bit
     f64::from(scale_bits) - noise_bits(ring_dimension, levels)
 }
 
-/// The fastest parameters for a program, or `None` if no ring dimension has levels enough.
+/// The fastest parameters for a program that fit the memory.
 pub(super) fn choose(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> Option<Parameters> {
     let all = candidates(program, request);
     let fits = |p: &&Parameters| request.memory.is_none_or(|limit| model.peak_bytes(p) <= limit);
@@ -47,10 +47,14 @@ pub(super) fn choose(program: &CkksProgram, model: &CostModel<'_>, request: &Req
     fastest(all.iter().filter(fits).collect())
 }
 
-/// The parameters with the smallest predicted peak memory.
-pub(super) fn smallest(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> Option<(Parameters, u64)> {
-    let sized = candidates(program, request).into_iter().map(|p| (model.peak_bytes(&p), p));
-    sized.min_by_key(|(bytes, _)| *bytes).map(|(bytes, parameters)| (parameters, bytes))
+/// Whether any ring dimension has levels enough for a program.
+pub(super) fn exist(program: &CkksProgram, request: &Request) -> bool {
+    !candidates(program, request).is_empty()
+}
+
+/// The smallest predicted peak memory of any parameters, in bytes.
+pub(super) fn smallest_peak(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> u64 {
+    candidates(program, request).iter().map(|p| model.peak_bytes(p)).min().unwrap_or(0)
 }
 
 /// Every secure and precise set for a program.
