@@ -23,6 +23,7 @@ fn options(paf: &str) -> Options {
         per_node: Default::default(),
         margin: 1.1,
         input_range: (-1.0, 1.0),
+        function_error: 1e-3,
     }
 }
 
