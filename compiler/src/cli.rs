@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use paf_circuit::write_circuit;
 
 use crate::error::CompileError;
-use crate::options::{DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
+use crate::options::{DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
 use crate::pipeline::{Reached, compile_until};
 use crate::report;
 
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Static scale of a PAF: this times the largest value seen
     #[arg(long, default_value_t = DEFAULT_MARGIN, value_parser = parse_margin)]
     pub margin: f64,
+    /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
+    #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
+    pub function_error: f64,
     /// Bits of agreement wanted between the encrypted result and the clear circuit
     #[arg(long, default_value_t = DEFAULT_PRECISION, value_parser = parse_precision)]
     pub precision: f64,
@@ -82,6 +85,11 @@ fn parse_margin(text: &str) -> Result<f64, String> {
     if (1.0..=100.0).contains(&margin) { Ok(margin) } else { Err("expected a number from 1 to 100".into()) }
 }
 
+fn parse_function_error(text: &str) -> Result<f64, String> {
+    let error: f64 = text.parse().map_err(|_| "expected a number")?;
+    if (1e-9..=0.5).contains(&error) { Ok(error) } else { Err("expected a number from 1e-9 to 0.5".into()) }
+}
+
 fn parse_precision(text: &str) -> Result<f64, String> {
     let bits: f64 = text.parse().map_err(|_| "expected a number")?;
     if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
@@ -100,6 +108,7 @@ impl Arguments {
             input_range: self.input_range,
             pafs: self.pafs.clone(),
             margin: self.margin,
+            function_error: self.function_error,
             precision_bits: self.precision,
             memory: self.memory,
             insecure: self.insecure_test_parameters,

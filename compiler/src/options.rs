@@ -60,6 +60,8 @@ pub struct Options {
     pub pafs: Vec<PafChoice>,
     /// Static scale: this times the largest magnitude seen.
     pub margin: f64,
+    /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
+    pub function_error: f64,
     /// Bits of precision wanted against the clear circuit.
     pub precision_bits: f64,
     /// Most bytes that a run may use.
@@ -72,6 +74,8 @@ pub struct Options {
 pub const DEFAULT_PAF: &str = "alpha7";
 /// Default margin of static scales.
 pub const DEFAULT_MARGIN: f64 = 1.1;
+/// Default error of a smooth function's polynomial.
+pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
 /// Default precision in bits.
 pub const DEFAULT_PRECISION: f64 = 13.0;
 
@@ -84,6 +88,7 @@ impl Options {
             input_range: (-1.0, 1.0),
             pafs: vec![],
             margin: DEFAULT_MARGIN,
+            function_error: DEFAULT_FUNCTION_ERROR,
             precision_bits: DEFAULT_PRECISION,
             memory: None,
             insecure: false,

@@ -140,6 +140,7 @@ fn paf_choice(options: &Options) -> Result<approximate::Options, CompileError> {
         per_node: Recovered { pafs, ..Recovered::default() },
         margin: options.margin,
         input_range: options.input_range,
+        function_error: options.function_error,
     })
 }
 
