@@ -20,9 +20,10 @@ pub struct Arguments {
     /// Where to write the circuit
     #[arg(short, long, value_name = "CIRCUIT.bin", required_unless_present_any = ["emit", "stop_after"])]
     pub output: Option<PathBuf>,
-    /// Typical inputs, [k, sample shape...], as the model expects them; a few hundred are enough
+    /// Typical inputs, [k, sample shape...], as the model expects them; a few hundred are enough. Once for each input
+    /// of the model, in order
     #[arg(long, value_name = "X.npy")]
-    pub calibration: Option<PathBuf>,
+    pub calibration: Vec<PathBuf>,
     /// Range of the inputs where no calibration is given
     #[arg(long, value_name = "LOW,HIGH", default_value = "-1,1", value_parser = parse_range, allow_hyphen_values = true)]
     pub input_range: (f64, f64),
@@ -104,7 +105,8 @@ impl Arguments {
     fn options(&self) -> Options {
         Options {
             model: self.model.clone(),
-            calibration: self.calibration.clone(),
+            calibration: self.calibration.first().cloned(),
+            more_calibration: self.calibration.iter().skip(1).cloned().collect(),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
             margin: self.margin,

@@ -54,6 +54,8 @@ pub struct Options {
     pub model: PathBuf,
     /// Calibration samples, `.npy` of shape `[k, sample shape…]`.
     pub calibration: Option<PathBuf>,
+    /// Samples of the second and later inputs of a model that has several, in order.
+    pub more_calibration: Vec<PathBuf>,
     /// Range of the inputs where there are no samples.
     pub input_range: (f64, f64),
     /// PAFs, later ones win.
@@ -85,6 +87,7 @@ impl Options {
         Options {
             model: model.into(),
             calibration: None,
+            more_calibration: vec![],
             input_range: (-1.0, 1.0),
             pafs: vec![],
             margin: DEFAULT_MARGIN,

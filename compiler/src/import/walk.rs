@@ -77,9 +77,6 @@ impl<'m> Walk<'m> {
         let (used, unused): (Vec<_>, Vec<_>) =
             free.into_iter().partition(|input| self.needed.contains(input.name.as_str()));
         self.warnings.extend(unused.iter().map(|input| format!("input `{}` is not used: left out", input.name)));
-        if used.len() > 1 {
-            return Err(ImportError::SeveralInputs { names: used.iter().map(|input| input.name.clone()).collect() });
-        }
         for input in used {
             let declared = inputs::declared(input)?;
             let id = self.graph.input(&input.name, declared.shape, declared.has_batch_axis);
