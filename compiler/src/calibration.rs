@@ -4,22 +4,47 @@ use std::path::Path;
 
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
-use paf_ir::tensor::Graph;
+use paf_ir::tensor::{Graph, NodeId};
 use paf_passes::recover::Samples;
 
 use crate::error::CompileError;
 use crate::pipeline::sample_shape;
 
-/// Reads samples for the one input of a graph: `[k, sample shape…]`, float32 or float64.
+/// Reads samples for the inputs of a graph, one file an input, in order: `[k, sample shape…]`, float32 or float64.
 ///
 /// # Errors
-/// [`CompileError::Calibration`] naming the file for a wrong type, shape or value.
-pub fn read_samples(path: &Path, graph: &Graph) -> Result<Samples, CompileError> {
+/// [`CompileError::Calibration`] naming the file for a wrong type, shape or value, or the first file if the number of
+/// files or their numbers of samples are wrong.
+pub fn read_samples(paths: &[&Path], graph: &Graph) -> Result<Samples, CompileError> {
+    let fail = |problem: String| {
+        let path = paths.first().map(|path| path.to_path_buf()).unwrap_or_default();
+        CompileError::Calibration { path, problem }
+    };
+    if paths.len() != graph.inputs.len() {
+        let names: Vec<&str> = graph.inputs.iter().map(|input| graph.node(input.0).name.as_str()).collect();
+        return Err(fail(format!("{} files for the inputs {names:?}; give one for each, in this order", paths.len())));
+    }
+    let inputs = paths.iter().zip(&graph.inputs);
+    let ports = inputs.map(|(path, &input)| samples_of_input(path, graph, input)).collect::<Result<Vec<_>, _>>()?;
+    let counts: Vec<usize> = ports.iter().map(Vec::len).collect();
+    if counts.iter().any(|&count| count != counts[0]) {
+        return Err(fail(format!("the files hold different numbers of samples: {counts:?}")));
+    }
+    let mut samples = vec![Vec::with_capacity(ports.len()); counts.first().copied().unwrap_or(0)];
+    for port in ports {
+        samples.iter_mut().zip(port).for_each(|(sample, tensor)| sample.push(tensor));
+    }
+    Ok(samples)
+}
+
+/// One flat tensor a sample.
+fn samples_of_input(
+    path: &Path,
+    graph: &Graph,
+    (input, has_batch_axis): (NodeId, bool),
+) -> Result<Vec<Vec<f64>>, CompileError> {
     let fail = |problem: String| CompileError::Calibration { path: path.to_owned(), problem };
     let array = read_floats(path).map_err(&fail)?;
-    let [(input, has_batch_axis)] = graph.inputs[..] else {
-        return Err(fail(format!("the model has {} inputs; calibration takes models with one", graph.inputs.len())));
-    };
     let expected = sample_shape(&graph.node(input).shape, has_batch_axis).0;
     let shape = array.shape();
     if shape.len() != expected.len() + 1 || shape[1..] != expected[..] || shape[0] == 0 {
@@ -31,7 +56,7 @@ pub fn read_samples(path: &Path, graph: &Graph) -> Result<Samples, CompileError>
     if array.iter().all(|value| *value == 0.0) {
         return Err(fail("every value is 0: the range of the inputs cannot be seen".into()));
     }
-    Ok(array.axis_iter(Axis(0)).map(|sample| vec![sample.iter().copied().collect()]).collect())
+    Ok(array.axis_iter(Axis(0)).map(|sample| sample.iter().copied().collect()).collect())
 }
 
 fn read_floats(path: &Path) -> Result<ArrayD<f64>, String> {

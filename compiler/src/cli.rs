@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use paf_circuit::write_circuit;
 
 use crate::error::CompileError;
-use crate::options::{DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
+use crate::options::{DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
 use crate::pipeline::{Reached, compile_until, explain};
 use crate::report;
 
@@ -20,9 +20,10 @@ pub struct Arguments {
     /// Where to write the circuit
     #[arg(short, long, value_name = "CIRCUIT.bin", required_unless_present_any = ["emit", "stop_after"])]
     pub output: Option<PathBuf>,
-    /// Typical inputs, [k, sample shape...], as the model expects them; a few hundred are enough
+    /// Typical inputs, [k, sample shape...], as the model expects them; a few hundred are enough. Once for each input
+    /// of the model, in order
     #[arg(long, value_name = "X.npy")]
-    pub calibration: Option<PathBuf>,
+    pub calibration: Vec<PathBuf>,
     /// Range of the inputs where no calibration is given
     #[arg(long, value_name = "LOW,HIGH", default_value = "-1,1", value_parser = parse_range, allow_hyphen_values = true)]
     pub input_range: (f64, f64),
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// Static scale of a PAF: this times the largest value seen
     #[arg(long, default_value_t = DEFAULT_MARGIN, value_parser = parse_margin)]
     pub margin: f64,
+    /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
+    #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
+    pub function_error: f64,
     /// Bits of agreement wanted between the encrypted result and the clear circuit
     #[arg(long, default_value_t = DEFAULT_PRECISION, value_parser = parse_precision)]
     pub precision: f64,
@@ -93,6 +97,11 @@ fn parse_margin(text: &str) -> Result<f64, String> {
     if (1.0..=100.0).contains(&margin) { Ok(margin) } else { Err("expected a number from 1 to 100".into()) }
 }
 
+fn parse_function_error(text: &str) -> Result<f64, String> {
+    let error: f64 = text.parse().map_err(|_| "expected a number")?;
+    if (1e-9..=0.5).contains(&error) { Ok(error) } else { Err("expected a number from 1e-9 to 0.5".into()) }
+}
+
 fn parse_precision(text: &str) -> Result<f64, String> {
     let bits: f64 = text.parse().map_err(|_| "expected a number")?;
     if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
@@ -107,10 +116,12 @@ impl Arguments {
     fn options(&self) -> Options {
         Options {
             model: self.model.clone(),
-            calibration: self.calibration.clone(),
+            calibration: self.calibration.first().cloned(),
+            more_calibration: self.calibration.iter().skip(1).cloned().collect(),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
             margin: self.margin,
+            function_error: self.function_error,
             precision_bits: self.precision,
             memory: self.memory,
             insecure: self.insecure_test_parameters,

@@ -54,12 +54,16 @@ pub struct Options {
     pub model: PathBuf,
     /// Calibration samples, `.npy` of shape `[k, sample shape…]`.
     pub calibration: Option<PathBuf>,
+    /// Samples of the second and later inputs of a model that has several, in order.
+    pub more_calibration: Vec<PathBuf>,
     /// Range of the inputs where there are no samples.
     pub input_range: (f64, f64),
     /// PAFs, later ones win.
     pub pafs: Vec<PafChoice>,
     /// Static scale: this times the largest magnitude seen.
     pub margin: f64,
+    /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
+    pub function_error: f64,
     /// Bits of precision wanted against the clear circuit.
     pub precision_bits: f64,
     /// Most bytes that a run may use.
@@ -72,6 +76,8 @@ pub struct Options {
 pub const DEFAULT_PAF: &str = "alpha7";
 /// Default margin of static scales.
 pub const DEFAULT_MARGIN: f64 = 1.1;
+/// Default error of a smooth function's polynomial.
+pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
 /// Default precision in bits.
 pub const DEFAULT_PRECISION: f64 = 13.0;
 
@@ -81,9 +87,11 @@ impl Options {
         Options {
             model: model.into(),
             calibration: None,
+            more_calibration: vec![],
             input_range: (-1.0, 1.0),
             pafs: vec![],
             margin: DEFAULT_MARGIN,
+            function_error: DEFAULT_FUNCTION_ERROR,
             precision_bits: DEFAULT_PRECISION,
             memory: None,
             insecure: false,

@@ -1,6 +1,7 @@
 //! The pipeline: one named step a line.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use paf_circuit::{Circuit, Model};
@@ -124,7 +125,8 @@ impl Timer {
 }
 
 fn samples(options: &Options, graph: &Graph) -> Result<Samples, CompileError> {
-    options.calibration.as_ref().map_or(Ok(vec![]), |path| read_samples(path, graph))
+    let files: Vec<&Path> = options.calibration.iter().chain(&options.more_calibration).map(PathBuf::as_path).collect();
+    if files.is_empty() { Ok(vec![]) } else { read_samples(&files, graph) }
 }
 
 fn paf_choice(options: &Options) -> Result<approximate::Options, CompileError> {
@@ -151,6 +153,7 @@ fn paf_choice(options: &Options) -> Result<approximate::Options, CompileError> {
         per_node: Recovered { pafs, ..Recovered::default() },
         margin: options.margin,
         input_range: options.input_range,
+        function_error: options.function_error,
     })
 }
 

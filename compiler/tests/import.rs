@@ -1,5 +1,9 @@
 //! Import against references that others computed: ONNX's reference evaluator, the ONNX backend tests and tract.
 
+#[path = "import/against_tract.rs"]
+mod against_tract;
+#[path = "backend/cases.rs"]
+mod backend_cases;
 #[path = "import/bad_models.rs"]
 mod bad_models;
 #[path = "import/built_models.rs"]

@@ -41,6 +41,42 @@ pub enum PassError {
         /// The node's scale.
         scale: f64,
     },
+    /// A function meets values at which it is not defined.
+    #[error(
+        "node `{node}`: {function} is not defined on the range [{low:.4}, {high:.4}] that reaches it; calibration data, \
+         or an --input-range, that keep it on one side of zero would help"
+    )]
+    OutsideDomain {
+        /// Name of the node.
+        node: String,
+        /// Name of the function.
+        function: &'static str,
+        /// Smallest value seen.
+        low: f64,
+        /// Largest value seen.
+        high: f64,
+    },
+    /// No polynomial of a bearable degree is close enough to a function.
+    #[error(
+        "node `{node}`: no polynomial up to degree {degree} is within {wanted:e} of {function} on [{low:.4}, {high:.4}]; \
+         the best is within {reached:.1e} of its largest value; calibrate, or raise --function-error"
+    )]
+    TooSteep {
+        /// Name of the node.
+        node: String,
+        /// Name of the function.
+        function: &'static str,
+        /// Lower end of the range.
+        low: f64,
+        /// Upper end of the range.
+        high: f64,
+        /// The error asked for, as a part of the function's largest value.
+        wanted: f64,
+        /// The least error reached.
+        reached: f64,
+        /// Highest degree tried.
+        degree: usize,
+    },
     /// No guard factor makes the PAF stay in its range through the pool's rounds.
     #[error(
         "node `{node}`: {paf} is too coarse for a window of {elements} elements; choose a PAF with a smaller error"

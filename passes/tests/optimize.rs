@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::linear::{LinearMap, Primitive};
-use paf_ir::tensor::{Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
+use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
 use paf_passes::approximate::{Options, approximate};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
@@ -23,6 +23,7 @@ fn options(paf: &str) -> Options {
         per_node: Default::default(),
         margin: 1.1,
         input_range: (-1.0, 1.0),
+        function_error: 1e-3,
     }
 }
 
@@ -127,4 +128,24 @@ fn residual_branches_meet_at_one_scale_for_free() {
     output(&mut graph, d);
     let optimized = check(&approximated(&graph, "alpha7"), 1 + 7 + 3 * (1 + 7 + 1 + 7) + 1);
     assert_eq!(products(&optimized), 7 * 11, "every ReLU is computed once, at one scale");
+}
+
+/// linear, function, linear: range and scale fold into the maps, and a series of degree d costs ⌈log2(d+1)⌉.
+#[test]
+fn functions_reach_the_least_depth_of_their_degree() {
+    for function in FUNCTIONS {
+        let positive = !function.is_defined_on(-1.0, 1.0);
+        let mut graph = Graph::default();
+        let x = graph.input("x", Shape(vec![SIZE]), false);
+        let mut a = graph.linear("a", dense(1), x, Shape(vec![SIZE])).unwrap();
+        if positive {
+            a = graph.add("a", Op::AddConstant(3.0), &[a]).unwrap();
+        }
+        let f = graph.add("f", Op::Function(function), &[a]).unwrap();
+        let b = graph.linear("b", dense(2), f, Shape(vec![SIZE])).unwrap();
+        output(&mut graph, b);
+        let approximated = approximate(&graph, &options("alpha7"), &vec![]).unwrap();
+        let degree: u32 = approximated.replaced[0].paf.strip_prefix("chebyshev").unwrap().parse().unwrap();
+        check(&approximated.graph, 2 + (degree + 1).next_power_of_two().trailing_zeros());
+    }
 }

@@ -83,6 +83,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
         per_node: Default::default(),
         margin: 1.2,
         input_range: (-1.0, 1.0),
+        function_error: 1e-3,
     };
     let polynomial = approximate(&fold(network).unwrap(), &options, &samples).unwrap();
     let (optimized, _) = optimize(&polynomial.graph).unwrap();

@@ -19,7 +19,7 @@ def main():
     files.write_bytes(BAD / "truncated.onnx", whole[: len(whole) // 2])
     for name, broken in (("nan_weights", np.nan), ("inf_weights", np.inf)):
         files.write_model(BAD / f"{name}.onnx", classifier(name, with_broken_weight(broken)))
-    for make in (unsupported_ops, dynamic_shape, integer_input, softmax_in_the_middle, control_flow, two_inputs):
+    for make in (unsupported_ops, dynamic_shape, integer_input, softmax_in_the_middle, control_flow):
         files.write_model(BAD / f"{make.__name__}.onnx", make())
     files.write_unchecked_model(BAD / "gemm_shape_mismatch.onnx", gemm_shape_mismatch())
 
@@ -111,12 +111,6 @@ def branch(name, operator):
     return helper.make_graph([node(operator, name, "convolved", f"{name}_output")], name, [], [output])
 
 
-def two_inputs():
-    """A second graph input without a value: which one holds the user's data is unknown."""
-    nodes = [node("Add", "add", "image other", "sum"), node("Flatten", "flatten", "sum", "scores")]
-    return model("two_inputs", nodes, {}, output=["N", 36], more_inputs=("other",))
-
-
 def gemm_shape_mismatch():
     """The Gemm's weight takes 31 features and gets 32."""
     tensors = weights()
@@ -128,8 +122,8 @@ def node(operator, name, inputs, outputs, **attributes):
     return helper.make_node(operator, inputs.split(), outputs.split(), name=name, **attributes)
 
 
-def model(name, nodes, tensors, image=IMAGE, output=CLASSES, element_type=TensorProto.FLOAT, more_inputs=()):
-    inputs = [files.value(key, image, element_type) for key in ("image", *more_inputs)]
+def model(name, nodes, tensors, image=IMAGE, output=CLASSES, element_type=TensorProto.FLOAT):
+    inputs = [files.value("image", image, element_type)]
     return files.model(name, 13, nodes, inputs, [files.value("scores", output, element_type)], tensors)
 
 

@@ -6,17 +6,13 @@ use paf_ir::linear::{Bias, Conv, Primitive};
 use paf_ir::tensor::Tensor;
 use paf_ir::{Constant, LinearMap, Shape};
 
-use super::site::{Outcome, Refusal, Site, Value};
+use super::site::{Outcome, Refusal, Site, Value, size};
 use super::window::{Planes, Rounding, window};
 
 /// Conv on 2-D data, and on 1-D data as a plane of height 1.
 pub(super) fn conv(site: &mut Site<'_>) -> Outcome {
     let (input, shape) = site.tensor(0)?;
     let planes = Planes::of(&shape)?;
-    if planes.batch() != 1 {
-        let reason = format!("its input {shape} has a batch of {}", planes.batch());
-        return Err(Refusal::unsupported(reason, "export the model with a batch of 1 or a symbolic batch axis"));
-    }
     let weight = plane_weights(&site.weights(1, "the weight")?.tensor, &planes)?;
     let kernel = [weight.shape.0[2], weight.shape.0[3]];
     check_kernel_shape(site, &planes, kernel)?;
@@ -24,14 +20,26 @@ pub(super) fn conv(site: &mut Site<'_>) -> Outcome {
     let outputs = weight.shape.0[0];
     let result = planes.result(outputs, &window)?;
     let bias = bias(site, outputs, window.output[0] * window.output[1])?;
-    let groups = groups(site)?;
+    let groups = groups(site)? * planes.batch();
+    let weight = for_each_of_batch(&weight, planes.batch())?;
     let factor = Primitive::Conv(Conv { weight, window, groups });
     factor.check()?;
     Ok(Value::Tensor(site.add_linear(LinearMap::of(factor, bias), input, result)?))
 }
 
+/// The weights of every sample of a batch: the samples are groups of channels.
+pub(super) fn for_each_of_batch(weight: &Constant, batch: usize) -> Result<Constant, Refusal> {
+    if batch == 1 {
+        return Ok(weight.clone());
+    }
+    let mut shape = weight.shape.clone();
+    shape.0[0] *= batch;
+    size(&shape)?;
+    Ok(Arc::new(Tensor::new(shape, weight.data.repeat(batch))))
+}
+
 /// Weights `[outputs, inputs / groups, height, width]`; one-dimensional kernels get height 1.
-fn plane_weights(weight: &Constant, planes: &Planes) -> Result<Constant, Refusal> {
+pub(super) fn plane_weights(weight: &Constant, planes: &Planes) -> Result<Constant, Refusal> {
     let fail = || Refusal::invalid(format!("a weight of shape {} for {}-D data", weight.shape, planes.spatial));
     if weight.data.is_empty() || weight.shape.0.len() != planes.spatial + 2 {
         return Err(fail());
@@ -45,7 +53,7 @@ fn plane_weights(weight: &Constant, planes: &Planes) -> Result<Constant, Refusal
     }
 }
 
-fn check_kernel_shape(site: &Site<'_>, planes: &Planes, kernel: [usize; 2]) -> Result<(), Refusal> {
+pub(super) fn check_kernel_shape(site: &Site<'_>, planes: &Planes, kernel: [usize; 2]) -> Result<(), Refusal> {
     match site.attributes.integers("kernel_shape")? {
         Some(list) if planes.pair(&list, "kernel_shape")? != kernel => {
             Err(Refusal::invalid(format!("kernel_shape {list:?} differs from the weight's")))
@@ -54,7 +62,7 @@ fn check_kernel_shape(site: &Site<'_>, planes: &Planes, kernel: [usize; 2]) -> R
     }
 }
 
-fn groups(site: &Site<'_>) -> Result<usize, Refusal> {
+pub(super) fn groups(site: &Site<'_>) -> Result<usize, Refusal> {
     let group = site.attributes.integer("group")?.unwrap_or(1);
     u32::try_from(group)
         .ok()
@@ -64,7 +72,7 @@ fn groups(site: &Site<'_>) -> Result<usize, Refusal> {
 }
 
 /// One value a channel; `repeat` is the number of elements in a plane.
-fn bias(site: &Site<'_>, channels: usize, repeat: usize) -> Result<Option<Bias>, Refusal> {
+pub(super) fn bias(site: &Site<'_>, channels: usize, repeat: usize) -> Result<Option<Bias>, Refusal> {
     if site.optional(2)?.is_none() {
         return Ok(None);
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use paf_ir::linear::{Bias, Primitive};
+use paf_ir::linear::{Bias, Conv, Primitive, Window};
 use paf_ir::tensor::{NodeId, Op, Tensor};
 use paf_ir::{Constant, LinearMap, Shape};
 
-use super::broadcast::{expanded, repeating};
+use super::broadcast::{broadcast_shape, expanded, repeating};
 use super::site::{Outcome, Refusal, Site, Value, size};
 
 /// Gemm, `alpha · A' · B' + beta · C`; A or B is constant.
@@ -80,11 +80,69 @@ fn add_scaled(site: &mut Site<'_>, product: NodeId, c: NodeId, beta: f64, result
 /// MatMul of a tensor and a constant matrix on either side.
 pub(super) fn matmul(site: &mut Site<'_>) -> Outcome {
     match (site.operand(0)?, site.operand(1)?) {
+        (Value::Tensor(x), Value::Constant(_)) if is_batch(site, 1, x)? => matmul_of_batches(site, x, 1),
+        (Value::Constant(_), Value::Tensor(x)) if is_batch(site, 0, x)? => matmul_of_batches(site, x, 0),
         (Value::Tensor(x), Value::Constant(_)) => matmul_right(site, x),
         (Value::Constant(_), Value::Tensor(x)) => matmul_left(site, x),
         (Value::Constant(_), _) => Err(Refusal::unsupported("both factors are constants", "fold them before")),
         _ => Err(both_depend_on_input()),
     }
+}
+
+/// Whether a constant factor is a batch of different matrices for a tensor of matrices.
+fn is_batch(site: &Site<'_>, constant: usize, x: NodeId) -> Result<bool, Refusal> {
+    let factor = site.constant(constant, "a factor")?;
+    let leading = factor.shape().0.len().saturating_sub(2);
+    Ok(factor.shape().0[..leading].iter().any(|&axis| axis != 1) && site.graph.node(x).shape.0.len() >= 2)
+}
+
+/// `W · x` (or `x · W`) for batches of matrices: a 1×1 convolution whose groups are the matrices, one column a place.
+fn matmul_of_batches(site: &mut Site<'_>, x: NodeId, constant: usize) -> Outcome {
+    let constant_first = constant == 0;
+    let weight = site.weights(constant, "a factor")?;
+    let given = site.graph.node(x).shape.clone();
+    let matrix = |shape: &Shape| shape.0[shape.0.len() - 2..].to_vec();
+    let batch_of = |shape: &Shape| Shape(shape.0[..shape.0.len() - 2].to_vec());
+    let (w, t) = (matrix(weight.shape()), matrix(&given));
+    let batch = broadcast_shape(&batch_of(weight.shape()), &batch_of(&given))?;
+    let weight = expanded(site, Value::Constant(weight), &Shape([&batch.0[..], &w].concat()))?;
+    let x = expanded(site, Value::Tensor(x), &Shape([&batch.0[..], &t].concat()))?;
+    let (count, [inner, outputs, columns]) =
+        (size(&batch)?, if constant_first { [w[1], w[0], t[1]] } else { [w[0], w[1], t[0]] });
+    if (if constant_first { t[0] } else { t[1] }) != inner {
+        return Err(Refusal::invalid(format!("the weight takes {inner} values and gets a tensor of shape {given}")));
+    }
+    let swap = |site: &mut Site<'_>, value: Value, sizes: [usize; 3]| {
+        let flat = site.reshaped(value, Shape(sizes.to_vec()))?;
+        if constant_first { Ok(flat) } else { site.permuted(flat, vec![0, 2, 1]) }
+    };
+    let weight = swap(site, weight, [count, w[0], w[1]])?;
+    let x = swap(site, x, [count, t[0], t[1]])?;
+    let (Value::Constant(weight), Value::Tensor(x)) = (weight, x) else { return Err(Refusal::UnknownOperand) };
+    let product = grouped_product(site, x, &weight.tensor, [count, inner, outputs, columns])?;
+    let result = if constant_first { product } else { site.permuted(product, vec![0, 2, 1])? };
+    let matrix = if constant_first { [outputs, columns] } else { [columns, outputs] };
+    site.reshaped(result, Shape([&batch.0[..], &matrix].concat()))
+}
+
+/// `[count, outputs, inner] · [count, inner, columns]`.
+fn grouped_product(site: &mut Site<'_>, x: NodeId, weight: &Constant, sizes: [usize; 4]) -> Outcome {
+    let [count, inner, outputs, columns] = sizes;
+    let weight = Arc::new(Tensor::new(Shape(vec![count * outputs, inner, 1, 1]), weight.data.clone()));
+    let window = Window {
+        input: [count * inner, 1, columns],
+        kernel: [1, 1],
+        strides: [1, 1],
+        pads: [0; 4],
+        dilations: [1, 1],
+        output: [1, columns],
+        count_include_pad: false,
+    };
+    let conv = Primitive::Conv(Conv { weight, window, groups: count });
+    conv.check()?;
+    let result = Shape(vec![count, outputs, columns]);
+    size(&result)?;
+    Ok(Value::Tensor(site.add_linear(LinearMap::of(conv, None), x, result)?))
 }
 
 /// `x · W`: the last axis of `x` is contracted.

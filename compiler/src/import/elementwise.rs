@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use paf_ir::linear::Primitive;
-use paf_ir::tensor::{NodeId, Op};
+use paf_ir::tensor::{Function, NodeId, Op};
 use paf_ir::{LinearMap, Shape};
 
+use super::activation::product_pattern;
 use super::broadcast::{broadcast_shape, expanded, repeating};
 use super::constants::{ConstantValue, ElementKind};
 use super::site::{Outcome, Refusal, Site, Value, size};
@@ -13,8 +14,9 @@ use super::site::{Outcome, Refusal, Site, Value, size};
 /// Integers up to this size are exact as f64.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 
+/// An operation on two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Binary {
+pub(super) enum Binary {
     Add,
     Sub,
     Mul,
@@ -91,7 +93,8 @@ pub(super) fn sum_of(site: &mut Site<'_>, a: Value, b: Value) -> Outcome {
     combine(site, Binary::Add, a, b)
 }
 
-fn combine(site: &mut Site<'_>, op: Binary, a: Value, b: Value) -> Outcome {
+/// An operation on two values of any kind, which broadcast.
+pub(super) fn combine(site: &mut Site<'_>, op: Binary, a: Value, b: Value) -> Outcome {
     match (a, b) {
         (Value::Constant(a), Value::Constant(b)) => Ok(Value::Constant(fold(site, op, a, b)?)),
         (Value::Tensor(x), Value::Constant(c)) => with_constant(site, op, x, &c),
@@ -162,7 +165,8 @@ fn constant_first(site: &mut Site<'_>, op: Binary, constant: &ConstantValue, x: 
         Binary::Add | Binary::Mul => with_constant(site, op, x, constant),
         Binary::Sub => constant_minus(site, constant, x),
         Binary::Div => {
-            Err(Refusal::unsupported("it divides by a value that depends on the input", "division by a constant works"))
+            let reciprocal = site.add(Op::Function(Function::Reciprocal), &[x])?;
+            with_constant(site, Binary::Mul, reciprocal, constant)
         }
     }
 }
@@ -200,14 +204,17 @@ fn uniform(constant: &ConstantValue) -> Option<f64> {
 }
 
 fn two_tensors(site: &mut Site<'_>, op: Binary, a: NodeId, b: NodeId) -> Outcome {
-    let op = match op {
-        Binary::Add => Op::Add,
-        Binary::Sub => Op::Sub,
-        Binary::Mul => Op::Mul,
-        Binary::Div => {
-            return Err(Refusal::unsupported("both operands depend on the input", "division by a constant works"));
-        }
+    let (op, b) = match op {
+        Binary::Add => (Op::Add, b),
+        Binary::Sub => (Op::Sub, b),
+        Binary::Mul => (Op::Mul, b),
+        Binary::Div => (Op::Mul, site.add(Op::Function(Function::Reciprocal), &[b])?),
     };
+    if let (Op::Mul, Some(pattern)) = (&op, product_pattern(site.graph, a, b)) {
+        let function = site.add(Op::Function(pattern.function), &[pattern.argument])?;
+        let scaled = if pattern.factor == 1.0 { function } else { site.add(Op::Scale(pattern.factor), &[function])? };
+        return Ok(Value::Tensor(scaled));
+    }
     let shape = broadcast_shape(&site.graph.node(a).shape, &site.graph.node(b).shape)?;
     let (a, b) = (expanded_tensor(site, a, &shape)?, expanded_tensor(site, b, &shape)?);
     Ok(Value::Tensor(site.add(op, &[a, b])?))
@@ -217,22 +224,13 @@ fn two_tensors(site: &mut Site<'_>, op: Binary, a: NodeId, b: NodeId) -> Outcome
 pub(super) fn neg(site: &mut Site<'_>) -> Outcome {
     match site.operand(0)? {
         Value::Tensor(x) => Ok(Value::Tensor(site.add(Op::Scale(-1.0), &[x])?)),
-        _ => of_constant(site, |value| -value),
+        Value::Constant(constant) => of_constant(constant, |value| -value),
+        _ => Err(Refusal::UnknownOperand),
     }
 }
 
-/// Sqrt of a constant.
-pub(super) fn sqrt(site: &mut Site<'_>) -> Outcome {
-    of_constant(site, f64::sqrt)
-}
-
-/// Reciprocal of a constant.
-pub(super) fn reciprocal(site: &mut Site<'_>) -> Outcome {
-    of_constant(site, f64::recip)
-}
-
-fn of_constant(site: &Site<'_>, f: impl Fn(f64) -> f64) -> Outcome {
-    let constant = site.constant(0, "its operand")?;
+/// A function of each element of a constant.
+pub(super) fn of_constant(constant: ConstantValue, f: impl Fn(f64) -> f64) -> Outcome {
     let tensor = Arc::new(constant.tensor.map(f));
     Ok(Value::Constant(finite(ConstantValue { tensor, kind: constant.kind })?))
 }

@@ -39,8 +39,8 @@ pub enum ImportError {
     /// The graph has no input that is not a weight.
     #[error("the model has no input")]
     NoInput,
-    /// More than one input has no value, so which one holds the user's data is unknown.
-    #[error("the model has {} inputs, {names:?}; a circuit takes one", names.len())]
+    /// The cleartext oracle was given a model with more than one input.
+    #[error("the model has {} inputs, {names:?}; the oracle runs models with one", names.len())]
     SeveralInputs {
         /// The inputs without a value.
         names: Vec<String>,

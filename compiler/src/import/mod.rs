@@ -10,6 +10,7 @@
 //! stays with size 1. A final Softmax, LogSoftmax or ArgMax becomes the client's work, see
 //! [`PostProcess`](paf_ir::tensor::PostProcess).
 
+mod activation;
 mod attributes;
 mod broadcast;
 mod constants;
@@ -17,6 +18,7 @@ mod conv;
 mod dense;
 mod elementwise;
 mod error;
+mod extremum;
 mod inputs;
 mod model;
 mod norm;
@@ -25,9 +27,11 @@ pub mod oracle;
 mod pool;
 mod post;
 mod reduce;
+mod resize;
 mod select;
 mod shape;
 mod site;
+mod transposed;
 mod walk;
 mod window;
 

@@ -1,52 +1,82 @@
 //! The table of operators: which function imports which, and what to say about the others.
 
 use super::site::{Outcome, Site};
-use super::{conv, dense, elementwise, norm, pool, post, reduce, select, shape};
+use super::{
+    activation, conv, dense, elementwise, extremum, norm, pool, post, reduce, resize, select, shape, transposed,
+};
 
 /// Imports one node.
 pub(super) type Importer = fn(&mut Site<'_>) -> Outcome;
 
 const IMPORTERS: &[(&str, Importer)] = &[
+    ("Abs", activation::abs),
     ("Add", elementwise::add),
     ("ArgMax", post::arg_max),
     ("AveragePool", pool::average_pool),
     ("BatchNormalization", norm::batch_normalization),
     ("Cast", shape::cast),
+    ("Celu", activation::celu),
+    ("Clip", activation::clip),
     ("Concat", select::concat),
     ("Constant", shape::constant),
     ("ConstantOfShape", shape::constant_of_shape),
     ("Conv", conv::conv),
+    ("ConvTranspose", transposed::conv_transpose),
     ("Div", elementwise::div),
     ("Dropout", shape::dropout),
+    ("Elu", activation::elu),
+    ("Erf", activation::erf),
+    ("Exp", activation::exp),
     ("Expand", select::expand),
     ("Flatten", shape::flatten),
     ("Gather", select::gather),
+    ("Gelu", activation::gelu),
     ("Gemm", dense::gemm),
     ("GlobalAveragePool", pool::global_average_pool),
     ("GlobalMaxPool", pool::global_max_pool),
+    ("HardSigmoid", activation::hard_sigmoid),
+    ("HardSwish", activation::hard_swish),
     ("Identity", shape::identity),
+    ("LeakyRelu", activation::leaky_relu),
+    ("Log", activation::log),
     ("LogSoftmax", post::log_softmax),
     ("MatMul", dense::matmul),
+    ("Max", extremum::max),
     ("MaxPool", pool::max_pool),
     ("Mean", elementwise::mean),
+    ("Min", extremum::min),
+    ("Mish", activation::mish),
     ("Mul", elementwise::mul),
     ("Neg", elementwise::neg),
+    ("PRelu", activation::prelu),
     ("Pad", select::pad),
-    ("Reciprocal", elementwise::reciprocal),
+    ("Pow", activation::pow),
+    ("Reciprocal", activation::reciprocal),
+    ("ReduceMax", extremum::reduce_max),
     ("ReduceMean", reduce::reduce_mean),
+    ("ReduceMin", extremum::reduce_min),
     ("ReduceSum", reduce::reduce_sum),
     ("Relu", norm::relu),
     ("Reshape", shape::reshape),
+    ("Resize", resize::resize),
+    ("Selu", activation::selu),
     ("Shape", shape::shape),
+    ("Sigmoid", activation::sigmoid),
     ("Size", shape::element_count),
     ("Slice", select::slice),
     ("Softmax", post::softmax),
-    ("Sqrt", elementwise::sqrt),
+    ("Softplus", activation::softplus),
+    ("Softsign", activation::softsign),
+    ("Split", select::split),
+    ("Sqrt", activation::sqrt),
     ("Squeeze", shape::squeeze),
     ("Sub", elementwise::sub),
     ("Sum", elementwise::sum),
+    ("Swish", activation::swish),
+    ("Tanh", activation::tanh),
     ("Transpose", shape::transpose),
     ("Unsqueeze", shape::unsqueeze),
+    ("Upsample", resize::upsample),
 ];
 
 /// The function that imports an operator.
@@ -56,9 +86,6 @@ pub(super) fn importer(operator: &str) -> Option<Importer> {
 
 /// What would work in place of an operator that no function imports.
 pub(super) fn hint(operator: &str) -> String {
-    if ACTIVATIONS.contains(&operator) {
-        return "Relu is the activation that works; train the model with it".into();
-    }
     match operator {
         "If" | "Loop" | "Scan" => "export the model without control flow, by tracing it on an example".into(),
         "QuantizeLinear"
@@ -71,6 +98,7 @@ pub(super) fn hint(operator: &str) -> String {
         "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" | "LRN" | "LpNormalization" => {
             "BatchNormalization works; train the model with it".into()
         }
+        "ThresholdedRelu" => "it jumps, so no polynomial is close to it; Relu and LeakyRelu work".into(),
         "LpPool" | "GlobalLpPool" => "AveragePool and MaxPool work".into(),
         _ => format!("these operators work: {}", all_names()),
     }
@@ -80,52 +108,30 @@ fn all_names() -> String {
     IMPORTERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-/// Functions of one element each.
-const ACTIVATIONS: &[&str] = &[
-    "Abs",
-    "Celu",
-    "Clip",
-    "Elu",
-    "Erf",
-    "Exp",
-    "Gelu",
-    "HardSigmoid",
-    "HardSwish",
-    "LeakyRelu",
-    "Log",
-    "Mish",
-    "PRelu",
-    "Selu",
-    "Sigmoid",
-    "Softplus",
-    "Softsign",
-    "Swish",
-    "Tanh",
-    "ThresholdedRelu",
-];
-
-/// Further operators whose result has the shape of their first operand.
+/// Operators whose result has the shape of their first operand.
 const SHAPE_PRESERVING: &[&str] = &[
     "Ceil",
+    "Clip",
     "Cos",
+    "Elu",
     "Floor",
+    "Gelu",
     "Hardmax",
     "InstanceNormalization",
     "LRN",
     "LayerNormalization",
     "LogSoftmax",
     "LpNormalization",
-    "Reciprocal",
     "Round",
     "Sign",
     "Sin",
     "Softmax",
-    "Sqrt",
     "Tan",
+    "ThresholdedRelu",
 ];
 
 /// Whether an operator's result has the shape of its first operand, so that the rest of the network can be checked
 /// even though the operator is not supported.
 pub(super) fn preserves_shape(operator: &str) -> bool {
-    ACTIVATIONS.contains(&operator) || SHAPE_PRESERVING.contains(&operator)
+    SHAPE_PRESERVING.contains(&operator)
 }

@@ -53,7 +53,7 @@ fn pool_window(site: &Site<'_>, planes: &Planes) -> Result<Window, Refusal> {
 }
 
 /// [`Op::MaxPool`] pools the last two axes, so other data passes through a plane.
-fn add_max_pool(site: &mut Site<'_>, input: NodeId, window: Window, result: Shape) -> Outcome {
+pub(super) fn add_max_pool(site: &mut Site<'_>, input: NodeId, window: Window, result: Shape) -> Outcome {
     let given = site.graph.node(input).shape.clone();
     let is_plane = given.0.len() >= 2 && given.0.ends_with(&window.input[1..]);
     let plane = if is_plane { given } else { Shape([&[1], &window.input[..]].concat()) };

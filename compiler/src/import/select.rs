@@ -146,6 +146,40 @@ fn padded_axis(size: usize, begin: i64, end: i64, mode: &str) -> Result<Vec<u32>
     (start..stop).map(source).collect()
 }
 
+/// Split along an axis: sizes are an operand, before operator set 13 an attribute; without them the parts are equal.
+pub(super) fn split(site: &mut Site<'_>) -> Outcome {
+    let value = site.operand(0)?;
+    let shape = site.shape(&value)?;
+    let axis = axis(site.attributes.integer("axis")?.unwrap_or(0), shape.0.len())?;
+    let sizes = match site.integers(1, "split")? {
+        Some(list) => list.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect(),
+        None => equal_parts(shape.0[axis], site.outputs)?,
+    };
+    let total = sizes.iter().try_fold(0usize, |total, &size| total.checked_add(size));
+    if sizes.len() != site.outputs || total != Some(shape.0[axis]) {
+        let outputs = site.outputs;
+        return Err(Refusal::invalid(format!("it splits axis {axis} of {shape} into {sizes:?} for {outputs} outputs")));
+    }
+    let mut parts = Vec::with_capacity(sizes.len());
+    let mut start = 0;
+    for size in sizes {
+        let mut indices = everything(&shape);
+        indices[axis] = (start..start + size).map(|index| index as u32).collect();
+        parts.push(site.selected(value.clone(), indices)?);
+        start += size;
+    }
+    let first = parts.remove(0);
+    site.more_outputs = parts;
+    Ok(first)
+}
+
+/// Sizes rounded up, the last part takes what is left.
+fn equal_parts(size: usize, parts: usize) -> Result<Vec<usize>, Refusal> {
+    let part = size.div_ceil(parts.max(1));
+    let sizes: Vec<usize> = (0..parts).map(|index| part.min(size.saturating_sub(index * part))).collect();
+    if parts == 0 || sizes.contains(&0) { Err(Refusal::invalid("a part is empty")) } else { Ok(sizes) }
+}
+
 /// Expand: broadcasts to a constant shape.
 pub(super) fn expand(site: &mut Site<'_>) -> Outcome {
     let value = site.operand(0)?;

@@ -88,6 +88,10 @@ pub(super) struct Site<'a> {
     pub(super) attributes: Attributes<'a>,
     /// `None` for an optional operand that is left out.
     pub(super) operands: Vec<Option<Value>>,
+    /// Number of outputs that the node names.
+    pub(super) outputs: usize,
+    /// The values of the outputs after the first, where the operator gives them.
+    pub(super) more_outputs: Vec<Value>,
     /// Version of the standard operator set.
     pub(super) opset: i64,
     /// The model's folder, where external data lies.

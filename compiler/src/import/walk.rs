@@ -77,9 +77,6 @@ impl<'m> Walk<'m> {
         let (used, unused): (Vec<_>, Vec<_>) =
             free.into_iter().partition(|input| self.needed.contains(input.name.as_str()));
         self.warnings.extend(unused.iter().map(|input| format!("input `{}` is not used: left out", input.name)));
-        if used.len() > 1 {
-            return Err(ImportError::SeveralInputs { names: used.iter().map(|input| input.name.clone()).collect() });
-        }
         for input in used {
             let declared = inputs::declared(input)?;
             let id = self.graph.input(&input.name, declared.shape, declared.has_batch_axis);
@@ -115,8 +112,8 @@ impl<'m> Walk<'m> {
     fn nodes(&mut self) -> Result<(), ImportError> {
         for (position, node) in self.model.graph.node.iter().enumerate() {
             if self.is_needed(node) {
-                let value = self.node(position, node)?;
-                self.values.extend(node.output.first().map(|output| (output.as_str(), value)));
+                let values = self.node(position, node)?;
+                self.values.extend(node.output.iter().map(String::as_str).zip(values));
             }
         }
         Ok(())
@@ -126,11 +123,11 @@ impl<'m> Walk<'m> {
         node.output.iter().any(|output| self.needed.contains(output.as_str()))
     }
 
-    /// The value of a node's first output; an unsupported node is noted and stood in for.
-    fn node(&mut self, position: usize, node: &'m NodeProto) -> Result<Value, ImportError> {
+    /// The values of a node's outputs; an unsupported node is noted and stood in for.
+    fn node(&mut self, position: usize, node: &'m NodeProto) -> Result<Vec<Value>, ImportError> {
         let operands = self.operands(node)?;
         let refusal = match self.try_node(position, node, operands.clone()) {
-            Ok(value) => return Ok(value),
+            Ok(values) => return Ok(values),
             Err(refusal) => refusal,
         };
         match refusal {
@@ -139,7 +136,9 @@ impl<'m> Walk<'m> {
             Refusal::Weight(problem) => return Err(problem),
             Refusal::Invalid(problem) => return Err(invalid(node, problem)),
         }
-        Ok(self.stand_in(node, operands))
+        let mut values = vec![Value::Unknown; node.output.len().max(1)];
+        values[0] = self.stand_in(node, operands);
+        Ok(values)
     }
 
     fn operands(&self, node: &'m NodeProto) -> Result<Vec<Option<Value>>, ImportError> {
@@ -159,7 +158,7 @@ impl<'m> Walk<'m> {
         position: usize,
         node: &'m NodeProto,
         operands: Vec<Option<Value>>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Vec<Value>, Refusal> {
         let operator = node.op_type.as_str();
         if !is_standard(&node.domain) {
             let reason = format!("operators of the domain `{}` are not supported", node.domain);
@@ -167,10 +166,6 @@ impl<'m> Walk<'m> {
         }
         let unknown = || Refusal::unsupported("the operator is not supported", operators::hint(operator));
         let importer = operators::importer(operator).ok_or_else(unknown)?;
-        if let Some(output) = node.output.iter().skip(1).find(|output| self.needed.contains(output.as_str())) {
-            let reason = format!("its output `{output}` is used");
-            return Err(Refusal::unsupported(reason, "only its first output can be used"));
-        }
         let operands = if post::may_follow_final(operator) { operands } else { self.without_final(position, operands) };
         let mut site = Site {
             graph: &mut self.graph,
@@ -178,11 +173,20 @@ impl<'m> Walk<'m> {
             position,
             attributes: Attributes(&node.attribute),
             operands,
+            outputs: node.output.len(),
+            more_outputs: vec![],
             opset: self.model.opset,
             folder: &self.model.folder,
             warnings: &mut self.warnings,
         };
-        importer(&mut site)
+        let first = importer(&mut site)?;
+        let values = [vec![first], site.more_outputs].concat();
+        let mut missing = node.output.iter().skip(values.len());
+        if let Some(output) = missing.find(|output| self.needed.contains(output.as_str())) {
+            let reason = format!("its output `{output}` is used");
+            return Err(Refusal::unsupported(reason, "only its first output can be used"));
+        }
+        Ok(values)
     }
 
     /// Notes each Softmax, LogSoftmax or ArgMax whose result a node of the network reads, and goes on with its logits.

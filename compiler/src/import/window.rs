@@ -115,7 +115,7 @@ fn place(site: &Site<'_>, planes: &Planes, window: &mut Window, rounding: Roundi
 }
 
 /// The `pads` attribute, begins first, as top, left, bottom, right.
-fn explicit_pads(site: &Site<'_>, planes: &Planes) -> Result<[usize; 4], Refusal> {
+pub(super) fn explicit_pads(site: &Site<'_>, planes: &Planes) -> Result<[usize; 4], Refusal> {
     let Some(list) = site.attributes.integers("pads")? else { return Ok([0; 4]) };
     if list.iter().any(|pad| *pad < 0) {
         return Err(Refusal::unsupported(format!("pads {list:?} are negative"), "use a Slice before it"));

@@ -22,7 +22,7 @@ const DOUBLE: i32 = 11;
 const BFLOAT16: i32 = 16;
 
 /// A model with one input `x` and one output `y`.
-fn model(opset: i64, shape: &[i64], nodes: Vec<NodeProto>, weights: Vec<TensorProto>) -> ModelProto {
+pub(crate) fn model(opset: i64, shape: &[i64], nodes: Vec<NodeProto>, weights: Vec<TensorProto>) -> ModelProto {
     let output = ValueInfoProto { name: "y".into(), ..Default::default() };
     let graph = GraphProto {
         node: nodes,
@@ -44,7 +44,7 @@ fn input(name: &str, shape: &[i64]) -> ValueInfoProto {
 }
 
 /// A node named after its first output; operands and outputs are separated by spaces.
-fn node(operator: &str, operands: &str, outputs: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+pub(crate) fn node(operator: &str, operands: &str, outputs: &str, attribute: Vec<AttributeProto>) -> NodeProto {
     let names = |list: &str| list.split(' ').map(str::to_owned).collect();
     NodeProto {
         op_type: operator.into(),
@@ -55,15 +55,23 @@ fn node(operator: &str, operands: &str, outputs: &str, attribute: Vec<AttributeP
     }
 }
 
-fn integer(name: &str, i: i64) -> AttributeProto {
+pub(crate) fn integer(name: &str, i: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: 2, i, ..Default::default() }
 }
 
-fn integers(name: &str, ints: &[i64]) -> AttributeProto {
+pub(crate) fn real(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 1, f, ..Default::default() }
+}
+
+pub(crate) fn text(name: &str, s: &str) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 3, s: s.as_bytes().to_vec(), ..Default::default() }
+}
+
+pub(crate) fn integers(name: &str, ints: &[i64]) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: 7, ints: ints.to_vec(), ..Default::default() }
 }
 
-fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+pub(crate) fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     TensorProto {
         name: name.into(),
         dims: dims.to_vec(),
@@ -73,7 +81,7 @@ fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     }
 }
 
-fn list(name: &str, values: &[i64]) -> TensorProto {
+pub(crate) fn list(name: &str, values: &[i64]) -> TensorProto {
     let dims = vec![values.len() as i64];
     TensorProto { name: name.into(), dims, data_type: INT64, int64_data: values.to_vec(), ..Default::default() }
 }
@@ -180,11 +188,10 @@ fn pools_of_one_dimension() {
 }
 
 #[test]
-fn convolution_over_a_fixed_batch_is_unsupported() {
-    let weights = vec![floats("w", &[1, 1, 1, 1], &[1.0])];
-    let model = model(13, &[3, 1, 2, 2], vec![node("Conv", "x w", "y", vec![])], weights);
-    let (operator, reason) = unsupported_reason(&model);
-    assert_eq!((operator.as_str(), reason.as_str()), ("Conv", "its input [3, 1, 2, 2] has a batch of 3"));
+fn convolution_over_a_fixed_batch() {
+    let weights = vec![floats("w", &[2, 1, 1, 1], &[1.0, 10.0]), floats("b", &[2], &[0.5, 0.25])];
+    let model = model(13, &[3, 1, 1, 1], vec![node("Conv", "x w b", "y", vec![])], weights);
+    assert_result(&model, &[1.0, 2.0, 3.0], &[3, 2, 1, 1], &[1.5, 10.25, 2.5, 20.25, 3.5, 30.25]);
 }
 
 #[test]
@@ -276,7 +283,7 @@ fn division_by_zero_or_by_the_input() {
     let zero = model(13, &[1, 2], vec![node("Div", "x c", "y", vec![])], vec![floats("c", &[2], &[1.0, 0.0])]);
     assert!(matches!(import_model(&zero), Err(ImportError::Invalid { .. })));
     let by_input = model(13, &[1, 2], vec![node("Div", "c x", "y", vec![])], vec![floats("c", &[2], &[1.0, 2.0])]);
-    assert_eq!(unsupported_reason(&by_input).1, "it divides by a value that depends on the input");
+    assert_result(&by_input, &[2.0, -4.0], &[1, 2], &[0.5, -0.5]);
 }
 
 #[test]
@@ -423,4 +430,28 @@ fn attributes_of_a_wrong_type_are_named() {
     let flatten = node("Flatten", "x", "y", vec![integers("axis", &[1])]);
     let problem = import_model(&model(13, &[1, 2], vec![flatten], vec![])).expect_err("a list").to_string();
     assert_eq!(problem, "node `y` (Flatten) is not valid: attribute `axis` is not of type INT");
+}
+
+/// ONNX's own example of Upsample; tract has no Upsample.
+#[test]
+fn upsample_repeats_elements() {
+    let scales = vec![floats("scales", &[4], &[1.0, 1.0, 2.0, 3.0])];
+    let model = model(9, &[1, 1, 2, 2], vec![node("Upsample", "x scales", "y", vec![])], scales);
+    let (one_two, three_four) = ([1.0, 1.0, 1.0, 2.0, 2.0, 2.0], [3.0, 3.0, 3.0, 4.0, 4.0, 4.0]);
+    let expected = [one_two, one_two, three_four, three_four].concat();
+    assert_result(&model, &[1.0, 2.0, 3.0, 4.0], &[1, 1, 4, 6], &expected);
+}
+
+/// Powers of exponents that differ by element, and of a constant base.
+#[test]
+fn powers() {
+    let exponents = vec![floats("e", &[3], &[4.0, 5.0, 0.0])];
+    let by_element = model(13, &[3], vec![node("Pow", "x e", "y", vec![])], exponents);
+    assert_result(&by_element, &[1.5, -2.0, 7.0], &[3], &[5.0625, -32.0, 1.0]);
+    let base = vec![floats("b", &[], &[2.0])];
+    let of_two = model(13, &[2], vec![node("Pow", "b x", "y", vec![])], base);
+    assert_result(&of_two, &[3.0, -1.0], &[2], &[8.0, 0.5]);
+    let fraction = vec![floats("e", &[], &[1.3])];
+    let refused = model(13, &[2], vec![node("Pow", "x e", "y", vec![])], fraction);
+    assert_eq!(unsupported_reason(&refused).0, "Pow");
 }

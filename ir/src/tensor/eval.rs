@@ -96,6 +96,7 @@ fn apply(op: &Op, operands: &[&[f64]], shape: &Shape) -> Vec<f64> {
         Op::BatchNorm(norm) => batch_norm(norm, operands[0], shape),
         Op::Relu => each(&|x| x.max(0.0)),
         Op::MaxPool(window) => max_pool(window, operands[0]),
+        Op::Function(function) => each(&|x| function.eval(x)),
         Op::Add => pairs(|a, b| a + b),
         Op::Sub => pairs(|a, b| a - b),
         Op::Mul => pairs(|a, b| a * b),

@@ -6,6 +6,7 @@
 //! remain: the graph is polynomial.
 
 mod eval;
+mod function;
 mod text;
 mod verify;
 
@@ -16,6 +17,7 @@ use crate::error::IrError;
 use crate::linear::{LinearMap, Window};
 
 pub use eval::{Evaluator, evaluate, evaluate_all};
+pub use function::{FUNCTIONS, Function};
 
 /// Sizes of a tensor's axes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -133,6 +135,8 @@ pub enum Op {
     Relu,
     /// Maximum over windows of the last two axes; padding counts as −∞.
     MaxPool(Window),
+    /// A function of each element.
+    Function(Function),
     /// `a + b`, equal shapes.
     Add,
     /// `a − b`, equal shapes.
@@ -155,6 +159,7 @@ impl Op {
             Op::BatchNorm(_) => "batch_norm",
             Op::Relu => "relu",
             Op::MaxPool(_) => "max_pool",
+            Op::Function(_) => "function",
             Op::Add => "add",
             Op::Sub => "sub",
             Op::Mul => "mul",

@@ -10,7 +10,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BatchNorm, Graph, Node, NodeId, Op, Output, Shape};
+use super::{BatchNorm, Function, Graph, Node, NodeId, Op, Output, Shape};
 use crate::error::IrError;
 use crate::text::{
     ConstantTable, Constants, Line, constant, parse_constant, parse_map, parse_post, parse_window, print_map,
@@ -56,6 +56,7 @@ impl Graph {
                 format!("@{} @{} @{} @{} epsilon={:?} ", ids[0], ids[1], ids[2], ids[3], norm.epsilon)
             }
             Op::MaxPool(window) => print_window(window) + " ",
+            Op::Function(function) => format!("{} ", function.name()),
             Op::Scale(c) | Op::AddConstant(c) => format!("{c:?} "),
             _ => String::new(),
         };
@@ -137,6 +138,7 @@ fn parse_op(word: &str, line: &mut Line<'_>, constants: &Constants) -> Result<Op
         }
         "relu" => Op::Relu,
         "max_pool" => Op::MaxPool(parse_window(line)?),
+        "function" => Op::Function(parse_function(line)?),
         "add" => Op::Add,
         "sub" => Op::Sub,
         "mul" => Op::Mul,
@@ -144,6 +146,11 @@ fn parse_op(word: &str, line: &mut Line<'_>, constants: &Constants) -> Result<Op
         "add_constant" => Op::AddConstant(line.number()?),
         other => return Err(line.error(format!("unknown operation `{other}`"))),
     })
+}
+
+fn parse_function(line: &mut Line<'_>) -> Result<Function, IrError> {
+    let name = line.word()?;
+    Function::by_name(name).ok_or_else(|| line.error(format!("unknown function `{name}`")))
 }
 
 fn parse_operands(line: &mut Line<'_>) -> Result<Vec<NodeId>, IrError> {

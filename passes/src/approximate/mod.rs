@@ -1,4 +1,4 @@
-//! `approximate`: ReLU and MaxPool become polynomials.
+//! `approximate`: ReLU, MaxPool and smooth functions become polynomials.
 //!
 //! Needs: a folded graph. Then holds: the graph is polynomial (see [`paf_ir::tensor`]), its inputs are scaled to
 //! [−1, 1] by the client and its outputs come scaled to about [−1, 1].
@@ -8,6 +8,9 @@
 //! network itself shows there on the calibration data, or by interval arithmetic without data. A pool's S covers
 //! every difference of two of its inputs, zero included, and the guard of its PAF (smartpaf.md 6.2).
 //!
+//! A smooth function is a Chebyshev series on its calibrated range, of the least degree that has the error asked for
+//! (`series.rs`).
+//!
 //! Between linear maps S is a scale by channel (`scaling.rs`). Where a pool follows a ReLU, the two want different ones:
 //! the ReLU must hold large negative values, the pool only what is left of them. Then the linear map before is evaluated
 //! twice, `relu(x)/q = (x/q)·step(x/S)`, and the product comes out in the pool's units at no level.
@@ -15,16 +18,18 @@
 mod polynomial;
 mod pool;
 mod scaling;
+mod series;
 mod values;
 
 use paf_ir::linear::Window;
-use paf_ir::tensor::{Graph, Node, NodeId, Op, Output};
+use paf_ir::tensor::{Function, Graph, Node, NodeId, Op, Output};
 
 use crate::error::PassError;
 use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
 use scaling::Scaling;
+use series::Series;
 use values::Values;
 
 /// What to approximate with.
@@ -38,6 +43,8 @@ pub struct Options {
     pub margin: f64,
     /// Inputs are taken to lie in this range where there are no samples.
     pub input_range: (f64, f64),
+    /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
+    pub function_error: f64,
 }
 
 /// One node that was replaced.
@@ -45,11 +52,11 @@ pub struct Options {
 pub struct Replaced {
     /// Name of the ONNX node.
     pub node: String,
-    /// `Relu` or `MaxPool`.
+    /// `Relu`, `MaxPool` or the name of a function.
     pub operator: &'static str,
-    /// Name of the PAF.
+    /// Name of the PAF, or `chebyshev` and the degree of a function's polynomial.
     pub paf: String,
-    /// Static scale S.
+    /// Static scale S; a function's polynomial holds on a part of [−S, S].
     pub scale: f64,
     /// Largest absolute error on inputs within the scale.
     pub max_error: f64,
@@ -68,7 +75,7 @@ pub struct Approximated {
     pub output_scales: Vec<f64>,
 }
 
-/// Replaces ReLU and MaxPool by PAFs, calibrated on `samples`, or by interval bounds without samples.
+/// Replaces ReLU, MaxPool and smooth functions by polynomials, calibrated on `samples`, or by interval bounds without samples.
 ///
 /// # Errors
 /// [`PassError`] for data that do not fit the graph, unknown node names, values that are not finite.
@@ -105,6 +112,8 @@ pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
                     Op::Linear(map) => u32::from(map.as_view().is_none()),
                     Op::Relu => relu,
                     Op::MaxPool(window) => pool::comparisons(window) * relu,
+                    // The degree depends on the calibration; 2 is the least of any use.
+                    Op::Function(_) => 2,
                     Op::Mul | Op::BatchNorm(_) => 1,
                     _ => 0,
                 },
@@ -173,6 +182,7 @@ impl<'a> Lowering<'a> {
         match &node.op {
             Op::Relu => self.relu(id, node, inputs[0]),
             Op::MaxPool(window) => self.max_pool(id, node, window, inputs[0]),
+            Op::Function(function) => self.function(node, *function, inputs[0]),
             op => {
                 let values = self.exact(op, node);
                 let batch = self.source.inputs.contains(&(id, true));
@@ -213,6 +223,32 @@ impl<'a> Lowering<'a> {
         let product = self.graph.add(name.clone(), Op::Mul, &[factor, step])?;
         let image = units.multiply(&mut self.graph, name, product)?;
         self.record(node, "Relu", &paf, scaling.largest(), scaling.largest() * paf.max_relu_error());
+        Ok((image, values))
+    }
+
+    fn function(&mut self, node: &Node, function: Function, x: NodeId) -> Result<(NodeId, Values), PassError> {
+        let (name, margin, wanted) = (&node.name, self.options.margin, self.options.function_error);
+        let (low, high) = finite_range(self.operand(node, 0), name)?;
+        let outside = || PassError::OutsideDomain { node: name.clone(), function: function.name(), low, high };
+        let (low, high) = series::widened(function, low, high, margin).ok_or_else(outside)?;
+        let series = Series::fit(function, low, high, wanted).map_err(|reached| PassError::TooSteep {
+            node: name.clone(),
+            function: function.name(),
+            low,
+            high,
+            wanted,
+            reached,
+            degree: series::MAX_DEGREE,
+        })?;
+        let values = self.operand(node, 0).function(&series);
+        let image = series.build(&mut self.graph, name, x)?;
+        self.replaced.push(Replaced {
+            node: name.clone(),
+            operator: function.name(),
+            paf: format!("chebyshev{}", series.degree()),
+            scale: reach_of_sign(low, high),
+            max_error: series.error,
+        });
         Ok((image, values))
     }
 

@@ -46,7 +46,7 @@ fn power_basis(graph: &mut Graph, name: &str, odd: &[f64], x: NodeId) -> Result<
     sum_in_pairs(graph, name, terms)
 }
 
-fn sum_in_pairs(graph: &mut Graph, name: &str, mut terms: Vec<NodeId>) -> Result<NodeId, PassError> {
+pub(super) fn sum_in_pairs(graph: &mut Graph, name: &str, mut terms: Vec<NodeId>) -> Result<NodeId, PassError> {
     while terms.len() > 1 {
         let mut sums = Vec::with_capacity(terms.len().div_ceil(2));
         for pair in terms.chunks(2) {
@@ -70,12 +70,12 @@ fn chebyshev_basis(graph: &mut Graph, name: &str, component: &Component, x: Node
 }
 
 /// ⌈log2(n)⌉.
-fn ceil_log2(n: usize) -> usize {
+pub(super) fn ceil_log2(n: usize) -> usize {
     n.next_power_of_two().trailing_zeros() as usize
 }
 
 /// Depth of T_k.
-fn basis_depth(k: usize) -> usize {
+pub(super) fn basis_depth(k: usize) -> usize {
     ceil_log2(k)
 }
 
@@ -129,11 +129,14 @@ fn split_basis(k: usize) -> usize {
     if k.is_power_of_two() { k / 2 } else { k.next_power_of_two() / 2 }
 }
 
-struct Chebyshev<'g> {
-    graph: &'g mut Graph,
-    name: &'g str,
-    baby_limit: usize,
-    basis: BTreeMap<usize, NodeId>,
+/// A polynomial under construction: Chebyshev polynomials of one value, each built once.
+pub(super) struct Chebyshev<'g> {
+    pub(super) graph: &'g mut Graph,
+    pub(super) name: &'g str,
+    /// Highest degree of a linear combination of basis polynomials.
+    pub(super) baby_limit: usize,
+    /// T_k by k; T_1 must be there.
+    pub(super) basis: BTreeMap<usize, NodeId>,
 }
 
 impl Chebyshev<'_> {
@@ -162,7 +165,7 @@ impl Chebyshev<'_> {
     }
 
     /// T_k, built once.
-    fn chebyshev(&mut self, k: usize) -> Result<NodeId, PassError> {
+    pub(super) fn chebyshev(&mut self, k: usize) -> Result<NodeId, PassError> {
         if let Some(&known) = self.basis.get(&k) {
             return Ok(known);
         }

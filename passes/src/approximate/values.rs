@@ -5,6 +5,7 @@ use paf_ir::sparse::Sparse;
 use rayon::prelude::*;
 
 use super::scaling::Scaling;
+use super::series::Series;
 use crate::paf::Paf;
 
 /// Values of one tensor.
@@ -110,6 +111,23 @@ impl Values {
                 Values::Bounds(a.iter().zip(b).map(max).collect())
             }
             _ => unreachable!("a network is followed either by samples or by bounds"),
+        }
+    }
+
+    /// The approximated function of each element.
+    pub(super) fn function(&self, series: &Series) -> Values {
+        match self {
+            Values::Samples(samples) => {
+                let all = |x: &Vec<f64>| x.iter().map(|&x| series.eval(x)).collect();
+                Values::Samples(samples.par_iter().map(all).collect())
+            }
+            Values::Bounds(bounds) => {
+                let bound = |&(low, high): &(f64, f64)| {
+                    let (least, greatest) = series.function.range_on(low, high);
+                    (least - series.error, greatest + series.error)
+                };
+                Values::Bounds(bounds.iter().map(bound).collect())
+            }
         }
     }
 

@@ -182,7 +182,7 @@ impl<'a> Encoder<'a> {
                     let offset = self.constant(*c);
                     self.egraph.add(Term::Offset([offset, operands[0]]))
                 }
-                Op::BatchNorm(_) | Op::Relu | Op::MaxPool(_) => {
+                Op::BatchNorm(_) | Op::Relu | Op::MaxPool(_) | Op::Function(_) => {
                     let message = format!("optimize got a {} node", node.op.name());
                     return Err(paf_ir::IrError::Eval(message).into());
                 }

@@ -266,7 +266,7 @@ impl<'a> Packing<'a> {
             Op::Scale(c) => SlotOp::Scale(*c, operand(0)),
             Op::AddConstant(c) => SlotOp::AddConstant(*c, operand(0)),
             Op::Reshape => return Ok(operand(0)),
-            Op::BatchNorm(_) | Op::Relu | Op::MaxPool(_) => {
+            Op::BatchNorm(_) | Op::Relu | Op::MaxPool(_) | Op::Function(_) => {
                 return Err(paf_ir::IrError::Eval(format!("pack got a {} node", node.op.name())).into());
             }
         };

@@ -1,0 +1,225 @@
+//! Operators that ONNX's backend tests leave out: tract runs the same file, and the polynomial of each must stay within
+//! the error that it states.
+
+use paf_compiler::import::import;
+use paf_compiler::import::oracle::Oracle;
+use paf_ir::tensor::{Evaluator, Graph};
+use paf_passes::approximate::{Options, approximate};
+use paf_passes::fold::fold;
+use paf_passes::paf::Paf;
+use prost::Message;
+use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto};
+
+use crate::built_models::{floats, integer, integers, list, model, node, real, text};
+use crate::support::{TemporaryFile, Tolerance, difference, evaluate, random_values};
+
+/// A model of one input, and the range of its values.
+struct Case {
+    name: &'static str,
+    model: ModelProto,
+    /// Values in [−1, 1) times the first number, plus the second.
+    input: [f32; 2],
+    /// How much errors of approximated values may grow on the way to the output.
+    growth: f64,
+}
+
+fn case(name: &'static str, operator: &str, shape: &[i64], attributes: Vec<AttributeProto>) -> Case {
+    let model = model(13, shape, vec![node(operator, "x", "y", attributes)], vec![]);
+    Case { name, model, input: [4.0, 0.5], growth: 1.0 }
+}
+
+fn with_weights(
+    name: &'static str,
+    operator: &str,
+    shape: &[i64],
+    attributes: Vec<AttributeProto>,
+    weights: Vec<TensorProto>,
+) -> Case {
+    let operands = std::iter::once("x").chain(weights.iter().map(|weight| weight.name.as_str()));
+    let operands = operands.collect::<Vec<_>>().join(" ");
+    let model = model(13, shape, vec![node(operator, &operands, "y", attributes)], weights);
+    Case { name, model, input: [4.0, 0.5], growth: 1.0 }
+}
+
+fn kernel(shape: &[i64]) -> TensorProto {
+    let count = shape.iter().product::<i64>() as usize;
+    floats("w", shape, &random_values(7, count))
+}
+
+const PLANES: [i64; 4] = [1, 4, 5, 6];
+
+fn piecewise() -> Vec<Case> {
+    let shape = [1, 3, 4];
+    let slopes = || floats("slope", &[3, 1], &[0.1, -0.5, 1.5]);
+    vec![
+        case("leaky_relu", "LeakyRelu", &shape, vec![real("alpha", 0.2)]),
+        with_weights("prelu", "PRelu", &shape, vec![], vec![slopes()]),
+        with_weights("clip", "Clip", &shape, vec![], vec![floats("low", &[], &[-1.0]), floats("high", &[], &[2.5])]),
+        case("hard_sigmoid", "HardSigmoid", &shape, vec![real("alpha", 0.3)]),
+        Case { growth: 5.0, ..case("hard_swish", "HardSwish", &shape, vec![]) },
+        Case { growth: 2.0, ..case("abs", "Abs", &shape, vec![]) },
+        with_weights("max", "Max", &shape, vec![], vec![floats("c", &[3, 1], &[0.5, -1.0, 2.0])]),
+        with_weights("min", "Min", &shape, vec![], vec![floats("c", &[3, 1], &[0.5, -1.0, 2.0])]),
+        Case { growth: 2.0, ..case("selu", "Selu", &shape, vec![]) },
+        case("elu_steeper_than_one", "Elu", &shape, vec![real("alpha", 1.5)]),
+        case("reduce_max", "ReduceMax", &[1, 3, 2, 4], vec![integers("axes", &[1, 3]), integer("keepdims", 0)]),
+        case("reduce_min", "ReduceMin", &[1, 3, 2, 4], vec![integers("axes", &[2])]),
+    ]
+}
+
+fn smooth() -> Vec<Case> {
+    let shape = [1, 3, 4];
+    let positive = |case: Case| Case { input: [2.0, 2.5], ..case };
+    let plain = |name, operator| case(name, operator, &shape, vec![]);
+    vec![
+        plain("sigmoid", "Sigmoid"),
+        plain("tanh", "Tanh"),
+        plain("erf", "Erf"),
+        plain("exp", "Exp"),
+        plain("softplus", "Softplus"),
+        plain("softsign", "Softsign"),
+        plain("elu", "Elu"),
+        positive(plain("log", "Log")),
+        positive(plain("sqrt", "Sqrt")),
+        positive(plain("reciprocal", "Reciprocal")),
+        with_weights("cube", "Pow", &shape, vec![], vec![floats("e", &[], &[3.0])]),
+        with_weights("square", "Pow", &shape, vec![], vec![floats("e", &[], &[2.0])]),
+        positive(with_weights("root", "Pow", &shape, vec![], vec![floats("e", &[], &[0.5])])),
+        positive(with_weights("inverse_square", "Pow", &shape, vec![], vec![floats("e", &[], &[-2.0])])),
+    ]
+    .into_iter()
+    .map(|case| if case.name == "inverse_square" { Case { growth: 5.0, ..case } } else { case })
+    .collect()
+}
+
+/// Exporters write these as several nodes.
+fn patterns() -> Vec<Case> {
+    let shape = [1, 3, 4];
+    let built =
+        |name, nodes, weights| Case { name, model: model(13, &shape, nodes, weights), input: [4.0, 0.5], growth: 1.0 };
+    let silu = vec![node("Sigmoid", "x", "s", vec![]), node("Mul", "x s", "y", vec![])];
+    let gelu = vec![
+        node("Div", "x root", "a", vec![]),
+        node("Erf", "a", "b", vec![]),
+        node("Add", "b one", "c", vec![]),
+        node("Mul", "x c", "d", vec![]),
+        node("Mul", "d half", "y", vec![]),
+    ];
+    let gelu_weights =
+        vec![floats("root", &[], &[std::f32::consts::SQRT_2]), floats("one", &[], &[1.0]), floats("half", &[], &[0.5])];
+    let mish =
+        vec![node("Softplus", "x", "a", vec![]), node("Tanh", "a", "b", vec![]), node("Mul", "b x", "y", vec![])];
+    vec![built("silu", silu, vec![]), built("gelu", gelu, gelu_weights), built("mish", mish, vec![])]
+}
+
+fn linear() -> Vec<Case> {
+    let strides = || integers("strides", &[2, 3]);
+    let w = || kernel(&[4, 2, 3, 2]);
+    let grouped = || vec![integer("group", 2), strides(), integers("pads", &[1, 0, 2, 1])];
+    let dilated = vec![integers("dilations", &[2, 1]), strides(), integers("output_padding", &[1, 0])];
+    let upsampled = vec![
+        text("mode", "nearest"),
+        text("coordinate_transformation_mode", "asymmetric"),
+        text("nearest_mode", "floor"),
+    ];
+    let doubled = |name, attributes| {
+        let scales = floats("scales", &[4], &[1.0, 1.0, 2.0, 3.0]);
+        let model = model(13, &PLANES, vec![node("Resize", "x  scales", "y", attributes)], vec![scales]);
+        Case { name, model, input: [4.0, 0.5], growth: 1.0 }
+    };
+    let split =
+        |name, nodes, weights| Case { name, model: model(13, &PLANES, nodes, weights), input: [4.0, 0.5], growth: 1.0 };
+    let halves = vec![node("Split", "x", "a b", vec![integer("axis", 1)]), node("Sub", "a b", "y", vec![])];
+    let uneven = vec![
+        node("Split", "x sizes", "a b c", vec![integer("axis", 3)]),
+        node("Concat", "c a b", "y", vec![integer("axis", 3)]),
+    ];
+    vec![
+        with_weights("transposed", "ConvTranspose", &PLANES, vec![], vec![w()]),
+        with_weights(
+            "transposed_strided_grouped",
+            "ConvTranspose",
+            &PLANES,
+            grouped(),
+            vec![w(), floats("b", &[4], &[1.0, 2.0, 3.0, 4.0])],
+        ),
+        with_weights("transposed_dilated", "ConvTranspose", &PLANES, dilated, vec![w()]),
+        with_weights(
+            "transposed_line",
+            "ConvTranspose",
+            &[1, 4, 7],
+            vec![integers("strides", &[2])],
+            vec![kernel(&[4, 3, 3])],
+        ),
+        doubled("resize_nearest", upsampled),
+        doubled("resize_linear", vec![text("mode", "linear")]),
+        split("split_halves", halves, vec![]),
+        split("split_uneven", uneven, vec![list("sizes", &[1, 3, 2])]),
+    ]
+}
+
+fn all_cases() -> Vec<Case> {
+    [piecewise(), smooth(), patterns(), linear()].into_iter().flatten().collect()
+}
+
+/// The case's graph, its input, and what tract gives for it.
+fn run_both(case: &Case) -> Result<(Graph, Vec<f64>, Vec<f64>), String> {
+    let file = TemporaryFile::new(&case.model.encode_to_vec());
+    let graph = import(&file.path()).map_err(|problem| problem.to_string())?.graph;
+    let count = graph.node(graph.inputs[0].0).shape.size();
+    let input: Vec<f32> = random_values(11, count).iter().map(|x| x * case.input[0] + case.input[1]).collect();
+    let oracle = Oracle::load(&file.path()).map_err(|problem| problem.to_string())?;
+    let expected = oracle.run(&input).map_err(|problem| problem.to_string())?.remove(0);
+    Ok((graph, input.into_iter().map(f64::from).collect(), expected.into_iter().map(f64::from).collect()))
+}
+
+fn assert_all(check: impl Fn(&Case) -> Result<(), String>) {
+    let failed = |case: &Case| check(case).err().map(|problem| format!("{}: {problem}", case.name));
+    let failures: Vec<String> = all_cases().iter().filter_map(failed).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn operators_agree_with_tract() {
+    assert_all(|case| {
+        let (graph, input, expected) = run_both(case)?;
+        difference(&evaluate(&graph, input).remove(0).1, &expected, Tolerance::SingleOperator)
+    });
+}
+
+#[test]
+fn polynomials_stay_within_the_error_they_state() {
+    let paf = Paf::by_name("alpha10").expect("a name");
+    assert_all(|case| {
+        let (graph, input, expected) = run_both(case)?;
+        let folded = fold(&graph).map_err(|problem| problem.to_string())?;
+        let options = Options {
+            default_paf: paf.clone(),
+            per_node: Default::default(),
+            margin: 1.1,
+            input_range: (-1.0, 1.0),
+            function_error: 1e-3,
+        };
+        let samples = vec![vec![input.clone()]];
+        let approximated = approximate(&folded, &options, &samples).map_err(|problem| problem.to_string())?;
+        let scaled = input.iter().map(|value| value * approximated.inputs[0].0).collect();
+        let values = Evaluator::new(&approximated.graph).run(&[scaled]).map_err(|problem| problem.to_string())?;
+        let output = approximated.graph.outputs[0].node.index();
+        let stated: f64 = approximated.replaced.iter().map(|replaced| replaced.max_error).sum();
+        let largest = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
+        let allowed = case.growth * stated + 1e-5 * largest;
+        let got = values[output].iter().map(|value| value * approximated.output_scales[0]);
+        let worst = got.zip(&expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f64::max);
+        if worst <= allowed { Ok(()) } else { Err(format!("off by {worst:e}, {allowed:e} allowed")) }
+    });
+}
+
+#[test]
+fn exported_patterns_are_one_function() {
+    for case in patterns() {
+        let (graph, ..) = run_both(&case).unwrap_or_else(|problem| panic!("{}: {problem}", case.name));
+        let folded = fold(&graph).expect("a valid graph");
+        let functions = folded.nodes().filter(|(_, node)| matches!(node.op, paf_ir::tensor::Op::Function(_))).count();
+        assert_eq!(functions, 1, "{}\n{}", case.name, folded.to_listing());
+    }
+}

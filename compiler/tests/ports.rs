@@ -1,0 +1,114 @@
+//! A network with two encrypted inputs of different shapes and two outputs, compiled and run on both engines.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{Parties, exclusive, write_array};
+use paf_compiler::error::CompileError;
+use paf_compiler::options::{Options, PafChoice};
+use paf_compiler::pipeline::compile;
+use paf_ir::tensor::Shape;
+use paf_runtime::npy::Array;
+use paf_runtime::{Noise, Samples, agreement_bits, simulate};
+use prost::Message;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+
+const FLOAT: i32 = 1;
+
+/// Least bits to which the encrypted results agree with the clear engine: N = 2^11, a scale of 2^50.
+const ENCRYPTED_BITS: f64 = 24.0;
+
+const LEFT: [f64; 12] = [0.5, -1.0, 2.0, 1.5, -0.25, 0.75, -2.0, 1.0, 0.0, 1.25, -1.5, 0.25];
+const RIGHT: [f64; 6] = [1.0, -0.5, 0.25, -1.0, 0.5, 2.0];
+const SAMPLES: usize = 2;
+
+fn input(name: &str, shape: &[i64]) -> ValueInfoProto {
+    let axis = |&size: &i64| Dimension { value: Some(Size::DimValue(size)), ..Default::default() };
+    let shape = TensorShapeProto { dim: shape.iter().map(axis).collect() };
+    let tensor = type_proto::Tensor { elem_type: FLOAT, shape: Some(shape) };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..Default::default() }
+}
+
+fn node(operator: &str, operands: [&str; 2], output: &str) -> NodeProto {
+    let input = operands.map(str::to_owned).to_vec();
+    NodeProto { op_type: operator.into(), input, output: vec![output.into()], ..Default::default() }
+}
+
+/// `larger = max(left, right)` and `product = left · right`, the right one broadcast along the second axis.
+fn model() -> Vec<u8> {
+    let output = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
+    let graph = GraphProto {
+        node: vec![node("Max", ["left", "right"], "larger"), node("Mul", ["left", "right"], "product")],
+        input: vec![input("left", &[1, 2, 3]), input("right", &[1, 1, 3])],
+        output: vec![output("larger"), output("product")],
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { domain: String::new(), version: 13 };
+    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }.encode_to_vec()
+}
+
+fn options(folder: &Path) -> Options {
+    let at = |name: &str| folder.join(name);
+    std::fs::write(at("model.onnx"), model()).expect("the temporary folder is writable");
+    write_array(&at("left.npy"), &[SAMPLES, 2, 3], LEFT.to_vec());
+    write_array(&at("right.npy"), &[SAMPLES, 1, 3], RIGHT.to_vec());
+    Options {
+        calibration: Some(at("left.npy")),
+        more_calibration: vec![at("right.npy")],
+        pafs: vec![PafChoice { node: None, paf: "alpha10".into() }],
+        insecure: true,
+        ..Options::for_model(at("model.onnx"))
+    }
+}
+
+fn arrays() -> Vec<Array> {
+    vec![
+        Array { shape: Shape(vec![SAMPLES, 2, 3]), data: LEFT.to_vec() },
+        Array { shape: Shape(vec![SAMPLES, 1, 3]), data: RIGHT.to_vec() },
+    ]
+}
+
+/// What the network gives for a sample.
+fn expected(sample: usize) -> [Vec<f64>; 2] {
+    let pairs = || (0..6).map(move |index| (LEFT[sample * 6 + index], RIGHT[sample * 3 + index % 3]));
+    [pairs().map(|(left, right)| left.max(right)).collect(), pairs().map(|(left, right)| left * right).collect()]
+}
+
+#[test]
+fn two_inputs_and_two_outputs_on_both_engines() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let circuit = compile(&options(folder.path())).expect("a valid model").circuit;
+    let stated: f64 = circuit.model.pafs.iter().map(|paf| paf.max_error).sum();
+    let samples = Samples::new(&circuit.program.inputs, arrays(), None).expect("the inputs fit");
+    let clear = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs");
+    for (sample, outputs) in clear.iter().enumerate() {
+        for ((output, expected), allowed) in outputs.iter().zip(expected(sample)).zip([stated, 1e-9]) {
+            let worst = output.values.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(output.values.len() == 6 && worst <= allowed, "sample {sample}: off by {worst}, {allowed} allowed");
+        }
+    }
+    let _turn = exclusive();
+    let parties = Parties::new(&Arc::new(circuit));
+    let inputs = parties.client.encrypt(&parties.public, &samples, 1).expect("encryption");
+    let results = parties.server.evaluate(inputs, &mut |_| {}).expect("evaluation");
+    let encrypted = parties.client.decrypt(&parties.secret, 1, &results).expect("decryption");
+    for (encrypted, clear) in encrypted.iter().zip(&clear[1]) {
+        let bits = agreement_bits(&encrypted.raw, &clear.raw);
+        assert!(bits >= ENCRYPTED_BITS, "{bits} bits");
+    }
+}
+
+#[test]
+fn calibration_needs_a_file_for_each_input() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = Options { more_calibration: vec![], ..options(folder.path()) };
+    let Err(CompileError::Calibration { problem, .. }) = compile(&options) else { panic!("compiled") };
+    assert!(problem.contains("left") && problem.contains("right"), "{problem}");
+}

@@ -1,0 +1,272 @@
+//! Smooth functions as Chebyshev series on their calibrated range.
+//!
+//! The series is evaluated as `p = Q·T_s + R`, s a power of two, by `T_{m+n} = 2·T_m·T_n − T_{|m−n|}`, in the least
+//! depth of its degree d, ⌈log2(d+1)⌉ levels with the coefficients. Near-minimax: no polynomial of the same degree
+//! has an error smaller by more than a factor 2 + 4/π²·ln d (Trefethen, Approximation Theory and Approximation
+//! Practice, theorem 16.1; here at most 4).
+
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+
+use paf_ir::tensor::{Function, Graph, NodeId, Op, Shape};
+
+use super::polynomial::{Chebyshev, basis_depth, ceil_log2, sum_in_pairs};
+use crate::error::PassError;
+
+/// Highest degree tried: seven levels.
+pub(super) const MAX_DEGREE: usize = 127;
+
+/// Points at which a function is sampled for its coefficients.
+const NODES: usize = 1024;
+
+/// Points at which an error is measured; between neighbours a polynomial of degree 127 hardly moves.
+const GRID: usize = 2000;
+
+/// Coefficients below this part of the largest value are rounding.
+const NEGLIGIBLE: f64 = 1e-14;
+
+/// A function's polynomial on a range.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    pub(super) function: Function,
+    /// Coefficients of T_0, T_1, … for a result divided by `scale`.
+    coefficients: Vec<f64>,
+    middle: f64,
+    half_width: f64,
+    /// Largest magnitude of the function on the range.
+    scale: f64,
+    /// Largest absolute error on the range.
+    pub(super) error: f64,
+}
+
+/// The range on which a function is approximated: margin times as wide, or, for a function with a domain of its own,
+/// margin times as far to either side by ratio. `None` if the function is not defined there.
+pub(super) fn widened(function: Function, low: f64, high: f64, margin: f64) -> Option<(f64, f64)> {
+    const LEAST_HALF_WIDTH: f64 = 1e-3;
+    if !function.is_defined_on(low, high) {
+        return None;
+    }
+    if !function.is_defined_on(-1.0, 1.0) {
+        return Some(match (low > 0.0 || high > 0.0, low == high) {
+            (true, false) => (low / margin, high * margin),
+            (false, false) => (low * margin, high / margin),
+            (_, true) if low == 0.0 => (0.0, 1.0),
+            (_, true) => (low - low.abs() / 2.0, low + low.abs() / 2.0),
+        });
+    }
+    let (middle, half) = ((low + high) / 2.0, (high - low) / 2.0);
+    let half = margin * half.max(LEAST_HALF_WIDTH * middle.abs().max(1.0));
+    Some((middle - half, middle + half))
+}
+
+impl Series {
+    /// The series of least degree whose error is within `wanted` times the function's largest magnitude; else the
+    /// least such part that is reached.
+    pub(super) fn fit(function: Function, low: f64, high: f64, wanted: f64) -> Result<Self, f64> {
+        let (middle, half_width) = ((low + high) / 2.0, (high - low) / 2.0);
+        let value = |t: f64| function.eval(middle + half_width * t);
+        let (least, greatest) = function.range_on(low, high);
+        let scale = least.abs().max(greatest.abs()).max(f64::MIN_POSITIVE);
+        let all = interpolate(|t| value(t) / scale);
+        let grid: Vec<f64> = (0..=GRID).map(|step| (PI * step as f64 / GRID as f64).cos()).collect();
+        let exact: Vec<f64> = grid.iter().map(|&t| value(t) / scale).collect();
+        let mut best = f64::INFINITY;
+        for degree in 1..=MAX_DEGREE {
+            let error = grid.iter().zip(&exact).map(|(&t, y)| (clenshaw(&all[..=degree], t) - y).abs());
+            let error = error.fold(0.0, f64::max);
+            best = best.min(error);
+            if error <= wanted {
+                let coefficients = all[..=degree].to_vec();
+                return Ok(Series { function, coefficients, middle, half_width, scale, error: error * scale });
+            }
+        }
+        Err(best)
+    }
+
+    pub(super) fn degree(&self) -> usize {
+        self.coefficients.len() - 1
+    }
+
+    /// The polynomial's value.
+    pub(super) fn eval(&self, x: f64) -> f64 {
+        self.scale * clenshaw(&self.coefficients, (x - self.middle) / self.half_width)
+    }
+
+    /// Adds the polynomial of `x` to a graph.
+    pub(super) fn build(&self, graph: &mut Graph, name: &str, x: NodeId) -> Result<NodeId, PassError> {
+        let limits = [1, 3, 7, 15, 31].into_iter();
+        let products = |&limit: &usize| self.products(limit).unwrap_or(usize::MAX);
+        let baby_limit = limits.min_by_key(products).expect("the list of limits is not empty");
+        let scaled = graph.add(name, Op::Scale(1.0 / self.half_width), &[x])?;
+        let t1 = graph.add(name, Op::AddConstant(-self.middle / self.half_width), &[scaled])?;
+        let result = self.evaluate(graph, name, t1, baby_limit)?;
+        Ok(graph.add(name, Op::Scale(self.scale), &[result])?)
+    }
+
+    /// Products that a limit leads to.
+    fn products(&self, baby_limit: usize) -> Result<usize, PassError> {
+        let mut graph = Graph::default();
+        let t1 = graph.input("t", Shape(vec![1]), false);
+        self.evaluate(&mut graph, "count", t1, baby_limit)?;
+        Ok(graph.nodes().filter(|(_, node)| node.op == Op::Mul).count())
+    }
+
+    fn evaluate(&self, graph: &mut Graph, name: &str, t1: NodeId, baby_limit: usize) -> Result<NodeId, PassError> {
+        let mut schedule = Chebyshev { graph, name, baby_limit, basis: BTreeMap::from([(1, t1)]) };
+        let value = schedule.series(&self.coefficients, ceil_log2(self.coefficients.len()))?;
+        let node = match value.node {
+            Some(node) => node,
+            None => graph.add(name, Op::Scale(0.0), &[t1])?,
+        };
+        Ok(graph.add(name, Op::AddConstant(value.offset), &[node])?)
+    }
+}
+
+/// A part of a series: what depends on the variable, and a constant that is not yet added.
+struct Part {
+    node: Option<NodeId>,
+    offset: f64,
+}
+
+impl Chebyshev<'_> {
+    /// `Σ c_k·T_k` within `budget` levels above T_1.
+    fn series(&mut self, coefficients: &[f64], budget: usize) -> Result<Part, PassError> {
+        let degree = coefficients.iter().rposition(|c| c.abs() > NEGLIGIBLE).unwrap_or(0);
+        let coefficients = &coefficients[..=degree];
+        if degree <= 1 || (degree <= self.baby_limit && basis_depth(degree) < budget) {
+            return self.combination(coefficients);
+        }
+        let split = (degree + 1).next_power_of_two() / 2;
+        let (quotient, remainder) = divide(coefficients, split);
+        let quotient = self.series(&quotient, budget.saturating_sub(1))?;
+        let giant = self.chebyshev(split)?;
+        let product = match quotient.node {
+            None => self.graph.add(self.name, Op::Scale(quotient.offset), &[giant])?,
+            Some(node) => {
+                let factor = match quotient.offset {
+                    0.0 => node,
+                    offset => self.graph.add(self.name, Op::AddConstant(offset), &[node])?,
+                };
+                self.graph.add(self.name, Op::Mul, &[factor, giant])?
+            }
+        };
+        let remainder = self.series(&remainder, budget)?;
+        let node = match remainder.node {
+            Some(node) => self.graph.add(self.name, Op::Add, &[product, node])?,
+            None => product,
+        };
+        Ok(Part { node: Some(node), offset: remainder.offset })
+    }
+
+    fn combination(&mut self, coefficients: &[f64]) -> Result<Part, PassError> {
+        let mut terms = Vec::with_capacity(coefficients.len());
+        for (k, &coefficient) in coefficients.iter().enumerate().skip(1) {
+            if coefficient.abs() > NEGLIGIBLE {
+                let t = self.chebyshev(k)?;
+                terms.push(self.graph.add(self.name, Op::Scale(coefficient), &[t])?);
+            }
+        }
+        let node = if terms.is_empty() { None } else { Some(sum_in_pairs(self.graph, self.name, terms)?) };
+        Ok(Part { node, offset: coefficients[0] })
+    }
+}
+
+/// Quotient and remainder by T_split, where split ≤ degree < 2·split: `c·T_{s+j} = 2c·T_j·T_s − c·T_{s−j}`.
+fn divide(coefficients: &[f64], split: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut remainder = coefficients[..split].to_vec();
+    let mut quotient = vec![coefficients[split]];
+    for (j, &coefficient) in coefficients[split + 1..].iter().enumerate() {
+        quotient.push(2.0 * coefficient);
+        remainder[split - 1 - j] -= coefficient;
+    }
+    (quotient, remainder)
+}
+
+/// Chebyshev coefficients by interpolation at [`NODES`] points, as many as are ever used.
+fn interpolate(f: impl Fn(f64) -> f64) -> Vec<f64> {
+    let angle = |node: usize| PI * (node as f64 + 0.5) / NODES as f64;
+    let values: Vec<f64> = (0..NODES).map(|node| f(angle(node).cos())).collect();
+    let coefficient = |k: usize| {
+        let sum: f64 = values.iter().enumerate().map(|(node, y)| y * (k as f64 * angle(node)).cos()).sum();
+        sum * if k == 0 { 1.0 } else { 2.0 } / NODES as f64
+    };
+    (0..=MAX_DEGREE).map(coefficient).collect()
+}
+
+/// `Σ c_k·T_k(t)` by Clenshaw's recurrence.
+fn clenshaw(coefficients: &[f64], t: f64) -> f64 {
+    let (mut current, mut next) = (0.0, 0.0);
+    for coefficient in coefficients[1..].iter().rev() {
+        (current, next) = (coefficient + 2.0 * t * current - next, current);
+    }
+    coefficients[0] + t * current - next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paf_ir::tensor::{FUNCTIONS, Output, PostProcess, evaluate};
+
+    fn built(series: &Series, xs: &[f64]) -> (Vec<f64>, Graph) {
+        let mut graph = Graph::default();
+        let x = graph.input("x", Shape(vec![xs.len()]), false);
+        let node = series.build(&mut graph, "f", x).unwrap();
+        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        (evaluate(&graph, &[xs.to_vec()]).unwrap().remove(0), graph)
+    }
+
+    fn range(function: Function) -> (f64, f64) {
+        if function.is_defined_on(-4.0, 5.0) { (-4.0, 5.0) } else { (0.5, 6.0) }
+    }
+
+    #[test]
+    fn series_stay_within_the_error_asked_for() {
+        for function in FUNCTIONS {
+            let (low, high) = range(function);
+            for wanted in [1e-2, 1e-3] {
+                let series = Series::fit(function, low, high, wanted).unwrap();
+                let xs: Vec<f64> = (0..=997).map(|step| low + (high - low) * f64::from(step) / 997.0).collect();
+                let largest = xs.iter().map(|&x| function.eval(x).abs()).fold(0.0, f64::max);
+                for (x, y) in xs.iter().zip(built(&series, &xs).0) {
+                    let error = (y - function.eval(*x)).abs();
+                    assert!(error <= 1.001 * wanted * largest, "{function:?} at {x}: {error}");
+                    assert!((y - series.eval(*x)).abs() <= 1e-11 * largest, "{function:?} at {x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn polynomials_of_a_polynomial_are_exact() {
+        let cubic = [0.25, -0.5, 0.0, 1.0];
+        for t in [-1.0, -0.3, 0.0, 0.6, 1.0] {
+            let expected = 0.25 - 0.5 * t + (4.0 * t * t * t - 3.0 * t);
+            assert!((clenshaw(&cubic, t) - expected).abs() < 1e-15);
+        }
+        let (quotient, remainder) = divide(&cubic, 2);
+        assert_eq!((quotient, remainder), (vec![0.0, 2.0], vec![0.25, -1.5]));
+    }
+
+    #[test]
+    fn a_larger_error_never_needs_a_higher_degree() {
+        for function in FUNCTIONS {
+            let (low, high) = range(function);
+            let degree = |wanted| Series::fit(function, low, high, wanted).unwrap().degree();
+            assert!(degree(1e-1) <= degree(1e-2) && degree(1e-2) <= degree(1e-3), "{function:?}");
+        }
+    }
+
+    #[test]
+    fn the_least_error_is_reported_where_none_suffices() {
+        let reached = Series::fit(Function::Sigmoid, -1000.0, 1000.0, 1e-3).unwrap_err();
+        assert!(reached > 1e-3 && reached < 0.5, "{reached}");
+    }
+
+    #[test]
+    fn ranges_widen_within_the_domain() {
+        assert_eq!(widened(Function::Sqrt, 1.0, 4.0, 2.0), Some((0.5, 8.0)));
+        assert_eq!(widened(Function::Reciprocal, -4.0, -1.0, 2.0), Some((-8.0, -0.5)));
+        assert_eq!(widened(Function::Reciprocal, -1.0, 1.0, 2.0), None);
+        assert_eq!(widened(Function::Tanh, -1.0, 3.0, 2.0), Some((-3.0, 5.0)));
+    }
+}
