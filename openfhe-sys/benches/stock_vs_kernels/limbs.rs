@@ -13,12 +13,14 @@ const RUNS: usize = 15;
 const WORD: f64 = 8.0;
 
 pub(crate) fn measure(table: &mut Table) -> Result<()> {
-    for bits in [50, 60] {
-        transforms(table, table.code(), bits, "")?;
+    for limbs in [1, LIMBS] {
+        for bits in [50, 60] {
+            transforms(table, table.code(), limbs, bits, "")?;
+        }
     }
     let slower = available().into_iter().filter(|code| *code != Code::OpenFhe && *code != table.code());
     for code in slower.collect::<Vec<_>>() {
-        transforms(table, code, 50, &format!(", {code}"))?;
+        transforms(table, code, 1, 50, &format!(", {code}"))?;
     }
     for bits in [50, 60] {
         products(table, bits)?;
@@ -34,15 +36,19 @@ fn elements() -> f64 {
 }
 
 /// Forward and inverse alternate, so each is timed on what the other left.
-fn transforms(table: &mut Table, code: Code, bits: u32, suffix: &str) -> Result<()> {
-    let mut polynomial = fhe::uniform_polynomial(RING_DIMENSION, bits, LIMBS)?;
-    let butterflies = elements() / 2.0 * f64::from(RING_DIMENSION.ilog2());
+fn transforms(table: &mut Table, code: Code, limbs: u32, bits: u32, suffix: &str) -> Result<()> {
+    let mut polynomial = fhe::uniform_polynomial(RING_DIMENSION, bits, limbs)?;
+    let repeats = LIMBS / limbs;
+    let elements = f64::from(repeats * limbs * RING_DIMENSION);
+    let butterflies = elements / 2.0 * f64::from(RING_DIMENSION.ilog2());
     // Values in and out, roots and their constants in.
-    let work = Work::Butterflies(2.0 * butterflies, 2.0 * 4.0 * elements() * WORD);
-    let name = format!("{LIMBS} NTTs and inverses, {bits} bits{suffix}");
+    let work = Work::Butterflies(2.0 * butterflies, 2.0 * 4.0 * elements * WORD);
+    let of = if limbs == 1 { " of one limb" } else { "" };
+    let name = format!("{LIMBS} NTTs and inverses{of}, {bits} bits{suffix}");
     table.row_of(code, &name, RUNS, 1, work, || {
-        fhe::transform_polynomial(polynomial.pin_mut())?;
-        fhe::transform_polynomial(polynomial.pin_mut())?;
+        for _ in 0..2 * repeats {
+            fhe::transform_polynomial(polynomial.pin_mut())?;
+        }
         Ok(())
     })
 }

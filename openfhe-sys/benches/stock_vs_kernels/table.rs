@@ -1,6 +1,6 @@
 //! Timing in turns, a line a row.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use openfhe_sys as fhe;
 use openfhe_sys::kernels::{self, Code};
@@ -125,6 +125,12 @@ fn in_turns<T>(
         for (code, times) in [Code::OpenFhe, code].into_iter().zip(&mut times) {
             kernels::select(code)?;
             let operand = prepare()?;
+            // OpenMP's threads spin for a while after OpenFHE's loops: not in the time of the other side. Asleep, this
+            // thread would come back to cold caches.
+            let spin = Instant::now();
+            while spin.elapsed() < Duration::from_millis(10) {
+                std::hint::spin_loop();
+            }
             let start = Instant::now();
             operation(operand)?;
             if run >= warm_up {

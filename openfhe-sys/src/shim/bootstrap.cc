@@ -1,6 +1,7 @@
 // Bootstrapping: depth, setup, keys and evaluation.
 
 #include "internal.h"
+#include "team.h"
 
 #include "openfhe-sys/src/bridge.rs.h"
 
@@ -100,6 +101,7 @@ void setup_bootstrap(const Context& context, rust::Slice<const std::uint32_t> le
     if (context.limb_count() <= depth + 1)
         fail("bootstrapping takes " + std::to_string(depth) + " levels and needs one more, the context has " +
              std::to_string(context.limb_count() - 1));
+    const OpenMpThreads threads;
     context.handle->EvalBootstrapSetup(budget, inner, slots, correction_factor);
 }
 
@@ -112,6 +114,7 @@ rust::Vec<std::int32_t> bootstrap_rotation_steps(const Context& context, std::ui
 
 void generate_bootstrap_keys(const SecretKey& key, std::uint32_t slots) {
     steps_of(key.handle->GetCryptoContext(), slots);
+    const OpenMpThreads threads;
     key.handle->GetCryptoContext()->EvalBootstrapKeyGen(key.handle, slots);
 }
 

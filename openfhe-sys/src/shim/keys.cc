@@ -1,6 +1,7 @@
 // Key generation, and the process-wide maps that hold the evaluation keys.
 
 #include "internal.h"
+#include "team.h"
 
 #include "openfhe-sys/src/bridge.rs.h"
 
@@ -92,8 +93,10 @@ void generate_rotation_key(const SecretKey& key, std::int32_t step) {
 }
 
 void generate_rotation_keys(const SecretKey& key, rust::Slice<const std::int32_t> steps) {
-    if (!steps.empty())
-        key.handle->GetCryptoContext()->EvalAtIndexKeyGen(key.handle, to_vector(steps));
+    if (steps.empty())
+        return;
+    const OpenMpThreads threads;
+    key.handle->GetCryptoContext()->EvalAtIndexKeyGen(key.handle, to_vector(steps));
 }
 
 void generate_conjugation_key(const SecretKey& key) {

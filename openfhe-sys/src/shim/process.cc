@@ -38,13 +38,21 @@ bool configure_allocator() {
     return mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1 && mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD) == 1;
 }
 
-// Beside the team, OpenFHE's own loops over limbs, of which none that matter are left, run on one thread: OpenMP's
-// threads would spin where the team's have work. Parallel regions around whole operations, as in a bootstrap, stay.
+// Beside the team, OpenMP has one thread: its others would spin where the team's have work.
 void set_threads(std::uint32_t count) {
-    thread_limit = static_cast<int>(std::clamp<std::uint32_t>(count, 1, 1024));
-    thread_count_of(lbcrypto::OpenFHEParallelControls) = kernels::in_use() ? 1 : thread_limit;
-    omp_set_num_threads(thread_limit);
+    thread_limit     = static_cast<int>(std::clamp<std::uint32_t>(count, 1, 1024));
+    const int beside = kernels::in_use() ? 1 : thread_limit;
+    thread_count_of(lbcrypto::OpenFHEParallelControls) = beside;
+    omp_set_num_threads(beside);
     set_team_size(static_cast<std::size_t>(thread_limit));
+}
+
+OpenMpThreads::OpenMpThreads() : before_(omp_get_max_threads()) {
+    omp_set_num_threads(thread_limit);
+}
+
+OpenMpThreads::~OpenMpThreads() {
+    omp_set_num_threads(before_);
 }
 
 std::uint32_t threads() {

@@ -23,4 +23,16 @@ void parallel_for(std::size_t count, Function function) {
     run_loop(count, [](void* context, std::size_t item) { (*static_cast<Function*>(context))(item); }, &function);
 }
 
+// All threads for OpenMP while it lives: for the generation of many keys, where OpenFHE's loop is around whole keys.
+class OpenMpThreads {
+public:
+    OpenMpThreads();
+    ~OpenMpThreads();
+    OpenMpThreads(const OpenMpThreads&)            = delete;
+    OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+
+private:
+    int before_;
+};
+
 }  // namespace openfhe_shim

@@ -1,15 +1,16 @@
 //! Predicted time and memory of a circuit.
 //!
-//! The unit of time is one pass over a limb, `N·log2(N)` butterflies; the constants are measured with OpenFHE 1.4.2 on
-//! two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`), so predictions for other machines are off by their ratio.
+//! The unit of time is one pass over a limb, `N·log2(N)` butterflies; the constants are measured with OpenFHE 1.4.2 and
+//! the AVX-512 kernels on two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`), so predictions for
+//! other machines are off by their ratio.
 
 use paf_ir::ckks::{CkksProgram, Op, Parameters};
 use paf_ir::diagonals::plaintext_count;
 use paf_ir::program::Operation;
 use rayon::prelude::*;
 
-/// Seconds of a limb transform divided by `N·log2 N`, two threads.
-const SECONDS_PER_BUTTERFLY: f64 = 1.25e-9;
+/// Seconds of a limb transform divided by `N·log2 N`, two threads, AVX-512 kernels.
+const SECONDS_PER_BUTTERFLY: f64 = 1.75e-10;
 /// A process with OpenFHE loaded, before keys.
 const BASE_BYTES: u64 = 150 << 20;
 
