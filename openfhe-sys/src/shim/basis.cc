@@ -47,7 +47,7 @@ void convert_basis(const std::vector<const NativePoly*>& inputs, const std::vect
     const std::size_t length = inputs[0]->GetLength();
     const std::size_t blocks = length % BLOCKS == 0 ? BLOCKS : 1;
     const std::size_t count  = length / blocks;
-    for_each_limb(blocks, [&](int block) {
+    parallel_for(blocks, [&](std::size_t block) {
         const std::size_t start = block * count;
         std::vector<Limb> from;
         for (const auto* limb : inputs)

@@ -38,11 +38,7 @@ DCRTPoly automorphism(const DCRTPoly& polynomial, std::uint32_t index) {
     const auto dimension = polynomial.GetRingDimension();
     std::vector<std::uint32_t> map(dimension);
     lbcrypto::PrecomputeAutoMap(dimension, index, &map);
-    DCRTPoly result(polynomial.GetParams(), Format::EVALUATION);
-    auto& limbs = result.GetAllElements();
-    for_each_limb(limbs.size(),
-                  [&](int i) { limbs[i] = polynomial.GetElementAtIndex(i).AutomorphismTransform(index, map); });
-    return result;
+    return polynomial.AutomorphismTransform(index, map);
 }
 
 }  // namespace openfhe_shim

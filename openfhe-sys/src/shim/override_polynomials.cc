@@ -39,14 +39,6 @@ bool same_limbs(const DCRTPoly& left, const DCRTPoly& right) {
     return left.GetFormat() == right.GetFormat() && left.GetNumOfElements() == right.GetNumOfElements();
 }
 
-// The limbs that a function makes from each limb's number.
-template <typename Function>
-std::vector<NativePoly> make_limbs(std::size_t count, Function function) {
-    std::vector<NativePoly> limbs(count);
-    for_each_limb(count, [&](int i) { limbs[i] = function(i); });
-    return limbs;
-}
-
 }  // namespace
 
 template <>
@@ -63,8 +55,8 @@ NativePoly NativePoly::AutomorphismTransform(std::uint32_t index, const std::vec
 }
 
 template <>
-DCRTPoly::DCRTPolyImpl(const DCRTPoly& other) noexcept : m_params(other.m_params), m_format(other.m_format) {
-    m_vectors = make_limbs(other.m_vectors.size(), [&](int i) { return other.m_vectors[i]; });
+DCRTPoly::DCRTPolyImpl(const DCRTPoly& other) noexcept {
+    *this = other;
 }
 
 template <>
