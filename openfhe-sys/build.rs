@@ -258,13 +258,14 @@ fn compile_shim(prefix: &Path, version: &str) {
         "bootstrap",
         "bytes",
         "limbs",
+        "linear_transform",
         "key_switch",
         "kernels",
         "basis",
         "measure",
         "team",
     ];
-    let overrides = ["override_limbs", "override_polynomials", "override_key_switch"];
+    let overrides = ["override_limbs", "override_polynomials", "override_key_switch", "override_bootstrap"];
     let mut build = cxx_build::bridge("src/bridge.rs");
     for directory in directories.iter().filter(|directory| directory.is_dir()) {
         build.flag("-isystem").flag(directory);

@@ -19,6 +19,7 @@ bool overrides_take_precedence() {
     link_limb_overrides();
     link_polynomial_overrides();
     link_key_switch_overrides();
+    link_bootstrap_overrides();
     const auto overridden = [](const char* symbol) {
         return dlsym(RTLD_DEFAULT, symbol) != stock_definition(symbol);
     };

@@ -19,6 +19,7 @@ namespace openfhe_shim {
 void link_limb_overrides();
 void link_polynomial_overrides();
 void link_key_switch_overrides();
+void link_bootstrap_overrides();
 
 // Whether the kernels are on and take limbs of this modulus and length.
 bool kernels_can_run(const NativeInteger& modulus, std::size_t length);

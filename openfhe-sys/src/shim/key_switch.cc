@@ -1,5 +1,7 @@
 #include "key_switch.h"
 
+#include "kernels.h"
+
 #include "ciphertext.h"
 #include "key/evalkey.h"
 
@@ -37,6 +39,36 @@ std::vector<DCRTPoly> inner_product(const Ciphertext& owner, const Polynomials& 
 std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key) {
     check_key(*digits, key);
     return std::move(*key->GetCryptoContext()->GetScheme()->EvalFastKeySwitchCore(digits, key, basis_of(owner)));
+}
+
+// A key is over all of Q * P: at a lower level its limbs of Q are the first ones, those of P follow the unused ones.
+void digits_times_key(rust::Slice<std::uint64_t> first, rust::Slice<std::uint64_t> second,
+                      const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key,
+                      std::size_t limb) {
+    const auto& first_key    = key.GetBVector();
+    const auto& second_key   = key.GetAVector();
+    const auto& basis        = *digits[0].GetParams();
+    const std::size_t count  = basis.GetParams().size();
+    const std::size_t unused = first_key[0].GetNumOfElements() - count;
+    const auto parameters    = std::dynamic_pointer_cast<lbcrypto::CryptoParametersRNS>(key.GetCryptoParameters());
+    const std::size_t used   = count - parameters->GetParamsP()->GetParams().size();
+    const std::size_t key_limb = limb < used ? limb : limb + unused;
+    std::vector<DigitProduct> terms;
+    for (std::size_t digit = 0; digit < digits.size(); ++digit)
+        terms.push_back({words(digits[digit].GetElementAtIndex(limb)),
+                         words(first_key[digit].GetElementAtIndex(key_limb)),
+                         words(second_key[digit].GetElementAtIndex(key_limb))});
+    kernels::sums_of_products(first, second, {terms.data(), terms.size()},
+                              word(basis.GetParams()[limb]->GetModulus()));
+}
+
+DCRTPoly divide_by_p(const DCRTPoly& extended, const std::shared_ptr<DCRTPoly::Params>& q,
+                     const lbcrypto::CryptoParametersRNS& parameters) {
+    const NativeInteger t = parameters.GetNoiseScale() == 1 ? 0 : parameters.GetPlaintextModulus();
+    return extended.ApproxModDown(q, parameters.GetParamsP(), parameters.GetPInvModq(), parameters.GetPInvModqPrecon(),
+                                  parameters.GetPHatInvModp(), parameters.GetPHatInvModpPrecon(),
+                                  parameters.GetPHatModq(), parameters.GetModqBarrettMu(), parameters.GettInvModp(),
+                                  parameters.GettInvModpPrecon(), t, parameters.GettModqPrecon());
 }
 
 lbcrypto::Ciphertext<DCRTPoly> divide_by_p(const lbcrypto::Ciphertext<DCRTPoly>& extended) {

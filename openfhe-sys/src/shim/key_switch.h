@@ -16,6 +16,15 @@ std::vector<DCRTPoly> inner_product(const Ciphertext& owner, const Polynomials& 
 // The same, divided by P.
 std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key);
 
+// One limb of both parts of the inner product of digits with a key, over the digits' basis.
+void digits_times_key(rust::Slice<std::uint64_t> first, rust::Slice<std::uint64_t> second,
+                      const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key,
+                      std::size_t limb);
+
+// A polynomial over Q_level * P divided by P: over Q_level.
+DCRTPoly divide_by_p(const DCRTPoly& extended, const std::shared_ptr<DCRTPoly::Params>& q,
+                     const lbcrypto::CryptoParametersRNS& parameters);
+
 // Divides both parts of an extended ciphertext by P.
 lbcrypto::Ciphertext<DCRTPoly> divide_by_p(const lbcrypto::Ciphertext<DCRTPoly>& extended);
 

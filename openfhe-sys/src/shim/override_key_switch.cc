@@ -1,6 +1,7 @@
 // Overrides of OpenFHE's hybrid key switching: decomposition and inner product on all threads and without temporaries.
 
 #include "basis.h"
+#include "key_switch.h"
 
 #include "key/evalkey.h"
 #include "keyswitch/keyswitch-hybrid.h"
@@ -11,8 +12,6 @@ using openfhe_shim::for_each_limb;
 using openfhe_shim::kernels_can_run;
 using openfhe_shim::mut_words;
 using openfhe_shim::stock;
-using openfhe_shim::word;
-using openfhe_shim::words;
 using openfhe_shim::zero_limb;
 
 namespace kernels = openfhe_shim::kernels;
@@ -93,7 +92,6 @@ Polynomials KeySwitchHYBRID::EvalKeySwitchPrecomputeCore(
     return result;
 }
 
-// A key is over all of Q * P: at a lower level its limbs of Q are the first ones, those of P follow the unused ones.
 Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, const EvalKey<DCRTPoly> key,
                                                       const Basis q) const {
     const auto& basis = digits->at(0).GetParams();
@@ -102,27 +100,14 @@ Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, 
                                      const Basis);
         return stock<symbols::INNER_PRODUCT, Original>()(this, digits, key, q);
     }
-    const auto parameters    = std::dynamic_pointer_cast<CryptoParametersRNS>(key->GetCryptoParameters());
-    const std::size_t used   = q->GetParams().size();
-    const std::size_t unused = parameters->GetElementParams()->GetParams().size() - used;
-    const auto& first_key    = key->GetBVector();
-    const auto& second_key   = key->GetAVector();
     DCRTPoly first(basis, Format::EVALUATION);
     DCRTPoly second(basis, Format::EVALUATION);
     for_each_limb(basis->GetParams().size(), [&](int i) {
-        const auto& limb           = basis->GetParams()[i];
-        const std::size_t key_limb = static_cast<std::size_t>(i) < used ? i : i + unused;
-        std::vector<openfhe_shim::DigitProduct> terms;
-        for (std::size_t digit = 0; digit < digits->size(); ++digit)
-            terms.push_back({words((*digits)[digit].GetElementAtIndex(i)),
-                             words(first_key[digit].GetElementAtIndex(key_limb)),
-                             words(second_key[digit].GetElementAtIndex(key_limb))});
         auto& one = first.GetAllElements()[i];
         auto& two = second.GetAllElements()[i];
-        one       = zero_limb(limb, Format::EVALUATION);
-        two       = zero_limb(limb, Format::EVALUATION);
-        kernels::sums_of_products(mut_words(one), mut_words(two), {terms.data(), terms.size()},
-                                  word(limb->GetModulus()));
+        one       = zero_limb(basis->GetParams()[i], Format::EVALUATION);
+        two       = zero_limb(basis->GetParams()[i], Format::EVALUATION);
+        openfhe_shim::digits_times_key(mut_words(one), mut_words(two), *digits, *key, i);
     });
     auto result = std::make_shared<std::vector<DCRTPoly>>();
     result->push_back(std::move(first));
@@ -133,18 +118,10 @@ Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, 
 Polynomials KeySwitchHYBRID::EvalFastKeySwitchCore(const Polynomials digits, const EvalKey<DCRTPoly> key,
                                                    const Basis q) const {
     const auto parameters = std::dynamic_pointer_cast<CryptoParametersRNS>(key->GetCryptoParameters());
-    const NativeInteger t = parameters->GetNoiseScale() == 1 ? 0 : parameters->GetPlaintextModulus();
-    const auto divide     = [&](const DCRTPoly& extended) {
-        return extended.ApproxModDown(q, parameters->GetParamsP(), parameters->GetPInvModq(),
-                                      parameters->GetPInvModqPrecon(), parameters->GetPHatInvModp(),
-                                      parameters->GetPHatInvModpPrecon(), parameters->GetPHatModq(),
-                                      parameters->GetModqBarrettMu(), parameters->GettInvModp(),
-                                      parameters->GettInvModpPrecon(), t, parameters->GettModqPrecon());
-    };
-    const auto extended = EvalFastKeySwitchCoreExt(digits, key, q);
-    auto result         = std::make_shared<std::vector<DCRTPoly>>();
+    const auto extended   = EvalFastKeySwitchCoreExt(digits, key, q);
+    auto result           = std::make_shared<std::vector<DCRTPoly>>();
     for (auto& part : *extended) {
-        result->push_back(divide(part));
+        result->push_back(openfhe_shim::divide_by_p(part, q, *parameters));
         part = DCRTPoly();
     }
     return result;
