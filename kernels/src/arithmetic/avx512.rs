@@ -2,7 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::vector512::{DIGIT_BITS, Factor, VectorPrime, broadcast, is_narrow, load, load_tail, store, store_tail};
+use super::vector512::{
+    DIGIT_BITS, Factor, VectorPrime, broadcast, is_barely_wide, is_narrow, load, load_tail, store, store_tail,
+};
 use crate::Modulus;
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -40,6 +42,8 @@ pub(super) fn mul(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
     let prime = VectorPrime::new(q);
     if is_narrow(q) {
         zip(out, left, right, |left, right| prime.multiply_narrow(left, right));
+    } else if is_barely_wide(q) {
+        zip(out, left, right, |left, right| prime.multiply_add_wide(left, right, _mm512_setzero_si512()));
     } else {
         zip(out, left, right, |left, right| prime.multiply_wide(left, right));
     }
@@ -50,6 +54,8 @@ pub(super) fn mul_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = VectorPrime::new(q);
     if is_narrow(q) {
         zip_assign(values, other, |left, right| prime.multiply_narrow(left, right));
+    } else if is_barely_wide(q) {
+        zip_assign(values, other, |left, right| prime.multiply_add_wide(left, right, _mm512_setzero_si512()));
     } else {
         zip_assign(values, other, |left, right| prime.multiply_wide(left, right));
     }

@@ -18,6 +18,11 @@ pub(crate) fn is_narrow(modulus: Modulus) -> bool {
     modulus.value() >> DIGIT_BITS == 0
 }
 
+/// Whether a wide prime is below 2^53, too small for the bounds of [`VectorPrime::multiply_wide`].
+pub(crate) fn is_barely_wide(modulus: Modulus) -> bool {
+    !is_narrow(modulus) && modulus.value() >> (DIGIT_BITS + 1) == 0
+}
+
 /// A fixed factor with Shoup's constant for 52-bit products, `floor(factor * 2^52 / q)`.
 #[derive(Clone, Copy)]
 pub(crate) struct Factor {
@@ -119,9 +124,14 @@ impl Digits {
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(crate) fn carry(self) -> Self {
-        let carried = self.carry_low();
-        let high = _mm512_add_epi64(carried.high, high_digit(carried.middle));
-        Digits { middle: low_digit(carried.middle), high, ..carried }
+        self.carry_low().carry_middle()
+    }
+
+    /// Moves what exceeds a digit from the middle word to the high one.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(crate) fn carry_middle(self) -> Self {
+        Digits { middle: low_digit(self.middle), high: _mm512_add_epi64(self.high, high_digit(self.middle)), ..self }
     }
 }
 
@@ -168,11 +178,12 @@ impl VectorPrime {
         self.below_eight_times(_mm512_add_epi64(product, addend))
     }
 
-    /// The product of wide residues.
+    /// The product of residues of a prime above 2^53: below `4q`, as the low digit is below `q / 2`, the middle one's
+    /// remainder below `2q` and that of the high word, below 2^17, hardly above q.
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     #[inline]
     pub(crate) fn multiply_wide(self, left: __m512i, right: __m512i) -> __m512i {
-        self.below_eight_times(self.reduce_wide_lazily(wide_product(left, right)))
+        self.below_four_times(self.reduce_wide_lazily(wide_product(left, right)))
     }
 
     /// The product of wide residues plus a residue: below `6q`.
@@ -233,17 +244,20 @@ impl VectorPrime {
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     #[inline]
     pub(crate) fn reduce_wide(self, digits: Digits) -> __m512i {
-        self.below_eight_times(self.reduce_wide_lazily(digits))
+        self.below_eight_times(self.reduce_wide_lazily(digits.carry()))
     }
 
-    /// Below `5q` for a wide prime, as the low digit is below `2^52 < q`.
+    /// Below `5q` for a wide prime and carried digits, as the low digit is below `2^52 < q`. The two estimates are summed before they are
+    /// multiplied by q, which changes no word of the result.
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     #[inline]
     fn reduce_wide_lazily(self, digits: Digits) -> __m512i {
-        let carried = digits.carry();
-        let middle = self.multiply_lazily(carried.middle, self.middle_weight);
-        let high = self.multiply_lazily(carried.high, self.high_weight);
-        _mm512_add_epi64(_mm512_add_epi64(carried.low, middle), high)
+        let estimate = _mm512_madd52hi_epu64(_mm512_setzero_si512(), digits.middle, self.middle_weight.quotient);
+        let estimate = _mm512_madd52hi_epu64(estimate, digits.high, self.high_weight.quotient);
+        let middle = _mm512_mullo_epi64(digits.middle, self.middle_weight.factor);
+        let high = _mm512_mullo_epi64(digits.high, self.high_weight.factor);
+        let sum = _mm512_add_epi64(_mm512_add_epi64(digits.low, middle), high);
+        _mm512_sub_epi64(sum, _mm512_mullo_epi64(estimate, self.q))
     }
 
     /// `low + middle * 2^52` of two digits: below `4q`.
@@ -291,12 +305,13 @@ fn narrow_product(left: __m512i, right: __m512i) -> Digits {
     digits
 }
 
+/// Carried: the low word is one digit as it comes.
 #[target_feature(enable = "avx512f,avx512ifma")]
 #[inline]
 fn wide_product(left: __m512i, right: __m512i) -> Digits {
     let mut digits = Digits::new(_mm512_setzero_si512());
     digits.multiply_add_wide(left, high_digit(left), right, high_digit(right));
-    digits
+    digits.carry_middle()
 }
 
 /// The lowest digit of each word.

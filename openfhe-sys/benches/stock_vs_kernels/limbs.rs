@@ -22,8 +22,10 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
     for code in slower.collect::<Vec<_>>() {
         transforms(table, code, 1, 50, &format!(", {code}"))?;
     }
-    for bits in [50, 60] {
-        products(table, bits)?;
+    for limbs in [1, LIMBS] {
+        for bits in [50, 60] {
+            products(table, limbs, bits)?;
+        }
     }
     for (from, to) in [(50, 50), (50, 60), (60, 50)] {
         conversion(table, from, to)?;
@@ -53,22 +55,24 @@ fn transforms(table: &mut Table, code: Code, limbs: u32, bits: u32, suffix: &str
     })
 }
 
-fn products(table: &mut Table, bits: u32) -> Result<()> {
-    let polynomial = || fhe::uniform_polynomial(RING_DIMENSION, bits, LIMBS);
+fn products(table: &mut Table, limbs: u32, bits: u32) -> Result<()> {
+    let polynomial = || fhe::uniform_polynomial(RING_DIMENSION, bits, limbs);
     let (mut left, right, mut sum) = (polynomial()?, polynomial()?, polynomial()?);
+    let of = if limbs == 1 { " of one limb" } else { "" };
+    let repeats = 0..LIMBS / limbs;
     table.row(
-        &format!("{LIMBS} limb products, {bits} bits"),
+        &format!("{LIMBS} products{of}, {bits} bits"),
         RUNS,
         1,
         Work::Elements(elements(), 3.0 * elements() * WORD),
-        || Ok(fhe::multiply_polynomial_in_place(left.pin_mut(), &right)?),
+        || Ok(repeats.clone().try_for_each(|_| fhe::multiply_polynomial_in_place(left.pin_mut(), &right))?),
     )?;
     table.row(
-        &format!("{LIMBS} limb multiply-accumulates, {bits} bits"),
+        &format!("{LIMBS} multiply-accumulates{of}, {bits} bits"),
         RUNS,
         1,
         Work::Elements(elements(), 4.0 * elements() * WORD),
-        || Ok(fhe::multiply_accumulate_polynomial(sum.pin_mut(), &left, &right)?),
+        || Ok(repeats.clone().try_for_each(|_| fhe::multiply_accumulate_polynomial(sum.pin_mut(), &left, &right))?),
     )
 }
 
