@@ -124,30 +124,38 @@ fn every_operation_gives_the_limbs_of_openfhe() {
     }
 }
 
+/// Stages with and without layers that remain, sparse and full slots, and transforms in one stage.
+const BOOTSTRAPS: [([u32; 2], u32); 4] = [([2, 2], SLOTS), ([4, 3], 1 << 8), ([3, 4], 1 << 10), ([1, 1], 1 << 4)];
+
 #[test]
 fn a_bootstrap_gives_the_limbs_of_openfhe() {
     let _turn = take_turns();
-    const BUDGET: [u32; 2] = [2, 2];
+    for (budget, slots) in BOOTSTRAPS {
+        let exhausted = exhausted(budget, slots).expect("the parameters are valid");
+        let mut expected = None;
+        under_each_code(|code| {
+            let fresh = fhe::bootstrap(&exhausted, 1, 0).and_then(|fresh| fhe::ciphertext_to_bytes(&fresh));
+            let fresh = fresh.expect("all keys are there");
+            let same = *expected.get_or_insert_with(|| fresh.clone()) == fresh;
+            assert!(same, "the bootstrap of {slots} slots in {budget:?} levels with {code} differs");
+        });
+    }
+}
+
+/// A ciphertext at the last level that can be bootstrapped, all keys made.
+fn exhausted(budget: [u32; 2], slots: u32) -> Result<fhe::UniquePtr<fhe::Ciphertext>> {
     let distribution = fhe::SecretKeyDistribution::SparseEncapsulated;
-    let depth = fhe::bootstrap_depth(&BUDGET, distribution).expect("two numbers") + 1;
+    let depth = fhe::bootstrap_depth(&budget, distribution)? + 1;
     let case = Case { name: "bootstrap", ring_dimension: 1 << 11, depth, scale_bits: 49, first_bits: 56, digits: 3 };
-    let parameters = fhe::Parameters { secret_key_distribution: distribution, ..case.parameters() };
-    let exhausted = || {
-        let context = fhe::create_context(&parameters)?;
-        fhe::setup_bootstrap(&context, &BUDGET, &[0, 0], SLOTS, 0)?;
-        let keys = fhe::generate_key_pair(&context)?;
-        fhe::generate_multiplication_key(&keys.secret_key)?;
-        fhe::generate_bootstrap_keys(&keys.secret_key, SLOTS)?;
-        let (last, scales) = (context.limb_count() - 2, context.scaling_factors());
-        fhe::encrypt(&keys.public_key, &*fhe::encode(&context, &values(1, SLOTS), SLOTS, last, scales[last as usize])?)
-    };
-    let exhausted = exhausted().expect("the parameters are valid");
-    let mut expected = None;
-    under_each_code(|code| {
-        let fresh = fhe::bootstrap(&exhausted, 1, 0).and_then(|fresh| fhe::ciphertext_to_bytes(&fresh));
-        let fresh = fresh.expect("all keys are there");
-        assert!(*expected.get_or_insert_with(|| fresh.clone()) == fresh, "{} with {code} differs", case.name);
-    });
+    let parameters = fhe::Parameters { slots, secret_key_distribution: distribution, ..case.parameters() };
+    let context = fhe::create_context(&parameters)?;
+    fhe::setup_bootstrap(&context, &budget, &[0, 0], slots, 0)?;
+    let keys = fhe::generate_key_pair(&context)?;
+    fhe::generate_multiplication_key(&keys.secret_key)?;
+    fhe::generate_bootstrap_keys(&keys.secret_key, slots)?;
+    let (last, scales) = (context.limb_count() - 2, context.scaling_factors());
+    let values = values(1, slots);
+    fhe::encrypt(&keys.public_key, &*fhe::encode(&context, &values, slots, last, scales[last as usize])?)
 }
 
 #[test]
