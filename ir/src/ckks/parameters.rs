@@ -7,6 +7,43 @@ use super::Level;
 pub enum Secret {
     /// Each coefficient uniform in {−1, 0, 1}: what the security table is for.
     UniformTernary,
+    /// The same, and for the moment of a modulus raise an ephemeral secret of Hamming weight 32, which lives modulo
+    /// `q_0·P` only (sparse secret encapsulation: Bossuat, Troncoso-Pastoriza, Hubaux, "Bootstrapping for approximate
+    /// homomorphic encryption with negligible failure-probability by using sparse-secret encapsulation", 2022). The
+    /// security table holds for the main secret, under which everything else is encrypted.
+    UniformTernaryEncapsulated,
+}
+
+impl Secret {
+    /// The distribution in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Secret::UniformTernary => "uniform ternary",
+            Secret::UniformTernaryEncapsulated => {
+                "uniform ternary, with an encapsulated one of weight 32 in bootstraps"
+            }
+        }
+    }
+}
+
+/// How bootstraps are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Levels spent on the homomorphic encoding (coefficients to slots) and on decoding (slots to coefficients).
+    pub level_budget: [u32; 2],
+    /// Levels that a bootstrap takes from the top of the chain.
+    pub depth: u32,
+}
+
+/// Levels of the modular reduction inside a bootstrap with an encapsulated secret: a Chebyshev series in seven and
+/// three double angles, as OpenFHE 1.4.2 counts in `GetBootstrapDepth`. The runtime compares with the library that it runs on.
+const MODULAR_REDUCTION_DEPTH: u32 = 10;
+
+impl Bootstrap {
+    /// The bootstrap with these level budgets and the depth that they imply.
+    pub fn with_budget(level_budget: [u32; 2]) -> Self {
+        Bootstrap { level_budget, depth: MODULAR_REDUCTION_DEPTH + level_budget[0] + level_budget[1] }
+    }
 }
 
 /// Parameters of the CKKS scheme with hybrid key switching.
@@ -31,6 +68,8 @@ pub struct Parameters {
     pub special_primes: u32,
     /// Distribution of the secret.
     pub secret: Secret,
+    /// How bootstraps are evaluated, where there are any.
+    pub bootstrap: Option<Bootstrap>,
     /// Upper bound of log2(Q·P) for these bit sizes.
     pub log_qp: u32,
     /// Classical security in bits; 0 for test parameters.
@@ -42,7 +81,7 @@ pub const SPECIAL_PRIME_BITS: u32 = 60;
 
 /// Largest log2(Q·P) that keeps 128 bits of classical security with uniform ternary secrets, by ring dimension.
 ///
-/// Source: Homomorphic Encryption Standard (2018), table 1, as extended in OpenFHE 1.4.2, `stdlatticeparms.cpp`.
+/// Source: [`LOG_QP_LIMITS_SOURCE`].
 pub const LOG_QP_LIMITS_128: [(usize, u32); 8] = [
     (1 << 10, 27),
     (1 << 11, 54),
@@ -53,6 +92,10 @@ pub const LOG_QP_LIMITS_128: [(usize, u32); 8] = [
     (1 << 16, 1747),
     (1 << 17, 3523),
 ];
+
+/// Where [`LOG_QP_LIMITS_128`] comes from.
+pub const LOG_QP_LIMITS_SOURCE: &str =
+    "Homomorphic Encryption Standard (2018), table 1, as extended in OpenFHE 1.4.2, stdlatticeparms.cpp";
 
 /// The limit of [`LOG_QP_LIMITS_128`] for a ring dimension, 0 where the table has none.
 pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
@@ -86,10 +129,27 @@ impl Parameters {
         Self::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits).div_ceil(SPECIAL_PRIME_BITS)
     }
 
-    /// Bytes of one evaluation key: `digits · 2 · limbs of QP · N · 8`.
+    /// The highest level of a bootstrap's result; without bootstraps the level of a fresh ciphertext.
+    pub fn usable_levels(&self) -> Level {
+        Level(self.levels.0.saturating_sub(self.bootstrap.map_or(0, |bootstrap| bootstrap.depth)))
+    }
+
+    /// Digits of Q that a ciphertext at a level has.
+    pub fn digits_at(&self, level: Level) -> u32 {
+        let per_digit = (self.levels.0 + 1).div_ceil(self.digits.max(1));
+        (level.0 + 1).div_ceil(per_digit)
+    }
+
+    /// Bytes of an evaluation key for ciphertexts up to a level: `digits · 2 · limbs · N · 8`, where only the digits and
+    /// limbs of that level and the special primes count.
+    pub fn evaluation_key_bytes_at(&self, level: Level) -> u64 {
+        let limbs = u64::from(level.0) + 1 + u64::from(self.special_primes);
+        u64::from(self.digits_at(level)) * 2 * limbs * self.ring_dimension as u64 * 8
+    }
+
+    /// Bytes of an evaluation key for all levels.
     pub fn evaluation_key_bytes(&self) -> u64 {
-        let limbs = self.limbs() as u64 + u64::from(self.special_primes);
-        u64::from(self.digits) * 2 * limbs * self.ring_dimension as u64 * 8
+        self.evaluation_key_bytes_at(self.levels)
     }
 
     /// Bytes of a ciphertext of two parts at a level.
