@@ -8,6 +8,7 @@
 //! Operations with a plaintext operand (`linear`, `mul_constant`, `drop`) take an operand of any higher level: the
 //! engine drops limbs first and encodes the plaintext at the scale that makes the result exact.
 
+mod bootstrap;
 mod counts;
 mod keys;
 mod parameters;
@@ -17,9 +18,10 @@ use std::fmt;
 use crate::error::IrError;
 use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
 
+pub use bootstrap::{Bootstrap, Stage};
 pub use counts::Counts;
 pub use parameters::{
-    Bootstrap, LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128,
+    LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128,
 };
 
 /// A ciphertext program.

@@ -1,6 +1,6 @@
 //! Parameters of the encryption scheme, and the security limit they must keep.
 
-use super::Level;
+use super::{Bootstrap, Level};
 
 /// Distribution of the secret key's coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,26 +23,6 @@ impl Secret {
                 "uniform ternary, with an encapsulated one of weight 32 in bootstraps"
             }
         }
-    }
-}
-
-/// How bootstraps are evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bootstrap {
-    /// Levels spent on the homomorphic encoding (coefficients to slots) and on decoding (slots to coefficients).
-    pub level_budget: [u32; 2],
-    /// Levels that a bootstrap takes from the top of the chain.
-    pub depth: u32,
-}
-
-/// Levels of the modular reduction inside a bootstrap with an encapsulated secret: a Chebyshev series in seven and
-/// three double angles, as OpenFHE 1.4.2 counts in `GetBootstrapDepth`. The runtime compares with the library that it runs on.
-const MODULAR_REDUCTION_DEPTH: u32 = 10;
-
-impl Bootstrap {
-    /// The bootstrap with these level budgets and the depth that they imply.
-    pub fn with_budget(level_budget: [u32; 2]) -> Self {
-        Bootstrap { level_budget, depth: MODULAR_REDUCTION_DEPTH + level_budget[0] + level_budget[1] }
     }
 }
 
