@@ -1,5 +1,7 @@
 //! From the types of the IR to messages; total and deterministic.
 
+use std::collections::BTreeMap;
+
 use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret};
 use paf_ir::diagonals::{PackedMap, Plan};
 use paf_ir::layout::Gaps;
@@ -22,7 +24,7 @@ pub(crate) fn circuit_body(circuit: &Circuit) -> Vec<u8> {
         program: Some(program(&circuit.program)),
         prediction: Some(prediction(&circuit.prediction)),
         fingerprint: client.fingerprint.0.to_vec(),
-        rotations: client.rotations,
+        rotations: rotations(&client.rotations),
     };
     message.encode_to_vec()
 }
@@ -46,14 +48,20 @@ fn client_part(client: &Client) -> schema::ClientPart {
     let mut layouts = Layouts::new();
     schema::ClientPart {
         parameters: Some(parameters(&client.parameters)),
-        rotations: client.rotations.clone(),
-        relinearization: client.relinearization,
+        rotations: rotations(&client.rotations),
+        relinearization_level: client.relinearization.map_or(0, |level| level.0),
         inputs: client.inputs.iter().map(|port| input_port(port, &mut layouts)).collect(),
         outputs: client.outputs.iter().map(|port| output_port(port, &mut layouts)).collect(),
         input_levels: levels(client.input_levels.iter().copied()),
         output_levels: levels(client.outputs.iter().map(|port| port.value)),
+        bootstrap_slots: sizes(&client.bootstrap_slots),
         layouts: layouts.messages,
     }
+}
+
+/// Messages of rotations with the level that their keys reach up to.
+pub(crate) fn rotations(rotations: &BTreeMap<i64, Level>) -> Vec<schema::Rotation> {
+    rotations.iter().map(|(&steps, level)| schema::Rotation { steps, level: level.0 }).collect()
 }
 
 fn levels(levels: impl Iterator<Item = Level>) -> Vec<u32> {
@@ -85,6 +93,7 @@ fn prediction(prediction: &Prediction) -> schema::Prediction {
 fn parameters(parameters: &Parameters) -> schema::Parameters {
     let secret = match parameters.secret {
         Secret::UniformTernary => schema::Secret::UniformTernary,
+        Secret::UniformTernaryEncapsulated => schema::Secret::UniformTernaryEncapsulated,
     };
     schema::Parameters {
         ring_dimension: parameters.ring_dimension as u64,
@@ -97,10 +106,15 @@ fn parameters(parameters: &Parameters) -> schema::Parameters {
         secret: secret.into(),
         log_qp: parameters.log_qp,
         security_bits: parameters.security_bits,
+        bootstrap: parameters.bootstrap.map(|bootstrap| schema::Bootstrap {
+            encoding_levels: bootstrap.level_budget[0],
+            decoding_levels: bootstrap.level_budget[1],
+            depth: bootstrap.depth,
+        }),
     }
 }
 
-fn sizes(list: &[usize]) -> Vec<u64> {
+pub(crate) fn sizes(list: &[usize]) -> Vec<u64> {
     list.iter().map(|&size| size as u64).collect()
 }
 
@@ -302,7 +316,9 @@ fn operation(value: &Value<Op>, tables: &mut Tables) -> schema::Value {
         Op::Relinearize(input) => Message::Relinearize(schema::Single { input: input.0 }),
         Op::Rescale(input) => Message::Rescale(schema::Single { input: input.0 }),
         Op::Drop { input, level } => Message::Drop(schema::ToLevel { input: input.0, level: level.0 }),
-        Op::Bootstrap { input, level } => Message::Bootstrap(schema::ToLevel { input: input.0, level: level.0 }),
+        Op::Bootstrap { input, slots, level } => {
+            Message::Bootstrap(schema::Refresh { input: input.0, level: level.0, slots: slots as u64 })
+        }
     };
     schema::Value { name: tables.name(&value.name), operation: Some(operation) }
 }

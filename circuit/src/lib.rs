@@ -26,7 +26,7 @@
 //! # program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0, post });
 //! # let parameters = Parameters {
 //! #     ring_dimension: 16, slots: 8, levels: Level(1), scale_bits: 40, first_modulus_bits: 60, digits: 1,
-//! #     special_primes: 2, secret: Secret::UniformTernary, log_qp: 220, security_bits: 0,
+//! #     special_primes: 2, secret: Secret::UniformTernary, bootstrap: None, log_qp: 220, security_bits: 0,
 //! # };
 //! # let model = Model { name: "square".into(), source_sha256: [0; 32], compiler: "0.1.0".into(), pafs: vec![], notes: vec![] };
 //! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0 };
@@ -55,7 +55,7 @@ pub mod limits;
 mod schema;
 mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified};
@@ -127,10 +127,13 @@ pub struct Prediction {
 pub struct Client {
     /// Parameters of the encryption scheme.
     pub parameters: Parameters,
-    /// Exactly the rotations that need a key, ascending; slots to the left, may be negative.
-    pub rotations: Vec<i64>,
-    /// Whether a relinearization key is needed.
-    pub relinearization: bool,
+    /// Exactly the rotations that need a key, slots to the left, each with the highest level it is used at; those
+    /// inside of bootstraps follow from the parameters.
+    pub rotations: BTreeMap<i64, Level>,
+    /// The slots of all bootstraps, ascending, each count once.
+    pub bootstrap_slots: Vec<usize>,
+    /// The highest level of a relinearization, if there is one; a bootstrap needs all levels.
+    pub relinearization: Option<Level>,
     /// Inputs in order.
     pub inputs: Vec<InputPort>,
     /// Results in order; `value` is the level of the result's ciphertexts.
@@ -170,8 +173,9 @@ impl Circuit {
     pub fn client(&self) -> Client {
         let mut client = Client {
             parameters: self.parameters.clone(),
-            rotations: rotations(&self.program),
-            relinearization: self.program.values().any(|(_, value)| matches!(value.op, Op::Relinearize(_))),
+            rotations: self.program.rotation_levels(),
+            relinearization: relinearization(&self.program, &self.parameters),
+            bootstrap_slots: self.program.bootstrap_slots(),
             inputs: self.program.inputs.clone(),
             outputs: self.program.outputs.iter().map(|port| output_at_level(&self.program, port)).collect(),
             input_levels: input_levels(&self.program),
@@ -193,17 +197,9 @@ impl Circuit {
     }
 }
 
-/// The rotations that the program executes, ascending, without the empty one.
-fn rotations(program: &CkksProgram) -> Vec<i64> {
-    let mut rotations = BTreeSet::new();
-    for (_, value) in program.values() {
-        match &value.op {
-            Op::Linear { map, .. } => rotations.extend(program.maps[map.index()].plan.rotations()),
-            Op::Rotate { steps, .. } => rotations.extend((*steps != 0).then_some(*steps)),
-            _ => {}
-        }
-    }
-    rotations.into_iter().collect()
+/// The highest level of a relinearization; a bootstrap relinearizes from the top on.
+fn relinearization(program: &CkksProgram, parameters: &Parameters) -> Option<Level> {
+    if program.bootstrap_slots().is_empty() { program.relinearization_level() } else { Some(parameters.levels) }
 }
 
 /// The level of each input port; 0 for one that nothing reads, which no reader accepts.

@@ -14,9 +14,18 @@ pub(crate) struct Circuit {
     /// Fingerprint of the client's part: SHA-256 of its `ClientPart` message.
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) fingerprint: Vec<u8>,
-    /// Rotations that need a key, ascending.
-    #[prost(sint64, repeated, tag = "6")]
-    pub(crate) rotations: Vec<i64>,
+    /// Rotations outside of bootstraps that need a key, ascending.
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) rotations: Vec<Rotation>,
+}
+
+/// A rotation key: slots to the left, and the highest level of its use.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Rotation {
+    #[prost(sint64, tag = "1")]
+    pub(crate) steps: i64,
+    #[prost(uint32, tag = "2")]
+    pub(crate) level: u32,
 }
 
 /// Where the circuit comes from.
@@ -83,6 +92,19 @@ pub(crate) struct Parameters {
     pub(crate) log_qp: u32,
     #[prost(uint32, tag = "10")]
     pub(crate) security_bits: u32,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) bootstrap: Option<Bootstrap>,
+}
+
+/// How bootstraps are evaluated: levels for encoding and decoding, and levels that one takes from the top.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Bootstrap {
+    #[prost(uint32, tag = "1")]
+    pub(crate) encoding_levels: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) decoding_levels: u32,
+    #[prost(uint32, tag = "3")]
+    pub(crate) depth: u32,
 }
 
 /// Distribution of the secret key's coefficients.
@@ -91,6 +113,7 @@ pub(crate) struct Parameters {
 pub(crate) enum Secret {
     Unspecified = 0,
     UniformTernary = 1,
+    UniformTernaryEncapsulated = 2,
 }
 
 /// What the client gets: no weights, no program.
@@ -109,10 +132,10 @@ pub(crate) struct ClientFile {
 pub(crate) struct ClientPart {
     #[prost(message, optional, tag = "1")]
     pub(crate) parameters: Option<Parameters>,
-    #[prost(sint64, repeated, tag = "2")]
-    pub(crate) rotations: Vec<i64>,
-    #[prost(bool, tag = "3")]
-    pub(crate) relinearization: bool,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) rotations: Vec<Rotation>,
+    #[prost(uint32, tag = "3")]
+    pub(crate) relinearization_level: u32,
     #[prost(message, repeated, tag = "4")]
     pub(crate) layouts: Vec<Layout>,
     #[prost(message, repeated, tag = "5")]
@@ -123,6 +146,8 @@ pub(crate) struct ClientPart {
     pub(crate) input_levels: Vec<u32>,
     #[prost(uint32, repeated, tag = "8")]
     pub(crate) output_levels: Vec<u32>,
+    #[prost(uint64, repeated, tag = "9")]
+    pub(crate) bootstrap_slots: Vec<u64>,
 }
 
 /// An input: the client multiplies by `scale`, lays out and encrypts.
@@ -452,7 +477,7 @@ pub(crate) enum ValueOperation {
     #[prost(message, tag = "12")]
     Drop(ToLevel),
     #[prost(message, tag = "13")]
-    Bootstrap(ToLevel),
+    Bootstrap(Refresh),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -519,4 +544,14 @@ pub(crate) struct ToLevel {
     pub(crate) input: u32,
     #[prost(uint32, tag = "2")]
     pub(crate) level: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Refresh {
+    #[prost(uint32, tag = "1")]
+    pub(crate) input: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) level: u32,
+    #[prost(uint64, tag = "3")]
+    pub(crate) slots: u64,
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,8 +41,10 @@ fn client_lists_what_the_program_needs() {
     let circuit = rich();
     let client = circuit.client();
     let counts = circuit.counts();
-    assert_eq!(client.rotations, counts.rotation_keys.into_iter().collect::<Vec<_>>());
-    assert!(client.relinearization);
+    assert_eq!(client.rotations.keys().copied().collect::<BTreeSet<_>>(), counts.rotation_keys);
+    assert_eq!(client.rotations[&-5], Level(4));
+    assert_eq!(client.relinearization, Some(Level(17)), "bootstraps relinearize at the top");
+    assert_eq!(client.bootstrap_slots, [32]);
     assert_eq!(client.input_levels, [Level(6), Level(5)]);
     assert_eq!(client.outputs.iter().map(|port| port.value).collect::<Vec<_>>(), [Level(1), Level(1)]);
     assert_eq!(client.inputs, circuit.program.inputs);
@@ -100,7 +103,7 @@ fn a_circuit_that_readers_refuse_is_not_written() {
     let error = write_circuit(&folder.path().join("circuit.bin"), &circuit).unwrap_err();
     assert!(matches!(error.problem(), CircuitError::Malformed(_)), "{error}");
     let mut client = tiny().client();
-    client.rotations.push(7);
+    client.rotations.insert(8, Level(0));
     let error = write_client(&folder.path().join("client.bin"), &client).unwrap_err();
     assert!(matches!(error.problem(), CircuitError::Malformed(_)), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -168,8 +171,8 @@ fn bytes_of_a_tiny_circuit_do_not_change() {
     let files = [encode_circuit(&circuit), encode_client(&circuit.client())];
     let digests = files.each_ref().map(|file| hex(&Sha256::digest(file)));
     let golden = [
-        "21b658a239d49f7e6413427bf679adf0444640e528a2c0d8ed3a302c1e6cf8e2",
-        "01b8b8a524533dce5c10e63287f7c5cd8c944b564ab3a89efaf1823a65da373c",
+        "5cb5e05097e2539c88eecc490cb9c3c5e31de7cfc14472f539d1604c059fcfd4",
+        "8201e0ce87e06253a7c9a42892bfe7c8f86850b0605cbadba911debfb7f67098",
     ];
     assert_eq!(digests, golden, "the format changed: raise FORMAT_VERSION ({} bytes)", files[0].len());
 }

@@ -90,6 +90,6 @@ fn rust_schema() -> Schema {
 #[test]
 fn proto_file_and_rust_messages_agree() {
     let (proto, rust) = (proto_schema(), rust_schema());
-    assert!(proto.len() > 30 && proto["Parameters"].len() == 10 && proto["ValueOperation"].len() == 12);
+    assert!(proto.len() > 30 && proto["Parameters"].len() == 11 && proto["ValueOperation"].len() == 12);
     assert_eq!(rust, proto);
 }

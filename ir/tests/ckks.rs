@@ -134,15 +134,18 @@ fn drops_go_down_and_bootstraps_up() {
     gives(&[
         ("drop level=2 %0", "ct<1, level 2, 2 parts, rest>"),
         ("drop level=0 %5", "ct<2, level 0, 2 parts, rest>"),
-        ("bootstrap level=4 %0", "ct<1, level 4, 2 parts, rest>"),
-        ("bootstrap level=9 %4", "ct<1, level 9, 2 parts, rest>"),
+        ("bootstrap slots=8 level=4 %0", "ct<1, level 4, 2 parts, rest>"),
+        ("bootstrap slots=4 level=9 %5", "ct<2, level 9, 2 parts, rest>"),
     ]);
     refuses(&[
         ("drop level=3 %0", "does not fit"),
         ("drop level=4 %0", "does not fit"),
         ("drop level=1 %1", "needs an operand of two parts at rest"),
-        ("bootstrap level=3 %0", "does not fit"),
-        ("bootstrap level=9 %3", "needs an operand of two parts at rest"),
+        ("bootstrap slots=8 level=3 %0", "does not fit"),
+        ("bootstrap slots=8 level=9 %4", "does not fit ct<1, level 0"),
+        ("bootstrap slots=8 level=9 %3", "needs an operand of two parts at rest"),
+        ("bootstrap slots=6 level=9 %0", "of 6 slots in a program of 8"),
+        ("bootstrap slots=16 level=9 %0", "of 16 slots in a program of 8"),
     ]);
 }
 
@@ -199,6 +202,15 @@ fn counts_are_those_of_one_evaluation() {
     };
     assert_eq!(program.counts(), expected);
     assert_eq!(program.top_level(), Level(6));
+}
+
+#[test]
+fn keys_reach_up_to_the_highest_level_of_their_use() {
+    let program = CkksProgram::from_text(include_str!("data/ckks.txt")).unwrap();
+    // Babies and giants rotate before the map's rescale, folds after it.
+    let expected = [(-3, Level(5)), (-1, Level(3)), (2, Level(4)), (4, Level(5))];
+    assert_eq!(program.rotation_levels(), expected.into());
+    assert_eq!(program.relinearization_level(), Some(Level(4)));
 }
 
 #[test]

@@ -225,7 +225,7 @@ prop_compose! {
                 8 => ckks::Op::Relinearize(input),
                 9 => ckks::Op::Rescale(input),
                 10 => ckks::Op::Drop { input, level },
-                _ => ckks::Op::Bootstrap { input, level },
+                _ => ckks::Op::Bootstrap { input, slots: 8, level },
             }
         };
         program(maps, choices, port, op, |port| ckks::Op::Input { port, level: Level(6) })

@@ -103,9 +103,9 @@ pub trait Engine {
     /// What the engine reports.
     fn drop_to(&self, input: Self::Ciphertext, ty: Type, level: Level) -> Result<Self::Ciphertext>;
 
-    /// Refreshes a value at rest to a higher level.
+    /// Refreshes a value at rest, which repeats after `slots` slots, to a higher level.
     ///
     /// # Errors
     /// [`RuntimeError::BootstrapUnsupported`] where the engine cannot.
-    fn bootstrap(&self, input: Self::Ciphertext, ty: Type, level: Level) -> Result<Self::Ciphertext>;
+    fn bootstrap(&self, input: Self::Ciphertext, ty: Type, slots: usize, level: Level) -> Result<Self::Ciphertext>;
 }

@@ -113,7 +113,9 @@ impl<'r, E: Engine> Frame<'r, E> {
             Op::Relinearize(input) => self.each(id, input, |x, ty| engine.relinearize(x, ty)),
             Op::Rescale(input) => self.each(id, input, |x, ty| engine.rescale(x, ty)),
             Op::Drop { input, level } => self.each(id, input, |x, ty| engine.drop_to(x, ty, level)),
-            Op::Bootstrap { input, level } => self.each(id, input, |x, ty| engine.bootstrap(x, ty, level)),
+            Op::Bootstrap { input, slots, level } => {
+                self.each(id, input, |x, ty| engine.bootstrap(x, ty, slots, level))
+            }
         }
     }
 

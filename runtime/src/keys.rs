@@ -55,12 +55,12 @@ impl KeyList {
     /// [`RuntimeError::RotationTooLarge`] or [`RuntimeError::OpenFhe`].
     pub fn new(scheme: &Scheme, part: &paf_circuit::Client) -> Result<Self> {
         let mut rotations = BTreeMap::new();
-        for &steps in &part.rotations {
+        for &steps in part.rotations.keys() {
             let steps = rotation(steps)?;
             let id = fhe::rotation_key_id(scheme.context(), steps).map_err(RuntimeError::openfhe("rotation key"))?;
             rotations.entry(id).or_insert(steps);
         }
-        Ok(KeyList { relinearization: part.relinearization, rotations })
+        Ok(KeyList { relinearization: part.relinearization.is_some(), rotations })
     }
 
     /// Number of evaluation keys.

@@ -362,9 +362,10 @@ fn a_bootstrap_is_refused_before_any_work() {
     let old = case.circuit.program.clone();
     let mut program = CkksProgram::new(old.slots, vec![], old.inputs.clone());
     let x = program.push("x", Op::Input { port: 0, level: Level(1) }).unwrap();
-    let value = program.push("refresh", Op::Bootstrap { input: x, level: Level(3) }).unwrap();
+    let value = program.push("refresh", Op::Bootstrap { input: x, slots: old.slots, level: Level(3) }).unwrap();
     program.outputs.push(paf_ir::program::OutputPort { value, ..old.outputs[0].clone() });
     case.circuit.program = program.verify().unwrap();
+    case.circuit.parameters = common::refreshing_parameters(old.slots, 3);
     let bench = Bench::new(&case);
     bench.fails("infer circuit.bin --input x.npy", 1, "the circuit contains a bootstrap");
     bench.succeeds("simulate circuit.bin --input x.npy");

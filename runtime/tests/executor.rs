@@ -91,7 +91,7 @@ impl Engine for Counting {
         Ok(input)
     }
 
-    fn bootstrap(&self, input: Token, _: Type, _: Level) -> Result<Token> {
+    fn bootstrap(&self, input: Token, _: Type, _: usize, _: Level) -> Result<Token> {
         Ok(input)
     }
 }

@@ -45,10 +45,11 @@ fn circuit_of(message: schema::Circuit) -> Result<Circuit> {
         prediction: prediction(&required(message.prediction, "prediction")?)?,
     };
     let client = circuit.client();
-    if client.rotations != message.rotations {
+    if encode::rotations(&client.rotations) != message.rotations {
         return Err(malformed("the list of rotation keys is not what the program needs"));
     }
-    parameters::check_rotations(&client.rotations, circuit.parameters.slots)?;
+    parameters::rotations(&message.rotations, &circuit.parameters)?;
+    parameters::bootstrap_slots(&encode::sizes(&client.bootstrap_slots), &circuit.parameters)?;
     check_fingerprint(&message.fingerprint, client.fingerprint)?;
     Ok(circuit)
 }
@@ -56,11 +57,11 @@ fn circuit_of(message: schema::Circuit) -> Result<Circuit> {
 fn client_of(message: schema::ClientFile) -> Result<Client> {
     let part = required(message.part, "client part")?;
     let parameters = parameters::parameters(&required(part.parameters, "parameters")?)?;
-    parameters::check_rotations(&part.rotations, parameters.slots)?;
     let layouts = ports::layouts(&part.layouts)?;
     let mut client = Client {
-        rotations: part.rotations,
-        relinearization: part.relinearization,
+        rotations: parameters::rotations(&part.rotations, &parameters)?,
+        bootstrap_slots: parameters::bootstrap_slots(&part.bootstrap_slots, &parameters)?,
+        relinearization: Some(Level(part.relinearization_level)).filter(|level| level.0 > 0),
         inputs: ports::inputs(part.inputs, &layouts, parameters.slots)?,
         outputs: ports::outputs(part.outputs, &levels(&part.output_levels), &layouts, parameters.slots)?,
         input_levels: levels(&part.input_levels),

@@ -1,6 +1,8 @@
 //! Parameters of the scheme, and what must fit them.
 
-use paf_ir::ckks::{Level, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
+use std::collections::BTreeMap;
+
+use paf_ir::ckks::{Bootstrap, Level, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
 
 use super::{Result, malformed, size};
 use crate::{Client, limits, schema};
@@ -10,9 +12,6 @@ const PRIME_BITS: std::ops::RangeInclusive<u32> = 1..=60;
 
 /// Parameters that are consistent and keep the security they record.
 pub(super) fn parameters(message: &schema::Parameters) -> Result<Parameters> {
-    let schema::Secret::UniformTernary = message.secret() else {
-        return Err(malformed(format!("unknown distribution {} of the secret", message.secret)));
-    };
     let parameters = Parameters {
         ring_dimension: power_of_two(message.ring_dimension, limits::RING_DIMENSION, "the ring dimension")?,
         slots: power_of_two(message.slots, message.ring_dimension / 2, "the number of slots")?,
@@ -21,13 +20,49 @@ pub(super) fn parameters(message: &schema::Parameters) -> Result<Parameters> {
         first_modulus_bits: message.first_modulus_bits,
         digits: message.digits,
         special_primes: message.special_primes,
-        secret: Secret::UniformTernary,
+        secret: secret(message)?,
+        bootstrap: message.bootstrap.as_ref().map(bootstrap),
         log_qp: message.log_qp,
         security_bits: message.security_bits,
     };
     check_chain(&parameters)?;
+    check_bootstrap(&parameters)?;
     check_security(&parameters)?;
     Ok(parameters)
+}
+
+fn secret(message: &schema::Parameters) -> Result<Secret> {
+    match schema::Secret::try_from(message.secret) {
+        Ok(schema::Secret::UniformTernary) => Ok(Secret::UniformTernary),
+        Ok(schema::Secret::UniformTernaryEncapsulated) => Ok(Secret::UniformTernaryEncapsulated),
+        _ => Err(malformed(format!("unknown distribution {} of the secret", message.secret))),
+    }
+}
+
+fn bootstrap(message: &schema::Bootstrap) -> Bootstrap {
+    Bootstrap { level_budget: [message.encoding_levels, message.decoding_levels], depth: message.depth }
+}
+
+/// Checks that a bootstrap has budgets that exist, the depth that they imply, levels to give back, and its secret.
+fn check_bootstrap(parameters: &Parameters) -> Result<()> {
+    let encapsulated = parameters.secret == Secret::UniformTernaryEncapsulated;
+    let Some(bootstrap) = parameters.bootstrap else {
+        return if encapsulated { Err(malformed("an encapsulated secret without bootstraps")) } else { Ok(()) };
+    };
+    let budget = bootstrap.level_budget;
+    if !encapsulated {
+        return Err(malformed("bootstraps without an encapsulated secret"));
+    }
+    if !budget.iter().all(|levels| (1..=limits::BOOTSTRAP_BUDGET).contains(levels)) {
+        return Err(malformed(format!("a bootstrap with {} and {} levels for its transforms", budget[0], budget[1])));
+    }
+    if bootstrap != Bootstrap::with_budget(budget) {
+        return Err(malformed(format!("a bootstrap of depth {} with the budgets {budget:?}", bootstrap.depth)));
+    }
+    if bootstrap.depth >= parameters.levels.0 {
+        return Err(malformed(format!("{} levels for a bootstrap of depth {}", parameters.levels, bootstrap.depth)));
+    }
+    Ok(())
 }
 
 fn power_of_two(value: u64, limit: u64, what: &str) -> Result<usize> {
@@ -68,13 +103,30 @@ fn check_security(parameters: &Parameters) -> Result<()> {
     }
 }
 
-/// Checks that rotations ascend, none is empty, and all are shorter than the slots.
-pub(super) fn check_rotations(rotations: &[i64], slots: usize) -> Result<()> {
-    let fits = |&steps: &i64| steps != 0 && steps.unsigned_abs() < slots as u64;
-    if rotations.is_sorted_by(|a, b| a < b) && rotations.iter().all(fits) {
-        return Ok(());
+/// Rotations that ascend, are not empty, shorter than the slots, and used at levels that there are.
+pub(super) fn rotations(messages: &[schema::Rotation], parameters: &Parameters) -> Result<BTreeMap<i64, Level>> {
+    let (slots, levels) = (parameters.slots, parameters.levels);
+    let fits = |rotation: &schema::Rotation| rotation.steps != 0 && rotation.steps.unsigned_abs() < slots as u64;
+    if !messages.is_sorted_by(|a, b| a.steps < b.steps) || !messages.iter().all(fits) {
+        return Err(malformed(format!("the rotations are not ascending, non-zero and below {slots} slots")));
     }
-    Err(malformed(format!("the rotations are not ascending, non-zero and below {slots} slots")))
+    if let Some(high) = messages.iter().find(|rotation| rotation.level > levels.0) {
+        return Err(malformed(format!("rotation {} at level {} of {levels}", high.steps, high.level)));
+    }
+    Ok(messages.iter().map(|rotation| (rotation.steps, Level(rotation.level))).collect())
+}
+
+/// Slot counts of bootstraps that ascend and are powers of two up to the slots; none without bootstraps.
+pub(super) fn bootstrap_slots(messages: &[u64], parameters: &Parameters) -> Result<Vec<usize>> {
+    let slots = parameters.slots as u64;
+    let fits = |count: &u64| count.is_power_of_two() && *count <= slots;
+    if !messages.is_sorted_by(|a, b| a < b) || !messages.iter().all(fits) {
+        return Err(malformed(format!("bootstraps of {messages:?} slots: not ascending powers of two up to {slots}")));
+    }
+    if messages.is_empty() == parameters.bootstrap.is_some() {
+        return Err(malformed("bootstraps, or their parameters, are missing"));
+    }
+    Ok(messages.iter().map(|&count| count as usize).collect())
 }
 
 /// Checks that a client's levels are those of its ports and of its parameters.
@@ -82,8 +134,8 @@ pub(super) fn check_levels(client: &Client) -> Result<()> {
     if client.input_levels.len() != client.inputs.len() {
         return Err(malformed(format!("{} levels for {} inputs", client.input_levels.len(), client.inputs.len())));
     }
-    let levels = client.input_levels.iter().copied().chain(client.outputs.iter().map(|port| port.value));
-    match levels.max() {
+    let ports = client.input_levels.iter().copied().chain(client.outputs.iter().map(|port| port.value));
+    match ports.chain(client.relinearization).max() {
         Some(level) if level > client.parameters.levels => {
             Err(malformed(format!("level {level} of {}", client.parameters.levels)))
         }

@@ -59,8 +59,8 @@ fn operation(message: &schema::ValueOperation) -> Op {
         Message::Relinearize(schema::Single { input }) => Op::Relinearize(ValueId(input)),
         Message::Rescale(schema::Single { input }) => Op::Rescale(ValueId(input)),
         Message::Drop(schema::ToLevel { input, level }) => Op::Drop { input: ValueId(input), level: Level(level) },
-        Message::Bootstrap(schema::ToLevel { input, level }) => {
-            Op::Bootstrap { input: ValueId(input), level: Level(level) }
+        Message::Bootstrap(schema::Refresh { input, level, slots }) => {
+            Op::Bootstrap { input: ValueId(input), slots: slots as usize, level: Level(level) }
         }
     }
 }
@@ -69,6 +69,18 @@ fn check_levels(program: &Verified, parameters: &Parameters) -> Result<()> {
     if program.top_level() > parameters.levels {
         let (top, levels) = (program.top_level(), parameters.levels);
         return Err(malformed(format!("the program starts at level {top}, the parameters have {levels}")));
+    }
+    let usable = parameters.usable_levels();
+    for (_, value) in program.values() {
+        match value.op {
+            Op::Bootstrap { .. } if parameters.bootstrap.is_none() => {
+                return Err(malformed(format!("value `{}`: a bootstrap without its parameters", value.name)));
+            }
+            Op::Bootstrap { level, .. } if level > usable => {
+                return Err(malformed(format!("value `{}`: a bootstrap to level {level} of {usable}", value.name)));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

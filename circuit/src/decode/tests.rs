@@ -59,25 +59,53 @@ fn parameters_must_be_consistent() {
     refused("1001 levels", |m| parameters(m).levels = 1001);
     refused("primes of 60 and 61 bits", |m| parameters(m).scale_bits = 61);
     refused("0 digits", |m| parameters(m).digits = 0);
-    refused("8 digits for 7 primes", |m| parameters(m).digits = 8);
-    refused("1 special primes where 5 are needed", |m| parameters(m).special_primes = 1);
-    refused("log2(QP) is 600, recorded is 599", |m| parameters(m).log_qp = 599);
-    refused("unknown distribution 2", |m| parameters(m).secret = 2);
+    refused("19 digits for 18 primes", |m| parameters(m).digits = 19);
+    refused("1 special primes where 13 are needed", |m| parameters(m).special_primes = 1);
+    refused("log2(QP) is 1520, recorded is 1519", |m| parameters(m).log_qp = 1519);
+    refused("unknown distribution 3", |m| parameters(m).secret = 3);
     refused("unknown security level of 80 bits", |m| parameters(m).security_bits = 80);
     refused("parameters missing", |m| m.parameters = None);
 }
 
 #[test]
+fn bootstraps_must_fit_their_parameters() {
+    let bootstrap = |m: &mut schema::Circuit, change: fn(&mut schema::Bootstrap)| {
+        change(parameters(m).bootstrap.as_mut().unwrap());
+    };
+    refused("a bootstrap with 0 and 1 levels", |m| bootstrap(m, |b| b.encoding_levels = 0));
+    refused("a bootstrap with 2 and 17 levels", |m| bootstrap(m, |b| b.decoding_levels = 17));
+    refused("a bootstrap of depth 12 with the budgets [2, 1]", |m| bootstrap(m, |b| b.depth = 12));
+    refused("17 levels for a bootstrap of depth 17", |m| {
+        bootstrap(m, |b| (b.encoding_levels, b.decoding_levels, b.depth) = (4, 3, 17));
+    });
+    refused("an encapsulated secret without bootstraps", |m| parameters(m).bootstrap = None);
+    refused("bootstraps without an encapsulated secret", |m| parameters(m).secret = 1);
+    refused("a bootstrap without its parameters", |m| {
+        parameters(m).bootstrap = None;
+        parameters(m).secret = 1;
+    });
+    let refresh = |level, slots| {
+        move |m: &mut schema::Circuit| {
+            let refresh = schema::Refresh { input: 12, level, slots };
+            program(m).values[13].operation = Some(ValueOperation::Bootstrap(refresh));
+        }
+    };
+    refused("a bootstrap to level 5 of 4", refresh(5, 32));
+    refused("of 128 slots in a program of 64", refresh(4, 128));
+    refused("of 24 slots in a program of 64", refresh(4, 24));
+}
+
+#[test]
 fn security_must_be_what_is_recorded() {
-    refused("log2(QP) is 600, 128-bit security allows 0", |m| parameters(m).security_bits = 128);
+    refused("log2(QP) is 1520, 128-bit security allows 0", |m| parameters(m).security_bits = 128);
     let claim = |ring_dimension| {
         move |m: &mut schema::Circuit| {
             parameters(m).ring_dimension = ring_dimension;
             parameters(m).security_bits = 128;
         }
     };
-    refused("log2(QP) is 600, 128-bit security allows 438", claim(1 << 14));
-    refused("the fingerprint is not that of the content", claim(1 << 15));
+    refused("log2(QP) is 1520, 128-bit security allows 438", claim(1 << 14));
+    refused("the fingerprint is not that of the content", claim(1 << 16));
 }
 
 #[test]
@@ -190,8 +218,8 @@ fn programs_must_pass_the_verifier_and_fit_their_ports() {
     refused("the inputs are read [2, 0] times", |m| {
         program(m).values[1].operation = Some(ValueOperation::Input(schema::Input { port: 0, level: 5 }));
     });
-    refused("the parameters have 6", |m| {
-        program(m).values[0].operation = Some(ValueOperation::Input(schema::Input { port: 0, level: 7 }));
+    refused("the parameters have 17", |m| {
+        program(m).values[0].operation = Some(ValueOperation::Input(schema::Input { port: 0, level: 18 }));
     });
     refused("no value %99", |m| program(m).output_values[0] = 99);
     refused("2 ciphertexts, not 1", |m| program(m).output_values[0] = 2);
@@ -203,28 +231,34 @@ fn programs_must_pass_the_verifier_and_fit_their_ports() {
         let axis = schema::Axis { axis: 2 };
         program(m).outputs[0].post = Some(schema::PostProcess { kind: Some(schema::PostProcessKind::Softmax(axis)) });
     });
-    refused("rotation keys", |m| m.rotations.retain(|&steps| steps != -5));
+    refused("rotation keys", |m| m.rotations.retain(|rotation| rotation.steps != -5));
     refused("not ascending, non-zero and below", |m| {
         program(m).values[14].operation = Some(ValueOperation::Rotate(schema::Rotate { steps: 64, input: 13 }));
-        let others = m.rotations.iter().copied().filter(|&steps| steps != -5);
-        m.rotations = others.chain([64]).collect();
+        m.rotations.retain(|rotation| rotation.steps != -5);
+        m.rotations.push(schema::Rotation { steps: 64, level: 4 });
     });
 }
 
 #[test]
 fn clients_must_be_consistent() {
     client_refused("not ascending", |part| part.rotations.reverse());
-    client_refused("not ascending", |part| part.rotations.push(64));
+    client_refused("not ascending", |part| part.rotations.push(schema::Rotation { steps: 64, level: 0 }));
+    client_refused("at level 18 of 17", |part| part.rotations[0].level = 18);
+    client_refused("level 18 of 17", |part| part.relinearization_level = 18);
+    client_refused("bootstraps of [48] slots", |part| part.bootstrap_slots = vec![48]);
+    client_refused("bootstraps of [128] slots", |part| part.bootstrap_slots = vec![128]);
+    client_refused("bootstraps of [32, 16] slots", |part| part.bootstrap_slots = vec![32, 16]);
+    client_refused("are missing", |part| part.bootstrap_slots.clear());
     client_refused("1 levels for 2 inputs", |part| part.input_levels.truncate(1));
     client_refused("2 outputs with 1 values", |part| part.output_levels.truncate(1));
-    client_refused("level 7 of 6", |part| part.output_levels[0] = 7);
+    client_refused("level 18 of 17", |part| part.output_levels[0] = 18);
     client_refused("shape [2, 8, 9]", |part| part.inputs[0].shape[2] = 9);
     client_refused("layout and scale 0", |part| part.inputs[0].scale = 0.0);
     client_refused("do not agree", |part| {
         part.rotations.clear();
         part.parameters.as_mut().unwrap().slots = 32;
     });
-    client_refused("the fingerprint is not", |part| part.relinearization = false);
+    client_refused("the fingerprint is not", |part| part.relinearization_level = 0);
     client_refused("128-bit security allows 0", |part| part.parameters.as_mut().unwrap().security_bits = 128);
 }
 

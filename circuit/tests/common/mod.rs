@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret};
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Secret};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
@@ -27,8 +27,19 @@ pub fn insecure(slots: usize, levels: u32) -> Parameters {
         digits: 1,
         special_primes,
         secret: Secret::UniformTernary,
+        bootstrap: None,
         log_qp: first_modulus_bits + levels * scale_bits + special_primes * 60,
         security_bits: 0,
+    }
+}
+
+/// Parameters without security whose bootstraps give back some levels.
+pub fn insecure_refreshing(slots: usize, usable_levels: u32) -> Parameters {
+    let bootstrap = Bootstrap::with_budget([2, 1]);
+    Parameters {
+        secret: Secret::UniformTernaryEncapsulated,
+        bootstrap: Some(bootstrap),
+        ..insecure(slots, bootstrap.depth + usable_levels)
     }
 }
 
@@ -137,7 +148,7 @@ pub fn rich() -> Circuit {
     let port = program.outputs[0].clone();
     let post = PostProcess::ArgMax { axis: 0, keep_axis: true };
     program.outputs.push(OutputPort { name: "class".into(), post, ..port });
-    circuit("rich", program, insecure(64, 6))
+    circuit("rich", program, insecure_refreshing(64, 4))
 }
 
 fn rich_maps(image: &Layout, shuffled: &Layout, small: &Layout) -> Vec<PackedMap> {
@@ -187,7 +198,7 @@ fn rich_values(program: &mut CkksProgram) -> ValueId {
     let shifted = push("/paf", Op::AddConstant { constant: -0.987654321, input: difference });
     let rest = push("/paf", Op::Rescale(shifted));
     let low = push("/paf", Op::Drop { input: rest, level: Level(1) });
-    let refreshed = push("/refresh", Op::Bootstrap { input: low, level: Level(4) });
+    let refreshed = push("/refresh", Op::Bootstrap { input: low, slots: 32, level: Level(4) });
     let rotated = push("/shift", Op::Rotate { steps: -5, input: refreshed });
     let pooled = push("/pool", linear(3, rotated, 2));
     push("/select", linear(4, pooled, 1))

@@ -8,7 +8,9 @@
 //! Operations with a plaintext operand (`linear`, `mul_constant`, `drop`) take an operand of any higher level: the
 //! engine drops limbs first and encodes the plaintext at the scale that makes the result exact.
 
+mod bootstrap;
 mod counts;
+mod keys;
 mod parameters;
 
 use std::fmt;
@@ -16,8 +18,11 @@ use std::fmt;
 use crate::error::IrError;
 use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
 
+pub use bootstrap::{Bootstrap, Stage};
 pub use counts::Counts;
-pub use parameters::{LOG_QP_LIMITS_128, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
+pub use parameters::{
+    LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128,
+};
 
 /// A ciphertext program.
 pub type CkksProgram = Program<Op>;
@@ -99,10 +104,12 @@ pub enum Op {
         /// Level of the result, below the operand's.
         level: Level,
     },
-    /// Refreshes a value at rest to a higher level.
+    /// Refreshes a value at rest, of magnitude at most about 1 in every slot, to a higher level.
     Bootstrap {
-        /// Operand at rest, two parts.
+        /// Operand at rest, two parts, level at least 1.
         input: ValueId,
+        /// The operand repeats after this many slots, a power of two: fewer are cheaper.
+        slots: usize,
         /// Level of the result.
         level: Level,
     },
@@ -220,7 +227,8 @@ impl Operation for Op {
             Op::Rotate { steps, .. } => format!("steps={steps} "),
             Op::MulConstant { constant, level, .. } => format!("by={constant:?} level={level} "),
             Op::AddConstant { constant, .. } => format!("by={constant:?} "),
-            Op::Drop { level, .. } | Op::Bootstrap { level, .. } => format!("level={level} "),
+            Op::Drop { level, .. } => format!("level={level} "),
+            Op::Bootstrap { slots, level, .. } => format!("slots={slots} level={level} "),
             _ => String::new(),
         }
     }
@@ -240,7 +248,9 @@ impl Operation for Op {
             "relinearize" => Op::Relinearize(line.value()?),
             "rescale" => Op::Rescale(line.value()?),
             "drop" => Op::Drop { level: line.keyed("level")?, input: line.value()? },
-            "bootstrap" => Op::Bootstrap { level: line.keyed("level")?, input: line.value()? },
+            "bootstrap" => {
+                Op::Bootstrap { slots: line.keyed("slots")?, level: line.keyed("level")?, input: line.value()? }
+            }
             other => return Err(line.unknown(other)),
         })
     }
@@ -278,7 +288,12 @@ impl Op {
                 Ok(Type { level, kind: Kind::Product, ..x })
             }
             Op::Drop { level, .. } if level < x.level => Ok(Type { level, ..x }),
-            Op::Bootstrap { level, .. } if level > x.level => Ok(Type { level, ..x }),
+            Op::Bootstrap { slots, level, .. } if level > x.level && x.level.0 > 0 => {
+                if slots.is_power_of_two() && slots <= context.slots {
+                    return Ok(Type { level, ..x });
+                }
+                fail(format!("of {slots} slots in a program of {}", context.slots))
+            }
             _ => fail(format!("does not fit {x}")),
         }
     }

@@ -1,12 +1,29 @@
 //! Parameters of the encryption scheme, and the security limit they must keep.
 
-use super::Level;
+use super::{Bootstrap, Level};
 
 /// Distribution of the secret key's coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secret {
     /// Each coefficient uniform in {−1, 0, 1}: what the security table is for.
     UniformTernary,
+    /// The same, and for the moment of a modulus raise an ephemeral secret of Hamming weight 32, which lives modulo
+    /// `q_0·P` only (sparse secret encapsulation: Bossuat, Troncoso-Pastoriza, Hubaux, "Bootstrapping for approximate
+    /// homomorphic encryption with negligible failure-probability by using sparse-secret encapsulation", 2022). The
+    /// security table holds for the main secret, under which everything else is encrypted.
+    UniformTernaryEncapsulated,
+}
+
+impl Secret {
+    /// The distribution in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Secret::UniformTernary => "uniform ternary",
+            Secret::UniformTernaryEncapsulated => {
+                "uniform ternary, with an encapsulated one of weight 32 in bootstraps"
+            }
+        }
+    }
 }
 
 /// Parameters of the CKKS scheme with hybrid key switching.
@@ -31,6 +48,8 @@ pub struct Parameters {
     pub special_primes: u32,
     /// Distribution of the secret.
     pub secret: Secret,
+    /// How bootstraps are evaluated, where there are any.
+    pub bootstrap: Option<Bootstrap>,
     /// Upper bound of log2(Q·P) for these bit sizes.
     pub log_qp: u32,
     /// Classical security in bits; 0 for test parameters.
@@ -42,7 +61,7 @@ pub const SPECIAL_PRIME_BITS: u32 = 60;
 
 /// Largest log2(Q·P) that keeps 128 bits of classical security with uniform ternary secrets, by ring dimension.
 ///
-/// Source: Homomorphic Encryption Standard (2018), table 1, as extended in OpenFHE 1.4.2, `stdlatticeparms.cpp`.
+/// Source: [`LOG_QP_LIMITS_SOURCE`].
 pub const LOG_QP_LIMITS_128: [(usize, u32); 8] = [
     (1 << 10, 27),
     (1 << 11, 54),
@@ -53,6 +72,10 @@ pub const LOG_QP_LIMITS_128: [(usize, u32); 8] = [
     (1 << 16, 1747),
     (1 << 17, 3523),
 ];
+
+/// Where [`LOG_QP_LIMITS_128`] comes from.
+pub const LOG_QP_LIMITS_SOURCE: &str =
+    "Homomorphic Encryption Standard (2018), table 1, as extended in OpenFHE 1.4.2, stdlatticeparms.cpp";
 
 /// The limit of [`LOG_QP_LIMITS_128`] for a ring dimension, 0 where the table has none.
 pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
@@ -86,10 +109,27 @@ impl Parameters {
         Self::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits).div_ceil(SPECIAL_PRIME_BITS)
     }
 
-    /// Bytes of one evaluation key: `digits · 2 · limbs of QP · N · 8`.
+    /// The highest level of a bootstrap's result; without bootstraps the level of a fresh ciphertext.
+    pub fn usable_levels(&self) -> Level {
+        Level(self.levels.0.saturating_sub(self.bootstrap.map_or(0, |bootstrap| bootstrap.depth)))
+    }
+
+    /// Digits of Q that a ciphertext at a level has.
+    pub fn digits_at(&self, level: Level) -> u32 {
+        let per_digit = (self.levels.0 + 1).div_ceil(self.digits.max(1));
+        (level.0 + 1).div_ceil(per_digit)
+    }
+
+    /// Bytes of an evaluation key for ciphertexts up to a level: `digits · 2 · limbs · N · 8`, where only the digits and
+    /// limbs of that level and the special primes count.
+    pub fn evaluation_key_bytes_at(&self, level: Level) -> u64 {
+        let limbs = u64::from(level.0) + 1 + u64::from(self.special_primes);
+        u64::from(self.digits_at(level)) * 2 * limbs * self.ring_dimension as u64 * 8
+    }
+
+    /// Bytes of an evaluation key for all levels.
     pub fn evaluation_key_bytes(&self) -> u64 {
-        let limbs = self.limbs() as u64 + u64::from(self.special_primes);
-        u64::from(self.digits) * 2 * limbs * self.ring_dimension as u64 * 8
+        self.evaluation_key_bytes_at(self.levels)
     }
 
     /// Bytes of a ciphertext of two parts at a level.

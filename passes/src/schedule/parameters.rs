@@ -110,6 +110,7 @@ fn with(
         digits,
         special_primes,
         secret: Secret::UniformTernary,
+        bootstrap: None,
         log_qp,
         security_bits: if insecure { 0 } else { 128 },
     })

@@ -169,8 +169,8 @@ impl Engine for ClearEngine<'_> {
         Ok(input)
     }
 
-    /// Exact: the noise of a bootstrap is not modelled.
-    fn bootstrap(&self, input: Vec<f64>, _: Type, _: Level) -> Result<Vec<f64>> {
+    fn bootstrap(&self, mut input: Vec<f64>, _: Type, _: usize, _: Level) -> Result<Vec<f64>> {
+        self.disturb(&mut input, |model| model.bootstrap());
         Ok(input)
     }
 }

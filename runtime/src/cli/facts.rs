@@ -1,7 +1,7 @@
 //! What `info` says about circuits and client files.
 
 use paf_circuit::{Circuit, Client};
-use paf_ir::ckks::{Counts, Parameters, Secret, log_qp_limit_128};
+use paf_ir::ckks::{Counts, LOG_QP_LIMITS_SOURCE, Level, Parameters, log_qp_limit_128};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
 use paf_runtime::machine::Machine;
@@ -16,7 +16,7 @@ pub(crate) fn circuit(report: &mut Report, circuit: &Circuit) {
     levels(report, &circuit.parameters, &counts);
     parameters(report, &circuit.parameters);
     operations(report, &counts);
-    keys(report, &circuit.parameters, counts.rotation_keys.len(), counts.relinearizations > 0);
+    keys(report, &circuit.client());
     ports(report, &circuit.program.inputs, &circuit.program.outputs);
     pafs(report, circuit);
     prediction(report, circuit);
@@ -31,7 +31,7 @@ pub(crate) fn client(report: &mut Report, client: &Client) {
     report.line("client of", client.model_name.as_str());
     report.line("fingerprint", client.fingerprint.to_string());
     parameters(report, &client.parameters);
-    keys(report, &client.parameters, client.rotations.len(), client.relinearization);
+    keys(report, client);
     ports(report, &client.inputs, &client.outputs);
 }
 
@@ -62,19 +62,23 @@ fn levels(report: &mut Report, parameters: &Parameters, counts: &Counts) {
 
 /// Parameters with their security.
 pub(crate) fn parameters(report: &mut Report, parameters: &Parameters) {
-    let secret = match parameters.secret {
-        Secret::UniformTernary => "uniform ternary",
-    };
+    let secret = parameters.secret.name();
     report.fact("ring_dimension", parameters.ring_dimension);
     report.fact("slots", parameters.slots);
     report.fact("log_qp", parameters.log_qp);
     report.fact("security_bits", parameters.security_bits);
+    report.fact("log_qp_limit", log_qp_limit_128(parameters.ring_dimension));
+    report.fact("log_qp_limit_source", LOG_QP_LIMITS_SOURCE);
     report.fact("secret_distribution", secret);
     report.fact("scale_bits", parameters.scale_bits);
     report.fact("first_modulus_bits", parameters.first_modulus_bits);
     report.fact("digits", parameters.digits);
     report.fact("special_primes", parameters.special_primes);
     report.line("security", security(parameters, secret));
+    if !parameters.is_insecure() {
+        report.line("limit from", LOG_QP_LIMITS_SOURCE);
+    }
+    bootstrap(report, parameters);
     let (slots, scale, first) = (parameters.slots, parameters.scale_bits, parameters.first_modulus_bits);
     let digits = parameters.digits;
     report.line("parameters", format!("{slots} slots, scale 2^{scale}, first prime 2^{first}, {digits} digits"));
@@ -87,6 +91,21 @@ fn security(parameters: &Parameters, secret: &str) -> String {
     }
     let (bits, limit) = (parameters.security_bits, log_qp_limit_128(n));
     format!("{bits} bits: N = {n}, log2(QP) = {log_qp} of at most {limit}, {secret} secret")
+}
+
+fn bootstrap(report: &mut Report, parameters: &Parameters) {
+    let Some(bootstrap) = parameters.bootstrap else { return };
+    let (usable, [encoding, decoding]) = (parameters.usable_levels(), bootstrap.level_budget);
+    report.fact("usable_levels", usable.0);
+    report.fact("bootstrap_depth", bootstrap.depth);
+    report.fact("bootstrap_level_budget", bootstrap.level_budget.to_vec());
+    report.line(
+        "bootstraps",
+        format!(
+            "take {} levels, {encoding} and {decoding} of them to encode and decode; {usable} stay",
+            bootstrap.depth
+        ),
+    );
 }
 
 fn operations(report: &mut Report, counts: &Counts) {
@@ -104,13 +123,15 @@ fn operations(report: &mut Report, counts: &Counts) {
     );
 }
 
-fn keys(report: &mut Report, parameters: &Parameters, rotations: usize, relinearization: bool) {
-    let count = rotations + usize::from(relinearization);
-    let size = count as u64 * parameters.evaluation_key_bytes();
+fn keys(report: &mut Report, client: &Client) {
+    let bytes_at = |level: &Level| client.parameters.evaluation_key_bytes_at(*level);
+    let rotations = client.rotations.len();
+    let size: u64 = client.rotations.values().chain(&client.relinearization).map(bytes_at).sum();
     report.fact("rotation_keys", rotations);
-    report.fact("relinearization_key", relinearization);
+    report.fact("relinearization_key", client.relinearization.is_some());
+    report.fact("bootstrap_slots", client.bootstrap_slots.clone());
     report.fact("evaluation_key_bytes", size);
-    let relinearization = if relinearization { ", 1 multiplication key" } else { "" };
+    let relinearization = if client.relinearization.is_some() { ", 1 multiplication key" } else { "" };
     report.line("keys", format!("{rotations} rotation keys{relinearization}, {}", bytes(size)));
 }
 

@@ -155,7 +155,7 @@ impl Engine for OpenFheEngine {
         Ok(input)
     }
 
-    fn bootstrap(&self, _: Ciphertext, _: Type, _: Level) -> Result<Ciphertext> {
+    fn bootstrap(&self, _: Ciphertext, _: Type, _: usize, _: Level) -> Result<Ciphertext> {
         Err(RuntimeError::BootstrapUnsupported)
     }
 }

@@ -31,6 +31,7 @@ impl Scheme {
             parameters: parameters.clone(),
         };
         scheme.check()?;
+        scheme.check_bootstrap()?;
         Ok(scheme)
     }
 
@@ -53,6 +54,19 @@ impl Scheme {
             return mismatch(format!("log2(QP) = {log_qp:.1}, above {limit} for 128 bits of security"));
         }
         Ok(())
+    }
+
+    /// Checks that a bootstrap takes as many levels as the compiler counted on.
+    fn check_bootstrap(&self) -> Result<()> {
+        let Some(declared) = self.parameters.bootstrap else { return Ok(()) };
+        let distribution = distribution(self.parameters.secret);
+        let depth = fhe::bootstrap_depth(&declared.level_budget, distribution)
+            .map_err(RuntimeError::openfhe("bootstrap depth"))?;
+        if depth == declared.depth {
+            return Ok(());
+        }
+        let message = format!("a bootstrap takes {depth} levels, the circuit counts on {}", declared.depth);
+        Err(RuntimeError::ParameterMismatch(message))
     }
 
     /// The context, for the calls of the bridge.
@@ -105,9 +119,7 @@ fn to_openfhe(parameters: &Parameters) -> Result<fhe::Parameters> {
         first_mod_bits: parameters.first_modulus_bits,
         digits: parameters.digits,
         scaling_technique: fhe::ScalingTechnique::FlexibleAuto,
-        secret_key_distribution: match parameters.secret {
-            Secret::UniformTernary => fhe::SecretKeyDistribution::UniformTernary,
-        },
+        secret_key_distribution: distribution(parameters.secret),
         security_level: if parameters.is_insecure() {
             fhe::SecurityLevel::NotSet
         } else {
@@ -116,8 +128,33 @@ fn to_openfhe(parameters: &Parameters) -> Result<fhe::Parameters> {
     })
 }
 
+/// The context's distribution. Under an encapsulated secret OpenFHE would draw a sparse main secret; key generation
+/// draws a uniform one instead ([`openfhe_sys::generate_dense_key_pair`]).
+fn distribution(secret: Secret) -> fhe::SecretKeyDistribution {
+    match secret {
+        Secret::UniformTernary => fhe::SecretKeyDistribution::UniformTernary,
+        Secret::UniformTernaryEncapsulated => fhe::SecretKeyDistribution::SparseEncapsulated,
+    }
+}
+
 impl std::fmt::Debug for Scheme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scheme").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paf_ir::ckks::{Bootstrap, Secret};
+
+    use super::{distribution, fhe};
+
+    #[test]
+    fn a_bootstrap_takes_the_levels_that_the_compiler_counts_on() {
+        let budgets = (1..=5).flat_map(|encode| (1..=5).map(move |decode| [encode, decode]));
+        for budget in budgets {
+            let depth = fhe::bootstrap_depth(&budget, distribution(Secret::UniformTernaryEncapsulated));
+            assert_eq!(depth.expect("two numbers"), Bootstrap::with_budget(budget).depth, "budgets {budget:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use paf_circuit::{Circuit, Model, Prediction};
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, SPECIAL_PRIME_BITS, Secret};
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, SPECIAL_PRIME_BITS, Secret};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::linear::{Conv, Window};
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
@@ -40,6 +40,13 @@ pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f64> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
+/// Test parameters: N = 2^11, scale 2^45, and bootstraps that give back some levels.
+pub(crate) fn refreshing_parameters(slots: usize, usable_levels: u32) -> Parameters {
+    let bootstrap = Bootstrap::with_budget([2, 2]);
+    let secret = Secret::UniformTernaryEncapsulated;
+    Parameters { secret, bootstrap: Some(bootstrap), ..parameters(slots, bootstrap.depth + usable_levels) }
+}
+
 /// Test parameters: N = 2^11, scale 2^45.
 pub(crate) fn parameters(slots: usize, levels: u32) -> Parameters {
     let (scale_bits, first_modulus_bits, digits) = (45, 55, 2);
@@ -54,6 +61,7 @@ pub(crate) fn parameters(slots: usize, levels: u32) -> Parameters {
         digits,
         special_primes,
         secret: Secret::UniformTernary,
+        bootstrap: None,
         log_qp: 0,
         security_bits: 0,
     };
