@@ -242,6 +242,10 @@ pub(crate) mod ffi {
         fn rotation_key_id(context: &Context, step: i32) -> Result<u32>;
         /// The id of the conjugation key.
         fn conjugation_key_id(context: &Context) -> u32;
+        /// Makes the key with this id, replacing the one that the process has: a rotation, the conjugation, or
+        /// [`MULTIPLICATION_KEY`](crate::MULTIPLICATION_KEY). It serves ciphertexts of up to so many limbs and takes
+        /// memory for no more, unless OpenFHE's own code is in use, which takes keys for all limbs only.
+        fn generate_evaluation_key(context: &Context, key: &SecretKey, id: u32, limbs: u32) -> Result<()>;
         /// Makes the key that relinearizes, unless the process has it.
         fn generate_multiplication_key(key: &SecretKey) -> Result<()>;
         /// Makes the key for one rotation, replacing the one that the process has.
@@ -252,6 +256,8 @@ pub(crate) mod ffi {
         fn generate_conjugation_key(key: &SecretKey) -> Result<()>;
         /// The ids of the keys that the process holds under this tag, in ascending order.
         fn evaluation_key_ids(tag: &str) -> Vec<u32>;
+        /// Limbs of Q that a key has: it serves ciphertexts of no more.
+        fn evaluation_key_limbs(tag: &str, id: u32) -> Result<u32>;
         /// Drops one evaluation key.
         fn remove_evaluation_key(tag: &str, id: u32) -> Result<()>;
 

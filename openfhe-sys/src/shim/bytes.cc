@@ -4,7 +4,7 @@
 // formats hold only what the context of the reader does not know. A residue that is still below its prime after damage
 // cannot be told from a good one: files need a checksum of their own.
 
-#include "internal.h"
+#include "kernels.h"
 #include "team.h"
 
 #include "ciphertext.h"
@@ -178,6 +178,37 @@ std::shared_ptr<DCRTPoly::Params> encapsulation_basis(const Context& context) {
         std::vector<NativeInteger>{q->GetRootOfUnity(), p->GetRootOfUnity()});
 }
 
+struct KeyShape {
+    std::shared_ptr<DCRTPoly::Params> basis;
+    std::size_t digits;
+};
+
+// What a key for ciphertexts of fewer limbs than Q has, read ahead from its block.
+KeyShape key_shape(const Context& context, Reader ahead) {
+    ahead.number();
+    ahead.number();
+    const std::size_t special = context.parameters->GetParamsP()->GetParams().size();
+    const std::size_t limbs   = ahead.number();
+    require(special < limbs && limbs <= context.limb_count() + special, "damaged: wrong number of limbs");
+    const std::size_t kept  = limbs - special;
+    const std::size_t width = context.parameters->GetNumPerPartQ();
+    return {context.extended_bases[context.limb_count() - kept], (kept + width - 1) / width};
+}
+
+// Zeros in place of the limbs of Q that a key does not have.
+void fill_up(std::vector<DCRTPoly>& polynomials, const Context& context) {
+    const auto& basis = context.extended_bases[0];
+    for (auto& polynomial : polynomials) {
+        const std::size_t special = context.parameters->GetParamsP()->GetParams().size();
+        const std::size_t kept    = polynomial.GetNumOfElements() - special;
+        DCRTPoly full(basis, Format::EVALUATION, true);
+        auto& limbs = polynomial.GetAllElements();
+        for (std::size_t i = 0; i < limbs.size(); ++i)
+            full.GetAllElements()[i < kept ? i : context.limb_count() + i - kept] = std::move(limbs[i]);
+        polynomial = std::move(full);
+    }
+}
+
 void check_key_id(const Context& context, std::uint32_t id) {
     auto order     = context.cyclotomic_order();
     bool is_odd    = id % 2 == 1 && id < order;
@@ -228,15 +259,20 @@ std::uint32_t import_evaluation_key(const Context& context, rust::Str tag, rust:
     reader.expect(Magic::EvaluationKey, "not an evaluation key");
     std::uint32_t id = reader.number();
     check_key_id(context, id);
-    bool encapsulation = id == context.cyclotomic_order() - 4;
-    auto basis         = encapsulation ? encapsulation_basis(context) : context.extended_bases[0];
-    std::size_t digits = encapsulation ? 1 : context.digit_count();
-    auto a_halves      = read_block(reader, basis, 2 * digits);
+    const bool encapsulation = id == context.cyclotomic_order() - 4;
+    const KeyShape shape     = encapsulation ? KeyShape{encapsulation_basis(context), 1} : key_shape(context, reader);
+    const std::size_t digits = shape.digits;
+    auto a_halves            = read_block(reader, shape.basis, 2 * digits);
     reader.finish();
 
     std::vector<DCRTPoly> b_halves(std::make_move_iterator(a_halves.begin() + digits),
                                    std::make_move_iterator(a_halves.end()));
     a_halves.resize(digits);
+    // OpenFHE's own key switch looks for the limbs of P where a key over all of Q has them.
+    if (!encapsulation && !kernels::in_use()) {
+        fill_up(a_halves, context);
+        fill_up(b_halves, context);
+    }
     auto key = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(context.handle);
     key->SetAVector(std::move(a_halves));
     key->SetBVector(std::move(b_halves));

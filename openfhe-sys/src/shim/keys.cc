@@ -1,14 +1,16 @@
 // Key generation, and the process-wide maps that hold the evaluation keys.
 
-#include "internal.h"
+#include "kernels.h"
 #include "team.h"
 
 #include "openfhe-sys/src/bridge.rs.h"
 
+#include "key/evalkeyrelin.h"
 #include "key/privatekey.h"
 #include "key/publickey.h"
 #include "math/nbtheory.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace openfhe_shim {
@@ -31,6 +33,92 @@ KeyPair to_shared(lbcrypto::KeyPair<DCRTPoly> pair) {
     require(pair.good(), "key generation failed");
     return KeyPair{std::unique_ptr<PublicKey>(new PublicKey{pair.publicKey}),
                    std::make_unique<SecretKey>(pair.secretKey)};
+}
+
+// A polynomial made from the secret, overwritten at its end.
+struct Wiped {
+    explicit Wiped(DCRTPoly secret) : polynomial(std::move(secret)) {}
+    ~Wiped() { wipe(polynomial); }
+    Wiped(const Wiped&)            = delete;
+    Wiped& operator=(const Wiped&) = delete;
+
+    DCRTPoly polynomial;
+};
+
+// The polynomial whose image under the automorphism is this one.
+DCRTPoly inverse_automorphism(const DCRTPoly& polynomial, std::uint32_t index) {
+    const auto dimension = polynomial.GetRingDimension();
+    const auto inverse =
+        NativeInteger(index).ModInverse(NativeInteger(2 * dimension)).ConvertToInt<std::uint32_t>();
+    std::vector<std::uint32_t> map(dimension);
+    lbcrypto::PrecomputeAutoMap(dimension, inverse, &map);
+    return polynomial.AutomorphismTransform(inverse, map);
+}
+
+// A ternary polynomial over Q, brought to the first limbs of Q and all of P.
+DCRTPoly extend_ternary(const DCRTPoly& ternary, const std::shared_ptr<DCRTPoly::Params>& basis, std::size_t limbs) {
+    NativePoly coefficients = ternary.GetElementAtIndex(0);
+    coefficients.SetFormat(Format::COEFFICIENT);
+    DCRTPoly extended(basis, Format::EVALUATION);
+    auto& elements = extended.GetAllElements();
+    parallel_for(elements.size(), [&](std::size_t i) {
+        if (i < limbs) {
+            elements[i] = ternary.GetElementAtIndex(i);
+            return;
+        }
+        const auto& limb = basis->GetParams()[i];
+        elements[i]      = coefficients;
+        elements[i].SwitchModulus(limb->GetModulus(), limb->GetRootOfUnity(), 0, 0);
+        elements[i].SetFormat(Format::EVALUATION);
+    });
+    wipe(&coefficients[0], coefficients.GetLength() * sizeof(NativeInteger));
+    return extended;
+}
+
+// One limb of small signed numbers in evaluation format.
+NativePoly limb_of(const std::int64_t* numbers, const std::shared_ptr<NativePoly::Params>& parameters) {
+    NativePoly limb(parameters, Format::COEFFICIENT, true);
+    const std::uint64_t modulus = parameters->GetModulus().ConvertToInt();
+    for (std::size_t i = 0; i < limb.GetLength(); ++i)
+        limb[i] = numbers[i] < 0 ? modulus - static_cast<std::uint64_t>(-numbers[i])
+                                 : static_cast<std::uint64_t>(numbers[i]);
+    limb.SetFormat(Format::EVALUATION);
+    return limb;
+}
+
+// The hybrid key from one secret to another for ciphertexts of up to so many limbs: for every digit a uniform `a` and
+// `b = e - a * to + P * from`, the last over the digit's own limbs (Han, Ki, "Better bootstrapping for approximate
+// homomorphic encryption", 2020, section 3). Limbs of Q that no such ciphertext has are left out, and digits too.
+EvaluationKey switch_between(const Context& context, const Wiped& from, const Wiped& to, std::size_t limbs) {
+    const auto& basis       = context.extended_bases[context.limb_count() - limbs];
+    const std::size_t width = context.parameters->GetNumPerPartQ();
+    const auto& p           = context.parameters->GetPModq();
+    const auto& gaussian    = context.parameters->GetDiscreteGaussianGenerator();
+    const Wiped target(extend_ternary(to.polynomial, basis, limbs));
+    std::vector<DCRTPoly> uniform;
+    std::vector<DCRTPoly> masked;
+    for (std::size_t start = 0; start < limbs; start += width) {
+        const auto errors = gaussian.GenerateIntVector(context.ring_dimension());
+        uniform.emplace_back(basis, Format::EVALUATION);
+        masked.emplace_back(basis, Format::EVALUATION);
+        parallel_for(basis->GetParams().size(), [&](std::size_t i) {
+            const auto& limb = basis->GetParams()[i];
+            DCRTPoly::DugType generator;
+            NativePoly a(limb, Format::EVALUATION);
+            a.SetValues(generator.GenerateVector(context.ring_dimension(), limb->GetModulus()), Format::EVALUATION);
+            NativePoly b = limb_of(errors.get(), limb);
+            b -= a * target.polynomial.GetElementAtIndex(i);
+            if (start <= i && i < std::min(start + width, limbs))
+                b += from.polynomial.GetElementAtIndex(i) * p[i];
+            uniform.back().GetAllElements()[i] = std::move(a);
+            masked.back().GetAllElements()[i]  = std::move(b);
+        });
+        wipe(errors.get(), context.ring_dimension() * sizeof(std::int64_t));
+    }
+    auto key = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(context.handle);
+    key->SetAVector(std::move(uniform));
+    key->SetBVector(std::move(masked));
+    return key;
 }
 
 std::vector<std::int32_t> to_vector(rust::Slice<const std::int32_t> numbers) {
@@ -82,6 +170,22 @@ std::uint32_t rotation_key_id(const Context& context, std::int32_t step) {
 
 std::uint32_t conjugation_key_id(const Context& context) {
     return context.cyclotomic_order() - 1;
+}
+
+void generate_evaluation_key(const Context& context, const SecretKey& key, std::uint32_t id, std::uint32_t limbs) {
+    require(key.handle->GetCryptoContext() == context.handle, "the secret key belongs to another context");
+    require(id == MULTIPLICATION_KEY || (id % 2 == 1 && id < context.cyclotomic_order()),
+            "this key has a function of its own");
+    require(limbs >= 1 && limbs <= context.limb_count(), "a key has at least one limb and at most those of Q");
+    // OpenFHE's own key switch takes keys over all of Q * P only.
+    const std::size_t kept = kernels::in_use() ? limbs : context.limb_count();
+    Wiped secret(key.handle->GetPrivateElement().Clone());
+    Wiped other(id == MULTIPLICATION_KEY ? secret.polynomial * secret.polynomial
+                                         : inverse_automorphism(secret.polynomial, id));
+    auto made = id == MULTIPLICATION_KEY ? switch_between(context, other, secret, kept)
+                                         : switch_between(context, secret, other, kept);
+    made->SetKeyTag(key.handle->GetKeyTag());
+    insert_evaluation_key(key.handle->GetKeyTag(), id, std::move(made));
 }
 
 void generate_multiplication_key(const SecretKey& key) {
@@ -151,6 +255,12 @@ rust::Vec<std::uint32_t> evaluation_key_ids(rust::Str tag) {
             ids.push_back(entry.first);
     }
     return ids;
+}
+
+std::uint32_t evaluation_key_limbs(rust::Str tag, std::uint32_t id) {
+    const auto key     = find_evaluation_key(to_string(tag), id);
+    const auto special = ckks_parameters(*key)->GetParamsP()->GetParams().size();
+    return static_cast<std::uint32_t>(key->GetAVector().at(0).GetNumOfElements() - special);
 }
 
 void remove_evaluation_key(rust::Str tag, std::uint32_t id) {

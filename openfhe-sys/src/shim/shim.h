@@ -169,11 +169,13 @@ KeyPair generate_key_pair(const Context& context);
 KeyPair generate_dense_key_pair(const Context& context);
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step);
 std::uint32_t conjugation_key_id(const Context& context);
+void generate_evaluation_key(const Context& context, const SecretKey& key, std::uint32_t id, std::uint32_t limbs);
 void generate_multiplication_key(const SecretKey& key);
 void generate_rotation_key(const SecretKey& key, std::int32_t step);
 void generate_rotation_keys(const SecretKey& key, rust::Slice<const std::int32_t> steps);
 void generate_conjugation_key(const SecretKey& key);
 rust::Vec<std::uint32_t> evaluation_key_ids(rust::Str tag);
+std::uint32_t evaluation_key_limbs(rust::Str tag, std::uint32_t id);
 void remove_evaluation_key(rust::Str tag, std::uint32_t id);
 
 // encode.cc
