@@ -245,7 +245,7 @@ pub(crate) mod ffi {
         /// Makes the key with this id, replacing the one that the process has: a rotation, the conjugation, or
         /// [`MULTIPLICATION_KEY`](crate::MULTIPLICATION_KEY). It serves ciphertexts of up to so many limbs and takes
         /// memory for no more, unless OpenFHE's own code is in use, which takes keys for all limbs only.
-        fn generate_evaluation_key(context: &Context, key: &SecretKey, id: u32, limbs: u32) -> Result<()>;
+        fn generate_evaluation_key(key: &SecretKey, id: u32, limbs: u32) -> Result<()>;
         /// Makes the key that relinearizes, unless the process has it.
         fn generate_multiplication_key(key: &SecretKey) -> Result<()>;
         /// Makes the key for one rotation, replacing the one that the process has.
@@ -429,8 +429,12 @@ pub(crate) mod ffi {
         fn bootstrap_rotation_steps(context: &Context, slots: u32) -> Result<Vec<i32>>;
         /// Makes all keys of a bootstrap but the multiplication key.
         fn generate_bootstrap_keys(key: &SecretKey, slots: u32) -> Result<()>;
+        /// The ids of the two keys of sparse encapsulation.
+        fn encapsulation_key_ids(context: &Context) -> [u32; 2];
         /// Makes the two keys of sparse encapsulation alone, for callers that make the others one by one.
         fn generate_encapsulation_keys(key: &SecretKey) -> Result<()>;
+        /// Says that a ciphertext's content repeats after so many slots, a power of two.
+        fn set_slots(ciphertext: Pin<&mut Ciphertext>, slots: u32) -> Result<()>;
         /// Refreshes a ciphertext of at least two limbs. `iterations` is 1 or 2; `precision` is what the first of two
         /// iterations reaches, in bits.
         fn bootstrap(ciphertext: &Ciphertext, iterations: u32, precision: u32) -> Result<UniquePtr<Ciphertext>>;

@@ -74,7 +74,7 @@ fn largest_difference(got: &[f64], expected: impl Fn(usize) -> f64) -> f64 {
 fn generate(party: &Party, limbs: u32) -> Result<u32> {
     let rotation = fhe::rotation_key_id(&party.context, 1)?;
     for id in [rotation, fhe::MULTIPLICATION_KEY] {
-        fhe::generate_evaluation_key(&party.context, &party.keys.secret_key, id, limbs)?;
+        fhe::generate_evaluation_key(&party.keys.secret_key, id, limbs)?;
     }
     Ok(rotation)
 }

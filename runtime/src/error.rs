@@ -138,8 +138,8 @@ pub enum RuntimeError {
         /// Slots.
         steps: i64,
     },
-    /// A circuit contains a bootstrap, which the openfhe engine cannot run yet.
-    #[error("the circuit contains a bootstrap, which this version cannot run encrypted")]
+    /// A circuit contains a bootstrap, and parameters without.
+    #[error("the circuit contains a bootstrap, which its parameters do not provide for")]
     BootstrapUnsupported,
     /// An engine got a linear map of a program that it was not made for.
     #[error("the engine was made for another program")]

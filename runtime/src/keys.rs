@@ -10,6 +10,7 @@ use std::path::Path;
 use openfhe_sys as fhe;
 use paf_circuit::CircuitError;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_ir::ckks::{Level, Secret};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -37,9 +38,10 @@ pub struct PublicKey {
 /// The evaluation keys that one circuit lists, under their ids.
 #[derive(Debug, Clone)]
 pub struct KeyList {
-    relinearization: bool,
-    /// Key id to rotation; rotations with the same effect share a key.
-    rotations: BTreeMap<u32, i32>,
+    /// Key id to the limbs of the largest ciphertext that it serves. Rotations with the same effect share a key.
+    limbs: BTreeMap<u32, u32>,
+    /// Key ids of the switches between the main secret and the sparse one of bootstraps.
+    encapsulation: BTreeSet<u32>,
 }
 
 /// Evaluation keys in OpenFHE's process-wide maps; dropping this removes them there.
@@ -54,18 +56,46 @@ impl KeyList {
     /// # Errors
     /// [`RuntimeError::RotationTooLarge`] or [`RuntimeError::OpenFhe`].
     pub fn new(scheme: &Scheme, part: &paf_circuit::Client) -> Result<Self> {
-        let mut rotations = BTreeMap::new();
-        for &steps in part.rotations.keys() {
-            let steps = rotation(steps)?;
-            let id = fhe::rotation_key_id(scheme.context(), steps).map_err(RuntimeError::openfhe("rotation key"))?;
-            rotations.entry(id).or_insert(steps);
+        let mut list = KeyList { limbs: BTreeMap::new(), encapsulation: BTreeSet::new() };
+        for (&steps, &level) in &part.rotations {
+            list.need_rotation(scheme, steps, level)?;
         }
-        Ok(KeyList { relinearization: part.relinearization.is_some(), rotations })
+        if let Some(level) = part.relinearization {
+            list.need(fhe::MULTIPLICATION_KEY, level);
+        }
+        for &slots in &part.bootstrap_slots {
+            list.need_bootstrap(scheme, slots)?;
+        }
+        Ok(list)
+    }
+
+    fn need(&mut self, id: u32, level: Level) {
+        let limbs = self.limbs.entry(id).or_insert(0);
+        *limbs = (level.0 + 1).max(*limbs);
+    }
+
+    fn need_rotation(&mut self, scheme: &Scheme, steps: i64, level: Level) -> Result<()> {
+        let id = fhe::rotation_key_id(scheme.context(), rotation(steps)?);
+        self.need(id.map_err(RuntimeError::openfhe("rotation key"))?, level);
+        Ok(())
+    }
+
+    fn need_bootstrap(&mut self, scheme: &Scheme, slots: usize) -> Result<()> {
+        let parameters = scheme.parameters();
+        let Some(bootstrap) = parameters.bootstrap else { return Err(RuntimeError::BootstrapUnsupported) };
+        for (steps, level) in bootstrap.rotation_levels(slots, parameters.ring_dimension, parameters.levels) {
+            self.need_rotation(scheme, steps, level)?;
+        }
+        let conjugation = fhe::conjugation_key_id(scheme.context());
+        self.need(conjugation, bootstrap.conjugation_level(parameters.levels));
+        self.need(fhe::MULTIPLICATION_KEY, parameters.levels);
+        self.encapsulation = fhe::encapsulation_key_ids(scheme.context()).into();
+        Ok(())
     }
 
     /// Number of evaluation keys.
     pub fn len(&self) -> usize {
-        self.rotations.len() + usize::from(self.relinearization)
+        self.limbs.len() + self.encapsulation.len()
     }
 
     /// Whether the circuit needs no evaluation key.
@@ -74,17 +104,24 @@ impl KeyList {
     }
 
     fn ids(&self) -> BTreeSet<u32> {
-        let multiplication = self.relinearization.then_some(fhe::MULTIPLICATION_KEY);
-        self.rotations.keys().copied().chain(multiplication).collect()
+        self.limbs.keys().chain(&self.encapsulation).copied().collect()
     }
 
-    /// Puts one key into the process.
+    /// Puts one key into the process; those of the encapsulation come together.
     fn generate(&self, secret: &fhe::SecretKey, id: u32) -> Result<()> {
-        match self.rotations.get(&id) {
-            Some(&steps) => fhe::generate_rotation_key(secret, steps),
-            None => fhe::generate_multiplication_key(secret),
+        match self.limbs.get(&id) {
+            Some(&limbs) => fhe::generate_evaluation_key(secret, id, limbs),
+            None if fhe::evaluation_key_ids(&secret.key_tag()).contains(&id) => Ok(()),
+            None => fhe::generate_encapsulation_keys(secret),
         }
         .map_err(RuntimeError::openfhe("key generation"))
+    }
+
+    /// Whether a key that was read has the limbs that the circuit needs.
+    fn is_served_by(&self, tag: &str, id: u32) -> Result<bool> {
+        let Some(&needed) = self.limbs.get(&id) else { return Ok(true) };
+        let limbs = fhe::evaluation_key_limbs(tag, id).map_err(RuntimeError::openfhe("evaluation key"))?;
+        Ok(needed <= limbs)
     }
 }
 
@@ -93,7 +130,11 @@ impl KeyList {
 /// # Errors
 /// [`RuntimeError::OpenFhe`].
 pub(crate) fn generate_pair(scheme: &Scheme, part: &paf_circuit::Client) -> Result<(SecretKey, PublicKey)> {
-    let pair = fhe::generate_key_pair(scheme.context()).map_err(RuntimeError::openfhe("key generation"))?;
+    let pair = match scheme.parameters().secret {
+        Secret::UniformTernary => fhe::generate_key_pair(scheme.context()),
+        Secret::UniformTernaryEncapsulated => fhe::generate_dense_key_pair(scheme.context()),
+    };
+    let pair = pair.map_err(RuntimeError::openfhe("key generation"))?;
     let binding = Binding { fingerprint: part.fingerprint, key: key_id(&public_bytes(&pair.public_key)?) };
     Ok((SecretKey { key: pair.secret_key, binding }, PublicKey { key: pair.public_key, binding }))
 }
@@ -209,6 +250,9 @@ impl EvaluationKeys {
                 .map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?;
             if kind != EVALUATION || !missing.remove(&id) {
                 return Err(RuntimeError::content(path, format!("the circuit does not list key {id}")));
+            }
+            if !list.is_served_by(&keys.tag, id)? {
+                return Err(RuntimeError::content(path, format!("evaluation key {id} is for lower levels only")));
             }
         }
         match missing.first() {

@@ -5,7 +5,9 @@
 //! brings the slots back into coefficients. Both transforms are the layers of an FFT, several of which are collapsed
 //! into one linear map, a [`Stage`], that costs one level.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Level;
 
 /// How bootstraps are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +75,34 @@ impl Bootstrap {
     /// Every rotation of a bootstrap of this many slots; it also takes the conjugation, the relinearization, and two
     /// switches between the secrets.
     pub fn rotations(&self, slots: usize, ring_dimension: usize) -> BTreeSet<i64> {
+        self.rotation_levels(slots, ring_dimension, Level(self.depth)).into_keys().collect()
+    }
+
+    /// The rotations, each with the highest level that it is used at in a chain of so many levels: those of the copies
+    /// at the top, the stages of the encoding from one below, the decoding below the modular reduction.
+    pub fn rotation_levels(&self, slots: usize, ring_dimension: usize, levels: Level) -> BTreeMap<i64, Level> {
         let all = (ring_dimension / 2) as i64;
-        let encoding = self.encoding(slots).into_iter().flat_map(|stage| stage.rotations(slots as i64, all));
-        let decoding = self.decoding(slots).into_iter().flat_map(|stage| stage.rotations(all, all));
-        let mut steps: BTreeSet<i64> = encoding.chain(decoding).chain(Self::trace(slots, ring_dimension)).collect();
-        steps.remove(&0);
-        steps.remove(&all);
-        steps
+        let mut highest = BTreeMap::new();
+        let mut need = |steps: i64, level: u32| {
+            let known = highest.entry(steps).or_insert(Level(level));
+            *known = Level(level).max(*known);
+        };
+        Self::trace(slots, ring_dimension).into_iter().for_each(|steps| need(steps, levels.0));
+        for (level, stage) in (0..levels.0).rev().zip(self.encoding(slots)) {
+            stage.rotations(slots as i64, all).for_each(|steps| need(steps, level));
+        }
+        let decoding = levels.0 - MODULAR_REDUCTION_DEPTH - self.level_budget[0];
+        for (level, stage) in (0..=decoding).rev().zip(self.decoding(slots)) {
+            stage.rotations(all, all).for_each(|steps| need(steps, level));
+        }
+        highest.remove(&0);
+        highest.remove(&all);
+        highest
+    }
+
+    /// The level of the conjugation, after the encoding and before its last rescale.
+    pub fn conjugation_level(&self, levels: Level) -> Level {
+        Level(levels.0 - self.level_budget[0])
     }
 }
 

@@ -118,6 +118,10 @@ void generate_bootstrap_keys(const SecretKey& key, std::uint32_t slots) {
     key.handle->GetCryptoContext()->EvalBootstrapKeyGen(key.handle, slots);
 }
 
+std::array<std::uint32_t, 2> encapsulation_key_ids(const Context& context) {
+    return {context.cyclotomic_order() - 4, context.cyclotomic_order() - 2};
+}
+
 // The two keys from the main secret to a fresh one of weight 32 and back, as EvalBootstrapKeyGen makes them.
 void generate_encapsulation_keys(const SecretKey& key) {
     auto context    = key.handle->GetCryptoContext();
@@ -137,6 +141,13 @@ void generate_encapsulation_keys(const SecretKey& key) {
     to_main->SetKeyTag(tag);
     insert_evaluation_key(tag, order - 4, std::move(to_sparse));
     insert_evaluation_key(tag, order - 2, std::move(to_main));
+}
+
+void set_slots(Ciphertext& ciphertext, std::uint32_t slots) {
+    const auto most = ciphertext.handle->GetCryptoContext()->GetRingDimension() / 2;
+    require(slots != 0 && (slots & (slots - 1)) == 0 && slots <= most,
+            "the slot count must be a power of two, at most half the ring dimension");
+    ciphertext.handle->SetSlots(slots);
 }
 
 std::unique_ptr<Ciphertext> bootstrap(const Ciphertext& ciphertext, std::uint32_t iterations,

@@ -88,7 +88,8 @@ rust::Vec<std::uint64_t> moduli_of(const DCRTPoly::Params& basis) {
     return moduli;
 }
 
-// The first `limbs` primes of Q, followed by those of P where one is given.
+}  // namespace
+
 std::shared_ptr<DCRTPoly::Params> basis_of(const DCRTPoly::Params& q, std::size_t limbs, const DCRTPoly::Params* p) {
     std::vector<NativeInteger> moduli;
     std::vector<NativeInteger> roots;
@@ -104,8 +105,6 @@ std::shared_ptr<DCRTPoly::Params> basis_of(const DCRTPoly::Params& q, std::size_
     }
     return std::make_shared<DCRTPoly::Params>(q.GetCyclotomicOrder(), moduli, roots);
 }
-
-}  // namespace
 
 Context::Context(lbcrypto::CryptoContext<DCRTPoly> context)
     : handle(std::move(context)),

@@ -41,6 +41,9 @@ std::size_t byte_size_of(const std::vector<DCRTPoly>& polynomials);
 // The CKKS parameters behind anything that belongs to a context.
 std::shared_ptr<lbcrypto::CryptoParametersCKKSRNS> ckks_parameters(const lbcrypto::CryptoObject<DCRTPoly>& object);
 
+// The first `limbs` primes of Q, followed by those of P where one is given.
+std::shared_ptr<DCRTPoly::Params> basis_of(const DCRTPoly::Params& q, std::size_t limbs, const DCRTPoly::Params* p);
+
 // The keys in OpenFHE's process-wide maps. Both throw when there is none.
 const EvaluationKeyMap& rotation_keys(const std::string& tag);
 EvaluationKey find_evaluation_key(const std::string& tag, std::uint32_t id);

@@ -9,17 +9,17 @@ namespace openfhe_shim {
 
 namespace {
 
-void check_key(const std::vector<DCRTPoly>& digits, const EvaluationKey& key) {
-    require(!digits.empty() && digits.size() <= key->GetAVector().size() &&
-                digits[0].GetNumOfElements() <= key->GetAVector()[0].GetNumOfElements(),
-            "the key is for ciphertexts of fewer limbs");
-}
-
 const std::shared_ptr<DCRTPoly::Params>& basis_of(const Ciphertext& ciphertext) {
     return ciphertext.handle->GetElements()[0].GetParams();
 }
 
 }  // namespace
+
+void check_key(const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key) {
+    require(!digits.empty() && digits.size() <= key.GetAVector().size() &&
+                digits[0].GetNumOfElements() <= key.GetAVector()[0].GetNumOfElements(),
+            "the key is for ciphertexts of fewer limbs");
+}
 
 Polynomials decompose(const DCRTPoly& polynomial, const lbcrypto::CryptoObject<DCRTPoly>& owner) {
     return owner.GetCryptoContext()->GetScheme()->EvalKeySwitchPrecomputeCore(polynomial,
@@ -27,13 +27,13 @@ Polynomials decompose(const DCRTPoly& polynomial, const lbcrypto::CryptoObject<D
 }
 
 std::vector<DCRTPoly> inner_product(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key) {
-    check_key(*digits, key);
+    check_key(*digits, *key);
     return std::move(
         *key->GetCryptoContext()->GetScheme()->EvalFastKeySwitchCoreExt(digits, key, basis_of(owner)));
 }
 
 std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key) {
-    check_key(*digits, key);
+    check_key(*digits, *key);
     return std::move(*key->GetCryptoContext()->GetScheme()->EvalFastKeySwitchCore(digits, key, basis_of(owner)));
 }
 

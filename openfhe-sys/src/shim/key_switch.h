@@ -16,7 +16,11 @@ std::vector<DCRTPoly> inner_product(const Ciphertext& owner, const Polynomials& 
 // The same, divided by P.
 std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key);
 
-// One limb of both parts of the inner product of digits with a key, over the digits' basis.
+// Throws unless the key has the limbs and digits of these, the digits of one polynomial.
+void check_key(const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key);
+
+// One limb of both parts of the inner product of digits with a key, over the digits' basis; the
+// key must fit.
 void digits_times_key(rust::Slice<std::uint64_t> first, rust::Slice<std::uint64_t> second,
                       const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key,
                       std::size_t limb);

@@ -89,23 +89,27 @@ NativePoly limb_of(const std::int64_t* numbers, const std::shared_ptr<NativePoly
 // The hybrid key from one secret to another for ciphertexts of up to so many limbs: for every digit a uniform `a` and
 // `b = e - a * to + P * from`, the last over the digit's own limbs (Han, Ki, "Better bootstrapping for approximate
 // homomorphic encryption", 2020, section 3). Limbs of Q that no such ciphertext has are left out, and digits too.
-EvaluationKey switch_between(const Context& context, const Wiped& from, const Wiped& to, std::size_t limbs) {
-    const auto& basis       = context.extended_bases[context.limb_count() - limbs];
-    const std::size_t width = context.parameters->GetNumPerPartQ();
-    const auto& p           = context.parameters->GetPModq();
-    const auto& gaussian    = context.parameters->GetDiscreteGaussianGenerator();
+EvaluationKey switch_between(const lbcrypto::CryptoContext<DCRTPoly>& context, const Wiped& from, const Wiped& to,
+                             std::size_t limbs) {
+    const auto parameters =
+        std::dynamic_pointer_cast<lbcrypto::CryptoParametersCKKSRNS>(context->GetCryptoParameters());
+    const auto basis        = basis_of(*parameters->GetElementParams(), limbs, parameters->GetParamsP().get());
+    const std::size_t width = parameters->GetNumPerPartQ();
+    const auto& p           = parameters->GetPModq();
+    const auto& gaussian    = parameters->GetDiscreteGaussianGenerator();
+    const auto dimension    = context->GetRingDimension();
     const Wiped target(extend_ternary(to.polynomial, basis, limbs));
     std::vector<DCRTPoly> uniform;
     std::vector<DCRTPoly> masked;
     for (std::size_t start = 0; start < limbs; start += width) {
-        const auto errors = gaussian.GenerateIntVector(context.ring_dimension());
+        const auto errors = gaussian.GenerateIntVector(dimension);
         uniform.emplace_back(basis, Format::EVALUATION);
         masked.emplace_back(basis, Format::EVALUATION);
         parallel_for(basis->GetParams().size(), [&](std::size_t i) {
             const auto& limb = basis->GetParams()[i];
             DCRTPoly::DugType generator;
             NativePoly a(limb, Format::EVALUATION);
-            a.SetValues(generator.GenerateVector(context.ring_dimension(), limb->GetModulus()), Format::EVALUATION);
+            a.SetValues(generator.GenerateVector(dimension, limb->GetModulus()), Format::EVALUATION);
             NativePoly b = limb_of(errors.get(), limb);
             b -= a * target.polynomial.GetElementAtIndex(i);
             if (start <= i && i < std::min(start + width, limbs))
@@ -113,9 +117,9 @@ EvaluationKey switch_between(const Context& context, const Wiped& from, const Wi
             uniform.back().GetAllElements()[i] = std::move(a);
             masked.back().GetAllElements()[i]  = std::move(b);
         });
-        wipe(errors.get(), context.ring_dimension() * sizeof(std::int64_t));
+        wipe(errors.get(), dimension * sizeof(std::int64_t));
     }
-    auto key = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(context.handle);
+    auto key = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(context);
     key->SetAVector(std::move(uniform));
     key->SetBVector(std::move(masked));
     return key;
@@ -172,13 +176,14 @@ std::uint32_t conjugation_key_id(const Context& context) {
     return context.cyclotomic_order() - 1;
 }
 
-void generate_evaluation_key(const Context& context, const SecretKey& key, std::uint32_t id, std::uint32_t limbs) {
-    require(key.handle->GetCryptoContext() == context.handle, "the secret key belongs to another context");
-    require(id == MULTIPLICATION_KEY || (id % 2 == 1 && id < context.cyclotomic_order()),
+void generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs) {
+    const auto context    = key.handle->GetCryptoContext();
+    const std::size_t all = context->GetElementParams()->GetParams().size();
+    require(id == MULTIPLICATION_KEY || (id % 2 == 1 && id < context->GetCyclotomicOrder()),
             "this key has a function of its own");
-    require(limbs >= 1 && limbs <= context.limb_count(), "a key has at least one limb and at most those of Q");
+    require(limbs >= 1 && limbs <= all, "a key has at least one limb and at most those of Q");
     // OpenFHE's own key switch takes keys over all of Q * P only.
-    const std::size_t kept = kernels::in_use() ? limbs : context.limb_count();
+    const std::size_t kept = kernels::in_use() ? limbs : all;
     Wiped secret(key.handle->GetPrivateElement().Clone());
     Wiped other(id == MULTIPLICATION_KEY ? secret.polynomial * secret.polynomial
                                          : inverse_automorphism(secret.polynomial, id));

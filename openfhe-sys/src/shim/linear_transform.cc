@@ -69,7 +69,14 @@ public:
           parts_(ciphertext->GetElements()),
           p_(ckks_parameters(*ciphertext)->GetPModq()),
           digits_(decompose(parts_[1], *ciphertext)),
-          length_(parts_[0].GetRingDimension()) {}
+          length_(parts_[0].GetRingDimension()) {
+        for (const auto* rotations : {&transform.babies, &transform.giants}) {
+            for (const auto& rotation : *rotations) {
+                if (rotation.moves())
+                    check_key(*digits_, *rotation.key);
+            }
+        }
+    }
 
     std::vector<Pair> run() {
         std::vector<Pair> sums;

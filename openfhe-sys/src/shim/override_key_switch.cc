@@ -100,6 +100,7 @@ Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, 
                                      const Basis);
         return stock<symbols::INNER_PRODUCT, Original>()(this, digits, key, q);
     }
+    openfhe_shim::check_key(*digits, *key);
     DCRTPoly first(basis, Format::EVALUATION);
     DCRTPoly second(basis, Format::EVALUATION);
     for_each_limb(basis->GetParams().size(), [&](int i) {

@@ -9,6 +9,7 @@
 
 #include "lattice/lat-hal.h"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -169,7 +170,7 @@ KeyPair generate_key_pair(const Context& context);
 KeyPair generate_dense_key_pair(const Context& context);
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step);
 std::uint32_t conjugation_key_id(const Context& context);
-void generate_evaluation_key(const Context& context, const SecretKey& key, std::uint32_t id, std::uint32_t limbs);
+void generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs);
 void generate_multiplication_key(const SecretKey& key);
 void generate_rotation_key(const SecretKey& key, std::int32_t step);
 void generate_rotation_keys(const SecretKey& key, rust::Slice<const std::int32_t> steps);
@@ -232,7 +233,9 @@ void setup_bootstrap(const Context& context, rust::Slice<const std::uint32_t> le
                      rust::Slice<const std::uint32_t> dim1, std::uint32_t slots, std::uint32_t correction_factor);
 rust::Vec<std::int32_t> bootstrap_rotation_steps(const Context& context, std::uint32_t slots);
 void generate_bootstrap_keys(const SecretKey& key, std::uint32_t slots);
+std::array<std::uint32_t, 2> encapsulation_key_ids(const Context& context);
 void generate_encapsulation_keys(const SecretKey& key);
+void set_slots(Ciphertext& ciphertext, std::uint32_t slots);
 std::unique_ptr<Ciphertext> bootstrap(const Ciphertext& ciphertext, std::uint32_t iterations, std::uint32_t precision);
 
 // bytes.cc

@@ -36,16 +36,18 @@ pub struct OpenFheEngine {
 }
 
 impl OpenFheEngine {
-    /// Expands the diagonals of a program's maps; plaintexts are encoded at each use until [`Self::prepare`].
+    /// Expands the diagonals of a program's maps, and makes the tables of its bootstraps, which OpenFHE keeps with the
+    /// context; plaintexts are encoded at each use until [`Self::prepare`].
     ///
     /// # Errors
-    /// [`RuntimeError::RotationTooLarge`]; [`RuntimeError::BootstrapUnsupported`] if the program contains one.
+    /// [`RuntimeError::RotationTooLarge`]; [`RuntimeError::BootstrapUnsupported`] if the program contains one and the
+    /// parameters have none; [`RuntimeError::OpenFhe`].
     pub fn new(scheme: Arc<Scheme>, program: &Verified) -> Result<Self> {
         for map in &program.maps {
             map.plan.rotations().into_iter().try_for_each(|steps| rotation(steps).map(drop))?;
         }
-        if program.values().any(|(_, value)| matches!(value.op, Op::Bootstrap { .. })) {
-            return Err(RuntimeError::BootstrapUnsupported);
+        for slots in program.bootstrap_slots() {
+            scheme.set_up_bootstrap(slots)?;
         }
         let mut maps = BTreeMap::new();
         for (_, value) in program.values() {
@@ -155,8 +157,30 @@ impl Engine for OpenFheEngine {
         Ok(input)
     }
 
-    fn bootstrap(&self, _: Ciphertext, _: Type, _: usize, _: Level) -> Result<Ciphertext> {
-        Err(RuntimeError::BootstrapUnsupported)
+    /// The result of OpenFHE's bootstrap is a product that awaits its rescale, one level above the usable ones.
+    fn bootstrap(&self, input: Ciphertext, _: Type, slots: usize, level: Level) -> Result<Ciphertext> {
+        let parameters = self.scheme.parameters();
+        let refreshed = self.refresh(input, slots, parameters.slots).map_err(RuntimeError::openfhe("bootstrap"))?;
+        let usable = parameters.usable_levels();
+        if level == usable {
+            return Ok(refreshed);
+        }
+        self.drop_to(refreshed, Type { ciphertexts: 1, level: usable, parts: 2, kind: Kind::Rest }, level)
+    }
+}
+
+impl OpenFheEngine {
+    fn refresh(
+        &self,
+        mut input: Ciphertext,
+        period: usize,
+        slots: usize,
+    ) -> std::result::Result<Ciphertext, fhe::Exception> {
+        fhe::set_slots(input.pin_mut(), period as u32)?;
+        let mut refreshed = fhe::bootstrap(&input, 1, 0)?;
+        fhe::rescale_in_place(refreshed.pin_mut())?;
+        fhe::set_slots(refreshed.pin_mut(), slots as u32)?;
+        Ok(refreshed)
     }
 }
 

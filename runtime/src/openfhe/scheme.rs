@@ -69,6 +69,16 @@ impl Scheme {
         Err(RuntimeError::ParameterMismatch(message))
     }
 
+    /// Makes the tables of bootstraps of this many slots.
+    ///
+    /// # Errors
+    /// [`RuntimeError::BootstrapUnsupported`] if the parameters have none, [`RuntimeError::OpenFhe`].
+    pub(crate) fn set_up_bootstrap(&self, slots: usize) -> Result<()> {
+        let Some(bootstrap) = self.parameters.bootstrap else { return Err(RuntimeError::BootstrapUnsupported) };
+        fhe::setup_bootstrap(&self.context, &bootstrap.level_budget, &[0, 0], slots as u32, 0)
+            .map_err(RuntimeError::openfhe("bootstrap"))
+    }
+
     /// The context, for the calls of the bridge.
     pub fn context(&self) -> &fhe::Context {
         &self.context
