@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use paf_circuit::write_circuit;
 
 use crate::error::CompileError;
-use crate::options::{DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
+use crate::options::{Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
 use crate::pipeline::{Reached, compile_until, explain};
 use crate::report;
 
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Most memory a run may use, such as 16G
     #[arg(long, value_parser = parse_memory)]
     pub memory: Option<u64>,
+    /// Where bootstraps may be: `auto` where levels run out, `never`, or a number of levels that each gives back
+    #[arg(long, value_name = "auto | never | LEVELS", default_value = "auto", value_parser = parse_bootstraps)]
+    pub bootstraps: Bootstraps,
     /// Print an IR on stdout; without --output nothing is written
     #[arg(long)]
     pub emit: Option<Ir>,
@@ -107,6 +110,15 @@ fn parse_precision(text: &str) -> Result<f64, String> {
     if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
 }
 
+fn parse_bootstraps(text: &str) -> Result<Bootstraps, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(Bootstraps::WhereNeeded),
+        ("never", _) => Ok(Bootstraps::Never),
+        (_, Ok(levels @ 2..=100)) => Ok(Bootstraps::UpTo(levels)),
+        _ => Err("expected auto, never, or a number of levels from 2 on".into()),
+    }
+}
+
 /// Sizes with binary units: 16G is 16·2^30.
 fn parse_memory(text: &str) -> Result<u64, String> {
     parse_size::Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
@@ -125,6 +137,7 @@ impl Arguments {
             precision_bits: self.precision,
             memory: self.memory,
             insecure: self.insecure_test_parameters,
+            bootstraps: self.bootstraps,
         }
     }
 
@@ -168,6 +181,9 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
     {
         if let Some(output) = &arguments.output {
             write_circuit(output, &compiled.circuit)?;
+        }
+        if arguments.explain && !compiled.alternatives.is_empty() {
+            eprintln!("{}", report::alternatives(&compiled.alternatives));
         }
         for note in &compiled.circuit.model.notes {
             eprintln!("note: {note}");

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+pub use paf_passes::schedule::Bootstraps;
+
 /// A choice of PAF, for every node or for one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PafChoice {
@@ -70,6 +72,8 @@ pub struct Options {
     pub memory: Option<u64>,
     /// Test parameters without any security.
     pub insecure: bool,
+    /// Where bootstraps may be.
+    pub bootstraps: Bootstraps,
 }
 
 /// PAF of nodes that no option names: the smallest error at depth 7 (smartpaf.md 6.1).
@@ -95,6 +99,7 @@ impl Options {
             precision_bits: DEFAULT_PRECISION,
             memory: None,
             insecure: false,
+            bootstraps: Bootstraps::default(),
         }
     }
 }

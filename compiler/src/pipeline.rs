@@ -11,10 +11,12 @@ use paf_passes::PassError;
 use paf_passes::approximate::{self, Approximated, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::{self, RuleEffect, optimize};
-use paf_passes::pack::{self, Port, pack};
+use paf_passes::pack::{self, Packed, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
-use paf_passes::schedule::{Request, Scheduled, schedule};
+use paf_passes::schedule::{
+    Alternative, Magnitudes, Request, Scheduled, drawn_samples, expects_bootstraps, magnitudes, schedule,
+};
 use sha2::{Digest, Sha256};
 
 use crate::calibration::read_samples;
@@ -33,6 +35,10 @@ pub struct Compiled {
     pub circuit: Circuit,
     /// What the optimizer did.
     pub optimized: optimize::Report,
+    /// Whether no faster set of bootstraps exists for the parameters, by the cost model.
+    pub bootstraps_optimal: bool,
+    /// The fastest plan for each number of levels between bootstraps.
+    pub alternatives: Vec<Alternative>,
     /// Time of each step.
     pub timings: Vec<(Step, Duration)>,
 }
@@ -87,16 +93,27 @@ pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileEr
     if last == Step::Optimize {
         return Ok(Reached::Tensor(optimized));
     }
-    let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &ports(&graph, &polynomial))?))?;
-    if last == Step::Pack {
-        return Ok(Reached::Slots(packed));
-    }
     let request = request(options);
+    let deep = expects_bootstraps(report.levels_after as u32, &request);
+    let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &ports(&graph, &polynomial, deep))?))?;
+    if last == Step::Pack {
+        return Ok(Reached::Slots(packed.program));
+    }
     let scheduled = timer.step(Step::Schedule, || {
-        schedule(&packed, &request).map_err(|error| with_fitting_paf(error, &folded, &choice, &samples, &request))
+        let magnitudes =
+            if deep { magnitudes_of(&optimized, &packed, &polynomial, &samples)? } else { Magnitudes::unknown() };
+        schedule(&packed.program, &magnitudes, &request)
+            .map_err(|error| with_fitting_paf(error, &folded, &choice, &samples, &request))
     })?;
+    let (bootstraps_optimal, alternatives) = (scheduled.optimal, scheduled.alternatives.clone());
     let circuit = timer.step(Step::Emit, || emit_circuit(options, &polynomial, scheduled, warnings))?;
-    Ok(Reached::Circuit(Box::new(Compiled { circuit, optimized: report, timings: timer.timings })))
+    Ok(Reached::Circuit(Box::new(Compiled {
+        circuit,
+        optimized: report,
+        bootstraps_optimal,
+        alternatives,
+        timings: timer.timings,
+    })))
 }
 
 /// What each rewrite rule does for a model; takes as many optimizations as there are rules.
@@ -158,7 +175,12 @@ fn paf_choice(options: &Options) -> Result<approximate::Options, CompileError> {
 }
 
 fn request(options: &Options) -> Request {
-    Request { precision_bits: options.precision_bits, memory: options.memory, insecure: options.insecure }
+    Request {
+        precision_bits: options.precision_bits,
+        memory: options.memory,
+        insecure: options.insecure,
+        bootstraps: options.bootstraps,
+    }
 }
 
 /// The shape of one sample: without the batch axis.
@@ -166,7 +188,25 @@ pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
     Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
 }
 
-fn ports(graph: &Graph, polynomial: &Approximated) -> pack::Options {
+/// Magnitudes on calibration samples, or on inputs drawn from their ranges.
+fn magnitudes_of(
+    optimized: &Graph,
+    packed: &Packed,
+    polynomial: &Approximated,
+    samples: &Samples,
+) -> Result<Magnitudes, CompileError> {
+    let sizes = optimized.inputs.iter().map(|input| optimized.node(input.0).shape.size());
+    let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.1)).collect();
+    let drawn = if samples.is_empty() { drawn_samples(&inputs) } else { vec![] };
+    let scaled = |sample: &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+        let inputs = sample.iter().zip(&polynomial.inputs);
+        inputs.map(|(x, (scale, _))| x.iter().map(|x| x * scale).collect()).collect()
+    };
+    let scaled: Vec<_> = samples.iter().chain(&drawn).map(scaled).collect();
+    Ok(magnitudes(optimized, &packed.values, &scaled)?)
+}
+
+fn ports(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> pack::Options {
     let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
         name: graph.node(*id).name.clone(),
         shape: sample_shape(&graph.node(*id).shape, *batch),
@@ -186,7 +226,7 @@ fn ports(graph: &Graph, polynomial: &Approximated) -> pack::Options {
             post: post_of_sample(output, batched),
         }
     });
-    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect() }
+    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed }
 }
 
 /// Post-processing with its axis counted without the batch axis.
@@ -217,8 +257,8 @@ fn with_fitting_paf(
         let other = approximate::Options { default_paf: paf.clone(), per_node: Recovered::default(), ..choice.clone() };
         let polynomial = approximate(folded, &other, samples).ok()?;
         let (optimized, _) = optimize(&polynomial.graph).ok()?;
-        let slots = pack(&optimized, &ports(folded, &polynomial)).ok()?;
-        let scheduled = schedule(&slots, request).ok()?;
+        let slots = pack(&optimized, &ports(folded, &polynomial, false)).ok()?.program;
+        let scheduled = schedule(&slots, &Magnitudes::unknown(), request).ok()?;
         Some((paf.name, scheduled.program.top_level().0))
     });
     PassError::TooDeep { needed, available, fitting }.into()

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use paf_passes::optimize::{self, RuleEffect};
+use paf_passes::schedule::Alternative;
 use serde_json::{Value, json};
 
 use crate::pipeline::Compiled;
@@ -27,6 +28,9 @@ pub fn json(compiled: &Compiled) -> String {
         "model": circuit.model.name,
         "levels": counts.levels,
         "bootstraps": counts.bootstraps,
+        "usable_levels": parameters.usable_levels().0,
+        "bootstraps_optimal": compiled.bootstraps_optimal,
+        "alternatives": compiled.alternatives.iter().map(alternative_json).collect::<Vec<Value>>(),
         "ring_dimension": parameters.ring_dimension,
         "slots": parameters.slots,
         "scale_bits": parameters.scale_bits,
@@ -71,6 +75,14 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         line("circuit", output.display().to_string());
     }
     line("levels", format!("{} (before optimization {})", counts.levels, compiled.optimized.levels_before));
+    if let Some(bootstrap) = parameters.bootstrap {
+        let (usable, depth) = (parameters.usable_levels(), bootstrap.depth);
+        let least = if compiled.bootstraps_optimal { "" } else { ", perhaps not the fastest set" };
+        line(
+            "bootstraps",
+            format!("{}, each gives back up to {usable} levels of {}{least}", counts.bootstraps, usable.0 + depth),
+        );
+    }
     line("ring", format!("N = {}, {} slots", parameters.ring_dimension, parameters.slots));
     line("security", security);
     line("rotations", format!("{} with {} keys", counts.rotations, counts.rotation_keys.len()));
@@ -94,4 +106,41 @@ pub fn explain(report: &optimize::Report, rules: &[RuleEffect]) -> String {
         let _ = writeln!(text, "{rule:<22}{applied:>8}{levels_saved:>8}");
     }
     text + "levels: how many more the circuit would take without the rule; rules work together"
+}
+
+fn alternative_json(alternative: &Alternative) -> Value {
+    let Alternative { parameters, bootstraps, seconds, peak_bytes } = alternative;
+    json!({
+        "usable_levels": parameters.usable_levels().0,
+        "levels": parameters.levels.0,
+        "level_budget": parameters.bootstrap.map(|bootstrap| bootstrap.level_budget),
+        "scale_bits": parameters.scale_bits,
+        "digits": parameters.digits,
+        "log_qp": parameters.log_qp,
+        "bootstraps": bootstraps,
+        "predicted_seconds": seconds,
+        "predicted_peak_bytes": peak_bytes,
+    })
+}
+
+/// What fewer or more levels between bootstraps would cost.
+pub fn alternatives(alternatives: &[Alternative]) -> String {
+    let head = ["usable", "levels", "budgets", "scale", "digits", "log2(QP)", "bootstraps", "seconds", "GiB"];
+    let mut text = head.map(|word| format!("{word:>11}")).concat() + "\n";
+    for Alternative { parameters, bootstraps, seconds, peak_bytes } in alternatives {
+        let budget = parameters.bootstrap.map_or([0, 0], |bootstrap| bootstrap.level_budget);
+        let cells = [
+            parameters.usable_levels().to_string(),
+            parameters.levels.to_string(),
+            format!("{}, {}", budget[0], budget[1]),
+            parameters.scale_bits.to_string(),
+            parameters.digits.to_string(),
+            parameters.log_qp.to_string(),
+            bootstraps.to_string(),
+            format!("{seconds:.0}"),
+            format!("{:.1}", *peak_bytes as f64 / (1u64 << 30) as f64),
+        ];
+        text += &(cells.map(|cell| format!("{cell:>11}")).concat() + "\n");
+    }
+    text + "usable: levels between bootstraps; each row is the fastest plan that has them and fits the memory"
 }

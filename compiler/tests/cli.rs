@@ -206,7 +206,7 @@ fn explain_counts_rules_and_levels() {
 #[test]
 fn explain_works_where_the_circuit_is_too_deep() {
     let bench = Bench::new();
-    let output = bench.run("digits_resnet_tiny.onnx", "-o circuit.bin --paf alpha14 --explain");
+    let output = bench.run("digits_resnet_tiny.onnx", "-o circuit.bin --bootstraps never --paf alpha14 --explain");
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(DATA), "{stderr}");
     assert!(explained(&stderr, "scale-linear").1 > 0, "{stderr}");
@@ -341,7 +341,8 @@ fn too_little_memory_names_the_least() {
 #[test]
 fn a_network_that_is_too_deep_is_told_what_would_fit() {
     let parts = ["levels", "without bootstrapping", "with --paf "];
-    Bench::new().fails("digits_resnet_tiny.onnx", "-o circuit.bin --paf alpha14", DATA, &parts);
+    let arguments = "-o circuit.bin --bootstraps never --paf alpha14";
+    Bench::new().fails("digits_resnet_tiny.onnx", arguments, DATA, &parts);
 }
 
 #[cfg(target_os = "linux")]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{Parties, accuracy, clear_outputs, compiled, exclusive, read_array, samples_of, testdata};
 use paf_circuit::{Circuit, encode_circuit};
 use paf_compiler::error::CompileError;
-use paf_compiler::options::{Options, PafChoice, Step};
+use paf_compiler::options::{Bootstraps, Options, PafChoice, Step};
 use paf_compiler::pipeline::{Reached, compile, compile_until};
 use paf_ir::tensor::{Graph, Shape, evaluate};
 use paf_passes::PassError;
@@ -186,7 +186,7 @@ fn compiling_twice_gives_the_same_bytes() {
 fn a_network_that_is_too_deep_is_told_what_would_fit() {
     let with = |paf: &str| {
         let pafs = vec![PafChoice { node: None, paf: paf.into() }];
-        compile(&Options { pafs, ..RESNET.options() })
+        compile(&Options { pafs, bootstraps: Bootstraps::Never, ..RESNET.options() })
     };
     let error = with("alpha14").map(drop).expect_err("three activations of 14 levels");
     let CompileError::Pass(PassError::TooDeep { needed, available, fitting: Some((paf, levels)) }) = error else {

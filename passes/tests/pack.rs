@@ -10,7 +10,7 @@ use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::Paf;
-use paf_passes::schedule::{Request, assign_levels, schedule};
+use paf_passes::schedule::{Bootstraps, Magnitudes, Request, assign_levels, schedule};
 use proptest::prelude::*;
 
 fn values(count: usize, seed: usize, size: f64) -> Vec<f64> {
@@ -92,8 +92,9 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
         max_slots,
         inputs: vec![port(polynomial.inputs[0].0, Shape(vec![size]))],
         outputs: vec![port(polynomial.output_scales[0], output)],
+        refreshed: false,
     };
-    let program = pack(&optimized, &ports).unwrap();
+    let program = pack(&optimized, &ports).unwrap().program;
     let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].0).collect();
     let expected = evaluate(&polynomial.graph, std::slice::from_ref(&x)).unwrap().remove(0);
     check_maps(&program);
@@ -203,8 +204,8 @@ fn too_deep_says_what_it_needs_and_what_fits() {
     }
     finish(&mut graph, a);
     let program = check(&graph, 1 << 13);
-    let request = Request { precision_bits: 14.0, memory: None, insecure: false };
-    match schedule(&program, &request) {
+    let request = Request { precision_bits: 14.0, memory: None, insecure: false, bootstraps: Bootstraps::Never };
+    match schedule(&program, &Magnitudes::unknown(), &request) {
         Err(paf_passes::PassError::TooDeep { needed: 65, available, .. }) => assert!((35..65).contains(&available)),
         other => panic!("{other:?}"),
     }
@@ -218,12 +219,12 @@ fn parameters_keep_the_security_limit_and_the_memory() {
     let y = gemm(&mut graph, a, 10);
     finish(&mut graph, y);
     let program = check(&graph, 1 << 13);
-    let request = Request { precision_bits: 14.0, memory: None, insecure: false };
-    let free = schedule(&program, &request).unwrap();
+    let request = Request { precision_bits: 14.0, memory: None, insecure: false, bootstraps: Bootstraps::Never };
+    let free = schedule(&program, &Magnitudes::unknown(), &request).unwrap();
     assert!(free.parameters.log_qp <= paf_ir::ckks::log_qp_limit_128(free.parameters.ring_dimension));
     assert!(free.precision_bits >= 14.0);
     let tight = Request { memory: Some(1 << 20), ..request };
-    match schedule(&program, &tight) {
+    match schedule(&program, &Magnitudes::unknown(), &tight) {
         Err(paf_passes::PassError::TooBig { needed, limit }) => assert!(needed > limit),
         other => panic!("{other:?}"),
     }

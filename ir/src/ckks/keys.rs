@@ -35,6 +35,12 @@ impl CkksProgram {
         relinearized.map(|(_, value)| value.ty.level).max()
     }
 
+    /// Bootstraps executed: one for each ciphertext refreshed.
+    pub fn bootstrap_count(&self) -> usize {
+        let refreshes = self.values().filter(|(_, value)| matches!(value.op, Op::Bootstrap { .. }));
+        refreshes.map(|(_, value)| value.ty.ciphertexts).sum()
+    }
+
     /// The slots of all bootstraps, ascending, each count once: a set of keys and tables for each.
     pub fn bootstrap_slots(&self) -> Vec<usize> {
         let slots = self.values().filter_map(|(_, value)| match value.op {

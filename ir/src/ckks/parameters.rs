@@ -19,9 +19,7 @@ impl Secret {
     pub fn name(self) -> &'static str {
         match self {
             Secret::UniformTernary => "uniform ternary",
-            Secret::UniformTernaryEncapsulated => {
-                "uniform ternary, with an encapsulated one of weight 32 in bootstraps"
-            }
+            Secret::UniformTernaryEncapsulated => "uniform ternary, encapsulated in bootstraps",
         }
     }
 }

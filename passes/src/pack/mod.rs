@@ -28,6 +28,15 @@ use layouts::Plane;
 /// Most ciphertexts a tensor may take.
 const CIPHERTEXT_LIMIT: usize = 64;
 
+/// Price of a bootstrap of [`REFRESH_SLOTS`] slots in rotations of a plan: such a rotation runs at a low level, with a
+/// seventh of the work of one at the top, and a bootstrap is about 70 of those (`schedule/cost.rs`).
+const REFRESH_PRICE: f64 = 500.0;
+const REFRESH_SLOTS: usize = 1 << 14;
+/// What each doubling of the slots adds to a bootstrap.
+const REFRESH_GROWTH: f64 = 1.12;
+/// Price of slots that fill the ring: the modular reduction is done for real and imaginary parts.
+const REFRESH_FULL: f64 = 1.6;
+
 /// How the client sees an input or output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Port {
@@ -52,20 +61,31 @@ pub struct Options {
     pub inputs: Vec<Port>,
     /// Outputs in order.
     pub outputs: Vec<Port>,
+    /// Whether bootstraps are expected: wide layouts then cost more than their rotations.
+    pub refreshed: bool,
+}
+
+/// A packed graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Packed {
+    /// The program.
+    pub program: SlotProgram,
+    /// The value that holds each node of the graph.
+    pub values: Vec<ValueId>,
 }
 
 /// Packs a polynomial graph.
 ///
 /// # Errors
 /// [`PassError::TooLarge`] for a tensor of too many ciphertexts.
-pub fn pack(graph: &Graph, options: &Options) -> Result<SlotProgram, PassError> {
+pub fn pack(graph: &Graph, options: &Options) -> Result<Packed, PassError> {
     let matrices: Vec<Option<Sparse>> = graph
         .nodes()
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|(_, node)| if let Op::Linear(map) = &node.op { Some(map.matrix()) } else { None })
         .collect();
-    let mut packing = Packing::new(graph, &matrices, options.max_slots);
+    let mut packing = Packing::new(graph, &matrices, options);
     packing.choose_layouts()?;
     packing.build(options)
 }
@@ -83,6 +103,7 @@ struct Packing<'a> {
     graph: &'a Graph,
     matrices: &'a [Option<Sparse>],
     max_slots: usize,
+    refreshed: bool,
     class_of: Vec<usize>,
     classes: BTreeMap<usize, Class>,
 }
@@ -96,7 +117,7 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
 }
 
 impl<'a> Packing<'a> {
-    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], max_slots: usize) -> Self {
+    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], options: &Options) -> Self {
         let mut parents: Vec<usize> = (0..graph.len()).collect();
         for (id, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Linear(_))) {
             for input in &node.inputs {
@@ -116,7 +137,7 @@ impl<'a> Packing<'a> {
                 class.producers.push(id);
             }
         }
-        Packing { graph, matrices, max_slots, class_of, classes }
+        Packing { graph, matrices, max_slots: options.max_slots, refreshed: options.refreshed, class_of, classes }
     }
 
     fn choose_layouts(&mut self) -> Result<(), PassError> {
@@ -187,7 +208,17 @@ impl<'a> Packing<'a> {
             let matrix = self.matrices[node.index()].as_ref().expect("producers have a matrix");
             plan::best_plan(matrix, input, layout).1
         });
-        plans.sum::<f64>() + 30.0 * (layout.ciphertexts - 1) as f64
+        plans.sum::<f64>() + 30.0 * (layout.ciphertexts - 1) as f64 + self.refresh_price(layout)
+    }
+
+    /// What it costs to refresh a tensor in this layout, where bootstraps are expected.
+    fn refresh_price(&self, layout: &Layout) -> f64 {
+        if !self.refreshed {
+            return 0.0;
+        }
+        let doublings = (layout.period as f64 / REFRESH_SLOTS as f64).log2();
+        let full = if layout.period == self.max_slots { REFRESH_FULL } else { 1.0 };
+        REFRESH_PRICE * layout.ciphertexts as f64 * REFRESH_GROWTH.powf(doublings) * full
     }
 
     /// The layout of the first slice, if all maps into the class are slices of one laid-out tensor at a constant
@@ -212,7 +243,7 @@ impl<'a> Packing<'a> {
         Some((source.view(&view)?, strided))
     }
 
-    fn build(&self, options: &Options) -> Result<SlotProgram, PassError> {
+    fn build(&self, options: &Options) -> Result<Packed, PassError> {
         let slots = self.classes.values().filter_map(|class| class.layout.as_ref()).map(|(layout, _)| layout.period);
         let slots = slots.max().unwrap_or(1);
         let inputs = options.inputs.iter().zip(&self.graph.inputs).map(|(port, (id, _))| InputPort {
@@ -239,7 +270,7 @@ impl<'a> Packing<'a> {
             });
         }
         program.verify()?;
-        Ok(program)
+        Ok(Packed { program, values })
     }
 
     fn layout_of(&self, node: NodeId) -> &Layout {

@@ -4,119 +4,282 @@
 //! the AVX-512 kernels on two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`), so predictions for
 //! other machines are off by their ratio.
 
-use paf_ir::ckks::{CkksProgram, Op, Parameters};
-use paf_ir::diagonals::plaintext_count;
-use paf_ir::program::Operation;
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Stage};
+use paf_ir::diagonals::{PackedMap, plaintext_count};
+use paf_ir::slots::{self, SlotProgram};
 use rayon::prelude::*;
+
+use super::structure::Structure;
 
 /// Seconds of a limb transform divided by `N·log2 N`, two threads, AVX-512 kernels.
 const SECONDS_PER_BUTTERFLY: f64 = 1.75e-10;
+/// Time of a bootstrap divided by that of its key switches, products and transforms by this model: fitted to 3.0 s at
+/// N = 2^16, 2^12 slots, budgets {3, 3}, 21 limbs, four digits.
+const BOOTSTRAP_FACTOR: f64 = 1.27;
 /// A process with OpenFHE loaded, before keys.
 const BASE_BYTES: u64 = 150 << 20;
+/// Plaintexts are encoded ahead up to this many bytes, as the runtime does.
+const PREPARED_LIMIT: u64 = 4 << 30;
+/// Ciphertexts at the top level that a bootstrap holds at once: the input of a transform, its rotations by baby steps in
+/// the extended basis, and sums.
+const BOOTSTRAP_CIPHERTEXTS: u64 = 20;
+/// Products of ciphertexts in the modular reduction: a Chebyshev series of degree 32 and three double angles.
+const MODULAR_REDUCTION_PRODUCTS: f64 = 14.0;
 
-/// Costs that depend on the parameters only through their sizes.
-pub(super) struct CostModel<'p> {
-    program: &'p CkksProgram,
-    plaintexts: Vec<usize>,
-    keys: u64,
+/// Work of one linear map.
+#[derive(Debug, Clone, Copy)]
+struct MapWork {
+    babies: usize,
+    rotations: usize,
+    plaintexts: usize,
+    inputs: usize,
+    outputs: usize,
 }
 
-impl<'p> CostModel<'p> {
-    pub(super) fn new(program: &'p CkksProgram) -> Self {
-        let plaintexts = program
-            .maps
-            .par_iter()
-            .map(|map| plaintext_count(&map.map.matrix(), &map.input, &map.output, map.plan.modulus))
-            .collect();
-        let counts = program.counts();
-        let keys = counts.rotation_keys.len() as u64 + u64::from(counts.relinearizations > 0);
-        CostModel { program, plaintexts, keys }
-    }
-
-    /// Limb transforms of a key switch at a level: every digit raised to QP, the two results brought back.
-    fn key_switch(&self, p: &Parameters, level: u32) -> f64 {
-        let limbs = f64::from(level + 1);
-        let per_digit = (p.limbs() as f64 / f64::from(p.digits)).ceil();
-        let digits = (limbs / per_digit).ceil();
-        digits * (limbs + f64::from(p.special_primes)) * 1.6 + 2.0 * (limbs + f64::from(p.special_primes))
-    }
-
-    fn operation(&self, p: &Parameters, op: &Op, level: u32, ciphertexts: usize) -> f64 {
-        let limbs = f64::from(level + 1);
-        let each = ciphertexts as f64;
-        match op {
-            Op::Linear { map, .. } => {
-                let packed = &self.program.maps[map.index()];
-                let rotations = packed.plan.rotation_count(packed.input.ciphertexts, packed.output.ciphertexts);
-                let babies = packed.plan.babies().len() * packed.input.ciphertexts;
-                let extended = limbs + 1.0 + f64::from(p.special_primes);
-                (rotations - babies) as f64 * self.key_switch(p, level + 1)
-                    + babies as f64 * 0.5 * self.key_switch(p, level + 1)
-                    + self.plaintexts[map.index()] as f64 * extended * 0.4
-                    + each * 2.0 * limbs
-            }
-            Op::Rotate { .. } | Op::Relinearize(_) => each * self.key_switch(p, level),
-            Op::Mul(..) => each * limbs * 0.8,
-            Op::Rescale(_) | Op::Drop { .. } => each * limbs * 2.5,
-            Op::Bootstrap { .. } => each * 40.0 * self.key_switch(p, p.levels.0),
-            _ => each * limbs * 0.3,
+impl MapWork {
+    fn new(map: &PackedMap) -> Self {
+        MapWork {
+            babies: map.plan.babies().len() * map.input.ciphertexts,
+            rotations: map.plan.rotation_count(map.input.ciphertexts, map.output.ciphertexts),
+            plaintexts: plaintext_count(&map.map.matrix(), &map.input, &map.output, map.plan.modulus),
+            inputs: map.input.ciphertexts,
+            outputs: map.output.ciphertexts,
         }
     }
+}
 
-    /// Seconds of one evaluation, plaintexts encoded ahead.
-    pub(super) fn seconds(&self, p: &Parameters) -> f64 {
-        let n = p.ring_dimension as f64;
-        let passes: f64 = self
-            .program
-            .values()
-            .map(|(_, value)| self.operation(p, &value.op, value.ty.level.0, value.ty.ciphertexts))
-            .sum();
+/// What the operations of a program are made of, whatever their levels.
+pub(super) struct CostModel {
+    maps: Vec<MapWork>,
+}
+
+impl CostModel {
+    pub(super) fn new(maps: &[PackedMap]) -> Self {
+        CostModel { maps: maps.par_iter().map(MapWork::new).collect() }
+    }
+
+    /// Prices with one parameter set.
+    pub(super) fn prices<'m>(&'m self, parameters: &'m Parameters) -> Prices<'m> {
+        Prices { maps: &self.maps, parameters }
+    }
+}
+
+/// Seconds and bytes with one parameter set.
+pub(super) struct Prices<'m> {
+    maps: &'m [MapWork],
+    parameters: &'m Parameters,
+}
+
+impl Prices<'_> {
+    /// Seconds of this many passes over a limb.
+    fn seconds_of(&self, passes: f64) -> f64 {
+        let n = self.parameters.ring_dimension as f64;
         passes * n * n.log2() * SECONDS_PER_BUTTERFLY
     }
 
-    /// Bytes of all plaintexts in the extended basis, each at its map's level.
-    fn plaintext_bytes(&self, p: &Parameters) -> u64 {
+    /// Limb transforms of a key switch at a level: every digit raised to QP, the two results brought back.
+    fn key_switch(&self, level: u32) -> f64 {
+        let extended = f64::from(level + 1 + self.parameters.special_primes);
+        f64::from(self.parameters.digits_at(Level(level))) * extended * 1.6 + 2.0 * extended
+    }
+
+    /// A map at level `from`, before its rescale.
+    fn rotations_and_products(&self, babies: usize, others: usize, plaintexts: usize, from: u32) -> f64 {
+        let extended = f64::from(from + 1 + self.parameters.special_primes);
+        (others as f64 + 0.5 * babies as f64) * self.key_switch(from) + plaintexts as f64 * extended * 0.4
+    }
+
+    fn linear(&self, map: usize, level: u32) -> f64 {
+        let work = self.maps[map];
+        self.rotations_and_products(work.babies, work.rotations - work.babies, work.plaintexts, level + 1)
+            + work.outputs as f64 * 2.0 * f64::from(level + 1)
+    }
+
+    fn product(&self, level: u32) -> f64 {
+        f64::from(level + 1) * 0.8
+    }
+
+    fn rescale(&self, level: u32) -> f64 {
+        f64::from(level + 1) * 2.5
+    }
+
+    fn light(&self, level: u32) -> f64 {
+        f64::from(level + 1) * 0.3
+    }
+
+    fn operation(&self, op: &Op, level: u32, ciphertexts: usize) -> f64 {
+        let each = ciphertexts as f64;
+        match op {
+            Op::Linear { map, .. } => self.linear(map.index(), level),
+            Op::Rotate { .. } | Op::Relinearize(_) => each * self.key_switch(level),
+            Op::Mul(..) => each * self.product(level),
+            Op::Rescale(_) | Op::Drop { .. } => each * self.rescale(level),
+            Op::Bootstrap { slots, .. } => each * self.bootstrap(*slots),
+            _ => each * self.light(level),
+        }
+    }
+
+    /// Passes of one bootstrap of this many slots, whatever the level it is asked for: the modulus is raised to the top.
+    fn bootstrap(&self, slots: usize) -> f64 {
+        let Some(bootstrap) = self.parameters.bootstrap else { return 0.0 };
+        let top = self.parameters.levels.0;
+        let mut level = top;
+        let mut passes = 3.0 * self.key_switch(top);
+        passes += Bootstrap::trace(slots, self.parameters.ring_dimension).len() as f64 * self.key_switch(top);
+        passes += self.transform(&bootstrap.encoding(slots), &mut level);
+        let copies = if 2 * slots == self.parameters.ring_dimension { 2.0 } else { 1.0 };
+        let decoding = self.parameters.usable_levels().0 + bootstrap.level_budget[1];
+        let middle = (level + decoding) / 2;
+        passes += copies * MODULAR_REDUCTION_PRODUCTS * (self.key_switch(middle) + 2.0 * self.rescale(middle));
+        level = decoding;
+        passes += self.transform(&bootstrap.decoding(slots), &mut level);
+        passes * BOOTSTRAP_FACTOR
+    }
+
+    fn transform(&self, stages: &[Stage], level: &mut u32) -> f64 {
+        let mut passes = 0.0;
+        for stage in stages {
+            let (babies, giants) = (stage.babies as usize - 1, stage.giants as usize - 1);
+            passes += self.rotations_and_products(babies, giants, stage.diagonals as usize, *level);
+            passes += self.rescale(*level);
+            *level -= 1;
+        }
+        passes
+    }
+
+    /// Seconds of one bootstrap of this many slots.
+    pub(super) fn bootstrap_seconds(&self, slots: usize) -> f64 {
+        self.seconds_of(self.bootstrap(slots))
+    }
+
+    /// Seconds of a value of the slots program with what becomes of it, by the level it ends at, from 0 to the highest.
+    pub(super) fn value_seconds(
+        &self,
+        slots: &SlotProgram,
+        structure: &Structure,
+        value: paf_ir::program::ValueId,
+        highest: u32,
+    ) -> Vec<f64> {
+        let each = slots.value(value).ty.ciphertexts as f64;
+        let waits = structure.waits(value);
+        let at = |level: u32| {
+            let before_rescale = level + u32::from(waits || structure.rescales(value));
+            let own = match &slots.value(value).op {
+                slots::Op::Input(_) => 0.0,
+                slots::Op::Linear { map, .. } => return self.seconds_of(self.linear(map.index(), level)),
+                slots::Op::Rotate { .. } => self.key_switch(level),
+                slots::Op::Mul(..) => self.product(level + 1),
+                _ => self.light(before_rescale),
+            };
+            let relinearization = if structure.relinearizes(value) { self.key_switch(before_rescale) } else { 0.0 };
+            let rescale = if structure.rescales(value) { self.rescale(level) } else { 0.0 };
+            self.seconds_of(each * (own + relinearization + rescale))
+        };
+        (0..=highest).map(at).collect()
+    }
+
+    /// Seconds of one evaluation.
+    pub(super) fn seconds(&self, program: &CkksProgram) -> f64 {
+        let passes =
+            program.values().map(|(_, value)| self.operation(&value.op, value.ty.level.0, value.ty.ciphertexts));
+        self.seconds_of(passes.sum())
+    }
+
+    /// Bytes of all evaluation keys, each for the levels it is used at; those of bootstraps are for all levels.
+    fn key_bytes(&self, program: &CkksProgram) -> u64 {
+        let parameters = self.parameters;
+        let bytes_at = |level: Level| parameters.evaluation_key_bytes_at(level);
+        let bootstrap_slots = program.bootstrap_slots();
+        let refreshing = self.refreshing_rotations(&bootstrap_slots);
+        let rotations = program.rotation_levels();
+        let layers =
+            rotations.iter().filter(|(steps, _)| !refreshing.contains(steps)).map(|(_, level)| bytes_at(*level));
+        let relinearization =
+            program.relinearization_level().filter(|_| bootstrap_slots.is_empty()).map_or(0, bytes_at);
+        // Relinearization, conjugation, and the switch back from the ephemeral secret.
+        let whole = if bootstrap_slots.is_empty() { 0 } else { refreshing.len() as u64 + 3 };
+        layers.sum::<u64>() + relinearization + whole * parameters.evaluation_key_bytes()
+    }
+
+    fn refreshing_rotations(&self, bootstrap_slots: &[usize]) -> std::collections::BTreeSet<i64> {
+        let rotations = |slots: &usize| {
+            let bootstrap = self.parameters.bootstrap;
+            bootstrap.map(|bootstrap| bootstrap.rotations(*slots, self.parameters.ring_dimension)).unwrap_or_default()
+        };
+        bootstrap_slots.iter().flat_map(rotations).collect()
+    }
+
+    /// Bytes of the tables of all bootstraps: the diagonals of their transforms, encoded in the extended basis.
+    fn table_bytes(&self, program: &CkksProgram) -> u64 {
+        let Some(bootstrap) = self.parameters.bootstrap else { return 0 };
+        let limb = self.parameters.ring_dimension as u64 * 8;
+        let special = u64::from(self.parameters.special_primes);
+        let stages = |stages: Vec<Stage>, top: u32| -> u64 {
+            let limbs = |index: usize| u64::from(top) + 1 - index as u64 + special;
+            stages.iter().enumerate().map(|(index, stage)| u64::from(stage.diagonals) * limbs(index) * limb).sum()
+        };
+        let decoding = self.parameters.usable_levels().0 + bootstrap.level_budget[1];
+        let of = |slots: usize| {
+            stages(bootstrap.encoding(slots), self.parameters.levels.0) + stages(bootstrap.decoding(slots), decoding)
+        };
+        program.bootstrap_slots().into_iter().map(of).sum()
+    }
+
+    /// Bytes of all plaintexts in the extended basis, each at its map's level, as far as they are encoded ahead. With
+    /// bootstraps memory belongs to keys, and plaintexts are encoded where they are used.
+    fn plaintext_bytes(&self, program: &CkksProgram) -> u64 {
+        if self.parameters.bootstrap.is_some() {
+            return 0;
+        }
+        let p = self.parameters;
         let bytes_at = |value: &paf_ir::program::Value<Op>| match &value.op {
             Op::Linear { map, level, .. } => {
                 let limbs = u64::from(level.0) + 2 + u64::from(p.special_primes);
-                self.plaintexts[map.index()] as u64 * limbs * p.ring_dimension as u64 * 8
+                self.maps[map.index()].plaintexts as u64 * limbs * p.ring_dimension as u64 * 8
             }
             _ => 0,
         };
-        self.program.values().map(|(_, value)| bytes_at(value)).sum()
+        program.values().map(|(_, value)| bytes_at(value)).sum::<u64>().min(PREPARED_LIMIT)
     }
 
-    /// Largest sum of ciphertexts alive at once, rotated babies included.
-    fn live_bytes(&self, p: &Parameters) -> u64 {
-        let last = self.program.last_uses();
-        let bytes: Vec<u64> = self
-            .program
+    /// Bytes that an operation needs besides operands and results: rotated babies, or the inside of a bootstrap.
+    fn scratch_bytes(&self, op: &Op) -> u64 {
+        let p = self.parameters;
+        match op {
+            Op::Linear { map, level, .. } => {
+                let work = self.maps[map.index()];
+                let extended = p.ciphertext_bytes(Level(level.0 + 1 + p.special_primes));
+                (work.babies + 3 * work.inputs) as u64 * extended
+            }
+            Op::Bootstrap { .. } => BOOTSTRAP_CIPHERTEXTS * p.ciphertext_bytes(p.levels),
+            _ => 0,
+        }
+    }
+
+    /// Largest sum of ciphertexts alive at once and of what the operation at work needs.
+    fn live_bytes(&self, program: &CkksProgram) -> u64 {
+        let last = program.last_uses();
+        let bytes: Vec<u64> = program
             .values()
             .map(|(_, value)| {
                 let parts = u64::from(value.ty.parts);
-                value.ty.ciphertexts as u64 * p.ciphertext_bytes(value.ty.level) * parts / 2
+                value.ty.ciphertexts as u64 * self.parameters.ciphertext_bytes(value.ty.level) * parts / 2
             })
             .collect();
-        let mut peak = 0;
-        for (id, value) in self.program.values() {
-            let alive = (0..=id.index()).filter(|&other| last[other] >= id.index()).map(|other| bytes[other]);
-            let babies = value.op.map().map_or(0, |map| {
-                let packed = &self.program.maps[map.index()];
-                let extended = p.ciphertext_bytes(p.levels) * (p.limbs() as u64 + u64::from(p.special_primes));
-                (packed.plan.babies().len() as u64 + 3) * packed.input.ciphertexts as u64 * extended / p.limbs() as u64
-            });
-            peak = peak.max(alive.sum::<u64>() + babies);
+        let (mut alive, mut peak) = (0, 0);
+        let mut ends: Vec<Vec<usize>> = vec![vec![]; program.len() + 1];
+        last.iter().enumerate().for_each(|(value, &end)| ends[end].push(value));
+        for (id, value) in program.values() {
+            alive += bytes[id.index()];
+            peak = peak.max(alive + self.scratch_bytes(&value.op));
+            alive -= ends[id.index()].iter().map(|&ended| bytes[ended]).sum::<u64>();
         }
         peak
     }
 
     /// Predicted peak of a process that makes keys, encrypts, evaluates and decrypts.
-    pub(super) fn peak_bytes(&self, p: &Parameters) -> u64 {
-        let keys = self.keys * p.evaluation_key_bytes();
-        let plaintexts = self.plaintext_bytes(p).min(PREPARED_LIMIT);
-        BASE_BYTES + (keys + plaintexts + self.live_bytes(p)) * 108 / 100
+    pub(super) fn peak_bytes(&self, program: &CkksProgram) -> u64 {
+        let held = self.key_bytes(program) + self.table_bytes(program) + self.plaintext_bytes(program);
+        BASE_BYTES + (held + self.live_bytes(program)) * 108 / 100
     }
 }
-
-/// Plaintexts are encoded ahead up to this many bytes, as the runtime does.
-const PREPARED_LIMIT: u64 = 4 << 30;

@@ -2,7 +2,8 @@
 //!
 //! Every value runs at the lowest level its readers allow (levels are assigned from the outputs backwards), where
 //! limbs are fewest. A product that is only added to other products waits with its rescale and relinearization until
-//! the whole sum is there.
+//! the whole sum is there. A refreshed value runs at level 1, all that a bootstrap needs, and its readers take the copy
+//! that the bootstrap makes at the highest level one of them needs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,88 +12,79 @@ use paf_ir::ckks::{CkksProgram, Kind, Level, Op as CkksOp};
 use paf_ir::program::{Operation, OutputPort, ValueId};
 use paf_ir::slots::{Op, SlotProgram};
 
+use super::structure::{Structure, depth};
 use crate::error::PassError;
 
-/// Lowers a slots program to ciphertexts without bootstraps.
+/// Level of a value that is refreshed: a bootstrap takes one.
+pub(super) const LEVEL_BEFORE_REFRESH: u32 = 1;
+
+/// For each value the slots of its bootstrap, if it is refreshed.
+pub(super) type Placement = Vec<Option<usize>>;
+
+/// No bootstrap anywhere.
+pub(super) fn nowhere(slots: &SlotProgram) -> Placement {
+    vec![None; slots.len()]
+}
+
+/// Lowers a slots program to ciphertexts.
 ///
 /// # Errors
-/// [`PassError::Ir`] only for a program that was not verified.
-pub(super) fn assign(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
-    let readers = readers(slots);
-    let waiting = waiting_products(slots, &readers);
-    let levels = needed_levels(slots);
+/// [`PassError::Ir`] for a program that was not verified, or a placement that refreshes a waiting product.
+pub(super) fn assign(
+    slots: &SlotProgram,
+    structure: &Structure,
+    placement: &Placement,
+) -> Result<CkksProgram, PassError> {
+    let levels = Levels::new(slots, placement);
     let program = CkksProgram::new(slots.slots, slots.maps.clone(), slots.inputs.clone());
-    let mut lowering = Lowering { slots, waiting, levels, program, images: vec![], dropped: BTreeMap::new() };
+    let (dropped, refreshed) = (BTreeMap::new(), BTreeMap::new());
+    let mut lowering = Lowering { slots, structure, placement, levels, program, images: vec![], refreshed, dropped };
     lowering.run()?;
     Ok(lowering.program)
 }
 
-/// Values that read each value; an output reads once more, as `None`.
-fn readers(slots: &SlotProgram) -> Vec<Vec<Option<ValueId>>> {
-    let mut readers = vec![Vec::new(); slots.len()];
-    for (id, value) in slots.values() {
-        let mut operands = value.op.operands();
-        operands.dedup();
-        operands.into_iter().for_each(|operand| readers[operand.index()].push(Some(id)));
-    }
-    slots.outputs.iter().for_each(|port| readers[port.value.index()].push(None));
-    readers
+/// Levels at rest, or after the rescale where a value waits.
+struct Levels {
+    /// What each value is computed at.
+    own: Vec<u32>,
+    /// The highest that a reader needs.
+    needed: Vec<u32>,
 }
 
-/// Which values are computed as products that a sum rescales later: products, and sums and offsets of such, whose one
-/// reader is again such a sum.
-fn waiting_products(slots: &SlotProgram, readers: &[Vec<Option<ValueId>>]) -> Vec<bool> {
-    let mut is_product = vec![false; slots.len()];
-    for (id, value) in slots.values() {
-        let product = |x: &ValueId| is_product[x.index()] && readers[x.index()].len() == 1;
-        is_product[id.index()] = match &value.op {
-            Op::Mul(..) | Op::Scale(..) => true,
-            Op::Add(a, b) | Op::Sub(a, b) => product(a) && product(b),
-            Op::AddConstant(_, x) => product(x),
-            _ => false,
-        };
-    }
-    let sums = |reader: ValueId| {
-        matches!(slots.value(reader).op, Op::Add(..) | Op::Sub(..) | Op::AddConstant(..)) && is_product[reader.index()]
-    };
-    (0..slots.len())
-        .map(|index| is_product[index] && matches!(readers[index][..], [Some(reader)] if sums(reader)))
-        .collect()
-}
-
-/// The level each value is needed at: at rest, or the level after its rescale where it waits.
-fn needed_levels(slots: &SlotProgram) -> Vec<u32> {
-    let mut levels = vec![0; slots.len()];
-    let values: Vec<_> = slots.values().collect();
-    for (id, value) in values.into_iter().rev() {
-        let own = levels[id.index()];
-        let operand_level = match &value.op {
-            Op::Linear { .. } | Op::Mul(..) | Op::Scale(..) => own + 1,
-            _ => own,
-        };
-        for operand in value.op.operands() {
-            let level = &mut levels[operand.index()];
-            *level = (*level).max(operand_level);
+impl Levels {
+    fn new(slots: &SlotProgram, placement: &Placement) -> Self {
+        let (mut own, mut needed) = (vec![0; slots.len()], vec![0; slots.len()]);
+        let values: Vec<_> = slots.values().collect();
+        for (id, value) in values.into_iter().rev() {
+            let level = if placement[id.index()].is_some() { LEVEL_BEFORE_REFRESH } else { needed[id.index()] };
+            own[id.index()] = level;
+            for operand in value.op.operands() {
+                let need = &mut needed[operand.index()];
+                *need = (*need).max(level + depth(&value.op));
+            }
         }
+        Levels { own, needed }
     }
-    levels
 }
 
 struct Lowering<'a> {
     slots: &'a SlotProgram,
-    waiting: Vec<bool>,
-    levels: Vec<u32>,
+    structure: &'a Structure,
+    placement: &'a Placement,
+    levels: Levels,
     program: CkksProgram,
     images: Vec<ValueId>,
+    /// Bootstrapped copies, made where they are first read: until then the value has two limbs.
+    refreshed: BTreeMap<ValueId, ValueId>,
     dropped: BTreeMap<(ValueId, u32), ValueId>,
 }
 
 impl Lowering<'_> {
     fn run(&mut self) -> Result<(), PassError> {
         for (id, value) in self.slots.values() {
-            let level = self.levels[id.index()];
+            let level = self.levels.own[id.index()];
             let image = self.lower(&value.name, &value.op, level)?;
-            let image = if self.waiting[id.index()] { image } else { self.settle(&value.name, image)? };
+            let image = if self.structure.waits(id) { image } else { self.settle(&value.name, image)? };
             self.images.push(image);
         }
         for port in &self.slots.outputs {
@@ -105,13 +97,15 @@ impl Lowering<'_> {
     fn lower(&mut self, name: &Arc<str>, op: &Op, level: u32) -> Result<ValueId, PassError> {
         let op = match *op {
             Op::Input(port) => CkksOp::Input { port, level: Level(level) },
-            Op::Linear { map, input } => CkksOp::Linear { map, input: self.images[input.index()], level: Level(level) },
+            Op::Linear { map, input } => {
+                CkksOp::Linear { map, input: self.source(input, level + 1)?, level: Level(level) }
+            }
             Op::Rotate { steps, input } => CkksOp::Rotate { steps, input: self.at_level(input, level)? },
             Op::Add(a, b) => CkksOp::Add(self.at_level(a, level)?, self.at_level(b, level)?),
             Op::Sub(a, b) => CkksOp::Sub(self.at_level(a, level)?, self.at_level(b, level)?),
             Op::Mul(a, b) => CkksOp::Mul(self.at_level(a, level + 1)?, self.at_level(b, level + 1)?),
             Op::Scale(constant, input) => {
-                CkksOp::MulConstant { constant, input: self.images[input.index()], level: Level(level + 1) }
+                CkksOp::MulConstant { constant, input: self.source(input, level + 1)?, level: Level(level + 1) }
             }
             Op::AddConstant(constant, input) => CkksOp::AddConstant { constant, input: self.at_level(input, level)? },
         };
@@ -130,9 +124,25 @@ impl Lowering<'_> {
         Ok(settled)
     }
 
+    /// A value at a level or above: itself if it reaches that high, else its refreshed copy.
+    fn source(&mut self, operand: ValueId, level: u32) -> Result<ValueId, PassError> {
+        let image = self.images[operand.index()];
+        let Some(slots) = self.placement[operand.index()].filter(|_| level > self.levels.own[operand.index()]) else {
+            return Ok(image);
+        };
+        if let Some(&known) = self.refreshed.get(&image) {
+            return Ok(known);
+        }
+        let name = self.program.value(image).name.clone();
+        let level = Level(self.levels.needed[operand.index()]);
+        let refreshed = self.program.push(name, CkksOp::Bootstrap { input: image, slots, level })?;
+        self.refreshed.insert(image, refreshed);
+        Ok(refreshed)
+    }
+
     /// A value at rest brought to a lower level, once; a waiting product as it is.
     fn at_level(&mut self, operand: ValueId, level: u32) -> Result<ValueId, PassError> {
-        let image = self.images[operand.index()];
+        let image = self.source(operand, level)?;
         let ty = self.program.value(image).ty;
         if ty.kind == Kind::Product || ty.level == Level(level) {
             return Ok(image);

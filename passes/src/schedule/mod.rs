@@ -1,18 +1,24 @@
-//! `schedule`: levels, rescales, relinearizations, and the parameters that carry them.
+//! `schedule`: levels, rescales, relinearizations, bootstraps, and the parameters that carry them.
 //!
 //! Needs: a verified slots program. Then holds: a verified ckks program and parameters of at least 128-bit security that
 //! have its levels.
 
 mod cost;
 mod levels;
+mod magnitudes;
 mod parameters;
+mod plans;
+mod search;
+mod structure;
 
-use paf_ir::ckks::{CkksProgram, Parameters, Verified};
+use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified};
 use paf_ir::slots::SlotProgram;
 
 use crate::error::PassError;
-use cost::CostModel;
-pub use parameters::Request;
+pub use magnitudes::{Magnitudes, drawn_samples, magnitudes};
+pub use parameters::{Bootstraps, Request};
+use plans::{Plan, Planner};
+use structure::Structure;
 
 /// A circuit with its parameters and predictions.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,40 +33,84 @@ pub struct Scheduled {
     pub peak_bytes: u64,
     /// Predicted precision of the result in bits, relative to its largest value.
     pub precision_bits: f64,
+    /// Whether no cheaper set of bootstraps exists for these parameters, by the cost model.
+    pub optimal: bool,
+    /// The fastest plan in the memory for each number of levels between bootstraps; empty where there are none.
+    pub alternatives: Vec<Alternative>,
 }
 
-/// Assigns levels; the result is not tied to parameters yet.
+/// A plan that was considered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternative {
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// Bootstraps of one evaluation.
+    pub bootstraps: usize,
+    /// Predicted seconds of one evaluation.
+    pub seconds: f64,
+    /// Predicted peak memory.
+    pub peak_bytes: u64,
+}
+
+/// Assigns levels without bootstraps; the result is not tied to parameters yet.
 ///
 /// # Errors
 /// [`PassError::Ir`] only for a program that was not verified.
 pub fn assign_levels(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
-    levels::assign(slots)
+    levels::assign(slots, &Structure::new(slots), &levels::nowhere(slots))
 }
 
-/// Assigns levels and chooses parameters.
+/// Whether a circuit of this many levels will be refreshed.
+pub fn expects_bootstraps(levels: u32, request: &Request) -> bool {
+    match request.bootstraps {
+        Bootstraps::Never => false,
+        Bootstraps::UpTo(_) => true,
+        Bootstraps::WhereNeeded => !request.insecure && levels > parameters::most_levels(1, request.precision_bits),
+    }
+}
+
+/// Assigns levels, places bootstraps and chooses parameters: the fastest plan that fits the memory.
 ///
 /// # Errors
 /// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooBig`] if none fits the memory.
-pub fn schedule(slots: &SlotProgram, request: &Request) -> Result<Scheduled, PassError> {
-    let program = assign_levels(slots)?;
-    if !parameters::exist(&program, request) {
+pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request) -> Result<Scheduled, PassError> {
+    let planner = Planner::new(slots, magnitudes.refreshable(slots.len()), request);
+    let mut plans = planner.plain()?;
+    let refreshing = planner.refreshing(&plans)?;
+    plans.extend(refreshing);
+    if plans.is_empty() {
         return Err(PassError::TooDeep {
-            needed: program.top_level().0,
-            available: parameters::most_levels(program.slots, request.precision_bits),
+            needed: assign_levels(slots)?.top_level().0,
+            available: parameters::most_levels(slots.slots, request.precision_bits),
             fitting: None,
         });
     }
-    let model = CostModel::new(&program);
-    let parameters = match parameters::choose(&program, &model, request) {
-        Some(parameters) => parameters,
-        None => {
-            let needed = parameters::smallest_peak(&program, &model, request);
-            return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
-        }
+    let fits = |plan: &&Plan| request.memory.is_none_or(|limit| plan.peak_bytes <= limit);
+    let Some(best) = plans.iter().filter(fits).min_by(|a, b| a.seconds.total_cmp(&b.seconds)) else {
+        let needed = plans.iter().map(|plan| plan.peak_bytes).min().unwrap_or(0);
+        return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
     };
-    let (seconds, peak_bytes) = (model.seconds(&parameters), model.peak_bytes(&parameters));
-    let precision_bits =
-        parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
-    let program = program.verify()?;
-    Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits })
+    let alternatives = alternatives(&plans.iter().filter(fits).collect::<Vec<_>>());
+    let Plan { parameters, program, seconds, peak_bytes, precision_bits, optimal } = best.clone();
+    let program = CkksProgram::clone(&program).verify()?;
+    Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits, optimal, alternatives })
+}
+
+/// The fastest plan with bootstraps for each number of usable levels.
+fn alternatives(plans: &[&Plan]) -> Vec<Alternative> {
+    let plans: Vec<&Plan> = plans.iter().copied().filter(|plan| plan.parameters.bootstrap.is_some()).collect();
+    let mut usable: Vec<Level> = plans.iter().map(|plan| plan.parameters.usable_levels()).collect();
+    usable.sort_unstable();
+    usable.dedup();
+    let fastest = |level: Level| {
+        let plans = plans.iter().filter(|plan| plan.parameters.usable_levels() == level);
+        plans.copied().min_by(|a, b| a.seconds.total_cmp(&b.seconds))
+    };
+    let alternative = |plan: &Plan| Alternative {
+        parameters: plan.parameters.clone(),
+        bootstraps: plan.program.bootstrap_count(),
+        seconds: plan.seconds,
+        peak_bytes: plan.peak_bytes,
+    };
+    usable.into_iter().filter_map(fastest).map(alternative).collect()
 }

@@ -1,11 +1,12 @@
-//! Choice of ring dimension, scale and digits: the fastest set that is secure and precise enough.
+//! Ring dimensions, chains of primes, scales and digits that are secure and precise enough.
 
-use paf_ir::ckks::{CkksProgram, Level, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
-
-use super::cost::CostModel;
+use paf_ir::ckks::{Bootstrap, Level, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
 
 /// Bits of the first prime above the scale: room for values at level 0 beyond their calibrated magnitude of 1.
 const HEADROOM_BITS: u32 = 8;
+/// The same for chains with bootstraps, where a larger first prime costs precision: a bootstrap computes on values divided
+/// by 2 to these bits.
+const HEADROOM_BITS_REFRESHED: u32 = 7;
 /// Largest scale: beyond, precision exceeds that of the PAFs by far.
 const MOST_SCALE_BITS: u32 = 50;
 /// Largest prime OpenFHE takes.
@@ -22,6 +23,27 @@ fn noise_bits(ring_dimension: usize, levels: Level) -> f64 {
     (ring_dimension as f64).log2() + 3.0 + 0.18 * f64::from(levels.0)
 }
 
+/// Precision of a bootstrap in bits less the bits of the scale: 13 at a scale of 2^50.
+///
+/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret: `techniques.md` C13.
+const REFRESH_BITS: f64 = 13.0 - 50.0;
+
+/// Level budgets of the two transforms of a bootstrap worth trying.
+const LEVEL_BUDGETS: [[u32; 2]; 5] = [[2, 2], [3, 2], [3, 3], [4, 3], [4, 4]];
+
+/// Where bootstraps may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bootstraps {
+    /// Where levels run out.
+    #[default]
+    WhereNeeded,
+    /// Nowhere.
+    Never,
+    /// So that they give back this many levels and nothing but fresh ciphertexts is above: also where the circuit would
+    /// do without.
+    UpTo(u32),
+}
+
 /// Which parameters to consider.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Request {
@@ -31,39 +53,35 @@ pub struct Request {
     pub memory: Option<u64>,
     /// Test parameters: the smallest ring that holds the slots, no security.
     pub insecure: bool,
+    /// Where bootstraps may be.
+    pub bootstraps: Bootstraps,
 }
 
-/// Precision expected of the result, in bits relative to its largest value.
+/// What a program asks of its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Demand {
+    /// Slots of a ciphertext.
+    pub(super) slots: usize,
+    /// Levels without bootstraps.
+    pub(super) levels: Level,
+}
+
+/// Precision expected of a result without bootstraps, in bits relative to its largest value.
 pub(super) fn expected_precision(ring_dimension: usize, levels: Level, scale_bits: u32) -> f64 {
     f64::from(scale_bits) - noise_bits(ring_dimension, levels)
 }
 
-/// The fastest parameters for a program that fit the memory.
-pub(super) fn choose(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> Option<Parameters> {
-    let all = candidates(program, request);
-    let fits = |p: &&Parameters| request.memory.is_none_or(|limit| model.peak_bytes(p) <= limit);
-    let fastest =
-        |list: Vec<&Parameters>| list.into_iter().min_by(|a, b| model.seconds(a).total_cmp(&model.seconds(b))).cloned();
-    fastest(all.iter().filter(fits).collect())
+/// Precision expected of a result after a number of bootstraps on the way, whose errors add up like independent ones.
+pub(super) fn refreshed_precision(scale_bits: u32, bootstraps: usize) -> f64 {
+    f64::from(scale_bits) + REFRESH_BITS - 0.5 * (bootstraps.max(1) as f64).log2()
 }
 
-/// Whether any ring dimension has levels enough for a program.
-pub(super) fn exist(program: &CkksProgram, request: &Request) -> bool {
-    !candidates(program, request).is_empty()
-}
-
-/// The smallest predicted peak memory of any parameters, in bytes.
-pub(super) fn smallest_peak(program: &CkksProgram, model: &CostModel<'_>, request: &Request) -> u64 {
-    candidates(program, request).iter().map(|p| model.peak_bytes(p)).min().unwrap_or(0)
-}
-
-/// Every secure and precise set for a program.
-fn candidates(program: &CkksProgram, request: &Request) -> Vec<Parameters> {
-    let levels = program.top_level();
-    let slots = program.slots;
+/// Every secure and precise set for a program without bootstraps.
+pub(super) fn plain(demand: Demand, request: &Request) -> Vec<Parameters> {
+    let Demand { slots, levels } = demand;
     if request.insecure {
-        let ring_dimension = (2 * slots).max(1 << 11);
-        return (1..=levels.0 + 1).filter_map(|digits| with(ring_dimension, slots, levels, digits, 50, true)).collect();
+        let chain = Chain::plain(insecure_ring(slots), slots, levels, MOST_SCALE_BITS);
+        return (1..=levels.0 + 1).filter_map(|digits| chain.with_digits(digits, Security::None)).collect();
     }
     let rings = RING_DIMENSIONS.into_iter().filter(|n| n / 2 >= slots);
     let pairs = rings.flat_map(|n| (1..=levels.0 + 1).map(move |digits| (n, digits)));
@@ -74,53 +92,116 @@ fn candidates(program: &CkksProgram, request: &Request) -> Vec<Parameters> {
 fn largest_scale(n: usize, slots: usize, levels: Level, digits: u32, precision: f64) -> Option<Parameters> {
     let precise = |bits: &u32| expected_precision(n, levels, *bits) >= precision;
     let mut scales = (20..=MOST_SCALE_BITS).rev().take_while(precise);
-    scales.find_map(|scale_bits| with(n, slots, levels, digits, scale_bits, false))
+    scales.find_map(|scale_bits| Chain::plain(n, slots, levels, scale_bits).with_digits(digits, Security::Full))
 }
 
-/// The parameters of these sizes if they are well formed and, unless insecure, within the 128-bit limit.
-fn with(
-    ring_dimension: usize,
-    slots: usize,
-    levels: Level,
-    digits: u32,
-    scale_bits: u32,
-    insecure: bool,
-) -> Option<Parameters> {
-    let limbs = levels.0 + 1;
-    // OpenFHE fills digits in order; a number that leaves the last one empty is refused.
-    if limbs.div_ceil(limbs.div_ceil(digits)) != digits {
-        return None;
-    }
-    let first_modulus_bits = (scale_bits + HEADROOM_BITS).min(MOST_PRIME_BITS);
-    let special_primes = Parameters::special_primes_for(levels, scale_bits, first_modulus_bits, digits);
-    // Primes lie on both sides of their power of two, so OpenFHE counts one bit more; where that bit alone would ask
-    // for another special prime, the count depends on the primes found, and the size is passed over.
-    let digit_bits = Parameters::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits);
-    if digit_bits != SPECIAL_PRIME_BITS && digit_bits.is_multiple_of(SPECIAL_PRIME_BITS) {
-        return None;
-    }
-    let log_qp = first_modulus_bits + levels.0 * scale_bits + special_primes * SPECIAL_PRIME_BITS;
-    let secure = log_qp < log_qp_limit_128(ring_dimension);
-    (secure || insecure).then_some(Parameters {
-        ring_dimension,
-        slots,
-        levels,
-        scale_bits,
-        first_modulus_bits,
-        digits,
-        special_primes,
-        secret: Secret::UniformTernary,
-        bootstrap: None,
-        log_qp,
-        security_bits: if insecure { 0 } else { 128 },
-    })
-}
-
-/// The most levels that any secure and precise set has for a number of slots.
+/// The most levels that any secure and precise set without bootstraps has for a number of slots.
 pub(super) fn most_levels(slots: usize, precision: f64) -> u32 {
     let n = *RING_DIMENSIONS.last().expect("the list is not empty");
     let fits = |levels: &u32| {
         (1..=levels + 1).any(|digits| largest_scale(n, slots, Level(*levels), digits, precision).is_some())
     };
     (1..=100).take_while(fits).last().unwrap_or(0)
+}
+
+/// Chains with bootstraps of this many slots, each with every number of digits that is secure.
+pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Request) -> Vec<Vec<Parameters>> {
+    let (ring_dimension, security) = match request.insecure {
+        true => (insecure_ring(demand.slots), Security::None),
+        false => (RING_DIMENSIONS[RING_DIMENSIONS.len() - 1], Security::Full),
+    };
+    if demand.slots > ring_dimension / 2 {
+        return vec![];
+    }
+    let budgets = LEVEL_BUDGETS.map(Bootstrap::with_budget).into_iter().filter(|b| b.fits(bootstrap_slots));
+    let scale_bits = scale_of_refreshing(request.precision_bits);
+    let chains = budgets.flat_map(|bootstrap| {
+        let usable = match request.bootstraps {
+            Bootstraps::UpTo(levels) => levels..=levels,
+            _ => 2..=demand.levels.0.min(MOST_USABLE_LEVELS),
+        };
+        usable.map(move |usable| Chain {
+            ring_dimension,
+            slots: demand.slots,
+            levels: Level(bootstrap.depth + usable),
+            scale_bits,
+            bootstrap: Some(bootstrap),
+        })
+    });
+    let with_digits =
+        |chain: Chain| (1..=chain.levels.0 + 1).filter_map(|digits| chain.with_digits(digits, security)).collect();
+    chains.map(with_digits).filter(|sets: &Vec<Parameters>| !sets.is_empty()).collect()
+}
+
+/// Levels between bootstraps beyond which no ring dimension has a secure chain.
+const MOST_USABLE_LEVELS: u32 = 24;
+
+/// The smallest scale that is precise enough with one bootstrap, or the largest one.
+fn scale_of_refreshing(precision: f64) -> u32 {
+    (40..MOST_SCALE_BITS).find(|&bits| refreshed_precision(bits, 1) >= precision).unwrap_or(MOST_SCALE_BITS)
+}
+
+fn insecure_ring(slots: usize) -> usize {
+    (2 * slots).max(1 << 11)
+}
+
+/// Whether the 128-bit limit holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Security {
+    Full,
+    None,
+}
+
+/// Sizes of the primes of Q.
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    ring_dimension: usize,
+    slots: usize,
+    levels: Level,
+    scale_bits: u32,
+    bootstrap: Option<Bootstrap>,
+}
+
+impl Chain {
+    fn plain(ring_dimension: usize, slots: usize, levels: Level, scale_bits: u32) -> Self {
+        Chain { ring_dimension, slots, levels, scale_bits, bootstrap: None }
+    }
+
+    /// The parameters with a number of digits, if they are well formed and secure as wanted.
+    fn with_digits(self, digits: u32, security: Security) -> Option<Parameters> {
+        let Chain { ring_dimension, slots, levels, scale_bits, bootstrap } = self;
+        let limbs = levels.0 + 1;
+        // OpenFHE fills digits in order; a number that leaves the last one empty is refused.
+        if limbs.div_ceil(limbs.div_ceil(digits)) != digits {
+            return None;
+        }
+        let headroom = if bootstrap.is_some() { HEADROOM_BITS_REFRESHED } else { HEADROOM_BITS };
+        let first_modulus_bits = (scale_bits + headroom).min(MOST_PRIME_BITS);
+        let special_primes = Parameters::special_primes_for(levels, scale_bits, first_modulus_bits, digits);
+        // Primes lie on both sides of their power of two, so OpenFHE counts one bit more; where that bit alone would ask
+        // for another special prime, the count depends on the primes found, and the size is passed over.
+        let digit_bits = Parameters::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits);
+        if digit_bits != SPECIAL_PRIME_BITS && digit_bits.is_multiple_of(SPECIAL_PRIME_BITS) {
+            return None;
+        }
+        let log_qp = first_modulus_bits + levels.0 * scale_bits + special_primes * SPECIAL_PRIME_BITS;
+        let secure = log_qp < log_qp_limit_128(ring_dimension);
+        let secret = match bootstrap {
+            Some(_) => Secret::UniformTernaryEncapsulated,
+            None => Secret::UniformTernary,
+        };
+        (secure || security == Security::None).then_some(Parameters {
+            ring_dimension,
+            slots,
+            levels,
+            scale_bits,
+            first_modulus_bits,
+            digits,
+            special_primes,
+            secret,
+            bootstrap,
+            log_qp,
+            security_bits: if security == Security::Full { 128 } else { 0 },
+        })
+    }
 }

@@ -1,0 +1,78 @@
+//! How large the values of a slots program are: a bootstrap takes values up to 1 only.
+
+use paf_ir::program::ValueId;
+use paf_ir::tensor::{Evaluator, Graph};
+use rayon::prelude::*;
+
+use crate::error::PassError;
+
+/// A value is refreshed if its magnitude on the samples times this stays within 1. The modular reduction inside of a
+/// bootstrap is accurate to a third power of the magnitude, so a value slightly above 1 on other data loses bits, not its
+/// sign or size.
+const MARGIN: f64 = 1.05;
+
+/// Samples looked at: the scales that bring values to about 1 come from all of them already.
+const SAMPLES: usize = 16;
+
+/// Inputs for a network without calibration data: the ends of each input's range, and numbers between them from a fixed
+/// seed. `inputs` says of each input how many elements it has and what range; the results are not scaled.
+pub fn drawn_samples(inputs: &[(usize, (f64, f64))]) -> Vec<Vec<Vec<f64>>> {
+    let mut state = 0u64;
+    // SplitMix64 (Steele, Lea, Flood 2014).
+    let mut uniform = || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let all = |part: &mut dyn FnMut() -> f64| -> Vec<Vec<f64>> {
+        let input =
+            |&(size, (low, high)): &(usize, (f64, f64))| (0..size).map(|_| low + (high - low) * part()).collect();
+        inputs.iter().map(input).collect()
+    };
+    let mut samples = vec![all(&mut || 0.0), all(&mut || 1.0)];
+    samples.extend((samples.len()..SAMPLES).map(|_| all(&mut uniform)));
+    samples
+}
+
+/// The largest magnitude of each value of a slots program, where known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Magnitudes(pub Vec<f64>);
+
+impl Magnitudes {
+    /// Nothing known: nothing is refreshed.
+    pub fn unknown() -> Self {
+        Magnitudes(vec![])
+    }
+
+    /// Whether each of a number of values is known to be small enough for a bootstrap.
+    pub(super) fn refreshable(&self, count: usize) -> Vec<bool> {
+        (0..count).map(|value| self.0.get(value).is_some_and(|magnitude| magnitude * MARGIN <= 1.0)).collect()
+    }
+}
+
+/// Measures the magnitudes of a packed graph on samples, which are scaled as the client scales them: one list of flat
+/// tensors, one for each input, a sample. `values` is the value of each node of the graph in the slots program. What lies in
+/// slots between a tensor's elements is left out: there an operation computes the same function of a zero, or of
+/// elements of the same tensor.
+///
+/// # Errors
+/// [`PassError::Ir`] if a sample does not fit the graph.
+pub fn magnitudes(graph: &Graph, values: &[ValueId], samples: &[Vec<Vec<f64>>]) -> Result<Magnitudes, PassError> {
+    let evaluator = Evaluator::new(graph);
+    let largest = |sample: &Vec<Vec<f64>>| -> Result<Vec<f64>, PassError> {
+        let tensors = evaluator.run(sample)?;
+        Ok(tensors.iter().map(|tensor| tensor.iter().fold(0.0, |most: f64, x| most.max(x.abs()))).collect())
+    };
+    let measured: Result<Vec<Vec<f64>>, PassError> =
+        samples.iter().take(SAMPLES).collect::<Vec<_>>().into_par_iter().map(largest).collect();
+    let count = values.iter().map(|value| value.index() + 1).max().unwrap_or(0);
+    let mut magnitudes = vec![if samples.is_empty() { f64::INFINITY } else { 0.0 }; count];
+    for sample in measured? {
+        for (node, magnitude) in sample.into_iter().enumerate() {
+            let most = &mut magnitudes[values[node].index()];
+            *most = if magnitude.is_nan() { f64::INFINITY } else { most.max(magnitude) };
+        }
+    }
+    Ok(Magnitudes(magnitudes))
+}

@@ -1,0 +1,169 @@
+//! Every plan for a program: parameters, where it is refreshed, what that costs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use paf_ir::ckks::{CkksProgram, Parameters};
+use paf_ir::program::Operation;
+use paf_ir::slots::SlotProgram;
+use rayon::prelude::*;
+
+use super::cost::{CostModel, Prices};
+use super::levels::{self, Placement};
+use super::parameters::{self, Bootstraps, Demand, Request, refreshed_precision};
+use super::search::{Limits, Step, place};
+use super::structure::{Structure, depth};
+use crate::error::PassError;
+
+/// The ring dimension from which on a circuit with bootstraps may be faster than one without.
+const LARGEST_RING: usize = 1 << 16;
+
+/// A program with parameters and what they cost.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) parameters: Parameters,
+    pub(super) program: Arc<CkksProgram>,
+    pub(super) seconds: f64,
+    pub(super) peak_bytes: u64,
+    pub(super) precision_bits: f64,
+    pub(super) optimal: bool,
+}
+
+/// A program and what is known of it, for any parameters.
+pub(super) struct Planner<'p> {
+    slots: &'p SlotProgram,
+    structure: Structure,
+    costs: CostModel,
+    /// Values that a bootstrap can refresh.
+    refreshable: Vec<bool>,
+    request: &'p Request,
+}
+
+impl<'p> Planner<'p> {
+    /// `refreshable` says of each value whether its slots are small enough for a bootstrap.
+    pub(super) fn new(slots: &'p SlotProgram, refreshable: Vec<bool>, request: &'p Request) -> Self {
+        let structure = Structure::new(slots);
+        let refreshable = slots
+            .values()
+            .map(|(id, value)| refreshable[id.index()] && !structure.waits(id) && value.op.port().is_none())
+            .collect();
+        Planner { slots, structure, costs: CostModel::new(&slots.maps), refreshable, request }
+    }
+
+    /// Plans without bootstraps.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a program that was not verified.
+    pub(super) fn plain(&self) -> Result<Vec<Plan>, PassError> {
+        if matches!(self.request.bootstraps, Bootstraps::UpTo(_)) {
+            return Ok(vec![]);
+        }
+        let program = Arc::new(levels::assign(self.slots, &self.structure, &levels::nowhere(self.slots))?);
+        let demand = Demand { slots: self.slots.slots, levels: program.top_level() };
+        let plan = |parameters: Parameters| {
+            let precision =
+                parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
+            self.plan(parameters, program.clone(), precision, true)
+        };
+        Ok(parameters::plain(demand, self.request).into_iter().map(plan).collect())
+    }
+
+    /// Plans with bootstraps, unless plans without are on a small ring already.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a program that was not verified.
+    pub(super) fn refreshing(&self, plain: &[Plan]) -> Result<Vec<Plan>, PassError> {
+        let small = |plan: &Plan| plan.parameters.ring_dimension < LARGEST_RING;
+        if self.request.bootstraps == Bootstraps::Never || plain.iter().any(small) {
+            return Ok(vec![]);
+        }
+        let Some(most_slots) = self.slot_counts().into_iter().max() else { return Ok(vec![]) };
+        let program = levels::assign(self.slots, &self.structure, &levels::nowhere(self.slots))?;
+        let demand = Demand { slots: self.slots.slots, levels: program.top_level() };
+        let chains = parameters::refreshing(demand, most_slots, self.request);
+        let plans: Result<Vec<Vec<Plan>>, PassError> = chains.par_iter().map(|sets| self.on_chain(sets)).collect();
+        Ok(plans?.into_iter().flatten().collect())
+    }
+
+    /// Slots of the values that can be refreshed.
+    fn slot_counts(&self) -> BTreeSet<usize> {
+        let refreshable = self.slots.values().filter(|(id, _)| self.refreshable[id.index()]);
+        refreshable.map(|(_, value)| value.ty.period).collect()
+    }
+
+    /// Plans for parameters that differ in their digits only.
+    fn on_chain(&self, sets: &[Parameters]) -> Result<Vec<Plan>, PassError> {
+        let seconds = |set: &&Parameters| self.costs.prices(set).bootstrap_seconds(set.slots);
+        let Some(fastest) = sets.iter().min_by(|a, b| seconds(a).total_cmp(&seconds(b))) else { return Ok(vec![]) };
+        let usable = fastest.usable_levels().0;
+        let fresh = match self.request.bootstraps {
+            Bootstraps::UpTo(_) => vec![usable],
+            _ => vec![usable, fastest.levels.0],
+        };
+        let mut plans = vec![];
+        for fresh in fresh {
+            for counts in self.slot_sets() {
+                let limits = Limits { fresh, refreshed: usable };
+                let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
+                let bootstraps = self.bootstrap_count(&placement);
+                let program = Arc::new(levels::assign(self.slots, &self.structure, &placement)?);
+                let precision = refreshed_precision(fastest.scale_bits, bootstraps);
+                plans.extend(sets.iter().map(|set| self.plan(set.clone(), program.clone(), precision, optimal)));
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Sets of slot counts to set bootstraps up for: one for all values, or one for each period.
+    fn slot_sets(&self) -> Vec<BTreeSet<usize>> {
+        let all = self.slot_counts();
+        let one = all.iter().copied().max().into_iter().collect();
+        if all.len() > 1 { vec![one, all] } else { vec![one] }
+    }
+
+    fn placement(
+        &self,
+        parameters: &Parameters,
+        counts: &BTreeSet<usize>,
+        limits: Limits,
+    ) -> Option<(Placement, bool)> {
+        let prices = self.costs.prices(parameters);
+        let slots_of = |period: usize| {
+            let fits = |count: &&usize| parameters.bootstrap.is_some_and(|bootstrap| bootstrap.fits(**count));
+            counts.range(period..).find(fits).copied()
+        };
+        let steps: Vec<Step> = self.steps(&prices, limits.fresh, slots_of);
+        let outputs: Vec<usize> = self.slots.outputs.iter().map(|port| port.value.index()).collect();
+        let found = place(&steps, &outputs, limits)?;
+        let placement = self
+            .slots
+            .values()
+            .map(|(id, value)| if found.refreshed[id.index()] { slots_of(value.ty.period) } else { None })
+            .collect();
+        Some((placement, found.optimal))
+    }
+
+    fn steps(&self, prices: &Prices<'_>, highest: u32, slots_of: impl Fn(usize) -> Option<usize>) -> Vec<Step> {
+        let step = |(id, value): (paf_ir::program::ValueId, &paf_ir::program::Value<paf_ir::slots::Op>)| {
+            let above = depth(&value.op);
+            let refresh = slots_of(value.ty.period).filter(|_| self.refreshable[id.index()]);
+            Step {
+                operands: value.op.operands().iter().map(|operand| (operand.index(), above)).collect(),
+                seconds: prices.value_seconds(self.slots, &self.structure, id, highest),
+                refresh: refresh.map(|slots| value.ty.ciphertexts as f64 * prices.bootstrap_seconds(slots)),
+            }
+        };
+        self.slots.values().map(step).collect()
+    }
+
+    fn bootstrap_count(&self, placement: &Placement) -> usize {
+        let refreshed = self.slots.values().filter(|(id, _)| placement[id.index()].is_some());
+        refreshed.map(|(_, value)| value.ty.ciphertexts).sum()
+    }
+
+    fn plan(&self, parameters: Parameters, program: Arc<CkksProgram>, precision_bits: f64, optimal: bool) -> Plan {
+        let prices = self.costs.prices(&parameters);
+        let (seconds, peak_bytes) = (prices.seconds(&program), prices.peak_bytes(&program));
+        Plan { parameters, program, seconds, peak_bytes, precision_bits, optimal }
+    }
+}
