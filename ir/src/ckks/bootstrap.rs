@@ -5,7 +5,9 @@
 //! brings the slots back into coefficients. Both transforms are the layers of an FFT, several of which are collapsed
 //! into one linear map, a [`Stage`], that costs one level.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+use super::Level;
 
 /// How bootstraps are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +72,16 @@ impl Bootstrap {
         (0..copies.ilog2()).map(|bit| (slots << bit) as i64).collect()
     }
 
-    /// Every rotation of a bootstrap of this many slots; it also takes the conjugation, the relinearization, and two
+    /// Every rotation of a bootstrap of this many slots in a chain of this many levels, each with the highest level it
+    /// is used at: those of the decoding come late. A bootstrap also takes the conjugation, the relinearization, and two
     /// switches between the secrets.
-    pub fn rotations(&self, slots: usize, ring_dimension: usize) -> BTreeSet<i64> {
+    pub fn rotations(&self, slots: usize, ring_dimension: usize, levels: Level) -> BTreeMap<i64, Level> {
         let all = (ring_dimension / 2) as i64;
-        let encoding = self.encoding(slots).into_iter().flat_map(|stage| stage.rotations(slots as i64, all));
+        let decoding_level = Level((levels.0 + 1 + self.level_budget[1]).saturating_sub(self.depth).min(levels.0));
         let decoding = self.decoding(slots).into_iter().flat_map(|stage| stage.rotations(all, all));
-        let mut steps: BTreeSet<i64> = encoding.chain(decoding).chain(Self::trace(slots, ring_dimension)).collect();
+        let encoding = self.encoding(slots).into_iter().flat_map(|stage| stage.rotations(slots as i64, all));
+        let mut steps: BTreeMap<i64, Level> = decoding.map(|steps| (steps, decoding_level)).collect();
+        steps.extend(encoding.chain(Self::trace(slots, ring_dimension)).map(|steps| (steps, levels)));
         steps.remove(&0);
         steps.remove(&all);
         steps
