@@ -58,7 +58,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified};
+use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified, merge_levels};
 use paf_ir::program::{InputPort, OutputPort};
 
 pub use atomic_file::AtomicFile;
@@ -168,6 +168,23 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
+impl Client {
+    /// Every rotation key, those of bootstraps included, with the highest level of its use.
+    pub fn rotation_keys(&self) -> BTreeMap<i64, Level> {
+        let mut keys = self.parameters.bootstrap_rotations(&self.bootstrap_slots);
+        merge_levels(&mut keys, self.rotations.clone());
+        keys
+    }
+
+    /// Bytes of all evaluation keys, each as long as the highest level of its use needs. Bootstraps take the conjugation
+    /// and the switch back from the ephemeral secret on top; the switch to it is small.
+    pub fn evaluation_key_bytes(&self) -> u64 {
+        let levels = self.rotation_keys().into_values().chain(self.relinearization);
+        let whole = if self.bootstrap_slots.is_empty() { 0 } else { 2 * self.parameters.evaluation_key_bytes() };
+        levels.map(|level| self.parameters.evaluation_key_bytes_at(level)).sum::<u64>() + whole
+    }
+}
+
 impl Circuit {
     /// The client's part.
     pub fn client(&self) -> Client {
@@ -191,7 +208,7 @@ impl Circuit {
         self.client().fingerprint
     }
 
-    /// Operation counts of one evaluation; expands every linear map once.
+    /// Operation counts of one evaluation; expands linear maps of several ciphertexts.
     pub fn counts(&self) -> Counts {
         self.program.counts()
     }

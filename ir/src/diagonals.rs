@@ -197,6 +197,14 @@ pub fn folds(input_period: usize, modulus: usize) -> Vec<i64> {
 }
 
 impl PackedMap {
+    /// Number of plaintexts of a complete plan; expands the map only where several blocks share the plan.
+    pub fn plaintext_count(&self) -> usize {
+        if self.input.ciphertexts * self.output.ciphertexts == 1 {
+            return self.plan.giants.iter().map(|giant| giant.babies.len()).sum();
+        }
+        plaintext_count(&self.map.matrix(), &self.input, &self.output, self.plan.modulus)
+    }
+
     /// Values of the plaintexts, pre-rotated for their giant step: `(giant index, baby rotation)` to
     /// `rot_{−giant}(diagonal)`, a vector of `max(p_in, p_out)` values; per output and input ciphertext.
     pub fn plaintexts(&self) -> Vec<Vec<PlanPlaintexts>> {

@@ -63,6 +63,7 @@ proptest! {
         let counted = plaintext_count(&matrix, &packed.input, &packed.output, packed.plan.modulus);
         let plaintexts: usize = packed.plaintexts().iter().flatten().map(|block| block.len()).sum();
         prop_assert_eq!(plaintexts, counted);
+        prop_assert_eq!(packed.plaintext_count(), counted);
         let expanded = diagonals(&matrix, &packed.input, &packed.output, &packed.plan);
         prop_assert_eq!(expanded.length, packed.input.period.max(packed.output.period));
         prop_assert_eq!(expanded.blocks.iter().flatten().map(|block| block.len()).sum::<usize>(), counted);

@@ -83,7 +83,7 @@ impl KeyList {
     fn need_bootstrap(&mut self, scheme: &Scheme, slots: usize) -> Result<()> {
         let parameters = scheme.parameters();
         let Some(bootstrap) = parameters.bootstrap else { return Err(RuntimeError::BootstrapUnsupported) };
-        for (steps, level) in bootstrap.rotation_levels(slots, parameters.ring_dimension, parameters.levels) {
+        for (steps, level) in bootstrap.rotations(slots, parameters.ring_dimension, parameters.levels) {
             self.need_rotation(scheme, steps, level)?;
         }
         let conjugation = fhe::conjugation_key_id(scheme.context());

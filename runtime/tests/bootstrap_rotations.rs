@@ -1,9 +1,10 @@
 //! The rotations of a bootstrap that the compiler counts on are those that OpenFHE uses.
 
 use openfhe_sys as fhe;
-use paf_ir::ckks::Bootstrap;
+use paf_ir::ckks::{Bootstrap, Level};
 
 const RING_DIMENSION: usize = 1 << 10;
+const LEVELS: Level = Level(20);
 
 fn rotations_of_openfhe(bootstrap: &Bootstrap, slots: usize) -> Result<Vec<i64>, fhe::Exception> {
     let context = fhe::create_context(&fhe::Parameters {
@@ -30,7 +31,7 @@ fn rotations_are_those_of_openfhe() {
             let bootstrap = Bootstrap::with_budget(budget);
             assert!(bootstrap.fits(slots), "{slots} slots, budgets {budget:?}");
             let expected = rotations_of_openfhe(&bootstrap, slots).expect("the parameters are usable");
-            let rotations: Vec<i64> = bootstrap.rotations(slots, RING_DIMENSION).into_iter().collect();
+            let rotations: Vec<i64> = bootstrap.rotations(slots, RING_DIMENSION, LEVELS).into_keys().collect();
             assert_eq!(rotations, expected, "{slots} slots, budgets {budget:?}");
         }
     }

@@ -5,7 +5,7 @@
 //! brings the slots back into coefficients. Both transforms are the layers of an FFT, several of which are collapsed
 //! into one linear map, a [`Stage`], that costs one level.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Level;
 
@@ -72,15 +72,10 @@ impl Bootstrap {
         (0..copies.ilog2()).map(|bit| (slots << bit) as i64).collect()
     }
 
-    /// Every rotation of a bootstrap of this many slots; it also takes the conjugation, the relinearization, and two
+    /// Every rotation of a bootstrap of this many slots in a chain of this many levels, each with the highest level it
+    /// is used at: the sums of copies at the top, the encoding from one below, the decoding after the modular reduction. A bootstrap also takes the conjugation, the relinearization, and two
     /// switches between the secrets.
-    pub fn rotations(&self, slots: usize, ring_dimension: usize) -> BTreeSet<i64> {
-        self.rotation_levels(slots, ring_dimension, Level(self.depth)).into_keys().collect()
-    }
-
-    /// The rotations, each with the highest level that it is used at in a chain of so many levels: those of the copies
-    /// at the top, the stages of the encoding from one below, the decoding below the modular reduction.
-    pub fn rotation_levels(&self, slots: usize, ring_dimension: usize, levels: Level) -> BTreeMap<i64, Level> {
+    pub fn rotations(&self, slots: usize, ring_dimension: usize, levels: Level) -> BTreeMap<i64, Level> {
         let all = (ring_dimension / 2) as i64;
         let mut highest = BTreeMap::new();
         let mut need = |steps: i64, level: u32| {
@@ -91,7 +86,7 @@ impl Bootstrap {
         for (level, stage) in (0..levels.0).rev().zip(self.encoding(slots)) {
             stage.rotations(slots as i64, all).for_each(|steps| need(steps, level));
         }
-        let decoding = levels.0 - MODULAR_REDUCTION_DEPTH - self.level_budget[0];
+        let decoding = levels.0.saturating_sub(MODULAR_REDUCTION_DEPTH + self.level_budget[0]);
         for (level, stage) in (0..=decoding).rev().zip(self.decoding(slots)) {
             stage.rotations(all, all).for_each(|steps| need(steps, level));
         }
@@ -102,7 +97,7 @@ impl Bootstrap {
 
     /// The level of the conjugation, after the encoding and before its last rescale.
     pub fn conjugation_level(&self, levels: Level) -> Level {
-        Level(levels.0 - self.level_budget[0])
+        Level(levels.0.saturating_sub(self.level_budget[0]))
     }
 }
 

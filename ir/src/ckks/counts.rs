@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{CkksProgram, Op};
-use crate::diagonals::plaintext_count;
+use crate::diagonals::PackedMap;
 
 /// Operation counts of a circuit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,11 +32,7 @@ impl CkksProgram {
     /// Counts the operations of one evaluation.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { levels: self.top_level().0, ..Counts::default() };
-        let plaintexts: Vec<usize> = self
-            .maps
-            .iter()
-            .map(|map| plaintext_count(&map.map.matrix(), &map.input, &map.output, map.plan.modulus))
-            .collect();
+        let plaintexts: Vec<usize> = self.maps.iter().map(PackedMap::plaintext_count).collect();
         for (_, value) in self.values() {
             let ciphertexts = value.ty.ciphertexts;
             match &value.op {

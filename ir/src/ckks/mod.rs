@@ -21,7 +21,7 @@ use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
 pub use bootstrap::{Bootstrap, Stage};
 pub use counts::Counts;
 pub use parameters::{
-    LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128,
+    LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128, merge_levels,
 };
 
 /// A ciphertext program.

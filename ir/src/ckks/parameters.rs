@@ -1,5 +1,7 @@
 //! Parameters of the encryption scheme, and the security limit they must keep.
 
+use std::collections::BTreeMap;
+
 use super::{Bootstrap, Level};
 
 /// Distribution of the secret key's coefficients.
@@ -80,6 +82,14 @@ pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
     LOG_QP_LIMITS_128.iter().find(|(n, _)| *n == ring_dimension).map_or(0, |(_, limit)| *limit)
 }
 
+/// Adds rotations to a list, each with the highest level of its uses.
+pub fn merge_levels(all: &mut BTreeMap<i64, Level>, others: BTreeMap<i64, Level>) {
+    for (steps, level) in others {
+        let highest = all.entry(steps).or_insert(level);
+        *highest = level.max(*highest);
+    }
+}
+
 impl Parameters {
     /// Whether the parameters are for tests only and protect nothing.
     pub fn is_insecure(&self) -> bool {
@@ -110,6 +120,16 @@ impl Parameters {
     /// The highest level of a bootstrap's result; without bootstraps the level of a fresh ciphertext.
     pub fn usable_levels(&self) -> Level {
         Level(self.levels.0.saturating_sub(self.bootstrap.map_or(0, |bootstrap| bootstrap.depth)))
+    }
+
+    /// Every rotation of the bootstraps of these slot counts, each with the highest level it is used at.
+    pub fn bootstrap_rotations(&self, slots: &[usize]) -> BTreeMap<i64, Level> {
+        let mut all = BTreeMap::new();
+        for (bootstrap, &slots) in self.bootstrap.iter().flat_map(|bootstrap| slots.iter().map(move |s| (bootstrap, s)))
+        {
+            merge_levels(&mut all, bootstrap.rotations(slots, self.ring_dimension, self.levels));
+        }
+        all
     }
 
     /// Digits of Q that a ciphertext at a level has.

@@ -4,8 +4,8 @@
 //! the AVX-512 kernels on two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`), so predictions for
 //! other machines are off by their ratio.
 
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Stage};
-use paf_ir::diagonals::{PackedMap, plaintext_count};
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Stage, merge_levels};
+use paf_ir::diagonals::PackedMap;
 use paf_ir::slots::{self, SlotProgram};
 use rayon::prelude::*;
 
@@ -16,6 +16,8 @@ const SECONDS_PER_BUTTERFLY: f64 = 1.75e-10;
 /// Time of a bootstrap divided by that of its key switches, products and transforms by this model: fitted to 3.0 s at
 /// N = 2^16, 2^12 slots, budgets {3, 3}, 21 limbs, four digits.
 const BOOTSTRAP_FACTOR: f64 = 1.27;
+/// The transform of a plaintext's values into coefficients, in passes; a pass for each limb follows.
+const ENCODING_PASSES: f64 = 6.0;
 /// A process with OpenFHE loaded, before keys.
 const BASE_BYTES: u64 = 150 << 20;
 /// Plaintexts are encoded ahead up to this many bytes, as the runtime does.
@@ -41,7 +43,7 @@ impl MapWork {
         MapWork {
             babies: map.plan.babies().len() * map.input.ciphertexts,
             rotations: map.plan.rotation_count(map.input.ciphertexts, map.output.ciphertexts),
-            plaintexts: plaintext_count(&map.map.matrix(), &map.input, &map.output, map.plan.modulus),
+            plaintexts: map.plaintext_count(),
             inputs: map.input.ciphertexts,
             outputs: map.output.ciphertexts,
         }
@@ -89,9 +91,16 @@ impl Prices<'_> {
         (others as f64 + 0.5 * babies as f64) * self.key_switch(from) + plaintexts as f64 * extended * 0.4
     }
 
+    /// A plaintext encoded where it is used: with bootstraps, memory belongs to keys.
+    fn encoding(&self, from: u32) -> f64 {
+        let extended = f64::from(from + 1 + self.parameters.special_primes);
+        if self.parameters.bootstrap.is_some() { extended + ENCODING_PASSES } else { 0.0 }
+    }
+
     fn linear(&self, map: usize, level: u32) -> f64 {
         let work = self.maps[map];
-        self.rotations_and_products(work.babies, work.rotations - work.babies, work.plaintexts, level + 1)
+        work.plaintexts as f64 * self.encoding(level + 1)
+            + self.rotations_and_products(work.babies, work.rotations - work.babies, work.plaintexts, level + 1)
             + work.outputs as f64 * 2.0 * f64::from(level + 1)
     }
 
@@ -185,28 +194,19 @@ impl Prices<'_> {
         self.seconds_of(passes.sum())
     }
 
-    /// Bytes of all evaluation keys, each for the levels it is used at; those of bootstraps are for all levels.
+    /// Bytes of all evaluation keys, each for the levels it is used at.
     fn key_bytes(&self, program: &CkksProgram) -> u64 {
-        let parameters = self.parameters;
-        let bytes_at = |level: Level| parameters.evaluation_key_bytes_at(level);
+        let p = self.parameters;
         let bootstrap_slots = program.bootstrap_slots();
-        let refreshing = self.refreshing_rotations(&bootstrap_slots);
-        let rotations = program.rotation_levels();
-        let layers =
-            rotations.iter().filter(|(steps, _)| !refreshing.contains(steps)).map(|(_, level)| bytes_at(*level));
-        let relinearization =
-            program.relinearization_level().filter(|_| bootstrap_slots.is_empty()).map_or(0, bytes_at);
-        // Relinearization, conjugation, and the switch back from the ephemeral secret.
-        let whole = if bootstrap_slots.is_empty() { 0 } else { refreshing.len() as u64 + 3 };
-        layers.sum::<u64>() + relinearization + whole * parameters.evaluation_key_bytes()
-    }
-
-    fn refreshing_rotations(&self, bootstrap_slots: &[usize]) -> std::collections::BTreeSet<i64> {
-        let rotations = |slots: &usize| {
-            let bootstrap = self.parameters.bootstrap;
-            bootstrap.map(|bootstrap| bootstrap.rotations(*slots, self.parameters.ring_dimension)).unwrap_or_default()
-        };
-        bootstrap_slots.iter().flat_map(rotations).collect()
+        let mut rotations = p.bootstrap_rotations(&bootstrap_slots);
+        merge_levels(&mut rotations, program.rotation_levels());
+        let rotations: u64 = rotations.into_values().map(|level| p.evaluation_key_bytes_at(level)).sum();
+        // Bootstraps relinearize at the top, conjugate, and switch back from the ephemeral secret.
+        rotations
+            + match bootstrap_slots.is_empty() {
+                true => program.relinearization_level().map_or(0, |level| p.evaluation_key_bytes_at(level)),
+                false => 3 * p.evaluation_key_bytes(),
+            }
     }
 
     /// Bytes of the tables of all bootstraps: the diagonals of their transforms, encoded in the extended basis.

@@ -12,7 +12,7 @@ use crate::error::PassError;
 const MARGIN: f64 = 1.05;
 
 /// Samples looked at: the scales that bring values to about 1 come from all of them already.
-const SAMPLES: usize = 16;
+const SAMPLES: usize = 6;
 
 /// Inputs for a network without calibration data: the ends of each input's range, and numbers between them from a fixed
 /// seed. `inputs` says of each input how many elements it has and what range; the results are not scaled.

@@ -1,7 +1,7 @@
 //! What `info` says about circuits and client files.
 
 use paf_circuit::{Circuit, Client};
-use paf_ir::ckks::{Counts, LOG_QP_LIMITS_SOURCE, Level, Parameters, log_qp_limit_128};
+use paf_ir::ckks::{Counts, LOG_QP_LIMITS_SOURCE, Parameters, log_qp_limit_128};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
 use paf_runtime::machine::Machine;
@@ -124,15 +124,16 @@ fn operations(report: &mut Report, counts: &Counts) {
 }
 
 fn keys(report: &mut Report, client: &Client) {
-    let bytes_at = |level: &Level| client.parameters.evaluation_key_bytes_at(*level);
-    let rotations = client.rotations.len();
-    let size: u64 = client.rotations.values().chain(&client.relinearization).map(bytes_at).sum();
+    let (rotations, all) = (client.rotations.len(), client.rotation_keys().len());
+    let size = client.evaluation_key_bytes();
     report.fact("rotation_keys", rotations);
+    report.fact("rotation_keys_with_bootstraps", all);
     report.fact("relinearization_key", client.relinearization.is_some());
     report.fact("bootstrap_slots", client.bootstrap_slots.clone());
     report.fact("evaluation_key_bytes", size);
     let relinearization = if client.relinearization.is_some() { ", 1 multiplication key" } else { "" };
-    report.line("keys", format!("{rotations} rotation keys{relinearization}, {}", bytes(size)));
+    let bootstraps = if all > rotations { format!(", {} more for bootstraps", all - rotations) } else { String::new() };
+    report.line("keys", format!("{rotations} rotation keys{relinearization}{bootstraps}, {}", bytes(size)));
 }
 
 fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>]) {
