@@ -158,14 +158,14 @@ fn relu_and_pool_stay_within_their_error() {
     }
 }
 
-#[test]
-fn residual_branches_meet_at_one_scale_for_free() {
+/// A ReLU, blocks of two ReLUs with a shortcut, and a last map.
+fn residual_network(blocks: u64) -> Graph {
     let mut graph = Graph::default();
     let shape = Shape(vec![SIZE]);
     let x = graph.input("x", shape.clone(), false);
     let a = graph.linear("a", dense(1), x, shape.clone()).unwrap();
     let mut r = graph.add("r0", Op::Relu, &[a]).unwrap();
-    for block in 0..3 {
+    for block in 0..blocks {
         let b = graph.linear(format!("b{block}"), dense(2 + block), r, shape.clone()).unwrap();
         let q = graph.add(format!("q{block}"), Op::Relu, &[b]).unwrap();
         let c = graph.linear(format!("c{block}"), dense(7 + block), q, shape.clone()).unwrap();
@@ -174,8 +174,25 @@ fn residual_branches_meet_at_one_scale_for_free() {
     }
     let d = graph.linear("d", dense(11), r, shape).unwrap();
     output(&mut graph, d);
-    let optimized = check(&approximated(&graph, "alpha7"), 1 + 7 + 3 * (1 + 7 + 1 + 7) + 1);
+    graph
+}
+
+#[test]
+fn residual_branches_meet_at_one_scale_for_free() {
+    let optimized = check(&approximated(&residual_network(3), "alpha7"), 1 + 7 + 3 * (1 + 7 + 1 + 7) + 1);
     assert_eq!(products(&optimized), 7 * 11, "every ReLU is computed once, at one scale");
+}
+
+/// What a compilation takes without a clock: terms grow with the network and no faster, and saturation ends by itself.
+#[test]
+fn terms_grow_in_proportion_to_the_network() {
+    let report = |blocks: u64| optimize(&approximated(&residual_network(blocks), "alpha10")).unwrap().1;
+    // The ReLUs of ResNet-20 and ResNet-44.
+    let (small, large) = (report(9), report(21));
+    println!("{} and {} terms", small.terms, large.terms);
+    assert_eq!((small.stopped.as_str(), large.stopped.as_str()), ("Saturated", "Saturated"));
+    assert!(large.terms * 19 <= small.terms * 43 * 11 / 10, "{} and {} terms", small.terms, large.terms);
+    assert!(large.terms < 50_000, "{} terms", large.terms);
 }
 
 /// linear, function, linear: range and scale fold into the maps, and a series of degree d costs ⌈log2(d+1)⌉.

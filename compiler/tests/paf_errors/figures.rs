@@ -242,9 +242,10 @@ const NINE: &str = "Windows of nine values, each 0, ½ or 1, as in the published
 between 0 and 1, which show more. The published tables reduce the nine values by one balanced tree: eight comparisons, four
 of them in sequence. So does a circuit for a window that is dilated and padded, and its figures are the tables'.\n";
 
-const NINE_BY_AXES: &str = "A circuit reduces rows, then columns: four comparisons for the whole tensor, each in sequence
-after the other. That is the same depth for half of the ciphertext products; the mean error is about a tenth larger at most,
-the largest one by half, or two thirds in the worst case.\n";
+const NINE_BY_AXES: &str =
+    "A circuit reduces rows, then columns: four comparisons for the whole tensor, each in sequence
+after the other. That is the same depth for half of the ciphertext products. On seeded windows its mean error is up to a
+tenth larger than that of one tree, its largest one up to a half.\n";
 
 const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `compiler/src/import/activation.rs` and `extremum.rs`. S is the
 scale of the ReLUs on this range of inputs, and the error stays below the bound, in units of S times the error of ReLU.\n";
