@@ -33,6 +33,7 @@ use crate::error::PassError;
 use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
+pub use polynomial::component;
 use scaling::Scaling;
 use series::Series;
 use values::Values;
