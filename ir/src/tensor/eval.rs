@@ -19,8 +19,7 @@ pub fn evaluate(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrE
 /// # Errors
 /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
 pub fn evaluate_all(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrError> {
-    let evaluator = Evaluator::new(graph);
-    evaluator.run(inputs)
+    Evaluator::new(graph).run(inputs)
 }
 
 /// Evaluates one graph on many samples; matrices are expanded once.
