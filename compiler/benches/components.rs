@@ -24,7 +24,7 @@ use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::{Component, Paf};
-use paf_passes::schedule::{Request, schedule};
+use paf_passes::schedule::{Bootstraps, Magnitudes, Request, schedule};
 use paf_runtime::npy::Array;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -128,8 +128,9 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
     let (optimized, _) = optimize(&graph)?;
     let port =
         || Port { name: "t".into(), shape: shape.clone(), scale: 1.0, range: (-1.0, 1.0), post: PostProcess::None };
-    let slots = pack(&optimized, &pack::Options { max_slots: slots, inputs: vec![port()], outputs: vec![port()] })?;
-    let scheduled = schedule(&slots, &Request { precision_bits: 13.0, memory: None, insecure: true })?;
+    let options = pack::Options { max_slots: slots, inputs: vec![port()], outputs: vec![port()], refreshed: false };
+    let request = Request { precision_bits: 13.0, memory: None, insecure: true, bootstraps: Bootstraps::Never };
+    let scheduled = schedule(&pack(&optimized, &options)?.program, &Magnitudes::unknown(), &request)?;
     let model = Model {
         name: "component".into(),
         source_sha256: [0; 32],

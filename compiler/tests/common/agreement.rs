@@ -55,7 +55,7 @@ pub(crate) fn compile(path: &Path, paf: &str, calibration: &[Vec<f64>]) -> Passe
     let approximated = approximate(&folded, &options, &samples).expect("calibrated polynomials");
     let approximating = calibrating.elapsed().as_secs_f64();
     let (optimized, report) = optimize(&approximated.graph).expect("a polynomial graph");
-    let slots = pack(&optimized, &ports(&optimized, &approximated)).expect("tensors fit");
+    let slots = pack(&optimized, &ports(&optimized, &approximated)).expect("tensors fit").program;
     let program = assign_levels(&slots).and_then(|program| Ok(program.verify()?)).expect("a verified program");
     let seconds = start.elapsed().as_secs_f64();
     let counts = program.counts();
@@ -79,7 +79,7 @@ fn ports(graph: &Graph, approximated: &Approximated) -> pack::Options {
         graph.inputs.iter().zip(&approximated.inputs).map(|(input, (scale, range))| port(input.0, *scale, *range));
     let outputs = graph.outputs.iter().zip(&approximated.output_scales);
     let outputs = outputs.map(|(output, scale)| port(output.node, *scale, (0.0, 0.0)));
-    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect() }
+    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed: false }
 }
 
 /// Predictions of tract and of the polynomial graph on the same images.
