@@ -15,7 +15,8 @@ use paf_passes::pack::{self, Packed, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
 use paf_passes::schedule::{
-    Alternative, Magnitudes, Request, Scheduled, drawn_samples, expects_bootstraps, magnitudes, schedule,
+    Alternative, Magnitudes, Request, Scheduled, drawn_samples, expects_bootstraps, magnitudes, may_be_refreshed,
+    schedule,
 };
 use sha2::{Digest, Sha256};
 
@@ -94,14 +95,17 @@ pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileEr
         return Ok(Reached::Tensor(optimized));
     }
     let request = request(options);
-    let deep = expects_bootstraps(report.levels_after as u32, &request);
+    let deep = expects_bootstraps(report.levels_after, &request);
     let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &ports(&graph, &polynomial, deep))?))?;
     if last == Step::Pack {
         return Ok(Reached::Slots(packed.program));
     }
     let scheduled = timer.step(Step::Schedule, || {
-        let magnitudes =
-            if deep { magnitudes_of(&optimized, &packed, &polynomial, &samples)? } else { Magnitudes::unknown() };
+        let refreshable = may_be_refreshed(report.levels_after, &request);
+        let magnitudes = match refreshable {
+            true => magnitudes_of(&optimized, &packed, &polynomial, &samples)?,
+            false => Magnitudes::unknown(),
+        };
         schedule(&packed.program, &magnitudes, &request)
             .map_err(|error| with_fitting_paf(error, &folded, &choice, &samples, &request))
     })?;

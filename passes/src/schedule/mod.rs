@@ -60,6 +60,17 @@ pub fn assign_levels(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
     levels::assign(slots, &Structure::new(slots), &levels::nowhere(slots))
 }
 
+/// Whether a circuit of this many levels might be refreshed, because without bootstraps it takes the largest ring.
+pub fn may_be_refreshed(levels: u32, request: &Request) -> bool {
+    match request.bootstraps {
+        Bootstraps::Never => false,
+        Bootstraps::UpTo(_) => true,
+        Bootstraps::WhereNeeded => {
+            !request.insecure && !parameters::fits_smaller_ring(Level(levels), request.precision_bits)
+        }
+    }
+}
+
 /// Whether a circuit of this many levels will be refreshed.
 pub fn expects_bootstraps(levels: u32, request: &Request) -> bool {
     match request.bootstraps {
@@ -69,7 +80,8 @@ pub fn expects_bootstraps(levels: u32, request: &Request) -> bool {
     }
 }
 
-/// Assigns levels, places bootstraps and chooses parameters: the fastest plan that fits the memory.
+/// Assigns levels, places bootstraps and chooses parameters: the fastest plan that fits the memory, or without a limit one
+/// that is about as fast and takes less of it.
 ///
 /// # Errors
 /// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooBig`] if none fits the memory.
@@ -86,14 +98,28 @@ pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request)
         });
     }
     let fits = |plan: &&Plan| request.memory.is_none_or(|limit| plan.peak_bytes <= limit);
-    let Some(best) = plans.iter().filter(fits).min_by(|a, b| a.seconds.total_cmp(&b.seconds)) else {
+    let Some(best) = choose(plans.iter().filter(fits), request) else {
         let needed = plans.iter().map(|plan| plan.peak_bytes).min().unwrap_or(0);
         return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
     };
     let alternatives = alternatives(&plans.iter().filter(fits).collect::<Vec<_>>());
-    let Plan { parameters, program, seconds, peak_bytes, precision_bits, optimal } = best.clone();
-    let program = CkksProgram::clone(&program).verify()?;
+    let Plan { parameters, placement, seconds, peak_bytes, precision_bits, optimal, .. } = best.clone();
+    let program = planner.lower(&placement)?.verify()?;
     Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits, optimal, alternatives })
+}
+
+/// How much slower than the fastest plan one with bootstraps may be if it takes less memory and no limit is given: the
+/// last tenth of the time often costs half of the memory.
+const TIME_FOR_MEMORY: f64 = 1.1;
+
+/// The fastest plan; where memory is not limited, the smallest of those that are about as fast.
+fn choose<'p>(plans: impl Iterator<Item = &'p Plan> + Clone, request: &Request) -> Option<&'p Plan> {
+    let fastest = plans.clone().min_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
+    if request.memory.is_some() || fastest.parameters.bootstrap.is_none() {
+        return Some(fastest);
+    }
+    let about_as_fast = plans.filter(|plan| plan.seconds <= fastest.seconds * TIME_FOR_MEMORY);
+    about_as_fast.min_by(|a, b| (a.peak_bytes, a.seconds).partial_cmp(&(b.peak_bytes, b.seconds)).expect("not NaN"))
 }
 
 /// The fastest plan with bootstraps for each number of usable levels.
@@ -108,7 +134,7 @@ fn alternatives(plans: &[&Plan]) -> Vec<Alternative> {
     };
     let alternative = |plan: &Plan| Alternative {
         parameters: plan.parameters.clone(),
-        bootstraps: plan.program.bootstrap_count(),
+        bootstraps: plan.bootstraps,
         seconds: plan.seconds,
         peak_bytes: plan.peak_bytes,
     };

@@ -104,6 +104,13 @@ pub(super) fn most_levels(slots: usize, precision: f64) -> u32 {
     (1..=100).take_while(fits).last().unwrap_or(0)
 }
 
+/// Whether a ring below the largest one has this many levels.
+pub(super) fn fits_smaller_ring(levels: Level, precision: f64) -> bool {
+    let (_, smaller) = RING_DIMENSIONS.split_last().expect("the list is not empty");
+    let fits = |n: usize| (1..=levels.0 + 1).any(|digits| largest_scale(n, 1, levels, digits, precision).is_some());
+    smaller.iter().any(|&n| fits(n))
+}
+
 /// Chains with bootstraps of this many slots, each with every number of digits that is secure.
 pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Request) -> Vec<Vec<Parameters>> {
     let (ring_dimension, security) = match request.insecure {

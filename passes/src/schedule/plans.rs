@@ -18,11 +18,13 @@ use crate::error::PassError;
 /// The ring dimension from which on a circuit with bootstraps may be faster than one without.
 const LARGEST_RING: usize = 1 << 16;
 
-/// A program with parameters and what they cost.
+/// Parameters and places of bootstraps, and what they cost. The program is made again for the plan that is taken: hundreds
+/// of them, with their layouts, would fill memory.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) parameters: Parameters,
-    pub(super) program: Arc<CkksProgram>,
+    pub(super) placement: Arc<Placement>,
+    pub(super) bootstraps: usize,
     pub(super) seconds: f64,
     pub(super) peak_bytes: u64,
     pub(super) precision_bits: f64,
@@ -58,13 +60,13 @@ impl<'p> Planner<'p> {
         if matches!(self.request.bootstraps, Bootstraps::UpTo(_)) {
             return Ok(vec![]);
         }
-        let program = Arc::new(levels::assign(self.slots, &self.structure, &levels::nowhere(self.slots))?);
-        let demand = Demand { slots: self.slots.slots, levels: program.top_level() };
+        let placed = self.place(levels::nowhere(self.slots), true)?;
         let plan = |parameters: Parameters| {
             let precision =
                 parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
-            self.plan(parameters, program.clone(), precision, true)
+            self.plan(parameters, &placed, precision)
         };
+        let demand = self.demand(&placed);
         Ok(parameters::plain(demand, self.request).into_iter().map(plan).collect())
     }
 
@@ -78,8 +80,7 @@ impl<'p> Planner<'p> {
             return Ok(vec![]);
         }
         let Some(most_slots) = self.slot_counts().into_iter().max() else { return Ok(vec![]) };
-        let program = levels::assign(self.slots, &self.structure, &levels::nowhere(self.slots))?;
-        let demand = Demand { slots: self.slots.slots, levels: program.top_level() };
+        let demand = self.demand(&self.place(levels::nowhere(self.slots), true)?);
         let chains = parameters::refreshing(demand, most_slots, self.request);
         let plans: Result<Vec<Vec<Plan>>, PassError> = chains.par_iter().map(|sets| self.on_chain(sets)).collect();
         Ok(plans?.into_iter().flatten().collect())
@@ -105,10 +106,9 @@ impl<'p> Planner<'p> {
             for counts in self.slot_sets() {
                 let limits = Limits { fresh, refreshed: usable };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
-                let bootstraps = self.bootstrap_count(&placement);
-                let program = Arc::new(levels::assign(self.slots, &self.structure, &placement)?);
-                let precision = refreshed_precision(fastest.scale_bits, bootstraps);
-                plans.extend(sets.iter().map(|set| self.plan(set.clone(), program.clone(), precision, optimal)));
+                let placed = self.place(placement, optimal)?;
+                let precision = refreshed_precision(fastest.scale_bits, placed.program.bootstrap_count());
+                plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }
         }
         Ok(plans)
@@ -156,14 +156,33 @@ impl<'p> Planner<'p> {
         self.slots.values().map(step).collect()
     }
 
-    fn bootstrap_count(&self, placement: &Placement) -> usize {
-        let refreshed = self.slots.values().filter(|(id, _)| placement[id.index()].is_some());
-        refreshed.map(|(_, value)| value.ty.ciphertexts).sum()
+    /// The program with bootstraps in these places.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a program that was not verified.
+    pub(super) fn lower(&self, placement: &Placement) -> Result<CkksProgram, PassError> {
+        levels::assign(self.slots, &self.structure, placement)
     }
 
-    fn plan(&self, parameters: Parameters, program: Arc<CkksProgram>, precision_bits: f64, optimal: bool) -> Plan {
-        let prices = self.costs.prices(&parameters);
-        let (seconds, peak_bytes) = (prices.seconds(&program), prices.peak_bytes(&program));
-        Plan { parameters, program, seconds, peak_bytes, precision_bits, optimal }
+    fn place(&self, placement: Placement, optimal: bool) -> Result<Placed, PassError> {
+        Ok(Placed { program: self.lower(&placement)?, placement: Arc::new(placement), optimal })
     }
+
+    fn demand(&self, placed: &Placed) -> Demand {
+        Demand { slots: self.slots.slots, levels: placed.program.top_level() }
+    }
+
+    fn plan(&self, parameters: Parameters, placed: &Placed, precision_bits: f64) -> Plan {
+        let prices = self.costs.prices(&parameters);
+        let (seconds, peak_bytes) = (prices.seconds(&placed.program), prices.peak_bytes(&placed.program));
+        let (placement, bootstraps) = (placed.placement.clone(), placed.program.bootstrap_count());
+        Plan { parameters, placement, bootstraps, seconds, peak_bytes, precision_bits, optimal: placed.optimal }
+    }
+}
+
+/// A program with bootstraps in their places, for any parameters.
+struct Placed {
+    program: CkksProgram,
+    placement: Arc<Placement>,
+    optimal: bool,
 }
