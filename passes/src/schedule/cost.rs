@@ -283,3 +283,65 @@ impl Prices<'_> {
         BASE_BYTES + (held + self.live_bytes(program)) * 108 / 100
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use paf_ir::ckks::Secret;
+
+    use super::*;
+
+    fn parameters(levels: u32, digits: u32) -> Parameters {
+        let (scale_bits, first_modulus_bits) = (50, 57);
+        let special_primes = Parameters::special_primes_for(Level(levels), scale_bits, first_modulus_bits, digits);
+        Parameters {
+            ring_dimension: 1 << 16,
+            slots: 1 << 12,
+            levels: Level(levels),
+            scale_bits,
+            first_modulus_bits,
+            digits,
+            special_primes,
+            secret: Secret::UniformTernaryEncapsulated,
+            bootstrap: Some(Bootstrap::with_budget([3, 3])),
+            log_qp: first_modulus_bits + levels * scale_bits + special_primes * 60,
+            security_bits: 128,
+        }
+    }
+
+    #[test]
+    fn a_bootstrap_takes_what_was_measured() {
+        let (parameters, model) = (parameters(20, 4), CostModel::new(&[]));
+        let seconds = model.prices(&parameters).bootstrap_seconds(1 << 12);
+        assert!((seconds - 3.0).abs() < 0.1, "{seconds} s");
+    }
+
+    #[test]
+    fn bootstraps_of_more_slots_and_limbs_take_longer() {
+        let model = CostModel::new(&[]);
+        let seconds = |levels, log_slots: u32| model.prices(&parameters(levels, 4)).bootstrap_seconds(1 << log_slots);
+        for slots in 10..15 {
+            assert!(seconds(24, slots) < seconds(24, slots + 1), "2^{slots} slots");
+        }
+        for levels in 18..30 {
+            assert!(seconds(levels, 14) < seconds(levels + 1, 14), "{levels} levels");
+        }
+    }
+
+    /// What the search for places relies on.
+    #[test]
+    fn nothing_is_cheaper_at_a_higher_level() {
+        let maps = [MapWork { babies: 17, rotations: 24, plaintexts: 144, outputs: 1, inputs: 1 }];
+        for digits in [1, 2, 3, 4, 5, 9, 14, 27] {
+            let parameters = parameters(26, digits);
+            let prices = Prices { maps: &maps, parameters: &parameters };
+            let grows = |name: &str, price: &dyn Fn(u32) -> f64| {
+                for level in 0..25 {
+                    assert!(price(level) <= price(level + 1), "{name} at level {level} with {digits} digits");
+                }
+            };
+            grows("key switch", &|level| prices.key_switch(level));
+            grows("linear", &|level| prices.linear(0, level));
+            grows("rescale", &|level| prices.rescale(level) + prices.product(level) + prices.light(level));
+        }
+    }
+}
