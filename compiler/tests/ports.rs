@@ -41,13 +41,38 @@ fn node(operator: &str, operands: [&str; 2], output: &str) -> NodeProto {
     NodeProto { op_type: operator.into(), input, output: vec![output.into()], ..Default::default() }
 }
 
+/// How much wider the inputs of [`products_of_wide_ranges_keep_their_precision`] are: up to 30.
+const WIDE: f64 = 15.0;
+
+/// `gate = left · sigmoid(right)` and `power = left · right · left`.
+fn wide_model() -> Vec<u8> {
+    let sigmoid = NodeProto {
+        op_type: "Sigmoid".into(),
+        input: vec!["right".into()],
+        output: vec!["opening".into()],
+        ..Default::default()
+    };
+    let nodes = vec![
+        sigmoid,
+        node("Mul", ["left", "opening"], "gate"),
+        node("Mul", ["left", "right"], "product"),
+        node("Mul", ["product", "left"], "power"),
+    ];
+    model_of(nodes, ["gate", "power"])
+}
+
 /// `larger = max(left, right)` and `product = left · right`, the right one broadcast along the second axis.
 fn model() -> Vec<u8> {
+    let nodes = vec![node("Max", ["left", "right"], "larger"), node("Mul", ["left", "right"], "product")];
+    model_of(nodes, ["larger", "product"])
+}
+
+fn model_of(node: Vec<NodeProto>, outputs: [&str; 2]) -> Vec<u8> {
     let output = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
     let graph = GraphProto {
-        node: vec![node("Max", ["left", "right"], "larger"), node("Mul", ["left", "right"], "product")],
+        node,
         input: vec![input("left", &[1, 2, 3]), input("right", &[1, 1, 3])],
-        output: vec![output("larger"), output("product")],
+        output: outputs.map(output).to_vec(),
         ..Default::default()
     };
     let opset = OperatorSetIdProto { domain: String::new(), version: 13 };
@@ -101,6 +126,36 @@ fn two_inputs_and_two_outputs_on_both_engines() {
     let encrypted = parties.client.decrypt(&parties.secret, 1, &results).expect("decryption");
     for (encrypted, clear) in encrypted.iter().zip(&clear[1]) {
         let bits = agreement_bits(&encrypted.raw, &clear.raw);
+        assert!(bits >= ENCRYPTED_BITS, "{bits} bits");
+    }
+}
+
+/// Values of 30 and products of 27,000 beside a gate between 0 and 1: each is as precise as values of size 1.
+#[test]
+fn products_of_wide_ranges_keep_their_precision() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let options = options(folder.path());
+    let wide = |values: &[f64]| values.iter().map(|value| WIDE * value).collect::<Vec<f64>>();
+    std::fs::write(at("model.onnx"), wide_model()).expect("the temporary folder is writable");
+    write_array(&at("left.npy"), &[SAMPLES, 2, 3], wide(&LEFT));
+    write_array(&at("right.npy"), &[SAMPLES, 1, 3], wide(&RIGHT));
+    let circuit = compile(&options).expect("a valid model").circuit;
+    let arrays = arrays().into_iter().map(|array| Array { data: wide(&array.data), ..array }).collect();
+    let samples = Samples::new(&circuit.program.inputs, arrays, None).expect("the inputs fit");
+    let clear = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs").remove(0);
+    let power = |index: usize| WIDE.powi(3) * LEFT[index] * LEFT[index] * RIGHT[index % 3];
+    for (index, got) in clear[1].values.iter().enumerate() {
+        assert!((got - power(index)).abs() <= 1e-9 * WIDE.powi(3), "{got} instead of {}", power(index));
+    }
+    let _turn = exclusive();
+    let parties = Parties::new(&Arc::new(circuit));
+    let inputs = parties.client.encrypt(&parties.public, &samples, 0).expect("encryption");
+    let results = parties.server.evaluate(inputs, &mut |_| {}).expect("evaluation");
+    let encrypted = parties.client.decrypt(&parties.secret, 0, &results).expect("decryption");
+    for (encrypted, clear) in encrypted.iter().zip(&clear) {
+        let bits = agreement_bits(&encrypted.raw, &clear.raw);
+        println!("{bits:.1} bits");
         assert!(bits >= ENCRYPTED_BITS, "{bits} bits");
     }
 }

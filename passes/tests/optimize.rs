@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Options, approximate};
+use paf_passes::approximate::{Options, approximate, component};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
 
@@ -65,6 +65,38 @@ fn one_relu() -> Graph {
     let b = graph.linear("b", dense(2), r, Shape(vec![SIZE])).unwrap();
     output(&mut graph, b);
     graph
+}
+
+/// Every degree of the published composites by itself, of a variable in \[−1, 1\]: levels and products of
+/// smartpaf.md 1.4 (degree 7 in 4 products would need a root of a cubic in its coefficients).
+#[test]
+fn components_reach_their_least_depth() {
+    let expected = [
+        ("alpha6", 0, 3, 2, 2),
+        ("alpha4", 0, 5, 3, 3),
+        ("alpha7", 0, 7, 3, 5),
+        ("alpha5", 0, 13, 4, 7),
+        ("alpha10", 2, 13, 4, 7),
+        ("alpha9", 0, 15, 4, 8),
+        ("alpha9", 1, 15, 4, 8),
+        ("alpha11", 2, 27, 5, 10),
+        ("alpha12", 2, 27, 5, 10),
+        ("alpha13", 2, 27, 5, 10),
+        ("alpha14", 1, 27, 5, 10),
+        ("alpha14", 2, 29, 5, 11),
+    ];
+    for (paf, index, degree, levels, fewest) in expected {
+        let polynomial = &Paf::by_name(paf).unwrap().components[index];
+        assert_eq!(polynomial.degree, degree);
+        let mut graph = Graph::default();
+        let t = graph.input("t", Shape(vec![SIZE]), false);
+        let x = graph.add("x", Op::Scale(polynomial.domain), &[t]).unwrap();
+        let y = component(&mut graph, "p", polynomial, x).unwrap();
+        output(&mut graph, y);
+        let optimized = check(&graph, levels);
+        let count = products(&optimized);
+        assert!(count <= fewest, "{paf} {index}, degree {degree}: {count} products\n{}", optimized.to_text());
+    }
 }
 
 #[test]

@@ -108,30 +108,41 @@ pub(crate) fn compare(network: &Network, data: &Path, passed: &Passed, test: &La
     let oracle = Oracle::load(&network.file(data)).expect("tract takes the network");
     let evaluator = Evaluator::new(&passed.optimized);
     let post = passed.optimized.outputs[0].post;
-    let results: Vec<(usize, usize, f64)> = test
+    let predictions: Vec<Prediction> = test
         .images
         .par_iter()
         .map(|image| {
             let floats: Vec<f32> = image.iter().map(|&value| value as f32).collect();
             let exact = oracle.run(&floats).expect("tract runs the network").remove(0);
             let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
-            let got = after_client(post, polynomial(&evaluator, passed, image));
-            let largest = exact.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-            let differences = exact.iter().zip(&got).map(|(exact, got)| (exact - got).abs());
-            let error =
-                differences.fold(0.0, |worst: f64, value| if value > worst || value.is_nan() { value } else { worst });
-            (top1(&exact), top1(&got), error / largest)
+            Prediction::of(&exact, &after_client(post, polynomial(&evaluator, passed, image)))
         })
         .collect();
-    let count = |is: &dyn Fn(usize, &(usize, usize, f64)) -> bool| {
-        results.iter().zip(&test.labels).filter(|(result, label)| is(**label, result)).count()
-    };
+    let labelled = || predictions.iter().zip(&test.labels);
     Agreement {
-        images: results.len(),
-        exact: count(&|label, result| result.0 == label),
-        polynomial: count(&|label, result| result.1 == label),
-        equal: count(&|_, result| result.0 == result.1),
-        largest_error: results.iter().map(|result| result.2).fold(0.0, f64::max),
+        images: predictions.len(),
+        exact: labelled().filter(|(prediction, label)| prediction.exact == **label).count(),
+        polynomial: labelled().filter(|(prediction, label)| prediction.polynomial == **label).count(),
+        equal: predictions.iter().filter(|prediction| prediction.exact == prediction.polynomial).count(),
+        largest_error: predictions.iter().map(|prediction| prediction.error).fold(0.0, f64::max),
+    }
+}
+
+/// Both predictions of one image.
+struct Prediction {
+    exact: usize,
+    polynomial: usize,
+    /// Largest difference of a result, as a part of the largest exact one.
+    error: f64,
+}
+
+impl Prediction {
+    fn of(exact: &[f64], polynomial: &[f64]) -> Self {
+        let largest = exact.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+        let differences = exact.iter().zip(polynomial).map(|(exact, polynomial)| (exact - polynomial).abs());
+        let error =
+            differences.fold(0.0, |worst: f64, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
+        Prediction { exact: top1(exact), polynomial: top1(polynomial), error: error / largest }
     }
 }
 

@@ -245,7 +245,7 @@ of them in sequence. So does a circuit for a window that is dilated and padded, 
 const NINE_BY_AXES: &str =
     "A circuit reduces rows, then columns: four comparisons for the whole tensor, each in sequence
 after the other. That is the same depth for half of the ciphertext products. On seeded windows its mean error is up to a
-tenth larger than that of one tree, its largest one up to a half.\n";
+tenth larger than that of one tree, its largest one up to 53 %.\n";
 
 const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `compiler/src/import/activation.rs` and `extremum.rs`. S is the
 scale of the ReLUs on this range of inputs, and the error stays below the bound, in units of S times the error of ReLU.\n";
@@ -267,11 +267,10 @@ pub(crate) fn document(figures: &[Figures]) -> String {
     for operator in PIECEWISE {
         for row in rows(Operator::Piecewise(operator)) {
             let (paf, levels, max, mean, scale) = (&row.paf, row.levels, row.max, row.mean, row.further[0]);
-            let inputs = format!("{}, [−{}, {}]", described(operator), operator.reach, operator.reach);
-            let (name, inputs) = inputs.split_once(", [").expect("it was just put there");
+            let (name, inputs) = (described(operator), format!("[−{0}, {0}]", operator.reach));
             let bound = operator.relu_errors;
             text += &format!(
-                "| {name} | [{inputs} | `{paf}` | {scale:.3} | {levels} | {max:.2e} | {mean:.2e} | {bound} |\n"
+                "| {name} | {inputs} | `{paf}` | {scale:.3} | {levels} | {max:.2e} | {mean:.2e} | {bound} |\n"
             );
         }
     }

@@ -54,12 +54,14 @@ fn power_basis(graph: &mut Graph, name: &str, odd: &[f64], x: NodeId) -> Result<
     sum_in_pairs(graph, name, terms)
 }
 
+/// Neighbours are added in pairs from the last one on, so that the highest powers stand together and share a factor.
 pub(super) fn sum_in_pairs(graph: &mut Graph, name: &str, mut terms: Vec<NodeId>) -> Result<NodeId, PassError> {
     while terms.len() > 1 {
         let mut sums = Vec::with_capacity(terms.len().div_ceil(2));
-        for pair in terms.chunks(2) {
+        for pair in terms.rchunks(2) {
             sums.push(if pair.len() == 2 { graph.add(name, Op::Add, pair)? } else { pair[0] });
         }
+        sums.reverse();
         terms = sums;
     }
     Ok(terms[0])

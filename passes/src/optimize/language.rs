@@ -95,9 +95,17 @@ define_language! {
 }
 
 /// The analysis of constant terms: their value, snapped to a constant already known within [`SNAP`].
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Constants {
+    /// Ascending.
     known: Vec<f64>,
+}
+
+impl Default for Constants {
+    /// One is known from the start: a factor and its rounded inverse cancel.
+    fn default() -> Self {
+        Constants { known: vec![1.0] }
+    }
 }
 
 /// Two constants within this relative distance are one: products of scales taken in another order.
