@@ -8,6 +8,9 @@ use super::scaling::Scaling;
 use super::series::Series;
 use crate::paf::Paf;
 
+/// Samples that a linear map takes together.
+const SIDE_BY_SIDE: usize = 16;
+
 /// Values of one tensor.
 #[derive(Debug, Clone)]
 pub(super) enum Values {
@@ -39,12 +42,13 @@ impl Values {
     pub(super) fn linear(&self, map: &LinearMap, matrix: &Sparse) -> Values {
         match self {
             Values::Samples(samples) => {
-                let apply = |x: &Vec<f64>| {
-                    let mut y = matrix.apply(x);
-                    map.add_bias(&mut y);
-                    y
+                let apply = |samples: &[Vec<f64>]| {
+                    let samples: Vec<&[f64]> = samples.iter().map(Vec::as_slice).collect();
+                    let mut results = matrix.apply_all(&samples);
+                    results.iter_mut().for_each(|y| map.add_bias(y));
+                    results
                 };
-                Values::Samples(samples.par_iter().map(apply).collect())
+                Values::Samples(samples.par_chunks(SIDE_BY_SIDE).flat_map(apply).collect())
             }
             Values::Bounds(bounds) => {
                 let row_bounds = |row: usize| {
