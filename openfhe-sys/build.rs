@@ -256,6 +256,7 @@ fn compile_shim(prefix: &Path, version: &str) {
         "arithmetic",
         "rotation",
         "bootstrap",
+        "series",
         "bytes",
         "limbs",
         "key_switch",

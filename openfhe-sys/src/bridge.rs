@@ -429,6 +429,12 @@ pub(crate) mod ffi {
         /// iterations reaches, in bits.
         fn bootstrap(ciphertext: &Ciphertext, iterations: u32, precision: u32) -> Result<UniquePtr<Ciphertext>>;
 
+        /// `Σ c_k·x^k` by OpenFHE's `EvalPoly`, which adjusts levels and scales itself: for comparisons.
+        fn evaluate_polynomial(x: &Ciphertext, coefficients: &[f64]) -> Result<UniquePtr<Ciphertext>>;
+        /// `c_0/2 + Σ c_k·T_k(x)` on \[−1, 1\] by OpenFHE's `EvalChebyshevSeries`, which adjusts levels and scales
+        /// itself: for comparisons.
+        fn evaluate_chebyshev_series(x: &Ciphertext, coefficients: &[f64]) -> Result<UniquePtr<Ciphertext>>;
+
         /// Bytes that [`export_evaluation_key_into`] writes.
         fn evaluation_key_size(tag: &str, id: u32) -> Result<usize>;
         /// Writes one evaluation key; `out` has exactly its size.

@@ -59,7 +59,7 @@ pub fn fold_polynomial(graph: &Graph) -> Result<Graph, PassError> {
 }
 
 /// Copies a graph node by node; `rewrite` says what becomes of each.
-fn rebuild(
+pub(crate) fn rebuild(
     graph: &Graph,
     mut rewrite: impl FnMut(&mut Graph, NodeId, &Node, &[NodeId]) -> Result<NodeId, PassError>,
 ) -> Result<Graph, PassError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::linear::{LinearMap, Primitive};
+use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
 use paf_passes::approximate::{Options, approximate};
 use paf_passes::optimize::{depth, optimize};
@@ -11,9 +11,13 @@ use paf_passes::paf::Paf;
 const SIZE: usize = 4;
 
 fn dense(seed: u64) -> LinearMap {
+    dense_to(SIZE, SIZE, seed)
+}
+
+fn dense_to(outputs: usize, inputs: usize, seed: u64) -> LinearMap {
     let data =
-        (0..SIZE * SIZE).map(|i| ((i as u64 * 2_654_435_761 + seed * 97) % 1000) as f64 / 1000.0 - 0.5).collect();
-    let weight = std::sync::Arc::new(Tensor::new(Shape(vec![SIZE, SIZE]), data));
+        (0..outputs * inputs).map(|i| ((i as u64 * 2_654_435_761 + seed * 97) % 1000) as f64 / 1000.0 - 0.5).collect();
+    let weight = std::sync::Arc::new(Tensor::new(Shape(vec![outputs, inputs]), data));
     LinearMap::of(Primitive::Dense { weight, left: 1, right: 1 }, None)
 }
 
@@ -88,36 +92,80 @@ fn relu_reaches_its_least_depth_with_scales_folded() {
     }
 }
 
-#[test]
-fn a_pool_round_costs_a_relu_each() {
-    let mut graph = Graph::default();
-    let x = graph.input("x", Shape(vec![1, 2, 2]), false);
-    let a = graph.linear("a", dense(1), x, Shape(vec![1, 2, 2])).unwrap();
-    let mut window = paf_ir::linear::Window {
-        input: [1, 2, 2],
-        kernel: [2, 2],
-        strides: [2, 2],
+/// linear, then ReLUs (`r`) and pools (`p`) of a square window over a plane of 6×6, then linear.
+fn rectified_pool(operations: &str, side: usize) -> Graph {
+    let mut window = Window {
+        input: [1, 6, 6],
+        kernel: [side, side],
+        strides: [side, side],
         pads: [0; 4],
         dilations: [1, 1],
-        output: [1, 1],
+        output: [0, 0],
         count_include_pad: false,
     };
     window.output = window.floor_output();
-    let r = graph.add("r", Op::Relu, &[a]).unwrap();
-    let p = graph.add("p", Op::MaxPool(window), &[r]).unwrap();
-    output(&mut graph, p);
-    let optimized = check(&approximated(&graph, "alpha7"), 1 + 7 + 14);
-    assert_eq!(products(&optimized), 3 * 11);
+    let mut graph = Graph::default();
+    let x = graph.input("x", Shape(vec![SIZE]), false);
+    let mut node = graph.linear("a", dense_to(36, SIZE, 1), x, Shape(vec![1, 6, 6])).unwrap();
+    for operation in operations.chars() {
+        let op = if operation == 'r' { Op::Relu } else { Op::MaxPool(window.clone()) };
+        node = graph.add(operation.to_string(), op, &[node]).unwrap();
+    }
+    let pooled = window.output[0] * window.output[1];
+    let y = graph.linear("b", dense_to(SIZE, pooled, 2), node, Shape(vec![SIZE])).unwrap();
+    output(&mut graph, y);
+    graph
+}
+
+/// Levels of a ReLU with alpha7, and its products.
+const RELU: (u32, usize) = (7, 11);
+
+#[test]
+fn a_pool_round_costs_a_relu_each() {
+    for (side, rounds) in [(2, 2), (3, 4)] {
+        let optimized = check(&approximated(&rectified_pool("p", side), "alpha7"), 2 + rounds * RELU.0);
+        assert_eq!(products(&optimized), rounds as usize * RELU.1, "{side}");
+    }
+}
+
+/// The two orders are one function and become one circuit: that of the cheaper form.
+#[test]
+fn relu_and_pool_take_the_cheaper_form_in_either_order() {
+    // Comparisons in sequence, and all of them. Three taps leave room for the zero in two rounds, two taps do not.
+    for (side, depth, comparisons) in [(2, 3, 3), (3, 4, 5)] {
+        let [first, last] = ["rp", "pr"].map(|order| approximated(&rectified_pool(order, side), "alpha7"));
+        assert_eq!(first.to_text(), last.to_text(), "{side}");
+        let optimized = check(&first, 2 + depth * RELU.0);
+        assert_eq!(products(&optimized), comparisons * RELU.1, "{side}");
+    }
 }
 
 #[test]
-fn residual_branches_meet_at_one_scale_for_free() {
+fn relu_and_pool_stay_within_their_error() {
+    let x: Vec<f64> = (0..SIZE).map(|i| 0.9 - 0.6 * i as f64).collect();
+    for (operations, side) in [("rp", 2), ("pr", 2), ("rp", 3), ("pr", 3)] {
+        let network = rectified_pool(operations, side);
+        let approximated = approximate(&network, &options("alpha10"), &vec![]).unwrap();
+        let expected = evaluate(&network, std::slice::from_ref(&x)).unwrap().remove(0);
+        let got = evaluate(&approximated.graph, &[x.iter().map(|x| x * approximated.inputs[0].0).collect()]).unwrap();
+        let Op::Linear(map) = &network.node(network.outputs[0].node).op else { panic!("the output is linear") };
+        let error: f64 = approximated.replaced.iter().map(|replaced| replaced.max_error).sum();
+        for (row, (got, expected)) in got[0].iter().zip(&expected).enumerate() {
+            let growth: f64 = map.matrix().row(row).map(|(_, weight)| weight.abs()).sum();
+            let difference = (got * approximated.output_scales[0] - expected).abs();
+            assert!(difference <= growth * error, "{operations} {side}: {got} instead of {expected}");
+        }
+    }
+}
+
+/// A ReLU, blocks of two ReLUs with a shortcut, and a last map.
+fn residual_network(blocks: u64) -> Graph {
     let mut graph = Graph::default();
     let shape = Shape(vec![SIZE]);
     let x = graph.input("x", shape.clone(), false);
     let a = graph.linear("a", dense(1), x, shape.clone()).unwrap();
     let mut r = graph.add("r0", Op::Relu, &[a]).unwrap();
-    for block in 0..3 {
+    for block in 0..blocks {
         let b = graph.linear(format!("b{block}"), dense(2 + block), r, shape.clone()).unwrap();
         let q = graph.add(format!("q{block}"), Op::Relu, &[b]).unwrap();
         let c = graph.linear(format!("c{block}"), dense(7 + block), q, shape.clone()).unwrap();
@@ -126,8 +174,25 @@ fn residual_branches_meet_at_one_scale_for_free() {
     }
     let d = graph.linear("d", dense(11), r, shape).unwrap();
     output(&mut graph, d);
-    let optimized = check(&approximated(&graph, "alpha7"), 1 + 7 + 3 * (1 + 7 + 1 + 7) + 1);
+    graph
+}
+
+#[test]
+fn residual_branches_meet_at_one_scale_for_free() {
+    let optimized = check(&approximated(&residual_network(3), "alpha7"), 1 + 7 + 3 * (1 + 7 + 1 + 7) + 1);
     assert_eq!(products(&optimized), 7 * 11, "every ReLU is computed once, at one scale");
+}
+
+/// What a compilation takes without a clock: terms grow with the network and no faster, and saturation ends by itself.
+#[test]
+fn terms_grow_in_proportion_to_the_network() {
+    let report = |blocks: u64| optimize(&approximated(&residual_network(blocks), "alpha10")).unwrap().1;
+    // The ReLUs of ResNet-20 and ResNet-44.
+    let (small, large) = (report(9), report(21));
+    println!("{} and {} terms", small.terms, large.terms);
+    assert_eq!((small.stopped.as_str(), large.stopped.as_str()), ("Saturated", "Saturated"));
+    assert!(large.terms * 19 <= small.terms * 43 * 11 / 10, "{} and {} terms", small.terms, large.terms);
+    assert!(large.terms < 50_000, "{} terms", large.terms);
 }
 
 /// linear, function, linear: range and scale fold into the maps, and a series of degree d costs ⌈log2(d+1)⌉.

@@ -155,6 +155,19 @@ fn slices_of_a_pool_are_rotations() {
 }
 
 #[test]
+fn slices_of_several_ciphertexts_are_rotations_too() {
+    let (mut graph, x) = image(2, 8);
+    let a = conv(&mut graph, x, 4, 3, 1, 1);
+    let a = pool(&mut graph, a, 2, 2, 0);
+    let a = graph.add("relu", Op::Relu, &[a]).unwrap();
+    let b = gemm(&mut graph, a, 4);
+    finish(&mut graph, b);
+    let program = check(&graph, 128);
+    assert!(program.values().any(|(_, value)| value.ty.ciphertexts > 1));
+    assert_eq!(program.maps.len(), 2, "only the convolution and the gemm are maps");
+}
+
+#[test]
 fn padded_pools_of_negative_values_ignore_the_padding() {
     let (mut graph, x) = image(2, 8);
     let a = conv(&mut graph, x, 2, 3, 1, 1);

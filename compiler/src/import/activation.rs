@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use paf_ir::Shape;
-use paf_ir::tensor::{Function, Graph, NodeId, Op};
+use paf_ir::tensor::{Function, Op};
 
 use super::constants::{ConstantValue, ElementKind};
 use super::elementwise::{Binary, combine, of_constant};
@@ -330,52 +330,4 @@ fn scaled(site: &mut Site<'_>, x: Value, factor: f64) -> Outcome {
 
 fn shifted(site: &mut Site<'_>, x: Value, offset: f64) -> Outcome {
     if offset == 0.0 { Ok(x) } else { combine(site, Binary::Add, x, number(offset)) }
-}
-
-/// A product that exporters write for one function: `factor · function(argument)`.
-pub(super) struct Pattern {
-    pub(super) function: Function,
-    pub(super) argument: NodeId,
-    pub(super) factor: f64,
-}
-
-/// Recognizes Silu `x · sigmoid(c·x)`, Mish `x · tanh(softplus(x))` and Gelu `x · (1 + erf(x/√2))`, with constant
-/// factors anywhere.
-pub(super) fn product_pattern(graph: &Graph, a: NodeId, b: NodeId) -> Option<Pattern> {
-    one_sided_pattern(graph, a, b).or_else(|| one_sided_pattern(graph, b, a))
-}
-
-fn one_sided_pattern(graph: &Graph, plain: NodeId, gate: NodeId) -> Option<Pattern> {
-    let ((base, c), (gate, k)) = (unscaled(graph, plain), unscaled(graph, gate));
-    let gate_node = graph.node(gate);
-    let argument = *gate_node.inputs.first()?;
-    match gate_node.op {
-        Op::Function(Function::Sigmoid) => {
-            let (inner, s) = unscaled(graph, argument);
-            let silu = Pattern { function: Function::Silu, argument, factor: c * k / s };
-            (inner == base && s != 0.0).then_some(silu)
-        }
-        Op::Function(Function::Tanh) => {
-            let softplus = graph.node(argument);
-            let is_mish = softplus.op == Op::Function(Function::Softplus) && softplus.inputs == [base];
-            is_mish.then_some(Pattern { function: Function::Mish, argument: base, factor: c * k })
-        }
-        Op::AddConstant(1.0) if graph.node(argument).op == Op::Function(Function::Erf) => {
-            const TOLERANCE: f64 = 1e-6;
-            let (inner, s) = unscaled(graph, graph.node(argument).inputs[0]);
-            let is_gelu = inner == base && (s - std::f64::consts::FRAC_1_SQRT_2).abs() < TOLERANCE;
-            is_gelu.then_some(Pattern { function: Function::Gelu, argument: base, factor: 2.0 * c * k })
-        }
-        _ => None,
-    }
-}
-
-/// A node as a constant times another.
-fn unscaled(graph: &Graph, mut id: NodeId) -> (NodeId, f64) {
-    let mut factor = 1.0;
-    while let Op::Scale(c) = graph.node(id).op {
-        factor *= c;
-        id = graph.node(id).inputs[0];
-    }
-    (id, factor)
 }

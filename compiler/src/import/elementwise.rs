@@ -6,9 +6,9 @@ use paf_ir::linear::Primitive;
 use paf_ir::tensor::{Function, NodeId, Op};
 use paf_ir::{LinearMap, Shape};
 
-use super::activation::product_pattern;
 use super::broadcast::{broadcast_shape, expanded, repeating};
 use super::constants::{ConstantValue, ElementKind};
+use super::pattern::product_pattern;
 use super::site::{Outcome, Refusal, Site, Value, size};
 
 /// Integers up to this size are exact as f64.

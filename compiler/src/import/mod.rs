@@ -24,6 +24,7 @@ mod model;
 mod norm;
 mod operators;
 pub mod oracle;
+mod pattern;
 mod pool;
 mod post;
 mod reduce;

@@ -1,4 +1,4 @@
-//! Resize and Upsample: nearest picks elements, linear weighs two neighbours an axis.
+//! Resize and Upsample: nearest picks elements, linear weighs two neighbours an axis, cubic four.
 
 use std::sync::Arc;
 
@@ -71,8 +71,15 @@ fn resized(site: &mut Site<'_>, scales: Option<Vec<f64>>, sizes: Option<Vec<f64>
             let indices = resized.iter().map(|axis| nearest(axis, rule)).collect::<Result<Vec<_>, _>>()?;
             site.selected(value, indices)
         }
-        Some("linear" | "bilinear") => linear(site, value, &resized, rule, result),
-        Some(other) => Err(Refusal::unsupported(format!("mode is `{other}`"), "nearest and linear work")),
+        Some("linear" | "bilinear") => interpolated(site, value, &resized, result, |axis| linear(axis, rule)),
+        Some("cubic") => {
+            let kernel = Cubic {
+                a: site.attributes.number("cubic_coeff_a")?.unwrap_or(-0.75),
+                exclude_outside: site.attributes.flag("exclude_outside")?,
+            };
+            interpolated(site, value, &resized, result, |axis| kernel.matrix(axis, rule))
+        }
+        Some(other) => Err(Refusal::unsupported(format!("mode is `{other}`"), "nearest, linear and cubic work")),
     }
 }
 
@@ -140,7 +147,13 @@ fn nearest(axis: &Axis, rule: &Rule) -> Result<Vec<u32>, Refusal> {
 }
 
 /// One matrix an axis that changes.
-fn linear(site: &mut Site<'_>, value: Value, axes: &[Axis], rule: &Rule, result: Shape) -> Outcome {
+fn interpolated(
+    site: &mut Site<'_>,
+    value: Value,
+    axes: &[Axis],
+    result: Shape,
+    matrix: impl Fn(&Axis) -> Result<Tensor, Refusal>,
+) -> Outcome {
     let Value::Tensor(x) = value else { return Err(Refusal::not_constant("the result of a constant's interpolation")) };
     let mut sizes: Vec<usize> = axes.iter().map(|axis| axis.input).collect();
     let mut factors = vec![];
@@ -148,7 +161,7 @@ fn linear(site: &mut Site<'_>, value: Value, axes: &[Axis], rule: &Rule, result:
         if axis.input == axis.output && axis.scale == 1.0 {
             continue;
         }
-        let weight = Arc::new(interpolation(axis, rule)?);
+        let weight = Arc::new(matrix(axis)?);
         let left = sizes[..place].iter().product();
         let right = sizes[place + 1..].iter().product();
         factors.push(Primitive::Dense { weight, left, right });
@@ -163,7 +176,7 @@ fn linear(site: &mut Site<'_>, value: Value, axes: &[Axis], rule: &Rule, result:
 }
 
 /// The matrix `[output, input]` of linear interpolation; places outside take the nearest element.
-fn interpolation(axis: &Axis, rule: &Rule) -> Result<Tensor, Refusal> {
+fn linear(axis: &Axis, rule: &Rule) -> Result<Tensor, Refusal> {
     let shape = Shape(vec![axis.output, axis.input]);
     let mut data = vec![0.0; size(&shape)?];
     for (index, row) in data.chunks_mut(axis.input).enumerate() {
@@ -175,4 +188,44 @@ fn interpolation(axis: &Axis, rule: &Rule) -> Result<Tensor, Refusal> {
         }
     }
     Ok(Tensor::new(shape, data))
+}
+
+/// Cubic convolution (Keys 1981) with its parameter.
+struct Cubic {
+    a: f64,
+    /// Whether elements outside count for nothing; else they are those of the border.
+    exclude_outside: bool,
+}
+
+impl Cubic {
+    /// The matrix `[output, input]`.
+    fn matrix(&self, axis: &Axis, rule: &Rule) -> Result<Tensor, Refusal> {
+        let shape = Shape(vec![axis.output, axis.input]);
+        let mut data = vec![0.0; size(&shape)?];
+        let last = axis.input as i64 - 1;
+        for (index, row) in data.chunks_mut(axis.input).enumerate() {
+            let place = rule.place(axis, index)?;
+            let first = place.floor() as i64 - 1;
+            for tap in first..first + 4 {
+                if !self.exclude_outside || (0..=last).contains(&tap) {
+                    row[tap.clamp(0, last) as usize] += self.weight((place - tap as f64).abs());
+                }
+            }
+            if self.exclude_outside {
+                let total: f64 = row.iter().sum();
+                row.iter_mut().for_each(|weight| *weight /= total);
+            }
+        }
+        Ok(Tensor::new(shape, data))
+    }
+
+    /// The weight of an element at a distance.
+    fn weight(&self, distance: f64) -> f64 {
+        let (a, d) = (self.a, distance);
+        match d {
+            _ if d <= 1.0 => ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0,
+            _ if d < 2.0 => ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a,
+            _ => 0.0,
+        }
+    }
 }

@@ -79,7 +79,8 @@ pub(crate) fn test_labels(data: &Path) -> Vec<usize> {
     bytes.into_iter().map(usize::from).collect()
 }
 
-fn images(data: &Path, part: &str, count: usize) -> Vec<Vec<u8>> {
+/// The first images of a part, `train` or `t10k`.
+pub(crate) fn images(data: &Path, part: &str, count: usize) -> Vec<Vec<u8>> {
     let (sizes, bytes) = read_idx(&data.join(format!("mnist/{part}-images-idx3-ubyte.gz")));
     assert_eq!(sizes[1..], [28, 28]);
     bytes.chunks_exact(28 * 28).take(count).map(<[u8]>::to_vec).collect()

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each binary uses a part")]
 
+pub(crate) mod agreement;
 pub(crate) mod mnist;
+pub(crate) mod zoo;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};

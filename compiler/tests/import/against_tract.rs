@@ -8,7 +8,7 @@ use paf_passes::approximate::{Options, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use prost::Message;
-use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
 
 use crate::built_models::{floats, integer, integers, list, model, node, real, text};
 use crate::support::{TemporaryFile, Tolerance, difference, evaluate, random_values};
@@ -26,6 +26,11 @@ struct Case {
 fn case(name: &'static str, operator: &str, shape: &[i64], attributes: Vec<AttributeProto>) -> Case {
     let model = model(13, shape, vec![node(operator, "x", "y", attributes)], vec![]);
     Case { name, model, input: [4.0, 0.5], growth: 1.0 }
+}
+
+fn in_operator_set(version: i64, mut case: Case) -> Case {
+    case.model.opset_import[0].version = version;
+    case
 }
 
 fn with_weights(
@@ -79,6 +84,9 @@ fn smooth() -> Vec<Case> {
         plain("softplus", "Softplus"),
         plain("softsign", "Softsign"),
         plain("elu", "Elu"),
+        in_operator_set(20, plain("gelu", "Gelu")),
+        in_operator_set(20, case("gelu_tanh", "Gelu", &shape, vec![text("approximate", "tanh")])),
+        in_operator_set(24, plain("swish", "Swish")),
         positive(plain("log", "Log")),
         positive(plain("sqrt", "Sqrt")),
         positive(plain("reciprocal", "Reciprocal")),
@@ -109,7 +117,58 @@ fn patterns() -> Vec<Case> {
         vec![floats("root", &[], &[std::f32::consts::SQRT_2]), floats("one", &[], &[1.0]), floats("half", &[], &[0.5])];
     let mish =
         vec![node("Softplus", "x", "a", vec![]), node("Tanh", "a", "b", vec![]), node("Mul", "b x", "y", vec![])];
-    vec![built("silu", silu, vec![]), built("gelu", gelu, gelu_weights), built("mish", mish, vec![])]
+    let gelu_halves = vec![
+        node("Mul", "x inverse_root", "a", vec![]),
+        node("Erf", "a", "b", vec![]),
+        node("Mul", "b half", "c", vec![]),
+        node("Add", "c half", "d", vec![]),
+        node("Mul", "x d", "y", vec![]),
+    ];
+    let halves_weights =
+        vec![floats("inverse_root", &[], &[std::f32::consts::FRAC_1_SQRT_2]), floats("half", &[], &[0.5])];
+    vec![
+        built("silu", silu, vec![]),
+        built("gelu", gelu, gelu_weights),
+        built("gelu_of_halves", gelu_halves, halves_weights),
+        built("gelu_tanh_by_pow", gelu_tanh_by_pow(), gelu_tanh_weights()),
+        built("gelu_tanh_factored", gelu_tanh_factored(), gelu_tanh_weights()),
+        built("mish", mish, vec![]),
+    ]
+}
+
+/// `½·x · (1 + tanh(√(2/π)·(x + 0.044715·x³)))` as PyTorch's exporter writes it.
+fn gelu_tanh_by_pow() -> Vec<NodeProto> {
+    vec![
+        node("Pow", "x three", "a", vec![]),
+        node("Mul", "a cubic", "b", vec![]),
+        node("Add", "x b", "c", vec![]),
+        node("Mul", "c slope", "d", vec![]),
+        node("Tanh", "d", "e", vec![]),
+        node("Add", "e one", "f", vec![]),
+        node("Mul", "x half", "g", vec![]),
+        node("Mul", "g f", "y", vec![]),
+    ]
+}
+
+/// The same as `½ · (x · (1 + tanh(x·√(2/π)·(1 + 0.044715·x·x))))`.
+fn gelu_tanh_factored() -> Vec<NodeProto> {
+    vec![
+        node("Mul", "x slope", "a", vec![]),
+        node("Mul", "x cubic", "b", vec![]),
+        node("Mul", "b x", "c", vec![]),
+        node("Add", "c one", "d", vec![]),
+        node("Mul", "a d", "e", vec![]),
+        node("Tanh", "e", "f", vec![]),
+        node("Add", "one f", "g", vec![]),
+        node("Mul", "g x", "h", vec![]),
+        node("Mul", "h half", "y", vec![]),
+    ]
+}
+
+fn gelu_tanh_weights() -> Vec<TensorProto> {
+    [("three", 3.0), ("cubic", 0.044715), ("slope", 0.797_884_6), ("one", 1.0), ("half", 0.5)]
+        .map(|(name, value)| floats(name, &[], &[value]))
+        .to_vec()
 }
 
 fn linear() -> Vec<Case> {
@@ -121,6 +180,12 @@ fn linear() -> Vec<Case> {
         text("mode", "nearest"),
         text("coordinate_transformation_mode", "asymmetric"),
         text("nearest_mode", "floor"),
+    ];
+    let corners = vec![
+        text("mode", "cubic"),
+        text("coordinate_transformation_mode", "align_corners"),
+        real("cubic_coeff_a", -0.5),
+        integer("exclude_outside", 1),
     ];
     let doubled = |name, attributes| {
         let scales = floats("scales", &[4], &[1.0, 1.0, 2.0, 3.0]);
@@ -153,6 +218,8 @@ fn linear() -> Vec<Case> {
         ),
         doubled("resize_nearest", upsampled),
         doubled("resize_linear", vec![text("mode", "linear")]),
+        doubled("resize_cubic", vec![text("mode", "cubic")]),
+        doubled("resize_cubic_of_corners", corners),
         split("split_halves", halves, vec![]),
         split("split_uneven", uneven, vec![list("sizes", &[1, 3, 2])]),
     ]
@@ -221,5 +288,35 @@ fn exported_patterns_are_one_function() {
         let folded = fold(&graph).expect("a valid graph");
         let functions = folded.nodes().filter(|(_, node)| matches!(node.op, paf_ir::tensor::Op::Function(_))).count();
         assert_eq!(functions, 1, "{}\n{}", case.name, folded.to_listing());
+    }
+}
+
+/// Operators that tract computes wrongly, as the body that ONNX gives them: it forgets Celu's last factor and Swish's alpha.
+#[test]
+fn operators_agree_with_their_definition() {
+    let shape = [1, 3, 4];
+    let number = |name: &str, value: f32| floats(name, &[], &[value]);
+    let celu_body = vec![
+        node("Div", "x alpha", "a", vec![]),
+        node("Exp", "a", "b", vec![]),
+        node("Sub", "b one", "c", vec![]),
+        node("Mul", "c alpha", "d", vec![]),
+        node("Min", "d zero", "e", vec![]),
+        node("Relu", "x", "f", vec![]),
+        node("Add", "e f", "y", vec![]),
+    ];
+    let swish_body =
+        vec![node("Mul", "x alpha", "a", vec![]), node("Sigmoid", "a", "b", vec![]), node("Mul", "x b", "y", vec![])];
+    let weights = vec![number("alpha", 1.75), number("one", 1.0), number("zero", 0.0)];
+    for (operator, version, body) in [("Celu", 12, celu_body), ("Swish", 24, swish_body)] {
+        let ours = model(version, &shape, vec![node(operator, "x", "y", vec![real("alpha", 1.75)])], vec![]);
+        let definition = TemporaryFile::new(&model(13, &shape, body, weights.clone()).encode_to_vec());
+        let graph = import(&TemporaryFile::new(&ours.encode_to_vec()).path()).expect("a supported operator").graph;
+        let input: Vec<f32> = random_values(11, 12).iter().map(|x| 4.0 * x).collect();
+        let expected = Oracle::load(&definition.path()).and_then(|oracle| oracle.run(&input)).expect("tract runs it");
+        let expected: Vec<f64> = expected[0].iter().copied().map(f64::from).collect();
+        let got = evaluate(&graph, input.into_iter().map(f64::from).collect()).remove(0).1;
+        difference(&got, &expected, Tolerance::SingleOperator)
+            .unwrap_or_else(|problem| panic!("{operator}: {problem}"));
     }
 }

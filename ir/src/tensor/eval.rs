@@ -19,8 +19,7 @@ pub fn evaluate(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrE
 /// # Errors
 /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
 pub fn evaluate_all(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrError> {
-    let mut evaluator = Evaluator::new(graph);
-    evaluator.run(inputs)
+    Evaluator::new(graph).run(inputs)
 }
 
 /// Evaluates one graph on many samples; matrices are expanded once.
@@ -40,7 +39,7 @@ impl<'g> Evaluator<'g> {
     ///
     /// # Errors
     /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
-    pub fn run(&mut self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrError> {
+    pub fn run(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrError> {
         check_inputs(self.graph, inputs)?;
         let mut values: Vec<Vec<f64>> = Vec::with_capacity(self.graph.len());
         for (id, node) in self.graph.nodes() {

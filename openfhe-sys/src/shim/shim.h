@@ -234,6 +234,9 @@ void generate_encapsulation_keys(const SecretKey& key);
 std::unique_ptr<Ciphertext> bootstrap(const Ciphertext& ciphertext, std::uint32_t iterations, std::uint32_t precision);
 
 // bytes.cc
+std::unique_ptr<Ciphertext> evaluate_polynomial(const Ciphertext& x, rust::Slice<const double> coefficients);
+std::unique_ptr<Ciphertext> evaluate_chebyshev_series(const Ciphertext& x, rust::Slice<const double> coefficients);
+
 std::size_t evaluation_key_size(rust::Str tag, std::uint32_t id);
 void export_evaluation_key_into(rust::Str tag, std::uint32_t id, rust::Slice<std::uint8_t> out);
 std::uint32_t import_evaluation_key(const Context& context, rust::Str tag, rust::Slice<const std::uint8_t> bytes);

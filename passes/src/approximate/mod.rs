@@ -14,20 +14,26 @@
 //! Between linear maps S is a scale by channel (`scaling.rs`). Where a pool follows a ReLU, the two want different ones:
 //! the ReLU must hold large negative values, the pool only what is left of them. Then the linear map before is evaluated
 //! twice, `relu(x)/q = (x/q)·step(x/S)`, and the product comes out in the pool's units at no level.
+//!
+//! ReLU and MaxPool commute. ReLU goes first (`order.rs`): levels and products are the same, and the pool's S need not
+//! hold negative values. Where the tree of maxima has room for one more operand, that operand is the zero of the ReLU,
+//! which then costs no level of its own.
 
+mod maxima;
+mod order;
 mod polynomial;
 mod pool;
 mod scaling;
 mod series;
 mod values;
 
-use paf_ir::linear::Window;
 use paf_ir::tensor::{Function, Graph, Node, NodeId, Op, Output};
 
 use crate::error::PassError;
 use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
+pub use polynomial::component;
 use scaling::Scaling;
 use series::Series;
 use values::Values;
@@ -81,6 +87,7 @@ pub struct Approximated {
 /// [`PassError`] for data that do not fit the graph, unknown node names, values that are not finite.
 pub fn approximate(graph: &Graph, options: &Options, samples: &Samples) -> Result<Approximated, PassError> {
     check_names(graph, &options.per_node)?;
+    let graph = &order::relu_before_pools(graph, &options.per_node)?;
     let mut lowering = Lowering::new(graph, options, samples.len());
     let consumers = graph.consumers();
     let mut pending: Vec<usize> = consumers.iter().map(Vec::len).collect();
@@ -103,13 +110,15 @@ pub fn approximate(graph: &Graph, options: &Options, samples: &Samples) -> Resul
 /// Levels of a folded network with one PAF for all nodes, every scale folded: what the optimizer reaches.
 pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
     let relu = paf.sign_depth() as u32 + 1;
+    let consumers = graph.consumers();
     let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
-    for (_, node) in graph.nodes() {
+    for (id, node) in graph.nodes() {
         let operands = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
         depths.push(
             operands
                 + match &node.op {
                     Op::Linear(map) => u32::from(map.as_view().is_none()),
+                    Op::Relu if order::joins_pool(graph, &consumers, id) => 0,
                     Op::Relu => relu,
                     Op::MaxPool(window) => pool::comparisons(window) * relu,
                     // The degree depends on the calibration; 2 is the least of any use.
@@ -205,6 +214,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn relu(&mut self, id: NodeId, node: &Node, x: NodeId) -> Result<(NodeId, Values), PassError> {
+        if self.is_part_of_pool(id) {
+            return Ok((x, self.operand(node, 0).clone()));
+        }
         let (name, paf) = (&node.name, self.paf_of(node));
         let (low, high) = finite_range(self.operand(node, 0), name)?;
         let scaling = match self.channels_between_maps(id, node) {
@@ -301,99 +313,6 @@ impl<'a> Lowering<'a> {
         }
         let guard = self.paf_of(pool).pool_guard(window.kernel.iter().product());
         Scaling::by_channel(values, scales.len(), reach_of_difference, self.options.margin * guard)
-    }
-
-    fn max_pool(&mut self, id: NodeId, node: &Node, window: &Window, x: NodeId) -> Result<(NodeId, Values), PassError> {
-        let (name, paf) = (&node.name, self.paf_of(node));
-        let elements = window.kernel.iter().product();
-        let guard = paf.pool_guard(elements);
-        if !guard.is_finite() {
-            return Err(PassError::PoolTooLarge { node: name.clone(), paf: paf.name, elements });
-        }
-        let (low, high) = finite_range(self.operand(node, 0), name)?;
-        let factor = self.options.margin * guard;
-        let by_channel = match self.channels_between_maps(id, node) {
-            Some(channels) => Scaling::by_channel(self.operand(node, 0), channels, reach_of_difference, factor),
-            None => None,
-        };
-        let scaling = match by_channel {
-            Some(scaling) => scaling,
-            None => Scaling::Uniform(self.scale_of(node, reach_of_difference(low, high), guard)?),
-        };
-        let mut values = self.operand(node, 0).clone();
-        let mut image = scaling.divide(&mut self.graph, name, x)?;
-        for round in pool::rounds(window) {
-            (image, values) = self.pool_round(node, &paf, &scaling, &round, image, &values)?;
-        }
-        let flat = scaling.multiply(&mut self.graph, name, image)?;
-        let image = self.graph.reshape(name.clone(), flat, node.shape.clone())?;
-        let error = f64::from(pool::comparisons(window)) * scaling.largest() * paf.max_relu_error();
-        self.record(node, "MaxPool", &paf, scaling.largest(), error);
-        Ok((image, values))
-    }
-
-    fn pool_round(
-        &mut self,
-        node: &Node,
-        paf: &Paf,
-        scaling: &Scaling,
-        round: &pool::Round,
-        x: NodeId,
-        values: &Values,
-    ) -> Result<(NodeId, Values), PassError> {
-        match round {
-            pool::Round::Select(map) => self.select(node, map, x, values),
-            pool::Round::Max(a, b) => {
-                let a = self.select(node, a, x, values)?;
-                let b = self.select(node, b, x, values)?;
-                self.max(node, paf, scaling, a, b)
-            }
-            pool::Round::Tree(taps) => {
-                let mut level =
-                    taps.iter().map(|tap| self.select(node, tap, x, values)).collect::<Result<Vec<_>, _>>()?;
-                while level.len() > 1 {
-                    let mut next = Vec::with_capacity(level.len().div_ceil(2));
-                    let mut pairs = level.into_iter();
-                    while let Some(a) = pairs.next() {
-                        next.push(match pairs.next() {
-                            Some(b) => self.max(node, paf, scaling, a, b)?,
-                            None => a,
-                        });
-                    }
-                    level = next;
-                }
-                Ok(level.remove(0))
-            }
-        }
-    }
-
-    fn select(
-        &mut self,
-        node: &Node,
-        map: &paf_ir::LinearMap,
-        x: NodeId,
-        values: &Values,
-    ) -> Result<(NodeId, Values), PassError> {
-        let shape = paf_ir::Shape(vec![map.outputs]);
-        let image = self.graph.linear(node.name.clone(), map.clone(), x, shape)?;
-        Ok((image, values.linear(map, &map.matrix())))
-    }
-
-    /// `b + (a − b)·step(a − b)`, both already divided by S; the values are not.
-    fn max(
-        &mut self,
-        node: &Node,
-        paf: &Paf,
-        scaling: &Scaling,
-        a: (NodeId, Values),
-        b: (NodeId, Values),
-    ) -> Result<(NodeId, Values), PassError> {
-        let name = &node.name;
-        let difference = self.graph.add(name.clone(), Op::Sub, &[a.0, b.0])?;
-        let step = polynomial::step(&mut self.graph, name, paf, difference)?;
-        let product = self.graph.add(name.clone(), Op::Mul, &[difference, step])?;
-        let maximum = self.graph.add(name.clone(), Op::Add, &[b.0, product])?;
-        Ok((maximum, a.1.max(&b.1, paf, scaling)))
     }
 
     fn paf_of(&self, node: &Node) -> Paf {

@@ -19,15 +19,23 @@ const POWER_BASIS_DEGREE: usize = 7;
 /// Builds `½ + ½·paf(u)` for `u` in [−1, 1].
 pub(super) fn step(graph: &mut Graph, name: &str, paf: &Paf, u: NodeId) -> Result<NodeId, PassError> {
     let mut value = u;
-    for component in &paf.components {
-        value = if component.degree <= POWER_BASIS_DEGREE {
-            power_basis(graph, name, &component.odd_coefficients, value)?
-        } else {
-            chebyshev_basis(graph, name, component, value)?
-        };
+    for polynomial in &paf.components {
+        value = component(graph, name, polynomial, value)?;
     }
     let half = graph.add(name, Op::Scale(0.5), &[value])?;
     Ok(graph.add(name, Op::AddConstant(0.5), &[half])?)
+}
+
+/// Builds one odd polynomial of `x` in its domain.
+///
+/// # Errors
+/// [`PassError::Ir`] only for a node that is not of the graph.
+pub fn component(graph: &mut Graph, name: &str, component: &Component, x: NodeId) -> Result<NodeId, PassError> {
+    if component.degree <= POWER_BASIS_DEGREE {
+        power_basis(graph, name, &component.odd_coefficients, x)
+    } else {
+        chebyshev_basis(graph, name, component, x)
+    }
 }
 
 /// `Σ a_k·x^k` over odd k, powers as chains of products, terms added in neighbouring pairs.

@@ -4,6 +4,10 @@
 //! starting at every position are doubled, `max(w taps from i, w taps from i + w)`; where the kernel is not a power of
 //! two the last round overlaps, which a maximum does not mind. That takes ⌈log2 k⌉ rounds an axis, each one
 //! comparison for the whole tensor. Slices of overlapping windows are views, which packing turns into rotations.
+//!
+//! Along an axis whose rounds have room for one more operand, the last round can take zero in:
+//! `max(x0, x1, x2, 0) = max(max(x0, x1), relu(x2))`, for the products of a ReLU beside the pool and one comparison less
+//! in sequence.
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::Shape;
@@ -15,6 +19,8 @@ pub(super) enum Round {
     Select(LinearMap),
     /// The maximum of two selections of the same tensor.
     Max(LinearMap, LinearMap),
+    /// The maximum of zero, a selection, and a selection of the tensor that came before round number `earlier`.
+    MaxWithZero { first: LinearMap, rest: LinearMap, earlier: usize },
     /// The maximum over several selections, as a balanced tree: where padding meets dilation.
     Tree(Vec<LinearMap>),
 }
@@ -24,7 +30,19 @@ pub(super) fn rounds(window: &Window) -> Vec<Round> {
     let mut shape = window.input.to_vec();
     let mut rounds = Vec::new();
     for axis in [1, 0] {
-        axis_rounds(window, axis, &mut shape, &mut rounds);
+        axis_rounds(window, axis, &mut shape, &mut rounds, maxima);
+    }
+    rounds
+}
+
+/// The rounds of the maximum of a pool and zero, for a window that has room for it.
+pub(super) fn rounds_with_zero(window: &Window) -> Vec<Round> {
+    let mut shape = window.input.to_vec();
+    let mut rounds = Vec::new();
+    let with_room = [1, 0].into_iter().find(|&axis| axis_has_room(window, axis));
+    for axis in [1, 0] {
+        let maxima = if with_room == Some(axis) { maxima_with_zero } else { maxima };
+        axis_rounds(window, axis, &mut shape, &mut rounds, maxima);
     }
     rounds
 }
@@ -34,31 +52,89 @@ pub(super) fn comparisons(window: &Window) -> u32 {
     window.kernel.iter().map(|k| k.next_power_of_two().trailing_zeros()).sum()
 }
 
-fn axis_rounds(window: &Window, axis: usize, shape: &mut [usize], rounds: &mut Vec<Round>) {
-    let (kernel, dilation, outputs) = (window.kernel[axis], window.dilations[axis], window.output[axis]);
-    let padded = needs_padding(window, axis);
-    if padded && dilation > 1 {
+/// Whether zero can be one more operand at no more comparisons in sequence.
+pub(super) fn has_room_for_zero(window: &Window) -> bool {
+    [1, 0].into_iter().any(|axis| axis_has_room(window, axis))
+}
+
+fn axis_has_room(window: &Window, axis: usize) -> bool {
+    let (high, low) = last_round(window.kernel[axis]);
+    low > 0 && 2 * low <= high && !is_tree(window, axis)
+}
+
+/// Taps of the two overlapping windows whose maximum is the last round, each a power of two.
+fn last_round(kernel: usize) -> (usize, usize) {
+    let high = kernel.next_power_of_two() / 2;
+    (high, if kernel > high && high > 0 { (kernel - high).next_power_of_two() } else { 0 })
+}
+
+fn is_tree(window: &Window, axis: usize) -> bool {
+    needs_padding(window, axis) && window.dilations[axis] > 1
+}
+
+fn axis_rounds(
+    window: &Window,
+    axis: usize,
+    shape: &mut [usize],
+    rounds: &mut Vec<Round>,
+    maxima: fn(&Window, usize, &mut [usize], &mut Vec<Round>),
+) {
+    if is_tree(window, axis) {
         return tree(window, axis, shape, rounds);
     }
-    if padded {
-        let length = (outputs - 1) * window.strides[axis] + kernel;
+    let outputs = window.output[axis];
+    if needs_padding(window, axis) {
+        let length = (outputs - 1) * window.strides[axis] + window.kernel[axis];
         let last = shape[axis + 1] - 1;
         let clamped = (0..length).map(|i| i.saturating_sub(window.pads[axis]).min(last) as u32).collect();
         rounds.push(Round::Select(take(shape, axis, clamped)));
     }
-    let mut taps = 1;
-    while taps < kernel {
-        let shift = taps.min(kernel - taps);
-        let length = shape[axis + 1] - shift * dilation;
-        let from = |start: usize| (start..start + length).map(|i| i as u32).collect();
-        let first = take(&mut shape.to_vec(), axis, from(0));
-        rounds.push(Round::Max(first, take(shape, axis, from(shift * dilation))));
-        taps += shift;
-    }
+    maxima(window, axis, shape, rounds);
     if window.strides[axis] > 1 || outputs < shape[axis + 1] {
         let strided = (0..outputs).map(|out| (out * window.strides[axis]) as u32).collect();
         rounds.push(Round::Select(take(shape, axis, strided)));
     }
+}
+
+/// Windows at every position.
+fn maxima(window: &Window, axis: usize, shape: &mut [usize], rounds: &mut Vec<Round>) {
+    let kernel = window.kernel[axis];
+    let mut taps = 1;
+    while taps < kernel {
+        let shift = taps.min(kernel - taps);
+        rounds.push(doubled(shape, axis, shift * window.dilations[axis]));
+        taps += shift;
+    }
+}
+
+/// Windows at every position, and zero.
+fn maxima_with_zero(window: &Window, axis: usize, shape: &mut [usize], rounds: &mut Vec<Round>) {
+    let (kernel, dilation) = (window.kernel[axis], window.dilations[axis]);
+    let (high, low) = last_round(kernel);
+    let (mut earlier, mut earlier_shape) = (rounds.len(), shape.to_vec());
+    let mut taps = 1;
+    while taps < high {
+        rounds.push(doubled(shape, axis, taps * dilation));
+        taps *= 2;
+        if taps == low {
+            (earlier, earlier_shape) = (rounds.len(), shape.to_vec());
+        }
+    }
+    let length = earlier_shape[axis + 1] - (kernel - low) * dilation;
+    let first = take(shape, axis, range(0, length));
+    let rest = take(&mut earlier_shape, axis, range((kernel - low) * dilation, length));
+    rounds.push(Round::MaxWithZero { first, rest, earlier });
+}
+
+/// Every element with the one at a distance.
+fn doubled(shape: &mut [usize], axis: usize, distance: usize) -> Round {
+    let length = shape[axis + 1] - distance;
+    let first = take(&mut shape.to_vec(), axis, range(0, length));
+    Round::Max(first, take(shape, axis, range(distance, length)))
+}
+
+fn range(start: usize, length: usize) -> Vec<u32> {
+    (start..start + length).map(|i| i as u32).collect()
 }
 
 fn needs_padding(window: &Window, axis: usize) -> bool {
@@ -102,18 +178,31 @@ mod tests {
         evaluate(&graph, &[x.to_vec()]).unwrap().remove(0)
     }
 
-    fn by_rounds(window: &Window, x: &[f64]) -> Vec<f64> {
+    fn run(rounds: &[Round], x: &[f64]) -> Vec<f64> {
         let max = |a: Vec<f64>, b: &Vec<f64>| a.iter().zip(b).map(|(a, b)| a.max(*b)).collect::<Vec<_>>();
-        rounds(window).iter().fold(x.to_vec(), |x, round| match round {
-            Round::Select(map) => map.apply(&x),
-            Round::Max(a, b) => max(a.apply(&x), &b.apply(&x)),
-            Round::Tree(taps) => taps[1..].iter().fold(taps[0].apply(&x), |sum, tap| max(sum, &tap.apply(&x))),
-        })
+        let mut states = vec![x.to_vec()];
+        for round in rounds {
+            let x = &states[states.len() - 1];
+            states.push(match round {
+                Round::Select(map) => map.apply(x),
+                Round::Max(a, b) => max(a.apply(x), &b.apply(x)),
+                Round::MaxWithZero { first, rest, earlier } => {
+                    let rest = rest.apply(&states[*earlier]);
+                    max(max(first.apply(x), &rest), &vec![0.0; rest.len()])
+                }
+                Round::Tree(taps) => taps[1..].iter().fold(taps[0].apply(x), |sum, tap| max(sum, &tap.apply(x))),
+            });
+        }
+        states.remove(rounds.len())
+    }
+
+    fn comparisons_in(rounds: &[Round]) -> usize {
+        rounds.iter().filter(|round| matches!(round, Round::Max(..) | Round::MaxWithZero { .. })).count()
     }
 
     #[test]
     fn rounds_equal_the_pool_for_negative_values_too() {
-        for kernel in 1..=5usize {
+        for kernel in 1..=6usize {
             for (stride, dilation, pads) in [(1, 1, 0), (2, 1, 0), (3, 1, 0), (2, 1, 1), (1, 2, 0), (1, 2, 1)] {
                 let pad = if pads < kernel { pads } else { 0 };
                 let mut window = Window {
@@ -127,7 +216,15 @@ mod tests {
                 };
                 window.output = window.floor_output();
                 let x: Vec<f64> = (0..264).map(|i| -1.0 - f64::from(i * 7919 % 263)).collect();
-                assert_eq!(by_rounds(&window, &x), exact(&window, &x), "{window:?}");
+                let expected = exact(&window, &x);
+                assert_eq!(run(&rounds(&window), &x), expected, "{window:?}");
+                if has_room_for_zero(&window) {
+                    let x: Vec<f64> = x.iter().map(|x| x + 20.0).collect();
+                    let expected: Vec<f64> = expected.iter().map(|y| (y + 20.0).max(0.0)).collect();
+                    let with_zero = rounds_with_zero(&window);
+                    assert_eq!(run(&with_zero, &x), expected, "{window:?} and zero");
+                    assert_eq!(comparisons_in(&with_zero), comparisons(&window) as usize, "{window:?} and zero");
+                }
             }
         }
     }

@@ -6,6 +6,8 @@
 
 mod bottom_up;
 mod switch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

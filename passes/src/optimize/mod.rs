@@ -108,7 +108,7 @@ fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, Report), Pa
     let report = Report {
         applied,
         terms: runner.egraph.total_size(),
-        stopped: format!("{:?}", runner.stop_reason),
+        stopped: runner.stop_reason.as_ref().map_or_else(String::new, |reason| format!("{reason:?}")),
         levels_before: depth(graph),
         levels_after: depth(&optimized),
     };

@@ -157,7 +157,7 @@ impl<'a> Packing<'a> {
         let size = self.classes[&class].size;
         let known: Vec<NodeId> = producers.iter().copied().filter(|&node| self.source(node).is_some()).collect();
         let Some(&first) = known.first() else { return self.input_layout(class, size) };
-        if let Some(view) = self.common_view(producers) {
+        if let Some(view) = self.common_view(&known) {
             return view;
         }
         let (_, plane) = self.source(first).expect("known producers have a source layout");
@@ -190,7 +190,7 @@ impl<'a> Packing<'a> {
         plans.sum::<f64>() + 30.0 * (layout.ciphertexts - 1) as f64
     }
 
-    /// The layout of the first slice, if all maps into the class are slices of one laid-out tensor at a constant
+    /// The layout of the first slice, if all of these maps into the class are slices of laid-out tensors at a constant
     /// distance from each other.
     fn common_view(&self, producers: &[NodeId]) -> Option<(Layout, Option<Plane>)> {
         let (first, plane) = self.view(*producers.first()?)?;
@@ -304,15 +304,16 @@ impl<'a> Packing<'a> {
     }
 }
 
-/// The rotation that brings a tensor from layout `there` to layout `here`, if one does: same period, constant distance.
+/// The rotation that brings a tensor from layout `there` to layout `here`, if one does: same period, every element in
+/// the same ciphertext, constant distance.
 fn rotation_between(here: &Layout, there: &Layout) -> Option<i64> {
     let same = here.period == there.period && here.ciphertexts == there.ciphertexts && here.size() == there.size();
-    if !same || (here.ciphertexts > 1 && here.table() != there.table()) {
+    let places = || here.table().iter().zip(there.table());
+    if !same || places().any(|(&a, &b)| a as usize / here.period != b as usize / here.period) {
         return None;
     }
     let period = here.period as i64;
-    let mut distances =
-        here.table().iter().zip(there.table()).map(|(&a, &b)| plan::wrap(i64::from(b) - i64::from(a), period));
+    let mut distances = places().map(|(&a, &b)| plan::wrap(i64::from(b) - i64::from(a), period));
     let first = distances.next().unwrap_or(0);
     distances.all(|distance| distance == first).then_some(first)
 }

@@ -1,7 +1,10 @@
 //! The best term of every class by its own graph, to a fixed point.
+//!
+//! Classes are visited in the order of their least depths, so that a class is rarely visited again: only forms without
+//! a level of their own can improve what was seen before.
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap};
 
 use super::{ClassIndex, Cost, Form, Forms};
 use crate::optimize::language::Term;
@@ -22,13 +25,47 @@ struct Best {
 /// The number of the best form of every class; `None` for classes without one that is free of cycles.
 pub(super) fn best_forms(forms: &Forms) -> Vec<Option<usize>> {
     let mut search = Search { forms, best: (0..forms.len()).map(|_| None).collect() };
-    let mut pending: BTreeSet<ClassIndex> = (0..forms.len()).collect();
-    while let Some(class) = pending.pop_first() {
+    let order = by_least_depth(forms);
+    let mut ranks = vec![None; forms.len()];
+    order.iter().enumerate().for_each(|(rank, &class)| ranks[class] = Some(rank));
+    let mut pending: BTreeSet<usize> = (0..order.len()).collect();
+    while let Some(rank) = pending.pop_first() {
+        let class = order[rank];
         if search.update(class) {
-            pending.extend(&forms.readers[class]);
+            pending.extend(forms.readers[class].iter().filter_map(|&reader| ranks[reader]));
         }
     }
     search.best.into_iter().map(|best| best.map(|best| best.form)).collect()
+}
+
+/// Classes in the order of their least depths, operands of the shallowest form first (Knuth, A generalization of
+/// Dijkstra's algorithm, 1977). A class without a form free of cycles is not among them.
+fn by_least_depth(forms: &Forms) -> Vec<ClassIndex> {
+    let distinct = |form: &Form| form.operands.iter().copied().collect::<BTreeSet<ClassIndex>>();
+    let mut missing: Vec<Vec<usize>> =
+        forms.of_class.iter().map(|list| list.iter().map(|form| distinct(form).len()).collect()).collect();
+    let (mut order, mut depths) = (Vec::with_capacity(forms.len()), vec![None; forms.len()]);
+    let leaves = (0..forms.len()).filter(|&class| missing[class].contains(&0));
+    let mut heap: BinaryHeap<Reverse<(u32, ClassIndex)>> = leaves.map(|class| Reverse((0, class))).collect();
+    while let Some(Reverse((depth, class))) = heap.pop() {
+        if depths[class].is_some() {
+            continue;
+        }
+        depths[class] = Some(depth);
+        order.push(class);
+        for &reader in &forms.readers[class] {
+            for (form, missing) in forms.of_class[reader].iter().zip(&mut missing[reader]) {
+                if form.operands.contains(&class) {
+                    *missing -= 1;
+                    if *missing == 0 {
+                        // The last operand to come is a deepest one.
+                        heap.push(Reverse((depth + form.levels, reader)));
+                    }
+                }
+            }
+        }
+    }
+    order
 }
 
 struct Search<'f, 'g> {

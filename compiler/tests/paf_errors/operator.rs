@@ -1,0 +1,268 @@
+//! Operators whose error is measured: their models, inputs and exact results.
+
+use paf_ir::tensor::{Function, Shape};
+use paf_runtime::npy::Array;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as Size};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, type_proto,
+};
+
+/// An operator whose error is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Operator {
+    Relu,
+    /// MaxPool over disjoint windows of this side.
+    MaxPool(usize),
+    /// MaxPool over nine values in a row, dilated and padded: such windows are reduced by one balanced tree.
+    Tree,
+    /// An operator that is a sum of ReLUs.
+    Piecewise(Piecewise),
+    /// A smooth function, which becomes a Chebyshev series.
+    Smooth(Function),
+}
+
+/// An operator that is a sum of ReLUs, on a range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Piecewise {
+    pub(crate) name: &'static str,
+    pub(crate) attributes: &'static [(&'static str, f32)],
+    /// Operands after the first.
+    pub(crate) constants: &'static [f32],
+    /// Inputs lie in [−reach, reach].
+    pub(crate) reach: f64,
+    /// Largest error in units of the error of one ReLU at the node's scale.
+    pub(crate) relu_errors: f64,
+}
+
+const fn piecewise(name: &'static str, reach: f64, relu_errors: f64) -> Piecewise {
+    Piecewise { name, attributes: &[], constants: &[], reach, relu_errors }
+}
+
+/// Error bounds follow from the sums of ReLUs in `compiler/src/import/activation.rs` and `extremum.rs`.
+pub(crate) const PIECEWISE: [Piecewise; 8] = [
+    piecewise("Abs", 1.0, 2.0),
+    Piecewise { attributes: &[("alpha", 0.1)], ..piecewise("LeakyRelu", 1.0, 0.9) },
+    Piecewise { constants: &[0.25], ..piecewise("PRelu", 1.0, 0.75) },
+    Piecewise { constants: &[0.5], ..piecewise("Max", 1.0, 1.0) },
+    Piecewise { constants: &[0.5], ..piecewise("Min", 1.0, 1.0) },
+    Piecewise { constants: &[-0.5, 0.5], ..piecewise("Clip", 1.0, 2.0) },
+    piecewise("HardSigmoid", 4.0, 2.0),
+    piecewise("HardSwish", 4.0, 8.0),
+];
+
+/// Functions with an ONNX operator of their own, in operator set 20.
+pub(crate) const SMOOTH: [Function; 13] = [
+    Function::Sigmoid,
+    Function::Tanh,
+    Function::Erf,
+    Function::Exp,
+    Function::Log,
+    Function::Sqrt,
+    Function::Reciprocal,
+    Function::Softplus,
+    Function::Softsign,
+    Function::Elu,
+    Function::Gelu,
+    Function::GeluTanh,
+    Function::Mish,
+];
+
+/// Distance of the windows of [`Operator::Tree`]: nine taps two apart do not touch the next ones.
+const TREE_STRIDE: usize = 18;
+
+impl Piecewise {
+    fn exact(self, x: f64) -> f64 {
+        let constant = |index: usize| f64::from(self.constants[index]);
+        match self.name {
+            "Abs" => x.abs(),
+            "LeakyRelu" => x.max(f64::from(self.attributes[0].1) * x),
+            "PRelu" => x.max(constant(0) * x),
+            "Max" => x.max(constant(0)),
+            "Min" => x.min(constant(0)),
+            "Clip" => x.clamp(constant(0), constant(1)),
+            "HardSigmoid" => (0.2 * x + 0.5).clamp(0.0, 1.0),
+            "HardSwish" => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            other => panic!("no exact form of {other}"),
+        }
+    }
+}
+
+impl Operator {
+    /// All operators, in the order of the golden file.
+    pub(crate) fn all() -> Vec<Operator> {
+        let mut all = vec![Operator::Relu, Operator::MaxPool(2), Operator::Tree, Operator::MaxPool(3)];
+        all.extend(PIECEWISE.map(Operator::Piecewise));
+        all.extend(SMOOTH.map(Operator::Smooth));
+        all
+    }
+
+    pub(crate) fn name(self) -> String {
+        match self {
+            Operator::Relu => "Relu".into(),
+            Operator::MaxPool(side) => format!("MaxPool{side}x{side}"),
+            Operator::Tree => "MaxPool1x9".into(),
+            Operator::Piecewise(operator) => operator.name.into(),
+            Operator::Smooth(Function::GeluTanh) => "Gelu, tanh".into(),
+            Operator::Smooth(function) => format!("{function:?}"),
+        }
+    }
+
+    /// Elements of the window of one result.
+    pub(crate) fn window(self) -> usize {
+        match self {
+            Operator::MaxPool(side) => side * side,
+            Operator::Tree => 9,
+            _ => 1,
+        }
+    }
+
+    /// Range of the inputs.
+    pub(crate) fn range(self) -> (f64, f64) {
+        match self {
+            Operator::Relu => (-1.0, 1.0),
+            Operator::MaxPool(_) | Operator::Tree => (0.0, 1.0),
+            Operator::Piecewise(operator) => (-operator.reach, operator.reach),
+            Operator::Smooth(function) if function.is_defined_on(-4.0, 4.0) => (-4.0, 4.0),
+            Operator::Smooth(_) => (0.5, 4.0),
+        }
+    }
+
+    /// Every window of the grid.
+    pub(crate) fn grid(self) -> Vec<Vec<f64>> {
+        let (low, high) = self.range();
+        let spread = |steps: u32| (0..=steps).map(|k| low + (high - low) * f64::from(k) / f64::from(steps)).collect();
+        let values: Vec<f64> = match self {
+            Operator::Relu => (-10_000..=10_000).map(|k| f64::from(k) / 10_000.0).collect(),
+            Operator::MaxPool(2) => (0..=20).map(|k| f64::from(k) / 20.0).collect(),
+            Operator::MaxPool(_) | Operator::Tree => vec![0.0, 0.5, 1.0],
+            Operator::Piecewise(_) | Operator::Smooth(_) => spread(4000),
+        };
+        let digit = |index: usize, place: usize| values[index / values.len().pow(place as u32) % values.len()];
+        let count = values.len().pow(self.window() as u32);
+        (0..count).map(|index| (0..self.window()).map(|place| digit(index, place)).collect()).collect()
+    }
+
+    pub(crate) fn exact(self, window: &[f64]) -> f64 {
+        match self {
+            Operator::Relu => window[0].max(0.0),
+            Operator::MaxPool(_) | Operator::Tree => window.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            Operator::Piecewise(operator) => operator.exact(window[0]),
+            Operator::Smooth(function) => function.eval(window[0]),
+        }
+    }
+
+    /// Shape of an input that holds `side · side` windows.
+    fn shape(self, side: usize) -> [usize; 4] {
+        match self {
+            Operator::MaxPool(window) => [1, 1, side * window, side * window],
+            // The first window of each row reaches into the padding and is not used.
+            Operator::Tree => [1, 1, side, (side + 1) * TREE_STRIDE],
+            _ => [1, 1, side, side],
+        }
+    }
+
+    /// Row and column of an element of a window.
+    fn place(self, side: usize, window: usize, element: usize) -> (usize, usize) {
+        let (row, column) = (window / side, window % side);
+        match self {
+            Operator::MaxPool(width) => (row * width + element / width, column * width + element % width),
+            Operator::Tree => (row, (column + 1) * TREE_STRIDE + 2 * element - 1),
+            _ => (row, column),
+        }
+    }
+
+    /// Windows as samples of `side · side` windows each; the last is filled up with the middle of the range.
+    pub(crate) fn samples(self, side: usize, windows: &[Vec<f64>]) -> Array {
+        let count = windows.len().div_ceil(side * side);
+        let shape = self.shape(side);
+        let (low, high) = self.range();
+        let mut data = vec![(low + high) / 2.0; count * shape.iter().product::<usize>()];
+        for (index, window) in windows.iter().enumerate() {
+            let (sample, window_index) = (index / (side * side), index % (side * side));
+            for (element, &value) in window.iter().enumerate() {
+                let (row, column) = self.place(side, window_index, element);
+                data[(sample * shape[2] + row) * shape[3] + column] = value;
+            }
+        }
+        Array { shape: Shape([&[count], &shape[1..]].concat()), data }
+    }
+
+    /// The results of windows among all results.
+    pub(crate) fn results(self, side: usize, raw: Vec<f64>) -> Vec<f64> {
+        match self {
+            Operator::Tree => raw.chunks(side + 1).flat_map(|row| row[1..].to_vec()).collect(),
+            _ => raw,
+        }
+    }
+
+    /// A model of this operator alone.
+    pub(crate) fn model(self, side: usize) -> ModelProto {
+        let constants: &[f32] = if let Operator::Piecewise(operator) = self { operator.constants } else { &[] };
+        let names = (0..constants.len()).map(|index| format!("c{index}"));
+        let initializer = names.clone().zip(constants).map(|(name, &value)| scalar(name, value)).collect();
+        let node = NodeProto {
+            op_type: self.operator(),
+            input: std::iter::once("x".to_owned()).chain(names).collect(),
+            output: vec!["y".into()],
+            attribute: self.attributes(),
+            ..Default::default()
+        };
+        let graph = GraphProto {
+            node: vec![node],
+            initializer,
+            input: vec![input(&self.shape(side))],
+            output: vec![ValueInfoProto { name: "y".into(), ..Default::default() }],
+            ..Default::default()
+        };
+        let opset = OperatorSetIdProto { domain: String::new(), version: 20 };
+        ModelProto { ir_version: 9, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+    }
+
+    fn operator(self) -> String {
+        match self {
+            Operator::MaxPool(_) | Operator::Tree => "MaxPool".into(),
+            Operator::Smooth(Function::GeluTanh) => "Gelu".into(),
+            _ => self.name(),
+        }
+    }
+
+    fn attributes(self) -> Vec<AttributeProto> {
+        let list = |name: &str, ints: &[i64]| AttributeProto {
+            name: name.into(),
+            r#type: 7,
+            ints: ints.to_vec(),
+            ..Default::default()
+        };
+        let real = |&(name, f): &(&str, f32)| AttributeProto { name: name.into(), r#type: 1, f, ..Default::default() };
+        match self {
+            Operator::MaxPool(side) => {
+                vec![list("kernel_shape", &[side as i64; 2]), list("strides", &[side as i64; 2])]
+            }
+            Operator::Tree => vec![
+                list("kernel_shape", &[1, 9]),
+                list("dilations", &[1, 2]),
+                list("strides", &[1, TREE_STRIDE as i64]),
+                list("pads", &[0, 1, 0, 0]),
+            ],
+            Operator::Piecewise(operator) => operator.attributes.iter().map(real).collect(),
+            Operator::Smooth(Function::GeluTanh) => {
+                let (name, s) = ("approximate".into(), b"tanh".to_vec());
+                vec![AttributeProto { name, r#type: 3, s, ..Default::default() }]
+            }
+            Operator::Relu | Operator::Smooth(_) => vec![],
+        }
+    }
+}
+
+fn scalar(name: String, value: f32) -> TensorProto {
+    TensorProto { name, dims: vec![], data_type: 1, float_data: vec![value], ..Default::default() }
+}
+
+fn input(shape: &[usize]) -> ValueInfoProto {
+    let axis = |&size: &usize| Dimension { value: Some(Size::DimValue(size as i64)), ..Default::default() };
+    let shape = TensorShapeProto { dim: shape.iter().map(axis).collect() };
+    let tensor = type_proto::Tensor { elem_type: 1, shape: Some(shape) };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: "x".into(), r#type: Some(r#type), ..Default::default() }
+}
