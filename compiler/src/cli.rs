@@ -27,9 +27,19 @@ pub struct Arguments {
     /// Range of the inputs where no calibration is given
     #[arg(long, value_name = "LOW,HIGH", default_value = "-1,1", value_parser = parse_range, allow_hyphen_values = true)]
     pub input_range: (f64, f64),
-    /// PAF for every ReLU and MaxPool, or for one node; may be repeated [default: alpha7]
-    #[arg(long = "paf", value_name = "NAME | NODE=NAME")]
+    /// PAF for every ReLU and MaxPool, or for one node; may be repeated. `auto` chooses one for each node, as
+    /// --max-error or --max-levels asks [default: alpha7]
+    #[arg(long = "paf", value_name = "NAME | NODE=NAME | auto")]
     pub pafs: Vec<PafChoice>,
+    /// With --paf auto: the fewest levels whose error is at most E. The error is how far results are from the original
+    /// network's: the root of the mean square over all calibration samples, in parts of the largest result. 0.03 keeps
+    /// nearly all predictions of a classifier
+    #[arg(long, value_name = "E", value_parser = parse_max_error, conflicts_with = "max_levels")]
+    pub max_error: Option<f64>,
+    /// With --paf auto: the least error with at most L levels in the circuit, counted along its deepest path, linear
+    /// layers included
+    #[arg(long, value_name = "L")]
+    pub max_levels: Option<u32>,
     /// Static scale of a PAF: this times the largest value seen
     #[arg(long, default_value_t = DEFAULT_MARGIN, value_parser = parse_margin)]
     pub margin: f64,
@@ -51,7 +61,8 @@ pub struct Arguments {
     /// Stop after a step of the pipeline
     #[arg(long, value_name = "STEP")]
     pub stop_after: Option<Step>,
-    /// Print on stderr how often each rewrite rule applied, and how many levels more the circuit takes without it
+    /// Print on stderr what --paf auto chose, how often each rewrite rule applied, and how many levels more the circuit
+    /// takes without it
     #[arg(long)]
     pub explain: bool,
     /// Small parameters for tests: they protect nothing
@@ -105,6 +116,11 @@ fn parse_function_error(text: &str) -> Result<f64, String> {
     if (1e-9..=0.5).contains(&error) { Ok(error) } else { Err("expected a number from 1e-9 to 0.5".into()) }
 }
 
+fn parse_max_error(text: &str) -> Result<f64, String> {
+    let error: f64 = text.parse().map_err(|_| "expected a number")?;
+    if error > 0.0 && error <= 1.0 { Ok(error) } else { Err("expected a number above 0 and at most 1".into()) }
+}
+
 fn parse_precision(text: &str) -> Result<f64, String> {
     let bits: f64 = text.parse().map_err(|_| "expected a number")?;
     if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
@@ -132,6 +148,8 @@ impl Arguments {
             more_calibration: self.calibration.iter().skip(1).cloned().collect(),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
+            max_error: self.max_error,
+            max_levels: self.max_levels,
             margin: self.margin,
             function_error: self.function_error,
             precision_bits: self.precision,
@@ -166,8 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
     }
     let (options, last) = (arguments.options(), arguments.last_step());
     if arguments.explain {
-        let (report, rules) = explain(&options)?;
-        eprintln!("{}", report::explain(&report, &rules));
+        eprintln!("{}", report::explain(&explain(&options)?));
     }
     let reached = compile_until(&options, last)?;
     match arguments.emit {

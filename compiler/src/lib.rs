@@ -16,5 +16,6 @@ pub mod emit;
 pub mod error;
 pub mod import;
 pub mod options;
+mod pafs;
 pub mod pipeline;
 pub mod report;

@@ -60,8 +60,13 @@ pub struct Options {
     pub more_calibration: Vec<PathBuf>,
     /// Range of the inputs where there are no samples.
     pub input_range: (f64, f64),
-    /// PAFs, later ones win.
+    /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
     pub pafs: Vec<PafChoice>,
+    /// Bound of the error for a choice of PAFs: root of the mean square by which results on the samples differ from the
+    /// original network's, in parts of the largest result.
+    pub max_error: Option<f64>,
+    /// Bound of the levels for a choice of PAFs: those of the deepest path, linear layers included.
+    pub max_levels: Option<u32>,
     /// Static scale: this times the largest magnitude seen.
     pub margin: f64,
     /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
@@ -78,6 +83,8 @@ pub struct Options {
 
 /// PAF of nodes that no option names: the smallest error at depth 7 (smartpaf.md 6.1).
 pub const DEFAULT_PAF: &str = "alpha7";
+/// Stands for a PAF of its own for each node, as `max_error` or `max_levels` asks.
+pub const AUTO_PAF: &str = "auto";
 /// Default margin of static scales.
 pub const DEFAULT_MARGIN: f64 = 1.1;
 /// Default error of a smooth function's polynomial.
@@ -94,6 +101,8 @@ impl Options {
             more_calibration: vec![],
             input_range: (-1.0, 1.0),
             pafs: vec![],
+            max_error: None,
+            max_levels: None,
             margin: DEFAULT_MARGIN,
             function_error: DEFAULT_FUNCTION_ERROR,
             precision_bits: DEFAULT_PRECISION,

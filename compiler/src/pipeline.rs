@@ -1,6 +1,5 @@
 //! The pipeline: one named step a line.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use paf_ir::slots::SlotProgram;
 use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
 use paf_passes::PassError;
 use paf_passes::approximate::{self, Approximated, approximate};
+use paf_passes::choose::Chosen;
 use paf_passes::fold::fold;
 use paf_passes::optimize::{self, RuleEffect, optimize};
 use paf_passes::pack::{self, Packed, Port, pack};
@@ -24,7 +24,8 @@ use crate::calibration::read_samples;
 use crate::emit;
 use crate::error::CompileError;
 use crate::import::{ImportError, Imported, import};
-use crate::options::{DEFAULT_PAF, Options, Step};
+use crate::options::{Options, Step};
+use crate::pafs::PafRequest;
 
 /// Most slots of a ciphertext: half of the largest ring dimension.
 const MAX_SLOTS: usize = 1 << 15;
@@ -40,6 +41,8 @@ pub struct Compiled {
     pub bootstraps_optimal: bool,
     /// The fastest plan for each number of levels between bootstraps.
     pub alternatives: Vec<Alternative>,
+    /// What `--paf auto` chose.
+    pub chosen: Option<Chosen>,
     /// Time of each step.
     pub timings: Vec<(Step, Duration)>,
 }
@@ -71,6 +74,7 @@ pub fn compile(options: &Options) -> Result<Compiled, CompileError> {
 /// # Errors
 /// [`CompileError`] says which file, node or flag is at fault.
 pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileError> {
+    let pafs = PafRequest::new(options)?;
     let mut timer = Timer::default();
     let Imported { graph, warnings } =
         timer.step(Step::Import, || import(&options.model).map_err(CompileError::from))?;
@@ -85,8 +89,7 @@ pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileEr
     if last == Step::Fold {
         return Ok(Reached::Tensor(folded));
     }
-    let choice = paf_choice(options)?;
-    let polynomial = timer.step(Step::Approximate, || Ok(approximate(&folded, &choice, &samples)?))?;
+    let (polynomial, chosen) = timer.step(Step::Approximate, || Ok(pafs.approximate(&folded, &samples)?))?;
     if last == Step::Approximate {
         return Ok(Reached::Tensor(polynomial.graph));
     }
@@ -107,28 +110,41 @@ pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileEr
             false => Magnitudes::unknown(),
         };
         schedule(&packed.program, &magnitudes, &request)
-            .map_err(|error| with_fitting_paf(error, &folded, &choice, &samples, &request))
+            .map_err(|error| with_fitting_paf(error, &folded, &pafs.options, &samples, &request))
     })?;
     let (bootstraps_optimal, alternatives) = (scheduled.optimal, scheduled.alternatives.clone());
     let circuit = timer.step(Step::Emit, || emit_circuit(options, &polynomial, scheduled, warnings))?;
     Ok(Reached::Circuit(Box::new(Compiled {
         circuit,
         optimized: report,
+        chosen,
         bootstraps_optimal,
         alternatives,
         timings: timer.timings,
     })))
 }
 
-/// What each rewrite rule does for a model; takes as many optimizations as there are rules.
+/// How a circuit came about.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// What the optimizer did.
+    pub optimized: optimize::Report,
+    /// What each rewrite rule did.
+    pub rules: Vec<RuleEffect>,
+    /// What `--paf auto` chose.
+    pub chosen: Option<Chosen>,
+}
+
+/// Which PAFs were chosen and what each rewrite rule does for a model; takes as many optimizations as there are rules.
 ///
 /// # Errors
 /// [`CompileError`] says which file, node or flag is at fault.
-pub fn explain(options: &Options) -> Result<(optimize::Report, Vec<RuleEffect>), CompileError> {
-    match compile_until(options, Step::Approximate)? {
-        Reached::Tensor(polynomial) => Ok(optimize::explain(&polynomial)?),
-        _ => unreachable!("the graph is one of tensors before it is packed"),
-    }
+pub fn explain(options: &Options) -> Result<Explanation, CompileError> {
+    let pafs = PafRequest::new(options)?;
+    let graph = import(&options.model)?.graph;
+    let (polynomial, chosen) = pafs.approximate(&fold(&graph)?, &samples(options, &graph)?)?;
+    let (optimized, rules) = optimize::explain(&polynomial.graph)?;
+    Ok(Explanation { optimized, rules, chosen })
 }
 
 #[derive(Default)]
@@ -148,34 +164,6 @@ impl Timer {
 fn samples(options: &Options, graph: &Graph) -> Result<Samples, CompileError> {
     let files: Vec<&Path> = options.calibration.iter().chain(&options.more_calibration).map(PathBuf::as_path).collect();
     if files.is_empty() { Ok(vec![]) } else { read_samples(&files, graph) }
-}
-
-fn paf_choice(options: &Options) -> Result<approximate::Options, CompileError> {
-    let mut default_paf = None;
-    let mut pafs = BTreeMap::new();
-    let mut resolved: BTreeMap<&str, Paf> = BTreeMap::new();
-    for choice in &options.pafs {
-        let paf = match resolved.get(choice.paf.as_str()) {
-            Some(paf) => paf.clone(),
-            None => Paf::by_name(&choice.paf).map_err(|error| CompileError::Usage(format!("--paf: {error}")))?,
-        };
-        resolved.insert(&choice.paf, paf.clone());
-        match &choice.node {
-            Some(node) => drop(pafs.insert(node.clone(), paf)),
-            None => default_paf = Some(paf),
-        }
-    }
-    let default_paf = match default_paf {
-        Some(paf) => paf,
-        None => Paf::by_name(DEFAULT_PAF).map_err(PassError::from)?,
-    };
-    Ok(approximate::Options {
-        default_paf,
-        per_node: Recovered { pafs, ..Recovered::default() },
-        margin: options.margin,
-        input_range: options.input_range,
-        function_error: options.function_error,
-    })
 }
 
 fn request(options: &Options) -> Request {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use paf_passes::optimize::{self, RuleEffect};
+use paf_passes::choose::Chosen;
+use paf_passes::optimize::RuleEffect;
 use paf_passes::schedule::Alternative;
 use serde_json::{Value, json};
 
-use crate::pipeline::Compiled;
+use crate::pipeline::{Compiled, Explanation};
 
 /// Facts as one JSON object.
 pub fn json(compiled: &Compiled) -> String {
@@ -49,12 +50,28 @@ pub fn json(compiled: &Compiled) -> String {
         "predicted_precision_bits": circuit.prediction.precision_bits,
         "fingerprint": circuit.fingerprint().to_string(),
         "pafs": pafs,
+        "choice": compiled.chosen.as_ref().map(choice),
         "levels_before_optimize": compiled.optimized.levels_before,
         "levels_after_optimize": compiled.optimized.levels_after,
         "seconds": timings,
         "notes": circuit.model.notes,
     })
     .to_string()
+}
+
+/// What `--paf auto` chose; errors as in `--max-error`.
+fn choice(chosen: &Chosen) -> Value {
+    let nodes = chosen
+        .nodes
+        .iter()
+        .map(|n| json!({"node": n.node, "paf": n.paf, "levels": n.levels, "predicted_error": n.error}));
+    json!({
+        "levels": chosen.levels,
+        "predicted_error": chosen.predicted_error,
+        "measured_error": chosen.measured.rms,
+        "largest_measured_error": chosen.measured.largest,
+        "nodes": nodes.collect::<Vec<Value>>(),
+    })
 }
 
 /// Facts as a few lines.
@@ -83,6 +100,10 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
             format!("{}, each gives back up to {usable} levels of {}{least}", counts.bootstraps, usable.0 + depth),
         );
     }
+    if let Some(chosen) = &compiled.chosen {
+        line("PAFs", chosen_pafs(chosen));
+        line("error", errors(chosen));
+    }
     line("ring", format!("N = {}, {} slots", parameters.ring_dimension, parameters.slots));
     line("security", security);
     line("rotations", format!("{} with {} keys", counts.rotations, counts.rotation_keys.len()));
@@ -96,13 +117,41 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
     text.trim_end().to_owned()
 }
 
-/// What the optimizer did, rule by rule.
-pub fn explain(report: &optimize::Report, rules: &[RuleEffect]) -> String {
-    let mut text = format!(
-        "levels {} before, {} after; {} terms, stopped: {}\n{:<22}{:>8}{:>8}\n",
+/// How many nodes have each PAF, in order of their first node.
+fn chosen_pafs(chosen: &Chosen) -> String {
+    let mut counts: Vec<(&str, usize)> = vec![];
+    for node in &chosen.nodes {
+        match counts.iter_mut().find(|(paf, _)| *paf == node.paf) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((&node.paf, 1)),
+        }
+    }
+    counts.iter().map(|(paf, count)| format!("{paf} x {count}")).collect::<Vec<_>>().join(", ")
+}
+
+fn errors(chosen: &Chosen) -> String {
+    format!(
+        "{:.2e} on the calibration samples, {:.2e} predicted; the largest {:.2e}",
+        chosen.measured.rms, chosen.predicted_error, chosen.measured.largest
+    )
+}
+
+/// What was chosen node by node, and what the optimizer did rule by rule.
+pub fn explain(explanation: &Explanation) -> String {
+    let (report, mut text) = (&explanation.optimized, String::new());
+    if let Some(chosen) = &explanation.chosen {
+        let _ = writeln!(text, "{:<32}{:>12}{:>8}{:>12}", "node", "PAF", "levels", "error");
+        for node in &chosen.nodes {
+            let _ = writeln!(text, "{:<32}{:>12}{:>8}{:>12.1e}", node.node, node.paf, node.levels, node.error);
+        }
+        let _ = writeln!(text, "error {}\nerror of a node: if it alone has its PAF\n", errors(chosen));
+    }
+    let _ = writeln!(
+        text,
+        "levels {} before, {} after; {} terms, stopped: {}\n{:<22}{:>8}{:>8}",
         report.levels_before, report.levels_after, report.terms, report.stopped, "rule", "applied", "levels"
     );
-    for RuleEffect { rule, applied, levels_saved } in rules {
+    for RuleEffect { rule, applied, levels_saved } in &explanation.rules {
         let _ = writeln!(text, "{rule:<22}{applied:>8}{levels_saved:>8}");
     }
     text + "levels: how many more the circuit would take without the rule; rules work together"

@@ -238,6 +238,22 @@ fn pafs_are_chosen_for_all_nodes_and_for_one() {
     assert_eq!(pafs, ["f1_g2.cheon", "alpha5"]);
 }
 
+/// `--paf auto` prints what each node got; the numbers are those of the JSON.
+#[test]
+fn explain_and_json_say_what_was_chosen() {
+    let bench = Bench::new();
+    let arguments = format!("-o c.bin --json --explain --paf auto --max-error 0.05 {}", calibration());
+    let printed = bench.succeeds("digits_cnn.onnx", &arguments);
+    let facts: Value = serde_json::from_str(&printed.stdout).unwrap();
+    assert!(facts["choice"]["measured_error"].as_f64().unwrap() <= 0.05);
+    assert_eq!(facts["choice"]["levels"], facts["levels"]);
+    for node in facts["choice"]["nodes"].as_array().unwrap() {
+        let (name, paf) = (node["node"].as_str().unwrap(), node["paf"].as_str().unwrap());
+        let line = printed.stderr.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        assert!(line.contains(paf), "{line}");
+    }
+}
+
 #[test]
 fn models_that_cannot_be_read() {
     let bench = Bench::new();
@@ -307,7 +323,13 @@ fn header_that_promises_too_much() -> Vec<u8> {
 #[test]
 fn wrong_usage() {
     let bench = Bench::new();
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 16] = [
+        ("-o c.bin --paf auto --max-error 0", &["--max-error", "above 0"]),
+        ("-o c.bin --paf auto --max-error 0.1 --max-levels 20", &["cannot be used with"]),
+        ("-o c.bin --paf auto --max-error 0.1", &["--calibration"]),
+        ("-o c.bin --paf auto", &["--max-error E or --max-levels L"]),
+        ("-o c.bin --max-error 0.1", &["--paf auto"]),
+        ("-o c.bin --paf relu=auto", &["relu=auto", "NODE=NAME"]),
         ("", &["--output"]),
         ("-o c.bin --paf alpah7", &["\"alpah7\"", "did you mean \"alpha7\"?"]),
         ("-o c.bin --paf relu=alpah7", &["did you mean \"alpha7\"?"]),

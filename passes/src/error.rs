@@ -89,6 +89,30 @@ pub enum PassError {
         /// Elements of a window.
         elements: usize,
     },
+    /// `--paf auto` for a network without a ReLU or MaxPool, or with a PAF given for each.
+    #[error("there is no ReLU or MaxPool left to choose a PAF for")]
+    NothingToChoose,
+    /// `--max-levels` is below what the network needs with the shallowest PAFs.
+    #[error("the network needs at least {least} levels, whatever its PAFs, and --max-levels allows {wanted}")]
+    TooFewLevels {
+        /// The levels allowed.
+        wanted: u32,
+        /// The least that works.
+        least: u32,
+    },
+    /// `--max-error` is below what the most accurate PAFs reach.
+    #[error(
+        "no choice of PAFs keeps the error within {wanted:e}; the least is {least:.2e} with {levels} levels, which \
+         --max-error would have to allow"
+    )]
+    ErrorTooSmall {
+        /// The error allowed.
+        wanted: f64,
+        /// The least error measured.
+        least: f64,
+        /// Levels of the network that has it.
+        levels: u32,
+    },
     /// The circuit needs more levels than any secure parameter set without bootstrapping has.
     #[error(
         "the circuit needs {needed} levels and at most {available} fit without bootstrapping at 128-bit security{}",

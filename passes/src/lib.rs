@@ -4,6 +4,7 @@
 //! does I/O or knows ONNX or OpenFHE.
 
 pub mod approximate;
+pub mod choose;
 mod error;
 pub mod fold;
 pub mod optimize;

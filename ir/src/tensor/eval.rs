@@ -59,6 +59,50 @@ impl<'g> Evaluator<'g> {
         Ok(values)
     }
 
+    /// The outputs on many samples: one flat tensor an output for each sample. A matrix is read once for several
+    /// samples, and values are kept only until their last reader.
+    ///
+    /// # Errors
+    /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
+    pub fn outputs_of_all(&self, samples: &[Vec<Vec<f64>>]) -> Result<Vec<Vec<Vec<f64>>>, IrError> {
+        samples.iter().try_for_each(|inputs| check_inputs(self.graph, inputs))?;
+        let mut readers: Vec<usize> = self.graph.consumers().iter().map(Vec::len).collect();
+        self.graph.outputs.iter().for_each(|output| readers[output.node.index()] += 1);
+        let mut values: Vec<Vec<Vec<f64>>> = Vec::with_capacity(self.graph.len());
+        for (id, node) in self.graph.nodes() {
+            let value = match self.graph.inputs.iter().position(|input| input.0 == id) {
+                Some(place) => samples.iter().map(|inputs| inputs[place].clone()).collect(),
+                None => self.node_of_all(id.index(), node, &values),
+            };
+            values.push(value);
+            for input in &node.inputs {
+                readers[input.index()] -= 1;
+                if readers[input.index()] == 0 {
+                    values[input.index()] = Vec::new();
+                }
+            }
+        }
+        let of_sample =
+            |sample: usize| self.graph.outputs.iter().map(|o| values[o.node.index()][sample].clone()).collect();
+        Ok((0..samples.len()).map(of_sample).collect())
+    }
+
+    fn node_of_all(&self, index: usize, node: &Node, values: &[Vec<Vec<f64>>]) -> Vec<Vec<f64>> {
+        let of_sample = |sample: usize| -> Vec<&[f64]> {
+            node.inputs.iter().map(|input| values[input.index()][sample].as_slice()).collect()
+        };
+        let samples = 0..values[node.inputs[0].index()].len();
+        match (&node.op, &self.matrices[index]) {
+            (Op::Linear(map), Some(matrix)) => {
+                let operands: Vec<&[f64]> = samples.map(|sample| of_sample(sample)[0]).collect();
+                let mut results = matrix.apply_all(&operands);
+                results.iter_mut().for_each(|y| map.add_bias(y));
+                results
+            }
+            _ => samples.map(|sample| self.node(index, node, &of_sample(sample))).collect(),
+        }
+    }
+
     /// The value of one node from its operands' values.
     pub fn node(&self, index: usize, node: &Node, operands: &[&[f64]]) -> Vec<f64> {
         match (&node.op, &self.matrices[index]) {

@@ -8,7 +8,7 @@ use paf_ir::tensor::{Node, NodeId, Op};
 use super::pool::{self, Round};
 use super::scaling::Scaling;
 use super::values::Values;
-use super::{Lowering, finite_range, order, polynomial, reach_of_difference};
+use super::{Lowering, polynomial};
 use crate::error::PassError;
 use crate::paf::Paf;
 
@@ -25,15 +25,6 @@ struct Pool<'n> {
 }
 
 impl Lowering<'_> {
-    /// Whether the comparison of a ReLU becomes part of the pool that reads it. Scales that were given are those of two
-    /// nodes, not of one.
-    pub(super) fn is_part_of_pool(&self, relu: NodeId) -> bool {
-        let has_scale = |id: NodeId| self.options.per_node.scales.contains_key(&self.source.node(id).name);
-        order::joins_pool(self.source, &self.consumers, relu)
-            && !has_scale(relu)
-            && !has_scale(self.consumers[relu.index()][0])
-    }
-
     pub(super) fn max_pool(
         &mut self,
         id: NodeId,
@@ -42,8 +33,9 @@ impl Lowering<'_> {
         x: NodeId,
     ) -> Result<(NodeId, Values), PassError> {
         let source = self.source;
-        let rectifier = self.is_part_of_pool(node.inputs[0]).then(|| source.node(node.inputs[0]));
-        let rectifier = rectifier.map(|relu| (relu, self.paf_of(relu)));
+        let relu = node.inputs[0];
+        let rectifier =
+            self.scales.is_part_of_pool(relu).then(|| (source.node(relu), self.paf_of(relu, source.node(relu))));
         let (paf, scaling) = self.pool_scaling(id, node, window)?;
         let rounds = match rectifier {
             Some(_) => pool::rounds_with_zero(window),
@@ -59,21 +51,13 @@ impl Lowering<'_> {
     }
 
     fn pool_scaling(&self, id: NodeId, node: &Node, window: &Window) -> Result<(Paf, Scaling), PassError> {
-        let paf = self.paf_of(node);
+        let paf = self.paf_of(id, node);
         let elements = window.kernel.iter().product();
         let guard = paf.pool_guard(elements);
         if !guard.is_finite() {
             return Err(PassError::PoolTooLarge { node: node.name.clone(), paf: paf.name, elements });
         }
-        let (low, high) = finite_range(self.operand(node, 0), &node.name)?;
-        let factor = self.options.margin * guard;
-        let by_channel = self
-            .channels_between_maps(id, node)
-            .and_then(|channels| Scaling::by_channel(self.operand(node, 0), channels, reach_of_difference, factor));
-        let scaling = match by_channel {
-            Some(scaling) => scaling,
-            None => Scaling::Uniform(self.scale_of(node, reach_of_difference(low, high), guard)?),
-        };
+        let scaling = self.scales.of_pool(id, node, self.operand(node, 0), guard)?;
         Ok((paf, scaling))
     }
 

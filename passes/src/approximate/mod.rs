@@ -23,9 +23,13 @@ mod maxima;
 mod order;
 mod polynomial;
 mod pool;
+mod scales;
 mod scaling;
+mod sensitivity;
 mod series;
 mod values;
+
+use std::collections::BTreeMap;
 
 use paf_ir::tensor::{Function, Graph, Node, NodeId, Op, Output};
 
@@ -34,7 +38,10 @@ use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
 pub use polynomial::component;
+use scales::{Scales, reach_of_sign};
 use scaling::Scaling;
+pub use sensitivity::Deviation;
+pub(crate) use sensitivity::{Effect, Sensitivity, measure};
 use series::Series;
 use values::Values;
 
@@ -79,6 +86,8 @@ pub struct Approximated {
     pub inputs: Vec<(f64, (f64, f64))>,
     /// For each output: what the client multiplies by.
     pub output_scales: Vec<f64>,
+    /// For each output, the approximated network's result on every sample; empty without samples.
+    pub outputs: Vec<Vec<Vec<f64>>>,
 }
 
 /// Replaces ReLU, MaxPool and smooth functions by polynomials, calibrated on `samples`, or by interval bounds without samples.
@@ -87,8 +96,22 @@ pub struct Approximated {
 /// [`PassError`] for data that do not fit the graph, unknown node names, values that are not finite.
 pub fn approximate(graph: &Graph, options: &Options, samples: &Samples) -> Result<Approximated, PassError> {
     check_names(graph, &options.per_node)?;
-    let graph = &order::relu_before_pools(graph, &options.per_node)?;
-    let mut lowering = Lowering::new(graph, options, samples.len());
+    approximate_with(&in_cheaper_order(graph, &options.per_node)?, options, samples, &BTreeMap::new())
+}
+
+/// The network as it is approximated: ReLU before MaxPool.
+pub(crate) fn in_cheaper_order(graph: &Graph, per_node: &Recovered) -> Result<Graph, PassError> {
+    order::relu_before_pools(graph, per_node)
+}
+
+/// Approximates a network in its cheaper order, with the PAFs of some nodes by id: several nodes may share a name.
+pub(crate) fn approximate_with(
+    graph: &Graph,
+    options: &Options,
+    samples: &Samples,
+    chosen: &BTreeMap<NodeId, Paf>,
+) -> Result<Approximated, PassError> {
+    let mut lowering = Lowering::new(graph, options, samples.len(), chosen);
     let consumers = graph.consumers();
     let mut pending: Vec<usize> = consumers.iter().map(Vec::len).collect();
     for (id, node) in graph.nodes() {
@@ -131,7 +154,7 @@ pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
     graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
 }
 
-fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
+pub(crate) fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
     let nonlinear = graph.nodes().filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     let known: Vec<String> = nonlinear.map(|(_, node)| node.name.clone()).collect();
     let unknown = per_node.pafs.keys().chain(per_node.scales.keys()).find(|name| !known.contains(name));
@@ -144,8 +167,8 @@ fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
 struct Lowering<'a> {
     source: &'a Graph,
     options: &'a Options,
-    consumers: Vec<Vec<NodeId>>,
-    sample_count: usize,
+    scales: Scales<'a>,
+    chosen: &'a BTreeMap<NodeId, Paf>,
     graph: Graph,
     images: Vec<NodeId>,
     values: Vec<Option<Values>>,
@@ -154,12 +177,12 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(source: &'a Graph, options: &'a Options, sample_count: usize) -> Self {
+    fn new(source: &'a Graph, options: &'a Options, sample_count: usize, chosen: &'a BTreeMap<NodeId, Paf>) -> Self {
         Lowering {
             source,
             options,
-            consumers: source.consumers(),
-            sample_count,
+            scales: Scales::new(source, options, sample_count),
+            chosen,
             graph: Graph::default(),
             images: vec![],
             values: vec![],
@@ -193,40 +216,20 @@ impl<'a> Lowering<'a> {
             Op::MaxPool(window) => self.max_pool(id, node, window, inputs[0]),
             Op::Function(function) => self.function(node, *function, inputs[0]),
             op => {
-                let values = self.exact(op, node);
+                let operands: Vec<&Values> = (0..node.inputs.len()).map(|index| self.operand(node, index)).collect();
+                let values = Values::exact(op, &operands);
                 let batch = self.source.inputs.contains(&(id, true));
                 Ok((copy_node(&mut self.graph, node, batch, &inputs)?, values))
             }
         }
     }
 
-    fn exact(&self, op: &Op, node: &Node) -> Values {
-        let x = self.operand(node, 0);
-        match op {
-            Op::Linear(map) => x.linear(map, &map.matrix()),
-            Op::Add => x.zip(self.operand(node, 1), |a, b| a + b),
-            Op::Sub => x.zip(self.operand(node, 1), |a, b| a - b),
-            Op::Mul => x.zip(self.operand(node, 1), |a, b| a * b),
-            Op::Scale(c) => x.map(|x| c * x),
-            Op::AddConstant(c) => x.map(|x| x + c),
-            _ => x.clone(),
-        }
-    }
-
     fn relu(&mut self, id: NodeId, node: &Node, x: NodeId) -> Result<(NodeId, Values), PassError> {
-        if self.is_part_of_pool(id) {
+        if self.scales.is_part_of_pool(id) {
             return Ok((x, self.operand(node, 0).clone()));
         }
-        let (name, paf) = (&node.name, self.paf_of(node));
-        let (low, high) = finite_range(self.operand(node, 0), name)?;
-        let scaling = match self.channels_between_maps(id, node) {
-            Some(channels) => Scaling::by_channel(self.operand(node, 0), channels, reach_of_sign, self.options.margin),
-            None => None,
-        };
-        let scaling = match scaling {
-            Some(scaling) => scaling,
-            None => Scaling::Uniform(self.scale_of(node, reach_of_sign(low, high), 1.0)?),
-        };
+        let (name, paf) = (&node.name, self.paf_of(id, node));
+        let scaling = self.scales.of_relu(id, node, self.operand(node, 0))?;
         let values = self.operand(node, 0).relu(&paf, &scaling);
         let u = scaling.divide(&mut self.graph, name, x)?;
         let step = polynomial::step(&mut self.graph, name, &paf, u)?;
@@ -264,69 +267,18 @@ impl<'a> Lowering<'a> {
         Ok((image, values))
     }
 
-    /// Number of channels of a ReLU or MaxPool that stands between linear maps, with others of its kind at most.
-    fn channels_between_maps(&self, id: NodeId, node: &Node) -> Option<usize> {
-        let scales_by_channel =
-            self.takes_channels(node) && self.comes_from_map(node.inputs[0]) && self.goes_to_maps(id);
-        scales_by_channel.then(|| node.shape.0[1])
-    }
-
-    /// Whether a node may have scales by channel: none was given, and calibration shows enough of each channel.
-    fn takes_channels(&self, node: &Node) -> bool {
-        let input = &self.source.node(node.inputs[0]).shape;
-        let given = self.options.per_node.scales.contains_key(&node.name);
-        !given && input.0.len() > 2 && input.size() / input.0[1].max(1) * self.sample_count >= scaling::TRUSTED_VALUES
-    }
-
-    fn comes_from_map(&self, id: NodeId) -> bool {
-        let node = self.source.node(id);
-        match &node.op {
-            Op::Linear(_) => true,
-            Op::Relu | Op::MaxPool(_) => {
-                self.takes_channels(node) && self.goes_to_maps(id) && self.comes_from_map(node.inputs[0])
-            }
-            _ => false,
-        }
-    }
-
-    fn goes_to_maps(&self, id: NodeId) -> bool {
-        let is_output = self.source.outputs.iter().any(|output| output.node == id);
-        let reads_in_channels = |&reader: &NodeId| {
-            let node = self.source.node(reader);
-            match &node.op {
-                Op::Linear(_) => true,
-                Op::Relu | Op::MaxPool(_) => self.takes_channels(node) && self.goes_to_maps(reader),
-                Op::Reshape => self.goes_to_maps(reader),
-                _ => false,
-            }
-        };
-        !is_output && self.consumers[id.index()].iter().all(reads_in_channels)
-    }
-
     /// The units that the one pool after a ReLU will work in, if both have scales by channel.
     fn units_of_pool(&self, id: NodeId, scaling: &Scaling, values: &Values) -> Option<Scaling> {
-        let [reader] = self.consumers[id.index()][..] else { return None };
-        let pool = self.source.node(reader);
-        let (Op::MaxPool(window), Scaling::Channels(scales)) = (&pool.op, scaling) else { return None };
-        if !matches!(self.source.node(self.source.node(id).inputs[0]).op, Op::Linear(_)) {
+        let (Some((reader, pool, window)), Scaling::Channels(scales)) = (self.scales.pool_after(id), scaling) else {
             return None;
-        }
-        let guard = self.paf_of(pool).pool_guard(window.kernel.iter().product());
-        Scaling::by_channel(values, scales.len(), reach_of_difference, self.options.margin * guard)
+        };
+        let guard = self.paf_of(reader, pool).pool_guard(window.kernel.iter().product());
+        self.scales.pool_units(values, scales.len(), guard)
     }
 
-    fn paf_of(&self, node: &Node) -> Paf {
-        self.options.per_node.pafs.get(&node.name).unwrap_or(&self.options.default_paf).clone()
-    }
-
-    /// The static scale: given, or margin × reached, times the guard. A node that sees only zeros gets 1.
-    fn scale_of(&self, node: &Node, reached: f64, guard: f64) -> Result<f64, PassError> {
-        match self.options.per_node.scales.get(&node.name) {
-            Some(&scale) if reached > scale => Err(PassError::OutOfRange { node: node.name.clone(), reached, scale }),
-            Some(&scale) => Ok(scale * guard),
-            None if reached > 0.0 => Ok(self.options.margin * reached * guard),
-            None => Ok(1.0),
-        }
+    fn paf_of(&self, id: NodeId, node: &Node) -> Paf {
+        let named = || self.options.per_node.pafs.get(&node.name);
+        self.chosen.get(&id).or_else(named).unwrap_or(&self.options.default_paf).clone()
     }
 
     fn record(&mut self, node: &Node, operator: &'static str, paf: &Paf, scale: f64, max_error: f64) {
@@ -334,7 +286,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn finish(mut self) -> Result<Approximated, PassError> {
-        let mut output_scales = Vec::new();
+        let (mut output_scales, mut outputs) = (Vec::new(), Vec::new());
         for output in &self.source.outputs {
             let values = self.values[output.node.index()].as_ref().expect("outputs stay alive");
             let name = &self.source.node(output.node).name;
@@ -345,21 +297,12 @@ impl<'a> Lowering<'a> {
             let node = self.graph.add(name.clone(), Op::Scale(1.0 / scale), &[image])?;
             self.graph.outputs.push(Output { node, ..output.clone() });
             output_scales.push(scale);
+            outputs.push(values.samples().to_vec());
         }
         let graph = fold_polynomial(&self.graph)?;
         graph.verify()?;
-        Ok(Approximated { graph, replaced: self.replaced, inputs: self.inputs, output_scales })
+        Ok(Approximated { graph, replaced: self.replaced, inputs: self.inputs, output_scales, outputs })
     }
-}
-
-/// What the argument of a sign reaches for values in a range.
-fn reach_of_sign(low: f64, high: f64) -> f64 {
-    low.abs().max(high.abs())
-}
-
-/// What a difference of two values in a range reaches; zero counts as a value, gaps between elements hold it.
-fn reach_of_difference(low: f64, high: f64) -> f64 {
-    high.max(0.0) - low.min(0.0)
 }
 
 fn finite_range(values: &Values, name: &str) -> Result<(f64, f64), PassError> {

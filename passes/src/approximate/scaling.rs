@@ -43,6 +43,14 @@ impl Scaling {
         usable.then(|| Scaling::Channels(scales.iter().map(|scale| scale.max(SMALLEST_PART * largest)).collect()))
     }
 
+    /// Every scale times a factor.
+    pub(super) fn times(&self, factor: f64) -> Scaling {
+        match self {
+            Scaling::Uniform(scale) => Scaling::Uniform(scale * factor),
+            Scaling::Channels(scales) => Scaling::Channels(scales.iter().map(|scale| scale * factor).collect()),
+        }
+    }
+
     /// The largest scale.
     pub(super) fn largest(&self) -> f64 {
         match self {

@@ -87,6 +87,11 @@ impl Series {
         self.coefficients.len() - 1
     }
 
+    /// Levels of the polynomial.
+    pub(super) fn levels(&self) -> u32 {
+        ceil_log2(self.degree() + 1) as u32
+    }
+
     /// The polynomial's value.
     pub(super) fn eval(&self, x: f64) -> f64 {
         self.scale * clenshaw(&self.coefficients, (x - self.middle) / self.half_width)

@@ -1,12 +1,17 @@
 //! What is known of a tensor while its network is approximated: its values on samples, or bounds.
 
-use paf_ir::linear::LinearMap;
+use paf_ir::linear::{LinearMap, Window};
 use paf_ir::sparse::Sparse;
+use paf_ir::tensor::Op;
 use rayon::prelude::*;
 
+use super::pool::{self, Round};
 use super::scaling::Scaling;
 use super::series::Series;
 use crate::paf::Paf;
+
+/// Samples that a linear map takes together.
+const SIDE_BY_SIDE: usize = 16;
 
 /// Values of one tensor.
 #[derive(Debug, Clone)]
@@ -18,6 +23,42 @@ pub(super) enum Values {
 }
 
 impl Values {
+    /// One flat tensor a sample; none where only bounds are known.
+    pub(super) fn samples(&self) -> &[Vec<f64>] {
+        match self {
+            Values::Samples(samples) => samples,
+            Values::Bounds(_) => &[],
+        }
+    }
+
+    /// An operation that is not approximated.
+    pub(super) fn exact(op: &Op, operands: &[&Values]) -> Values {
+        let x = operands[0];
+        match op {
+            Op::Linear(map) => x.linear(map, &map.matrix()),
+            Op::Add => x.zip(operands[1], |a, b| a + b),
+            Op::Sub => x.zip(operands[1], |a, b| a - b),
+            Op::Mul => x.zip(operands[1], |a, b| a * b),
+            Op::Scale(c) => x.map(|x| c * x),
+            Op::AddConstant(c) => x.map(|x| x + c),
+            Op::Relu => x.map(|x| x.max(0.0)),
+            Op::Function(function) => x.map(|x| function.eval(x)),
+            Op::MaxPool(window) => x.pool(window, &|a, b| a.zip(b, f64::max)),
+            Op::Input | Op::Reshape | Op::BatchNorm(_) => x.clone(),
+        }
+    }
+
+    /// A MaxPool with a maximum of two tensors.
+    pub(super) fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
+        let select = |x: &Values, map: &LinearMap| x.linear(map, &map.matrix());
+        pool::rounds(window).iter().fold(self.clone(), |x, round| match round {
+            Round::Select(map) => select(&x, map),
+            Round::Max(a, b) => max(&select(&x, a), &select(&x, b)),
+            Round::MaxWithZero { .. } => unreachable!("a pool without a ReLU has no such round"),
+            Round::Tree(taps) => maximum_of_all(taps.iter().map(|tap| select(&x, tap)).collect(), max),
+        })
+    }
+
     /// Smallest and largest value; `None` if one is not finite.
     pub(super) fn range(&self) -> Option<(f64, f64)> {
         let widen = |(low, high): (f64, f64), (a, b): (f64, f64)| (low.min(a), high.max(b));
@@ -39,12 +80,13 @@ impl Values {
     pub(super) fn linear(&self, map: &LinearMap, matrix: &Sparse) -> Values {
         match self {
             Values::Samples(samples) => {
-                let apply = |x: &Vec<f64>| {
-                    let mut y = matrix.apply(x);
-                    map.add_bias(&mut y);
-                    y
+                let apply = |samples: &[Vec<f64>]| {
+                    let samples: Vec<&[f64]> = samples.iter().map(Vec::as_slice).collect();
+                    let mut results = matrix.apply_all(&samples);
+                    results.iter_mut().for_each(|y| map.add_bias(y));
+                    results
                 };
-                Values::Samples(samples.par_iter().map(apply).collect())
+                Values::Samples(samples.par_chunks(SIDE_BY_SIDE).flat_map(apply).collect())
             }
             Values::Bounds(bounds) => {
                 let row_bounds = |row: usize| {
@@ -164,4 +206,13 @@ impl Values {
             _ => unreachable!("a network is followed either by samples or by bounds"),
         }
     }
+}
+
+/// The maxima of both halves, and theirs.
+fn maximum_of_all(mut taps: Vec<Values>, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
+    if taps.len() == 1 {
+        return taps.remove(0);
+    }
+    let second = taps.split_off(taps.len() / 2);
+    max(&maximum_of_all(taps, max), &maximum_of_all(second, max))
 }

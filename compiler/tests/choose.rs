@@ -1,0 +1,197 @@
+//! `--paf auto` on own networks: what it promises, measured by other means than its own.
+
+mod common;
+
+use common::{read_array, testdata};
+use paf_circuit::encode_circuit;
+use paf_compiler::error::CompileError;
+use paf_compiler::import::import;
+use paf_compiler::options::{Options, PafChoice};
+use paf_compiler::pipeline::{compile, explain};
+use paf_ir::tensor::{Graph, evaluate};
+use paf_passes::PassError;
+use paf_passes::approximate::{self, Approximated, approximate, least_depth};
+use paf_passes::choose::{Chosen, Goal, candidates, choose};
+use paf_passes::fold::fold;
+use paf_passes::optimize::{depth, optimize};
+use paf_passes::paf::Paf;
+use paf_passes::recover::Samples;
+
+const NETWORKS: [&str; 2] = ["digits_cnn.onnx", "digits_resnet_tiny.onnx"];
+
+fn network(name: &str) -> (Graph, Samples) {
+    let graph = fold(&import(&testdata(name)).unwrap().graph).unwrap();
+    let array = read_array(&testdata("digits_calibration.npy"));
+    let samples = array.data.chunks_exact(64).take(100).map(|sample| vec![sample.to_vec()]).collect();
+    (graph, samples)
+}
+
+fn options(paf: &str) -> approximate::Options {
+    approximate::Options {
+        default_paf: Paf::by_name(paf).unwrap(),
+        per_node: Default::default(),
+        margin: 1.1,
+        input_range: (-1.0, 1.0),
+        function_error: 1e-3,
+    }
+}
+
+/// The error as `--max-error` defines it: every sample by the meaning of the tensor IR, graph before and after.
+fn error(graph: &Graph, approximated: &Approximated, samples: &Samples) -> f64 {
+    let (mut squares, mut count, mut largest) = (0.0, 0, 0f64);
+    for sample in samples {
+        let exact = evaluate(graph, sample).unwrap().remove(0);
+        let scaled = vec![sample[0].iter().map(|x| x * approximated.inputs[0].0).collect()];
+        let got = evaluate(&approximated.graph, &scaled).unwrap().remove(0);
+        for (exact, got) in exact.iter().zip(got) {
+            squares += (got * approximated.output_scales[0] - exact).powi(2);
+            largest = largest.max(exact.abs());
+            count += 1;
+        }
+    }
+    (squares / f64::from(count)).sqrt() / largest
+}
+
+fn chosen(graph: &Graph, samples: &Samples, goal: Goal) -> (Approximated, Chosen) {
+    choose(graph, &options("alpha7"), samples, goal).unwrap()
+}
+
+#[test]
+fn no_single_paf_has_less_error_at_the_same_levels() {
+    for name in NETWORKS {
+        let (graph, samples) = network(name);
+        for paf in ["alpha5", "alpha7", "alpha9"] {
+            let single = approximate(&graph, &options(paf), &samples).unwrap();
+            let levels = least_depth(&graph, &Paf::by_name(paf).unwrap());
+            let (auto, _) = chosen(&graph, &samples, Goal::MaxLevels(levels));
+            let (auto, single) = (error(&graph, &auto, &samples), error(&graph, &single, &samples));
+            assert!(auto <= single, "{name}: {auto:.2e} with {levels} levels, {paf} has {single:.2e}");
+        }
+    }
+}
+
+#[test]
+fn levels_and_errors_are_as_reported() {
+    for name in NETWORKS {
+        let (graph, samples) = network(name);
+        for bound in [0.1, 0.01, 0.001] {
+            let (auto, chosen) = chosen(&graph, &samples, Goal::MaxError(bound));
+            let measured = error(&graph, &auto, &samples);
+            assert!(measured <= bound, "{name}: {measured:.2e} instead of {bound}");
+            assert!((measured - chosen.measured.rms).abs() < 1e-6 * measured, "{name}: {measured:.4e}, {chosen:?}");
+            let off = chosen.predicted_error / measured;
+            assert!((0.5..2.0).contains(&off), "{name}: {off:.2} times the error was predicted");
+            assert_eq!(depth(&optimize(&auto.graph).unwrap().0), chosen.levels, "{name}: {chosen:?}");
+        }
+    }
+}
+
+#[test]
+fn single_pafs_within_an_error_are_not_shallower() {
+    for name in NETWORKS {
+        let (graph, samples) = network(name);
+        for bound in [0.05, 0.005] {
+            let (_, chosen) = chosen(&graph, &samples, Goal::MaxError(bound));
+            for paf in candidates().unwrap() {
+                let single = approximate(&graph, &options(&paf.name), &samples).unwrap();
+                if error(&graph, &single, &samples) <= bound {
+                    let levels = least_depth(&graph, &paf);
+                    assert!(chosen.levels <= levels, "{name}: {} has {levels}, {chosen:?}", paf.name);
+                }
+            }
+        }
+    }
+}
+
+fn auto(name: &str) -> Options {
+    Options {
+        calibration: Some(testdata("digits_calibration.npy")),
+        pafs: vec!["auto".parse().unwrap()],
+        max_levels: Some(27),
+        insecure: true,
+        ..Options::for_model(testdata(name))
+    }
+}
+
+#[test]
+fn the_same_choice_gives_the_same_bytes() {
+    let options = auto("digits_cnn.onnx");
+    let (one, two) = (compile(&options).unwrap(), compile(&options).unwrap());
+    assert_eq!(one.chosen, two.chosen);
+    assert!(encode_circuit(&one.circuit) == encode_circuit(&two.circuit));
+    assert!(one.circuit.counts().levels <= 27);
+}
+
+#[test]
+fn a_node_keeps_the_paf_it_is_given() {
+    let mut options = auto("digits_cnn.onnx");
+    options.pafs.push(PafChoice { node: Some("relu".into()), paf: "f1_g2.cheon".into() });
+    let explanation = explain(&options).unwrap();
+    let nodes = explanation.chosen.unwrap().nodes;
+    assert_eq!((nodes[0].node.as_str(), nodes[0].paf.as_str(), nodes[0].levels), ("relu", "f1_g2.cheon", 6));
+    assert_ne!(nodes[1].paf, "f1_g2.cheon");
+    options.pafs.push("max_pool=alpha4".parse().unwrap());
+    assert!(matches!(compile(&options), Err(CompileError::Pass(PassError::NothingToChoose))));
+}
+
+#[test]
+fn too_few_levels_name_the_least_that_works() {
+    let options = Options { max_levels: Some(5), ..auto("digits_mlp.onnx") };
+    let Err(CompileError::Pass(PassError::TooFewLevels { wanted: 5, least })) = compile(&options) else {
+        panic!("five levels are too few");
+    };
+    assert_eq!(
+        compile(&Options { max_levels: Some(least), ..options.clone() }).unwrap().circuit.counts().levels,
+        least
+    );
+    assert!(compile(&Options { max_levels: Some(least - 1), ..options }).is_err());
+}
+
+#[test]
+fn an_error_that_no_paf_reaches_names_the_least_that_works() {
+    let options = Options { max_levels: None, max_error: Some(1e-9), ..auto("digits_mlp.onnx") };
+    let Err(CompileError::Pass(PassError::ErrorTooSmall { least, levels, .. })) = compile(&options) else {
+        panic!("an error of 1e-9 is out of reach");
+    };
+    let compiled = compile(&Options { max_error: Some(1.001 * least), ..options }).unwrap();
+    assert_eq!(compiled.circuit.counts().levels, levels);
+}
+
+#[test]
+fn json_and_report_say_what_was_chosen() {
+    let compiled = compile(&auto("digits_cnn.onnx")).unwrap();
+    let chosen = compiled.chosen.as_ref().unwrap();
+    let facts: serde_json::Value = serde_json::from_str(&paf_compiler::report::json(&compiled)).unwrap();
+    assert_eq!(facts["choice"]["levels"], chosen.levels);
+    assert_eq!(facts["choice"]["measured_error"], chosen.measured.rms);
+    for (node, fact) in chosen.nodes.iter().zip(facts["pafs"].as_array().unwrap()) {
+        assert_eq!((fact["node"].as_str(), fact["paf"].as_str()), (Some(&*node.node), Some(&*node.paf)));
+    }
+    let text = paf_compiler::report::text(&compiled, None);
+    assert!(text.contains(&format!("{} x ", chosen.nodes[0].paf)) && text.contains("predicted"), "{text}");
+}
+
+#[test]
+fn options_that_do_not_go_together() {
+    let auto = || vec!["auto".parse::<PafChoice>().unwrap()];
+    let base = Options {
+        calibration: Some(testdata("digits_calibration.npy")),
+        ..Options::for_model(testdata("digits_mlp.onnx"))
+    };
+    let cases = [
+        (Options { pafs: auto(), ..base.clone() }, "--max-error E or --max-levels L"),
+        (Options { max_error: Some(0.1), ..base.clone() }, "--paf auto"),
+        (Options { max_levels: Some(20), pafs: vec!["alpha5".parse().unwrap()], ..base.clone() }, "--paf auto"),
+        (Options { pafs: auto(), max_error: Some(-0.1), ..base.clone() }, "above 0"),
+        (Options { pafs: auto(), max_error: Some(f64::NAN), ..base.clone() }, "above 0"),
+        (Options { pafs: auto(), max_error: Some(0.1), max_levels: Some(9), ..base.clone() }, "either"),
+        (Options { pafs: auto(), max_error: Some(0.1), calibration: None, ..base.clone() }, "--calibration"),
+        (Options { pafs: vec!["relu=auto".parse().unwrap()], ..base.clone() }, "relu=auto"),
+    ];
+    for (options, part) in cases {
+        match compile(&options) {
+            Err(CompileError::Usage(message)) => assert!(message.contains(part), "no `{part}` in: {message}"),
+            other => panic!("{part}: {:?}", other.err()),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Which static scale a ReLU or MaxPool gets.
+
+use paf_ir::linear::Window;
+use paf_ir::tensor::{Graph, Node, NodeId, Op};
+
+use super::scaling::{Scaling, TRUSTED_VALUES};
+use super::values::Values;
+use super::{Options, finite_range, order};
+use crate::error::PassError;
+
+/// Decides on scales from a network, the options, and how many samples there are.
+pub(super) struct Scales<'a> {
+    pub(super) source: &'a Graph,
+    pub(super) options: &'a Options,
+    pub(super) consumers: Vec<Vec<NodeId>>,
+    pub(super) sample_count: usize,
+}
+
+impl<'a> Scales<'a> {
+    pub(super) fn new(source: &'a Graph, options: &'a Options, sample_count: usize) -> Self {
+        Scales { source, options, consumers: source.consumers(), sample_count }
+    }
+
+    /// The scale of a ReLU that sees these values.
+    pub(super) fn of_relu(&self, id: NodeId, node: &Node, values: &Values) -> Result<Scaling, PassError> {
+        self.scaling(id, node, values, reach_of_sign, 1.0)
+    }
+
+    /// The scale of a MaxPool that sees these values, guard included.
+    pub(super) fn of_pool(&self, id: NodeId, node: &Node, values: &Values, guard: f64) -> Result<Scaling, PassError> {
+        self.scaling(id, node, values, reach_of_difference, guard)
+    }
+
+    fn scaling(
+        &self,
+        id: NodeId,
+        node: &Node,
+        values: &Values,
+        reach: impl Fn(f64, f64) -> f64,
+        guard: f64,
+    ) -> Result<Scaling, PassError> {
+        let (low, high) = finite_range(values, &node.name)?;
+        let by_channel = match self.channels_between_maps(id, node) {
+            Some(channels) => Scaling::by_channel(values, channels, &reach, self.options.margin * guard),
+            None => None,
+        };
+        match by_channel {
+            Some(scaling) => Ok(scaling),
+            None => Ok(Scaling::Uniform(self.uniform(node, reach(low, high), guard)?)),
+        }
+    }
+
+    /// The scale of a tensor: given, or margin × reached, times the guard. A node that sees only zeros gets 1.
+    fn uniform(&self, node: &Node, reached: f64, guard: f64) -> Result<f64, PassError> {
+        match self.options.per_node.scales.get(&node.name) {
+            Some(&scale) if reached > scale => Err(PassError::OutOfRange { node: node.name.clone(), reached, scale }),
+            Some(&scale) => Ok(scale * guard),
+            None if reached > 0.0 => Ok(self.options.margin * reached * guard),
+            None => Ok(1.0),
+        }
+    }
+
+    /// Whether the comparison of a ReLU becomes part of the pool that reads it. Scales that were given are those of two
+    /// nodes, not of one.
+    pub(super) fn is_part_of_pool(&self, relu: NodeId) -> bool {
+        let has_scale = |id: NodeId| self.options.per_node.scales.contains_key(&self.source.node(id).name);
+        order::joins_pool(self.source, &self.consumers, relu)
+            && !has_scale(relu)
+            && !has_scale(self.consumers[relu.index()][0])
+    }
+
+    /// The one pool after a ReLU that reads a linear map.
+    pub(super) fn pool_after(&self, id: NodeId) -> Option<(NodeId, &'a Node, &'a Window)> {
+        let [reader] = self.consumers[id.index()][..] else { return None };
+        let pool = self.source.node(reader);
+        let Op::MaxPool(window) = &pool.op else { return None };
+        let before = self.source.node(self.source.node(id).inputs[0]);
+        matches!(before.op, Op::Linear(_)).then_some((reader, pool, window))
+    }
+
+    /// Scales by channel for a pool that sees these values.
+    pub(super) fn pool_units(&self, values: &Values, channels: usize, guard: f64) -> Option<Scaling> {
+        Scaling::by_channel(values, channels, reach_of_difference, self.options.margin * guard)
+    }
+
+    /// Number of channels of a ReLU or MaxPool that stands between linear maps, with others of its kind at most.
+    fn channels_between_maps(&self, id: NodeId, node: &Node) -> Option<usize> {
+        let scales_by_channel =
+            self.takes_channels(node) && self.comes_from_map(node.inputs[0]) && self.goes_to_maps(id);
+        scales_by_channel.then(|| node.shape.0[1])
+    }
+
+    /// Whether a node may have scales by channel: none was given, and calibration shows enough of each channel.
+    fn takes_channels(&self, node: &Node) -> bool {
+        let input = &self.source.node(node.inputs[0]).shape;
+        let given = self.options.per_node.scales.contains_key(&node.name);
+        !given && input.0.len() > 2 && input.size() / input.0[1].max(1) * self.sample_count >= TRUSTED_VALUES
+    }
+
+    fn comes_from_map(&self, id: NodeId) -> bool {
+        let node = self.source.node(id);
+        match &node.op {
+            Op::Linear(_) => true,
+            Op::Relu | Op::MaxPool(_) => {
+                self.takes_channels(node) && self.goes_to_maps(id) && self.comes_from_map(node.inputs[0])
+            }
+            _ => false,
+        }
+    }
+
+    fn goes_to_maps(&self, id: NodeId) -> bool {
+        let is_output = self.source.outputs.iter().any(|output| output.node == id);
+        let reads_in_channels = |&reader: &NodeId| {
+            let node = self.source.node(reader);
+            match &node.op {
+                Op::Linear(_) => true,
+                Op::Relu | Op::MaxPool(_) => self.takes_channels(node) && self.goes_to_maps(reader),
+                Op::Reshape => self.goes_to_maps(reader),
+                _ => false,
+            }
+        };
+        !is_output && self.consumers[id.index()].iter().all(reads_in_channels)
+    }
+}
+
+/// What the argument of a sign reaches for values in a range.
+pub(super) fn reach_of_sign(low: f64, high: f64) -> f64 {
+    low.abs().max(high.abs())
+}
+
+/// What a difference of two values in a range reaches; zero counts as a value, gaps between elements hold it.
+fn reach_of_difference(low: f64, high: f64) -> f64 {
+    high.max(0.0) - low.min(0.0)
+}

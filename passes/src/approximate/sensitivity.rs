@@ -1,0 +1,319 @@
+//! How far each PAF of each node moves the network's outputs.
+//!
+//! One node at a time gets a PAF, every other node stays exact, and samples are followed to the outputs. The result
+//! holds the network's sensitivity to the node, and the PAF's error on the values that the node sees, in one number.
+//! Errors of several nodes add up like independent ones, square by square, to within a third on the networks tried.
+
+use std::collections::BTreeMap;
+
+use paf_ir::sparse::Sparse;
+use paf_ir::tensor::{Graph, Node, NodeId, Op};
+use rayon::prelude::*;
+
+use super::scales::Scales;
+use super::scaling::Scaling;
+use super::series::{self, Series};
+use super::values::Values;
+use super::{Options, finite_range, pool, port_samples};
+use crate::error::PassError;
+use crate::paf::Paf;
+use crate::recover::Samples;
+
+/// Products with weights that all probes together may take: about ten seconds on two cores.
+const PROBING_WORK: usize = 80_000_000_000;
+/// Fewest and most samples that are followed for each PAF of each node.
+const PROBES: (usize, usize) = (16, 128);
+
+/// What a node costs and does with one PAF.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Effect {
+    /// Which of the PAFs.
+    pub(crate) paf: usize,
+    /// Levels of the node.
+    pub(crate) levels: u32,
+    /// Mean square by which the outputs move, each in parts of its largest magnitude.
+    pub(crate) mean_square: f64,
+}
+
+/// What was measured of a network.
+#[derive(Debug, Clone)]
+pub(crate) struct Sensitivity {
+    /// Levels of each node that is no ReLU or MaxPool.
+    pub(crate) levels: Vec<u32>,
+    /// For each ReLU and MaxPool the effects of the PAFs that it may have; a ReLU that is part of a pool has none of
+    /// its own.
+    pub(crate) effects: Vec<Option<Vec<Effect>>>,
+    /// For each ReLU that is part of a pool, that pool.
+    pub(crate) pools: BTreeMap<NodeId, NodeId>,
+    /// What the unchanged network computes.
+    pub(crate) reference: Reference,
+}
+
+/// Results of the unchanged network.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    /// For each output one tensor a sample.
+    outputs: Vec<Vec<Vec<f64>>>,
+    /// Largest magnitude of each output on all samples.
+    largest: Vec<f64>,
+}
+
+/// How far results are from the reference, in parts of an output's largest magnitude.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deviation {
+    /// Root of the mean square over samples and outputs.
+    pub rms: f64,
+    /// The largest.
+    pub largest: f64,
+}
+
+impl Reference {
+    fn new(outputs: Vec<Vec<Vec<f64>>>) -> Self {
+        let largest = |samples: &Vec<Vec<f64>>| samples.iter().flatten().fold(0f64, |most, x| most.max(x.abs()));
+        let largest = outputs.iter().map(largest).map(|most| if most > 0.0 { most } else { 1.0 }).collect();
+        Reference { outputs, largest }
+    }
+
+    /// How far the same outputs of an approximated network are from these.
+    pub(crate) fn deviation(&self, outputs: &[Vec<Vec<f64>>]) -> Deviation {
+        let (mut squares, mut largest) = (0.0, 0f64);
+        for ((exact, got), scale) in self.outputs.iter().zip(outputs).zip(&self.largest) {
+            let pairs = exact.iter().flatten().zip(got.iter().flatten());
+            let parts: Vec<f64> = pairs.map(|(exact, got)| (got - exact).abs() / scale).collect();
+            squares += parts.iter().map(|part| part * part).sum::<f64>() / parts.len().max(1) as f64;
+            // A comparison that NaN fails would hide it.
+            largest = parts.iter().fold(largest, |most, &part| if part <= most { most } else { part });
+        }
+        Deviation { rms: (squares / self.outputs.len().max(1) as f64).sqrt(), largest }
+    }
+}
+
+/// Measures PAFs at every ReLU and MaxPool; `allowed` says which of them a node may have.
+///
+/// # Errors
+/// [`PassError`] for data that do not fit the graph, values that are not finite, and a pool for which every PAF allowed
+/// is too coarse.
+pub(crate) fn measure(
+    graph: &Graph,
+    options: &Options,
+    samples: &Samples,
+    pafs: &[Paf],
+    allowed: impl Fn(&Node) -> Vec<usize>,
+) -> Result<Sensitivity, PassError> {
+    let scales = Scales::new(graph, options, samples.len());
+    let network = Network::new(graph, &scales);
+    let calibrated = Calibrated::new(&network, &scales, samples)?;
+    let probes = probes(samples, network.work() * pafs.len());
+    let exact = network.follow(&probes, |_, _, _| Ok(()))?;
+    let reference = Reference { outputs: tensors(&exact), largest: calibrated.reference.largest.clone() };
+    let mut effects = vec![None; graph.len()];
+    network.follow(&probes, |id, node, live| {
+        let Some(scaling) = &calibrated.scalings[id.index()] else { return Ok(()) };
+        let operand = network.compared(node, live);
+        let effect = |&paf: &usize| {
+            let value = network.replaced(node, operand, &pafs[paf], scaling)?;
+            let moved = reference.deviation(&tensors(&network.outputs_with(id, value, live)));
+            let levels = comparisons(node) * (pafs[paf].sign_depth() as u32 + 1);
+            moved.rms.is_finite().then_some(Effect { paf, levels, mean_square: moved.rms * moved.rms })
+        };
+        let allowed = allowed(node);
+        let measured: Vec<Effect> = allowed.par_iter().filter_map(effect).collect();
+        if measured.is_empty() {
+            return Err(unusable(node, allowed.first().map_or("", |&paf| &pafs[paf].name)));
+        }
+        effects[id.index()] = Some(measured);
+        Ok(())
+    })?;
+    Ok(Sensitivity { levels: calibrated.levels, effects, pools: network.pools, reference: calibrated.reference })
+}
+
+/// Samples at even distances, as many as the work for each allows.
+fn probes(samples: &Samples, work: usize) -> Samples {
+    let count = (PROBING_WORK / work.max(1)).clamp(PROBES.0, PROBES.1).min(samples.len());
+    (0..count).map(|probe| samples[probe * samples.len() / count].clone()).collect()
+}
+
+fn comparisons(node: &Node) -> u32 {
+    if let Op::MaxPool(window) = &node.op { pool::comparisons(window) } else { 1 }
+}
+
+/// Why no PAF that a node may have is of use there.
+fn unusable(node: &Node, paf: &str) -> PassError {
+    match &node.op {
+        Op::MaxPool(window) => {
+            let elements = window.kernel.iter().product();
+            PassError::PoolTooLarge { node: node.name.clone(), paf: paf.to_owned(), elements }
+        }
+        _ => PassError::NotFinite { node: node.name.clone() },
+    }
+}
+
+fn tensors(values: &[Values]) -> Vec<Vec<Vec<f64>>> {
+    values.iter().map(|values| values.samples().to_vec()).collect()
+}
+
+/// What all samples say of the unchanged network.
+struct Calibrated {
+    /// Scales of ReLU and MaxPool, without the guard of a PAF.
+    scalings: Vec<Option<Scaling>>,
+    levels: Vec<u32>,
+    reference: Reference,
+}
+
+impl Calibrated {
+    fn new(network: &Network<'_>, scales: &Scales<'_>, samples: &Samples) -> Result<Self, PassError> {
+        let mut scalings = vec![None; network.graph.len()];
+        let mut levels = vec![0; network.graph.len()];
+        let outputs = network.follow(samples, |id, node, live| {
+            let x = network.compared(node, live);
+            match &node.op {
+                Op::Relu if network.pools.contains_key(&id) => {}
+                Op::Relu => scalings[id.index()] = Some(scales.of_relu(id, node, x)?),
+                Op::MaxPool(_) => scalings[id.index()] = Some(scales.of_pool(id, node, x, 1.0)?),
+                _ => levels[id.index()] = exact_levels(node, x, scales.options)?,
+            }
+            Ok(())
+        })?;
+        Ok(Calibrated { scalings, levels, reference: Reference::new(tensors(&outputs)) })
+    }
+}
+
+/// Levels of a node that needs no PAF.
+fn exact_levels(node: &Node, x: &Values, options: &Options) -> Result<u32, PassError> {
+    Ok(match &node.op {
+        Op::Linear(map) => u32::from(map.as_view().is_none()),
+        Op::Mul | Op::BatchNorm(_) => 1,
+        Op::Function(function) => {
+            let (low, high) = finite_range(x, &node.name)?;
+            // What cannot be approximated is reported by the step that has to do it.
+            let range = series::widened(*function, low, high, options.margin);
+            let series = range.and_then(|(low, high)| Series::fit(*function, low, high, options.function_error).ok());
+            series.map_or(0, |series| series.levels())
+        }
+        _ => 0,
+    })
+}
+
+/// A network whose values on samples are followed.
+struct Network<'a> {
+    graph: &'a Graph,
+    matrices: Vec<Option<Sparse>>,
+    last_readers: Vec<usize>,
+    /// For each ReLU that is part of a pool, that pool.
+    pools: BTreeMap<NodeId, NodeId>,
+}
+
+/// Values of the nodes that a later node or the user still reads.
+type Live = Vec<Option<Values>>;
+
+impl<'a> Network<'a> {
+    fn new(graph: &'a Graph, scales: &Scales<'_>) -> Self {
+        let expand = |node: &Node| if let Op::Linear(map) = &node.op { Some(map.matrix()) } else { None };
+        let matrices = graph.nodes().map(|(_, node)| expand(node)).collect();
+        let mut last_readers = vec![0; graph.len()];
+        for (id, node) in graph.nodes() {
+            node.inputs.iter().for_each(|input| last_readers[input.index()] = id.index());
+        }
+        let joined = graph.nodes().filter(|(id, _)| scales.is_part_of_pool(*id));
+        let pools: BTreeMap<NodeId, NodeId> = joined.map(|(id, _)| (id, scales.consumers[id.index()][0])).collect();
+        for (relu, pool) in &pools {
+            let last = &mut last_readers[graph.node(*relu).inputs[0].index()];
+            *last = pool.index().max(*last);
+        }
+        graph.outputs.iter().for_each(|output| last_readers[output.node.index()] = graph.len());
+        Network { graph, matrices, last_readers, pools }
+    }
+
+    /// Products with weights that it takes to follow one sample from every ReLU and MaxPool to the outputs.
+    fn work(&self) -> usize {
+        let (mut after, mut all) = (0, 0);
+        for index in (0..self.graph.len()).rev() {
+            after += self.matrices[index].as_ref().map_or(0, Sparse::entry_count);
+            let op = &self.graph.node(NodeId(index as u32)).op;
+            all += if matches!(op, Op::Relu | Op::MaxPool(_)) { after } else { 0 };
+        }
+        all
+    }
+
+    fn inputs(&self, samples: &Samples) -> Result<Live, PassError> {
+        let mut live = vec![None; self.graph.len()];
+        for (port, &(id, _)) in self.graph.inputs.iter().enumerate() {
+            live[id.index()] = Some(Values::Samples(port_samples(samples, port, self.graph.node(id))?));
+        }
+        Ok(live)
+    }
+
+    /// What a node compares: its first operand, or for a pool with a ReLU in it what that reads.
+    fn compared<'v>(&self, node: &Node, live: &'v Live) -> &'v Values {
+        let operand = node.inputs[0];
+        let relu = self.pools.contains_key(&operand) && matches!(node.op, Op::MaxPool(_));
+        find(if relu { self.graph.node(operand).inputs[0] } else { operand }, &[live])
+    }
+
+    /// The value of a node with a PAF; `None` if no guard makes the PAF fit a pool. The zero of a ReLU in a pool is
+    /// taken to be compared first.
+    fn replaced(&self, node: &Node, x: &Values, paf: &Paf, scaling: &Scaling) -> Option<Values> {
+        let Op::MaxPool(window) = &node.op else { return Some(x.relu(paf, scaling)) };
+        let guard = paf.pool_guard(window.kernel.iter().product());
+        let scaling = guard.is_finite().then(|| scaling.times(guard))?;
+        let max = |a: &Values, b: &Values| a.max(b, paf, &scaling);
+        Some(match self.pools.contains_key(&node.inputs[0]) {
+            true => x.relu(paf, &scaling).pool(window, &max),
+            false => x.pool(window, &max),
+        })
+    }
+
+    /// The exact value of a node.
+    fn exact(&self, id: NodeId, node: &Node, operands: &[&Values]) -> Values {
+        match (&node.op, &self.matrices[id.index()]) {
+            (Op::Linear(map), Some(matrix)) => operands[0].linear(map, matrix),
+            (op, _) => Values::exact(op, operands),
+        }
+    }
+
+    /// Follows exact values; `visit` sees every node but the inputs before it is computed, with the values so far.
+    fn follow(
+        &self,
+        samples: &Samples,
+        mut visit: impl FnMut(NodeId, &Node, &Live) -> Result<(), PassError>,
+    ) -> Result<Vec<Values>, PassError> {
+        let mut live = self.inputs(samples)?;
+        for (id, node) in self.graph.nodes().filter(|(_, node)| node.op != Op::Input) {
+            visit(id, node, &live)?;
+            let value = self.exact(id, node, &operands(node, &[&live]));
+            live[id.index()] = Some(value);
+            self.forget(id, &mut live);
+        }
+        Ok(self.outputs(&[&live]))
+    }
+
+    /// The outputs if one node had another value than the exact one.
+    fn outputs_with(&self, changed: NodeId, value: Values, live: &Live) -> Vec<Values> {
+        let mut after: Live = vec![None; self.graph.len()];
+        after[changed.index()] = Some(value);
+        for (id, node) in self.graph.nodes().skip(changed.index() + 1).filter(|(_, node)| node.op != Op::Input) {
+            let value = self.exact(id, node, &operands(node, &[&after, live]));
+            after[id.index()] = Some(value);
+            self.forget(id, &mut after);
+        }
+        self.outputs(&[&after, live])
+    }
+
+    /// Drops what no later node reads.
+    fn forget(&self, id: NodeId, live: &mut Live) {
+        let passed = live.iter_mut().zip(&self.last_readers).take(id.index() + 1);
+        passed.filter(|(_, last)| **last <= id.index()).for_each(|(value, _)| *value = None);
+    }
+
+    fn outputs(&self, layers: &[&Live]) -> Vec<Values> {
+        self.graph.outputs.iter().map(|output| find(output.node, layers).clone()).collect()
+    }
+}
+
+fn operands<'v>(node: &Node, layers: &[&'v Live]) -> Vec<&'v Values> {
+    node.inputs.iter().map(|&input| find(input, layers)).collect()
+}
+
+fn find<'v>(id: NodeId, layers: &[&'v Live]) -> &'v Values {
+    layers.iter().find_map(|live| live[id.index()].as_ref()).expect("values live until their last reader")
+}
