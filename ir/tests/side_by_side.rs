@@ -16,7 +16,7 @@ fn a_matrix_times_many_vectors() {
     let matrix = Sparse::from_rows(7, 5, |row, entries| {
         entries.extend(
             (0..5u32)
-                .filter(|column| (row as u32 + column) % 3 != 0)
+                .filter(|column| !(row as u32 + column).is_multiple_of(3))
                 .map(|column| (column, values(35, 1)[row * 5 + column as usize])),
         );
     });
