@@ -32,9 +32,9 @@ pub const DEFAULT_PREPARE_BUDGET: u64 = 4 << 30;
 #[derive(Debug)]
 pub struct Server {
     circuit: Arc<Circuit>,
-    scheme: Arc<Scheme>,
-    engine: OpenFheEngine,
-    keys: EvaluationKeys,
+    pub(crate) scheme: Arc<Scheme>,
+    pub(crate) engine: OpenFheEngine,
+    pub(crate) keys: EvaluationKeys,
 }
 
 impl Server {
@@ -106,9 +106,7 @@ impl Server {
     ) -> Result<usize> {
         let mut reader = self.open_inputs(inputs)?;
         let samples = reader.samples();
-        let per_sample = self.circuit.program.outputs.iter().map(|port| port.layout.ciphertexts).sum();
-        let binding = self.keys.binding();
-        let mut writer = CiphertextWriter::create(results, Role::Results, binding, samples, per_sample)?;
+        let mut writer = self.results_writer(results, samples)?;
         for sample in 0..samples {
             let outputs = self.evaluate(reader.next_sample()?, &mut |step| observer(sample, step))?;
             writer.sample(&outputs)?;
@@ -116,6 +114,12 @@ impl Server {
         reader.finish()?;
         writer.commit()?;
         Ok(samples)
+    }
+
+    /// Starts a file of results.
+    pub(crate) fn results_writer(&self, results: &Path, samples: usize) -> Result<CiphertextWriter> {
+        let per_sample = self.circuit.program.outputs.iter().map(|port| port.layout.ciphertexts).sum();
+        CiphertextWriter::create(results, Role::Results, self.keys.binding(), samples, per_sample)
     }
 
     fn input_ports(&self) -> Vec<PortType> {

@@ -1,6 +1,7 @@
 //! The command line: arguments here, one function a command in [`commands`].
 
 mod commands;
+mod eval;
 mod facts;
 mod infer;
 mod machine;
@@ -8,10 +9,11 @@ mod progress;
 mod report;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use paf_runtime::machine::Machine;
-use paf_runtime::{DEFAULT_PREPARE_BUDGET, RuntimeError};
+use paf_runtime::{Checkpoints, DEFAULT_PREPARE_BUDGET, RuntimeError};
 
 /// Runs circuits made by paf-compile, clear or encrypted.
 #[derive(Debug, Parser)]
@@ -109,6 +111,8 @@ enum Command {
         #[arg(long)]
         output: PathBuf,
         #[command(flatten)]
+        keep: Keep,
+        #[command(flatten)]
         memory: Memory,
     },
     /// Decrypt results.
@@ -147,6 +151,29 @@ struct Memory {
     ignore_memory: bool,
 }
 
+#[derive(Debug, Clone, Args)]
+struct Keep {
+    /// Write checkpoints to this folder as the evaluation goes; --resume goes on from them after a kill.
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoints in this folder, from the beginning if there is none, and write further ones there.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Least seconds between two checkpoints; 0 writes one before each bootstrap and between all layers.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5")]
+    checkpoint_every: Duration,
+}
+
+impl Keep {
+    fn open(&self) -> Result<Option<Checkpoints>, RuntimeError> {
+        match (&self.checkpoint, &self.resume) {
+            (Some(folder), _) => Checkpoints::start(folder, self.checkpoint_every).map(Some),
+            (None, Some(folder)) => Checkpoints::resume(folder, self.checkpoint_every).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
 /// A number of bytes, written `512M`, `4G` or plainly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size(u64);
@@ -176,6 +203,11 @@ fn parse_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
 }
 
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
+}
+
 /// Runs one command.
 pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), RuntimeError> {
     let json = arguments.json;
@@ -192,8 +224,8 @@ pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), Runtim
         }
         Command::Keygen { client, secret, public } => commands::keygen(client, secret, public, json),
         Command::Encrypt { client, public, input, output } => commands::encrypt(client, public, input, output, json),
-        Command::Eval { circuit, public, input, output, memory } => {
-            commands::eval(circuit, public, input, output, *memory, json)
+        Command::Eval { circuit, public, input, output, keep, memory } => {
+            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, json)
         }
         Command::Decrypt { client, secret, input, output } => commands::decrypt(client, secret, input, output, json),
     }
