@@ -1,5 +1,6 @@
 //! The command line: arguments here, one function a command in [`commands`].
 
+mod check;
 mod commands;
 mod eval;
 mod facts;
@@ -70,6 +71,22 @@ enum Command {
         /// Where to write the results.
         #[arg(long)]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Compare an encrypted run with the clear one, layer by layer, in one process.
+    Check {
+        /// The circuit.
+        circuit: PathBuf,
+        /// Samples, shape [k, …]; once for each input of the network, in order.
+        #[arg(long = "input", value_name = "X.npy", required = true)]
+        files: Vec<PathBuf>,
+        /// The sample to run, from 0.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        sample: usize,
+        /// Fail if a layer agrees to fewer bits than this.
+        #[arg(long, value_name = "BITS", value_parser = parse_bits)]
+        least_bits: Option<f64>,
         #[command(flatten)]
         memory: Memory,
     },
@@ -203,6 +220,10 @@ fn parse_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
 }
 
+fn parse_bits(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|bits: &f64| bits.is_finite()).ok_or_else(|| "give a number of bits".to_owned())
+}
+
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
@@ -224,6 +245,10 @@ pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), Runtim
         }
         Command::Keygen { client, secret, public } => commands::keygen(client, secret, public, json),
         Command::Encrypt { client, public, input, output } => commands::encrypt(client, public, input, output, json),
+        Command::Check { circuit, files, sample, least_bits, memory } => {
+            let (sample, least_bits, memory) = (*sample, *least_bits, *memory);
+            check::check(&check::Options { circuit, files, sample, least_bits, memory }, json)
+        }
         Command::Eval { circuit, public, input, output, keep, memory } => {
             eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, json)
         }

@@ -300,7 +300,7 @@ pub(crate) fn refreshing_case() -> Case {
     Case {
         name: "refreshing",
         circuit: circuit("refreshing", refreshing_parameters(slots, usable), program),
-        samples: (11..15).map(|seed| numbers(seed, 100)).collect(),
+        samples: (11..13).map(|seed| numbers(seed, 100)).collect(),
         expected: Box::new(expected),
     }
 }
