@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use openfhe_sys as fhe;
 use paf_circuit::AtomicFile;
 use paf_circuit::container::{Binding, Header, Kind, SectionKind, SectionReader, SectionWriter};
-use paf_ir::ckks::Level;
+use paf_ir::ckks::{Kind as ValueKind, Level, Type};
 
 use crate::engine::Result;
 use crate::error::{RuntimeError, openfhe_message};
@@ -109,12 +109,8 @@ impl<'s> CiphertextReader<'s> {
             Some(kind) if kind == self.role.section() => {}
             _ => return Err(self.content(format!("it does not hold {}", self.role.name()))),
         }
-        let ciphertext = fhe::ciphertext_from_bytes(self.scheme.context(), &self.body)
-            .map_err(|error| self.content(openfhe_message(&error)))?;
-        match misfit(self.scheme, &ciphertext, level, &self.tag) {
-            Some(message) => Err(self.content(message)),
-            None => Ok(ciphertext),
-        }
+        let ty = Type { ciphertexts: 1, level, parts: 2, kind: ValueKind::Rest };
+        decode(self.scheme, &self.body, ty, &self.tag).map_err(|message| self.content(message))
     }
 
     fn content(&self, message: impl Into<String>) -> RuntimeError {
@@ -122,14 +118,34 @@ impl<'s> CiphertextReader<'s> {
     }
 }
 
-/// Why a ciphertext is not at rest at `level` under the key `tag`, if it is not.
-fn misfit(scheme: &Scheme, ciphertext: &Ciphertext, level: Level, tag: &str) -> Option<String> {
-    let scale = scheme.scale(level);
-    if ciphertext.limb_count() != level.0 + 1 || ciphertext.level() != scheme.dropped(level) {
-        return Some(format!("a ciphertext has {} primes instead of {}", ciphertext.limb_count(), level.0 + 1));
+/// A ciphertext from its bytes, which must be of a type and under the key `tag`; otherwise what is wrong.
+pub(crate) fn decode(scheme: &Scheme, bytes: &[u8], ty: Type, tag: &str) -> std::result::Result<Ciphertext, String> {
+    let ciphertext = fhe::ciphertext_from_bytes(scheme.context(), bytes).map_err(|error| openfhe_message(&error))?;
+    match misfit(scheme, &ciphertext, ty, tag) {
+        Some(message) => Err(message),
+        None => Ok(ciphertext),
     }
-    if ciphertext.part_count() != 2 {
-        return Some(format!("a ciphertext has {} parts instead of 2", ciphertext.part_count()));
+}
+
+/// The bytes of a ciphertext.
+pub(crate) fn encode(ciphertext: &Ciphertext) -> Result<Vec<u8>> {
+    fhe::ciphertext_to_bytes(ciphertext).map_err(RuntimeError::openfhe("ciphertext"))
+}
+
+/// The scale of values of a type.
+pub(crate) fn scale(scheme: &Scheme, ty: Type) -> f64 {
+    let at_rest = scheme.scale(ty.level);
+    if ty.kind == ValueKind::Rest { at_rest } else { at_rest * at_rest }
+}
+
+/// Why a ciphertext is not of a type under the key `tag`, if it is not.
+fn misfit(scheme: &Scheme, ciphertext: &Ciphertext, ty: Type, tag: &str) -> Option<String> {
+    let (limbs, scale) = (ty.level.0 + 1, scale(scheme, ty));
+    if ciphertext.limb_count() != limbs || ciphertext.level() != scheme.dropped(ty.level) {
+        return Some(format!("a ciphertext has {} primes instead of {limbs}", ciphertext.limb_count()));
+    }
+    if ciphertext.part_count() != u32::from(ty.parts) {
+        return Some(format!("a ciphertext has {} parts instead of {}", ciphertext.part_count(), ty.parts));
     }
     if (ciphertext.scaling_factor() / scale - 1.0).abs() > 1e-9 {
         return Some(format!("a ciphertext has scale {:e} instead of {scale:e}", ciphertext.scaling_factor()));
@@ -166,8 +182,7 @@ impl CiphertextWriter {
     /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::OpenFhe`].
     pub fn sample(&mut self, ports: &[Vec<Ciphertext>]) -> Result<()> {
         for ciphertext in ports.iter().flatten() {
-            let bytes = fhe::ciphertext_to_bytes(ciphertext).map_err(RuntimeError::openfhe("ciphertext"))?;
-            self.writer.section(self.role.section(), &bytes)?;
+            self.writer.section(self.role.section(), &encode(ciphertext)?)?;
         }
         Ok(())
     }

@@ -152,6 +152,44 @@ pub enum RuntimeError {
         /// By input port.
         got: Vec<usize>,
     },
+    /// An evaluation was to go on with values that are not those alive at that place, or to end before its end.
+    #[error("these are not the values that operation {position} of the program needs")]
+    NotAlive {
+        /// Operations done.
+        position: usize,
+    },
+    /// A folder for new checkpoints holds some of an interrupted run.
+    #[error("{} holds checkpoints of an interrupted run: --resume goes on with it, removing them gives it up", folder.display())]
+    CheckpointsExist {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint was written by a run with another circuit or input file.
+    #[error("{} is a checkpoint of a run with another {other}", path.display())]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is not the same: `circuit` or `input file`.
+        other: &'static str,
+    },
+    /// A layer of an encrypted evaluation agrees with the clear one to fewer bits than was asked for.
+    #[error("layer {layer} agrees with the clear run to {bits:.1} bits, fewer than {least}")]
+    Imprecise {
+        /// The ONNX node.
+        layer: String,
+        /// Bits of agreement.
+        bits: f64,
+        /// Bits asked for.
+        least: f64,
+    },
+    /// A sample was asked for that an input file does not hold.
+    #[error("there is no sample {sample}, the inputs hold {count}")]
+    NoSuchSample {
+        /// Sample number, from 0.
+        sample: usize,
+        /// Number of samples.
+        count: usize,
+    },
     /// A key or ciphertext file is intact but its content is not what its kind promises.
     #[error("{}: {message}", path.display())]
     Content {

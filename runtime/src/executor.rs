@@ -1,7 +1,10 @@
 //! Runs a verified program on an engine: values in order, each freed after its last use.
+//!
+//! [`run`] goes through a program from inputs to outputs. [`Evaluation`] does it one operation at a time: a caller may
+//! look at values, keep those that are alive, and go on from them later.
 
 use paf_ir::ckks::{Op, Verified};
-use paf_ir::program::{Operation, ValueId};
+use paf_ir::program::{InputPort, Operation, ValueId};
 
 use crate::engine::{Engine, LinearStep, Result};
 use crate::error::RuntimeError;
@@ -9,6 +12,8 @@ use crate::error::RuntimeError;
 /// Where an evaluation stands, told before each operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'p> {
+    /// The value that the operation computes.
+    pub id: ValueId,
     /// The layer: the ONNX node that the operation came from.
     pub layer: &'p str,
     /// Estimated cost of what is done, in arbitrary units.
@@ -27,60 +32,96 @@ pub fn run<E: Engine>(
     inputs: Vec<Vec<E::Ciphertext>>,
     observer: &mut dyn FnMut(Step<'_>),
 ) -> Result<Vec<Vec<E::Ciphertext>>> {
-    check_inputs(program, &inputs)?;
-    let costs: Vec<u64> = program.values().map(|(id, _)| cost(program, id)).collect();
-    let (mut done, total) = (0, costs.iter().sum());
-    let mut frame = Frame::new(engine, program, inputs);
-    for (id, value) in program.values() {
-        observer(Step { layer: &value.name, done, total });
-        frame.step(id)?;
-        done += costs[id.index()];
+    let mut evaluation = Evaluation::new(engine, program, inputs)?;
+    while let Some(step) = evaluation.next_step() {
+        observer(step);
+        evaluation.step()?;
     }
-    frame.outputs()
+    evaluation.outputs()
 }
 
-fn check_inputs<C>(program: &Verified, inputs: &[Vec<C>]) -> Result<()> {
-    let expected: Vec<usize> = program.inputs.iter().map(|port| port.layout.ciphertexts).collect();
-    let got: Vec<usize> = inputs.iter().map(Vec::len).collect();
-    if expected == got { Ok(()) } else { Err(RuntimeError::CiphertextCount { expected, got }) }
+/// The values before an operation: computed, and read by it or a later one or an output.
+pub fn alive_before(program: &Verified, position: usize) -> Vec<ValueId> {
+    let last_uses = program.last_uses();
+    let ids = program.values().map(|(id, _)| id).take(position);
+    ids.filter(|id| last_uses[id.index()] >= position).collect()
 }
 
-/// Relative cost of an operation: key switches and products, each proportional to the limbs.
-fn cost(program: &Verified, id: ValueId) -> u64 {
-    let value = program.value(id);
-    let limbs = u64::from(value.ty.level.0) + 1;
-    let each = match &value.op {
-        Op::Linear { map, .. } => {
-            let packed = &program.maps[map.index()];
-            let diagonals: usize = packed.plan.giants.iter().map(|giant| giant.babies.len()).sum();
-            let rotations = packed.plan.rotation_count(packed.input.ciphertexts, packed.output.ciphertexts);
-            return limbs * (20 * rotations + diagonals * packed.input.ciphertexts * packed.output.ciphertexts) as u64;
-        }
-        Op::Rotate { .. } | Op::Relinearize(_) => 40,
-        Op::Rescale(_) | Op::Drop { .. } => 8,
-        Op::Mul(..) => 4,
-        Op::Bootstrap { .. } => 5000,
-        _ => 1,
-    };
-    limbs * each * value.ty.ciphertexts as u64
-}
+/// A value by number with its ciphertexts.
+pub type Alive<C> = (ValueId, Vec<C>);
 
-struct Frame<'r, E: Engine> {
+/// A program between two of its operations.
+pub struct Evaluation<'r, E: Engine> {
     engine: &'r E,
     program: &'r Verified,
     last_uses: Vec<usize>,
+    costs: Vec<u64>,
+    done: u64,
+    total: u64,
     inputs: Vec<Vec<E::Ciphertext>>,
     values: Vec<Option<Vec<E::Ciphertext>>>,
 }
 
-impl<'r, E: Engine> Frame<'r, E> {
-    fn new(engine: &'r E, program: &'r Verified, inputs: Vec<Vec<E::Ciphertext>>) -> Self {
-        Frame { engine, program, last_uses: program.last_uses(), inputs, values: Vec::with_capacity(program.len()) }
+impl<'r, E: Engine> Evaluation<'r, E> {
+    /// Before the first operation.
+    ///
+    /// # Errors
+    /// [`RuntimeError::CiphertextCount`] if the inputs do not fit the ports.
+    pub fn new(engine: &'r E, program: &'r Verified, inputs: Vec<Vec<E::Ciphertext>>) -> Result<Self> {
+        Self::resume(engine, program, inputs, 0, vec![])
     }
 
-    fn step(&mut self, id: ValueId) -> Result<()> {
+    /// Before operation `position`, with the values that are alive there ([`alive_before`]) and the inputs of the whole
+    /// program; ports that no operation reads from there on are ignored.
+    ///
+    /// # Errors
+    /// [`RuntimeError::CiphertextCount`] if the inputs do not fit the ports, [`RuntimeError::NotAlive`] if the values
+    /// are others.
+    pub fn resume(
+        engine: &'r E,
+        program: &'r Verified,
+        mut inputs: Vec<Vec<E::Ciphertext>>,
+        position: usize,
+        alive: Vec<Alive<E::Ciphertext>>,
+    ) -> Result<Self> {
+        let found: Vec<ValueId> = alive.iter().map(|(id, _)| *id).collect();
+        let fits = |(id, value): &Alive<_>| program.value(*id).ty.ciphertexts == value.len();
+        if position > program.len() || found != alive_before(program, position) || !alive.iter().all(fits) {
+            return Err(RuntimeError::NotAlive { position });
+        }
+        inputs.iter_mut().enumerate().filter(|(port, _)| !reads(program, position, *port)).for_each(|(_, x)| x.clear());
+        check_inputs(program, position, &inputs)?;
+        let mut values: Vec<Option<Vec<_>>> = Vec::with_capacity(program.len());
+        values.resize_with(position, || None);
+        for (id, value) in alive {
+            values[id.index()] = Some(value);
+        }
+        let costs: Vec<u64> = program.values().map(|(id, _)| cost(program, id)).collect();
+        let (done, total) = (costs[..position].iter().sum(), costs.iter().sum());
+        Ok(Evaluation { engine, program, last_uses: program.last_uses(), costs, done, total, inputs, values })
+    }
+
+    /// Number of operations that are done.
+    pub fn position(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The operation that [`Self::step`] would do; `None` at the end.
+    pub fn next_step(&self) -> Option<Step<'r>> {
+        let id = ValueId(self.position() as u32);
+        let value = (id.index() < self.program.len()).then(|| self.program.value(id))?;
+        Some(Step { id, layer: &value.name, done: self.done, total: self.total })
+    }
+
+    /// Does the next operation, if there is one.
+    ///
+    /// # Errors
+    /// What the engine reports; the evaluation cannot go on then.
+    pub fn step(&mut self) -> Result<()> {
+        let Some(Step { id, .. }) = self.next_step() else { return Ok(()) };
         let value = self.evaluate(id)?;
         self.values.push(Some(value));
+        self.done += self.costs[id.index()];
         let operands = self.program.value(id).op.operands();
         for used in operands.into_iter().chain([id]) {
             if self.last_uses[used.index()] == id.index() {
@@ -88,6 +129,17 @@ impl<'r, E: Engine> Frame<'r, E> {
             }
         }
         Ok(())
+    }
+
+    /// The ciphertexts of a value, if it is alive.
+    pub fn get(&self, id: ValueId) -> Option<&[E::Ciphertext]> {
+        self.values.get(id.index())?.as_deref()
+    }
+
+    /// All values that are alive, in order.
+    pub fn alive(&self) -> impl Iterator<Item = (ValueId, &[E::Ciphertext])> {
+        let values = self.values.iter().enumerate();
+        values.filter_map(|(index, value)| Some((ValueId(index as u32), value.as_deref()?)))
     }
 
     fn evaluate(&mut self, id: ValueId) -> Result<Vec<E::Ciphertext>> {
@@ -121,8 +173,7 @@ impl<'r, E: Engine> Frame<'r, E> {
 
     /// The ciphertexts of an input port; the last `Input` operation of the port takes them.
     fn input(&mut self, id: ValueId, port: usize) -> Result<Vec<E::Ciphertext>> {
-        let reads = |op: &Op| matches!(op, Op::Input { port: other, .. } if *other as usize == port);
-        if self.program.values().skip(id.index() + 1).any(|(_, value)| reads(&value.op)) {
+        if reads(self.program, id.index() + 1, port) {
             return self.inputs[port].iter().map(|x| self.engine.duplicate(x)).collect();
         }
         Ok(std::mem::take(&mut self.inputs[port]))
@@ -165,7 +216,14 @@ impl<'r, E: Engine> Frame<'r, E> {
         left.into_iter().zip(self.value(b)).map(|(a, b)| operation(a, b)).collect()
     }
 
-    fn outputs(mut self) -> Result<Vec<Vec<E::Ciphertext>>> {
+    /// One list of ciphertexts per output port.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotAlive`] before the end of the program, and what the engine reports.
+    pub fn outputs(mut self) -> Result<Vec<Vec<E::Ciphertext>>> {
+        if self.position() < self.program.len() {
+            return Err(RuntimeError::NotAlive { position: self.position() });
+        }
         let ports: Vec<ValueId> = self.program.outputs.iter().map(|port| port.value).collect();
         let mut outputs = Vec::with_capacity(ports.len());
         for (index, id) in ports.iter().enumerate() {
@@ -177,4 +235,49 @@ impl<'r, E: Engine> Frame<'r, E> {
         }
         Ok(outputs)
     }
+}
+
+impl<E: Engine> std::fmt::Debug for Evaluation<'_, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluation").field("position", &self.position()).field("of", &self.program.len()).finish()
+    }
+}
+
+/// Whether an operation from `position` on reads an input port.
+fn reads(program: &Verified, position: usize, port: usize) -> bool {
+    program.values().skip(position).any(|(_, value)| value.op.port() == Some(port as u32))
+}
+
+fn check_inputs<C>(program: &Verified, position: usize, inputs: &[Vec<C>]) -> Result<()> {
+    let ports = program.inputs.iter().enumerate();
+    let needed = |(index, port): (usize, &InputPort)| {
+        if reads(program, position, index) { port.layout.ciphertexts } else { 0 }
+    };
+    let expected: Vec<usize> = ports.map(needed).collect();
+    let got: Vec<usize> = inputs.iter().map(Vec::len).collect();
+    if expected == got { Ok(()) } else { Err(RuntimeError::CiphertextCount { expected, got }) }
+}
+
+/// Cost of a bootstrap, which goes through all levels wherever it ends: 3 s where a rotation of 10 limbs takes 40 ms
+/// (N = 2^16, 27 limbs, four digits).
+const BOOTSTRAP_COST: u64 = 15_000;
+
+/// Relative cost of an operation: key switches and products, each proportional to the limbs.
+fn cost(program: &Verified, id: ValueId) -> u64 {
+    let value = program.value(id);
+    let limbs = u64::from(value.ty.level.0) + 1;
+    let each = match &value.op {
+        Op::Linear { map, .. } => {
+            let packed = &program.maps[map.index()];
+            let diagonals: usize = packed.plan.giants.iter().map(|giant| giant.babies.len()).sum();
+            let rotations = packed.plan.rotation_count(packed.input.ciphertexts, packed.output.ciphertexts);
+            return limbs * (20 * rotations + diagonals * packed.input.ciphertexts * packed.output.ciphertexts) as u64;
+        }
+        Op::Rotate { .. } | Op::Relinearize(_) => 40,
+        Op::Rescale(_) | Op::Drop { .. } => 8,
+        Op::Mul(..) => 4,
+        Op::Bootstrap { .. } => return BOOTSTRAP_COST * value.ty.ciphertexts as u64,
+        _ => 1,
+    };
+    limbs * each * value.ty.ciphertexts as u64
 }

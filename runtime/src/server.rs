@@ -12,7 +12,7 @@ use crate::executor::{self, Step};
 use crate::keys::EvaluationKeys;
 use crate::openfhe::{Ciphertext, OpenFheEngine, Scheme};
 
-/// Bytes of plaintexts that are encoded ahead unless a caller says otherwise.
+/// Bytes of plaintexts that are encoded ahead for a circuit without bootstraps unless a caller says otherwise.
 pub const DEFAULT_PREPARE_BUDGET: u64 = 4 << 30;
 
 /// The server's side of one circuit.
@@ -32,9 +32,9 @@ pub const DEFAULT_PREPARE_BUDGET: u64 = 4 << 30;
 #[derive(Debug)]
 pub struct Server {
     circuit: Arc<Circuit>,
-    scheme: Arc<Scheme>,
-    engine: OpenFheEngine,
-    keys: EvaluationKeys,
+    pub(crate) scheme: Arc<Scheme>,
+    pub(crate) engine: OpenFheEngine,
+    pub(crate) keys: EvaluationKeys,
 }
 
 impl Server {
@@ -62,6 +62,11 @@ impl Server {
     /// The circuit.
     pub fn circuit(&self) -> &Circuit {
         &self.circuit
+    }
+
+    /// The budget for [`Server::prepare`] that the predicted memory counts on: none beside the keys of bootstraps.
+    pub fn prepare_budget(&self) -> u64 {
+        if self.circuit.parameters.bootstrap.is_some() { 0 } else { DEFAULT_PREPARE_BUDGET }
     }
 
     /// Encodes plaintexts ahead as far as they fit into `budget` bytes; the observer gets the number of linear maps
@@ -106,9 +111,7 @@ impl Server {
     ) -> Result<usize> {
         let mut reader = self.open_inputs(inputs)?;
         let samples = reader.samples();
-        let per_sample = self.circuit.program.outputs.iter().map(|port| port.layout.ciphertexts).sum();
-        let binding = self.keys.binding();
-        let mut writer = CiphertextWriter::create(results, Role::Results, binding, samples, per_sample)?;
+        let mut writer = self.results_writer(results, samples)?;
         for sample in 0..samples {
             let outputs = self.evaluate(reader.next_sample()?, &mut |step| observer(sample, step))?;
             writer.sample(&outputs)?;
@@ -116,6 +119,12 @@ impl Server {
         reader.finish()?;
         writer.commit()?;
         Ok(samples)
+    }
+
+    /// Starts a file of results.
+    pub(crate) fn results_writer(&self, results: &Path, samples: usize) -> Result<CiphertextWriter> {
+        let per_sample = self.circuit.program.outputs.iter().map(|port| port.layout.ciphertexts).sum();
+        CiphertextWriter::create(results, Role::Results, self.keys.binding(), samples, per_sample)
     }
 
     fn input_ports(&self) -> Vec<PortType> {

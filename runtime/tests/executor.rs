@@ -5,10 +5,10 @@ mod common;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use common::{cases, network_case, relu_case};
-use paf_ir::ckks::{CkksProgram, Level, Type};
-use paf_runtime::executor::run;
-use paf_runtime::{Engine, LinearStep, Result, RuntimeError};
+use common::{Case, cases, network_case, refreshing_case, relu_case};
+use paf_ir::ckks::{CkksProgram, Level, Type, Verified};
+use paf_runtime::executor::{Alive, Evaluation, run};
+use paf_runtime::{ClearEngine, ClearMaps, Engine, LinearStep, Result, RuntimeError};
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -149,4 +149,58 @@ fn missing_ciphertexts_are_an_error() {
     let engine = Counting(Shared::default());
     let error = run(&engine, &case.circuit.program, vec![vec![]], &mut |_| {}).map(drop).unwrap_err();
     assert!(matches!(error, RuntimeError::CiphertextCount { .. }), "{error}");
+}
+
+fn clear_inputs(case: &Case) -> Vec<Vec<Vec<f64>>> {
+    case.circuit.program.inputs.iter().map(|port| port.layout.pack(&case.samples[0])).collect()
+}
+
+/// An evaluation that was stopped before operation `position`.
+fn stopped(engine: &ClearEngine<'_>, case: &Case, position: usize) -> Vec<Alive<Vec<f64>>> {
+    let mut evaluation = Evaluation::new(engine, &case.circuit.program, clear_inputs(case)).unwrap();
+    (0..position).for_each(|_| evaluation.step().unwrap());
+    evaluation.alive().map(|(id, value)| (id, value.to_vec())).collect()
+}
+
+fn finished(mut evaluation: Evaluation<'_, ClearEngine<'_>>, program: &Verified) -> Vec<Vec<Vec<f64>>> {
+    while let Some(step) = evaluation.next_step() {
+        assert!(step.done < step.total && step.id.index() == evaluation.position());
+        evaluation.step().unwrap();
+    }
+    assert_eq!(evaluation.position(), program.len());
+    evaluation.outputs().unwrap()
+}
+
+#[test]
+fn an_evaluation_goes_on_from_any_operation() {
+    for case in cases().into_iter().chain([refreshing_case()]) {
+        let program = &case.circuit.program;
+        let maps = ClearMaps::new(program);
+        let engine = ClearEngine::new(&maps);
+        let whole = run(&engine, program, clear_inputs(&case), &mut |_| {}).unwrap();
+        for position in 0..=program.len() {
+            let alive = stopped(&engine, &case, position);
+            let resumed = Evaluation::resume(&engine, program, clear_inputs(&case), position, alive).unwrap();
+            assert_eq!(finished(resumed, program), whole, "{} from operation {position}", case.name);
+        }
+    }
+}
+
+#[test]
+fn an_evaluation_goes_on_only_with_what_is_alive() {
+    let case = network_case();
+    let program = &case.circuit.program;
+    let maps = ClearMaps::new(program);
+    let engine = ClearEngine::new(&maps);
+    let refused = |position, alive| {
+        let error = Evaluation::resume(&engine, program, clear_inputs(&case), position, alive).map(drop).unwrap_err();
+        assert!(matches!(error, RuntimeError::NotAlive { .. }), "{error}");
+    };
+    let alive = stopped(&engine, &case, 4);
+    refused(3, alive.clone());
+    refused(program.len() + 1, alive.clone());
+    refused(4, alive[1..].to_vec());
+    refused(4, alive.into_iter().map(|(id, value)| (id, [value.clone(), value].concat())).collect());
+    let unfinished = Evaluation::new(&engine, program, clear_inputs(&case)).unwrap();
+    assert!(matches!(unfinished.outputs().unwrap_err(), RuntimeError::NotAlive { position: 0 }));
 }

@@ -1,20 +1,20 @@
-//! One function a command, but for `infer`.
+//! One function a command, but for `infer`, `eval` and `check`.
 
 use std::path::{Path, PathBuf};
 
-use paf_circuit::container::{self, Kind, SectionReader};
+use paf_circuit::container::{self, Kind};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::machine::Machine;
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
-use paf_runtime::{Client, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey, Server};
+use paf_runtime::{Client, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey};
 
-use super::machine::{check_memory, peak_bytes};
+use super::machine::peak_bytes;
 use super::progress::Progress;
 use super::report::{Report, bytes, seconds, warn_if_insecure, wrote};
-use super::{Input, Memory, facts};
+use super::{Input, facts};
 
 type Result<T> = std::result::Result<T, RuntimeError>;
 
@@ -98,41 +98,6 @@ pub(crate) fn encrypt(client: &Path, public: &Path, input: &Input, output: &Path
     finish(report, json)
 }
 
-pub(crate) fn eval(
-    circuit: &Path,
-    public: &Path,
-    input: &Path,
-    output: &Path,
-    memory: Memory,
-    json: bool,
-) -> Result<()> {
-    let (mut report, progress) = (Report::default(), Progress::new(json));
-    check_same_key(input, public)?;
-    let mut phase = progress.phase("load");
-    let mut server = Server::load(circuit, public, &mut phase.counter("evaluation keys"))?;
-    report.fact("load_seconds", phase.end());
-    warn_if_insecure(&server.circuit().parameters, &mut report);
-    let samples = server.open_inputs(input)?.samples();
-    if !memory.ignore_memory {
-        check_memory(server.circuit().prediction.peak_bytes)?;
-    }
-    let mut phase = progress.phase("prepare");
-    let prepared = server.prepare(memory.prepare_memory.0, &mut phase.counter("linear maps"))?;
-    report.fact("prepare_seconds", phase.end());
-    report.fact("prepared_bytes", prepared);
-    let mut phase = progress.phase("eval");
-    server.evaluate_file(input, output, &mut |sample, step| {
-        let layer = format!("sample {} of {samples}, {}", sample + 1, step.layer);
-        phase.at(sample as u64 * step.total + step.done, samples as u64 * step.total, &layer);
-    })?;
-    let time = phase.end();
-    report.fact("samples", samples);
-    report.fact("seconds", time);
-    report.line("evaluated", format!("{samples} samples in {}", seconds(time)));
-    wrote(&mut report, output);
-    finish(report, json)
-}
-
 pub(crate) fn decrypt(client: &Path, secret: &Path, input: &Path, output: &Path, json: bool) -> Result<()> {
     let client = Client::load(client)?;
     let mut report = Report::default();
@@ -148,15 +113,8 @@ pub(crate) fn decrypt(client: &Path, secret: &Path, input: &Path, output: &Path,
     finish(report, json)
 }
 
-/// Refuses ciphertexts of another key by the headers of the files, before hundreds of keys are read.
-fn check_same_key(input: &Path, public: &Path) -> Result<()> {
-    let key = SectionReader::open(public, Kind::ServerKey)?.header().binding.key;
-    let found = SectionReader::open(input, Kind::Ciphertexts)?.header().binding;
-    Ok(found.check_key(&key).map_err(|error| error.in_file(input))?)
-}
-
 /// Adds the peak memory and prints.
-fn finish(mut report: Report, json: bool) -> Result<()> {
+pub(crate) fn finish(mut report: Report, json: bool) -> Result<()> {
     if let Some(peak) = peak_bytes() {
         report.fact("peak_bytes", peak);
         report.line("memory", bytes(peak));

@@ -19,7 +19,7 @@ type Result<T> = std::result::Result<T, RuntimeError>;
 
 /// Seconds of the phases; encryption, evaluation and decryption are sums over the samples.
 #[derive(Debug, Default)]
-struct Times {
+pub(super) struct Times {
     keygen: f64,
     prepare: f64,
     encrypt: f64,
@@ -27,11 +27,12 @@ struct Times {
     decrypt: f64,
 }
 
-struct Parties {
-    client: Client,
-    secret: SecretKey,
-    public: PublicKey,
-    server: Server,
+/// Client and server of one process.
+pub(super) struct Parties {
+    pub(super) client: Client,
+    pub(super) secret: SecretKey,
+    pub(super) public: PublicKey,
+    pub(super) server: Server,
 }
 
 pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory: Memory, json: bool) -> Result<()> {
@@ -55,7 +56,8 @@ pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory
     report.print(json)
 }
 
-fn set_up(circuit: &Arc<Circuit>, memory: Memory, progress: Progress, times: &mut Times) -> Result<Parties> {
+/// Makes keys, and a server that is ready.
+pub(super) fn set_up(circuit: &Arc<Circuit>, memory: Memory, progress: Progress, times: &mut Times) -> Result<Parties> {
     let client = Client::new(circuit.client())?;
     let mut phase = progress.phase("keygen");
     let (secret, public) = client.generate_pair()?;
@@ -63,7 +65,7 @@ fn set_up(circuit: &Arc<Circuit>, memory: Memory, progress: Progress, times: &mu
     times.keygen = phase.end();
     let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys)?;
     let mut phase = progress.phase("prepare");
-    server.prepare(memory.prepare_memory.0, &mut phase.counter("linear maps"))?;
+    server.prepare(memory.prepare_budget(&server), &mut phase.counter("linear maps"))?;
     times.prepare = phase.end();
     Ok(Parties { client, secret, public, server })
 }
@@ -74,10 +76,7 @@ fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times
     for sample in 0..count {
         let encrypted = timed(&mut times.encrypt, || parties.client.encrypt(&parties.public, samples, sample))?;
         let evaluated = timed(&mut times.eval, || {
-            parties.server.evaluate(encrypted, &mut |step| {
-                let layer = format!("sample {} of {count}, {}", sample + 1, step.layer);
-                phase.at(sample as u64 * step.total + step.done, count as u64 * step.total, &layer);
-            })
+            parties.server.evaluate(encrypted, &mut |step| phase.layer(sample, count, step))
         })?;
         results.push(timed(&mut times.decrypt, || parties.client.decrypt(&parties.secret, sample, &evaluated))?);
     }

@@ -16,6 +16,11 @@ pub(crate) fn peak_bytes() -> Option<u64> {
     kilobytes("/proc/self/status", "VmHWM:")
 }
 
+/// The memory that this process has now.
+pub(crate) fn current_bytes() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmRSS:")
+}
+
 /// Refuses to start what will not fit.
 ///
 /// # Errors

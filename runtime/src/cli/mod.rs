@@ -1,6 +1,8 @@
 //! The command line: arguments here, one function a command in [`commands`].
 
+mod check;
 mod commands;
+mod eval;
 mod facts;
 mod infer;
 mod machine;
@@ -8,10 +10,11 @@ mod progress;
 mod report;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use paf_runtime::machine::Machine;
-use paf_runtime::{DEFAULT_PREPARE_BUDGET, RuntimeError};
+use paf_runtime::{Checkpoints, RuntimeError, Server};
 
 /// Runs circuits made by paf-compile, clear or encrypted.
 #[derive(Debug, Parser)]
@@ -71,6 +74,22 @@ enum Command {
         #[command(flatten)]
         memory: Memory,
     },
+    /// Compare an encrypted run with the clear one, layer by layer, in one process.
+    Check {
+        /// The circuit.
+        circuit: PathBuf,
+        /// Samples, shape [k, …]; once for each input of the network, in order.
+        #[arg(long = "input", value_name = "X.npy", required = true)]
+        files: Vec<PathBuf>,
+        /// The sample to run, from 0.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        sample: usize,
+        /// Fail if a layer agrees to fewer bits than this.
+        #[arg(long, value_name = "BITS", value_parser = parse_bits)]
+        least_bits: Option<f64>,
+        #[command(flatten)]
+        memory: Memory,
+    },
     /// Make the keys that a circuit needs.
     Keygen {
         /// A client or circuit file.
@@ -109,6 +128,8 @@ enum Command {
         #[arg(long)]
         output: PathBuf,
         #[command(flatten)]
+        keep: Keep,
+        #[command(flatten)]
         memory: Memory,
     },
     /// Decrypt results.
@@ -139,12 +160,42 @@ struct Input {
 
 #[derive(Debug, Clone, Copy, Args)]
 struct Memory {
-    /// Memory for weights that are encoded ahead; the others are encoded at each use.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value_t = Size(DEFAULT_PREPARE_BUDGET))]
-    prepare_memory: Size,
+    /// Memory for weights that are encoded ahead, the others being encoded at each use: 4G unless given, and none for
+    /// a circuit with bootstraps.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    prepare_memory: Option<Size>,
     /// Try even if the circuit is predicted not to fit into memory.
     #[arg(long)]
     ignore_memory: bool,
+}
+
+impl Memory {
+    fn prepare_budget(self, server: &Server) -> u64 {
+        self.prepare_memory.map_or_else(|| server.prepare_budget(), |size| size.0)
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+struct Keep {
+    /// Write checkpoints to this folder as the evaluation goes; --resume goes on from them after a kill.
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoints in this folder, from the beginning if there is none, and write further ones there.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Least seconds between two checkpoints; 0 writes one before each bootstrap and between all layers.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5")]
+    checkpoint_every: Duration,
+}
+
+impl Keep {
+    fn open(&self) -> Result<Option<Checkpoints>, RuntimeError> {
+        match (&self.checkpoint, &self.resume) {
+            (Some(folder), _) => Checkpoints::start(folder, self.checkpoint_every).map(Some),
+            (None, Some(folder)) => Checkpoints::resume(folder, self.checkpoint_every).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// A number of bytes, written `512M`, `4G` or plainly.
@@ -176,6 +227,15 @@ fn parse_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
 }
 
+fn parse_bits(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|bits: &f64| bits.is_finite()).ok_or_else(|| "give a number of bits".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
+}
+
 /// Runs one command.
 pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), RuntimeError> {
     let json = arguments.json;
@@ -192,8 +252,12 @@ pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), Runtim
         }
         Command::Keygen { client, secret, public } => commands::keygen(client, secret, public, json),
         Command::Encrypt { client, public, input, output } => commands::encrypt(client, public, input, output, json),
-        Command::Eval { circuit, public, input, output, memory } => {
-            commands::eval(circuit, public, input, output, *memory, json)
+        Command::Check { circuit, files, sample, least_bits, memory } => {
+            let (sample, least_bits, memory) = (*sample, *least_bits, *memory);
+            check::check(&check::Options { circuit, files, sample, least_bits, memory }, json)
+        }
+        Command::Eval { circuit, public, input, output, keep, memory } => {
+            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, json)
         }
         Command::Decrypt { client, secret, input, output } => commands::decrypt(client, secret, input, output, json),
     }

@@ -1,9 +1,14 @@
 //! Progress on stderr: a bar with the time left on a terminal, plain lines otherwise, nothing with `--json`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use paf_runtime::executor::Step;
+
+use super::machine::current_bytes;
+use super::report::{about, bytes};
 
 /// How a command shows progress.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +34,14 @@ impl Progress {
         if matches!(self, Progress::Lines) {
             eprintln!("{name}");
         }
-        Phase { progress: self, name, bar, last: String::new(), start: Instant::now() }
+        let (last, layers) = (String::new(), Layers::default());
+        Phase { progress: self, name, bar, last, layers, start: Instant::now() }
     }
 }
 
 fn bar(name: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(0);
-    let template = "{prefix:8} {bar:30} {percent:>3}%  {elapsed} elapsed, {eta} left  {msg}";
+    let template = "{prefix:8} {bar:30} {percent:>3}%  {elapsed} elapsed  {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
@@ -50,7 +56,34 @@ pub(crate) struct Phase {
     name: &'static str,
     bar: Option<ProgressBar>,
     last: String,
+    layers: Layers,
     start: Instant,
+}
+
+/// What has been said of an evaluation.
+#[derive(Debug, Default)]
+struct Layers {
+    /// The estimated cost that was done when the evaluation began: more than none if it was resumed.
+    first: Option<u64>,
+    sample: usize,
+    /// The layers of the sample that have a line.
+    told: BTreeSet<String>,
+}
+
+impl Layers {
+    /// Whether a layer is new in its sample: operations of several layers alternate.
+    fn is_new(&mut self, sample: usize, layer: &str) -> bool {
+        if sample != self.sample {
+            self.told.clear();
+            self.sample = sample;
+        }
+        self.told.insert(layer.to_owned())
+    }
+}
+
+/// Seconds left if what is left takes as long as what was done since the beginning.
+fn seconds_left(elapsed: f64, first: u64, done: u64, total: u64) -> Option<f64> {
+    (done > first).then(|| elapsed * (total - done) as f64 / (done - first) as f64)
 }
 
 impl Phase {
@@ -64,6 +97,32 @@ impl Phase {
         if matches!(self.progress, Progress::Lines) && message != self.last {
             eprintln!("{}: {message}", self.name);
             message.clone_into(&mut self.last);
+        }
+    }
+
+    /// Says which layer an evaluation is at, with time left and memory in use; a line for each layer of a sample, when
+    /// it is reached for the first time.
+    pub(crate) fn layer(&mut self, sample: usize, samples: usize, step: Step<'_>) {
+        if matches!(self.progress, Progress::Quiet) {
+            return;
+        }
+        let (done, total) = (sample as u64 * step.total + step.done, samples as u64 * step.total);
+        let first = *self.layers.first.get_or_insert(done);
+        let is_new = self.layers.is_new(sample, step.layer);
+        if is_new || self.bar.is_some() {
+            let left = seconds_left(self.start.elapsed().as_secs_f64(), first, done, total);
+            let left = left.map_or_else(String::new, |left| format!(", {} left", about(left)));
+            let memory = current_bytes().map_or_else(String::new, |memory| format!(", {}", bytes(memory)));
+            let percent = 100 * done / total.max(1);
+            let sample = format!("sample {} of {samples}", sample + 1);
+            match &self.bar {
+                Some(bar) => {
+                    bar.set_length(total);
+                    bar.set_position(done);
+                    bar.set_message(format!("{}{left}{memory}, {sample}", step.layer));
+                }
+                None => eprintln!("{}: {sample}, {percent} %{left}{memory}, {}", self.name, step.layer),
+            }
         }
     }
 
@@ -82,5 +141,25 @@ impl Phase {
             eprintln!("{}: {seconds:.2} s", self.name);
         }
         seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_told_once_a_sample() {
+        let mut layers = Layers::default();
+        let told: Vec<bool> =
+            [(0, "a"), (0, "b"), (0, "a"), (0, "b"), (1, "a"), (1, "a")].map(|(s, l)| layers.is_new(s, l)).into();
+        assert_eq!(told, [true, true, false, false, true, false]);
+    }
+
+    #[test]
+    fn time_left_counts_what_this_process_did() {
+        assert_eq!(seconds_left(10.0, 0, 25, 100), Some(30.0));
+        assert_eq!(seconds_left(10.0, 50, 75, 100), Some(10.0));
+        assert_eq!(seconds_left(0.1, 50, 50, 100), None);
     }
 }

@@ -68,6 +68,15 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
+/// A duration for people, roughly.
+pub(crate) fn about(seconds: f64) -> String {
+    match seconds {
+        long if long >= 7200.0 => format!("{:.0} h {:.0} min", (long / 3600.0).floor(), (long % 3600.0 / 60.0).floor()),
+        minutes if minutes >= 120.0 => format!("{:.0} min", minutes / 60.0),
+        short => format!("{short:.0} s"),
+    }
+}
+
 /// Adds the file that a command wrote.
 pub(crate) fn wrote(report: &mut Report, path: &Path) {
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());

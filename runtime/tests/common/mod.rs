@@ -274,7 +274,38 @@ pub(crate) fn network_case() -> Case {
     }
 }
 
-/// All cases; each runs on both engines.
+/// Two bootstraps of different slot counts, one to all usable levels, with an activation and a layer between them.
+pub(crate) fn refreshing_case() -> Case {
+    let (slots, few_slots, usable) = (256, 64, 5);
+    let (wide, narrow) = (Layout::dense(100, slots), Layout::dense(10, few_slots));
+    let scaling = Primitive::Diagonal { values: constant(&[10], numbers(3, 10)), repeat: 1, size: 10 };
+    let (dense, scaling) = (dense(10, 100, 30), LinearMap::of(scaling, None));
+    let maps = vec![
+        packed("dense", dense.clone(), &wide, &narrow, Steps::BabyGiant(4)),
+        packed("scale", scaling.clone(), &narrow, &narrow, Steps::OnlyBabies),
+    ];
+    let mut program = CkksProgram::new(slots, maps, vec![input(100, &wide)]);
+    let x = program.push("x", Op::Input { port: 0, level: Level(1) }).unwrap();
+    let x = program.push("bootstrap", Op::Bootstrap { input: x, slots, level: Level(usable) }).unwrap();
+    let x = push_relu(&mut program, "relu", x, 0.5, -0.1);
+    let x = program.push("dense", Op::Linear { map: MapId(0), input: x, level: Level(1) }).unwrap();
+    let refresh = Op::Bootstrap { input: x, slots: few_slots, level: Level(usable - 2) };
+    let x = program.push("second bootstrap", refresh).unwrap();
+    let x = program.push("scale", Op::Linear { map: MapId(1), input: x, level: Level(0) }).unwrap();
+    program.outputs.push(output(x, 10, &narrow));
+    let expected = move |x: &[f64]| {
+        let h: Vec<f64> = x.iter().map(|&x| relu(x, 0.5, -0.1)).collect();
+        scaling.apply(&dense.apply(&h))
+    };
+    Case {
+        name: "refreshing",
+        circuit: circuit("refreshing", refreshing_parameters(slots, usable), program),
+        samples: (11..13).map(|seed| numbers(seed, 100)).collect(),
+        expected: Box::new(expected),
+    }
+}
+
+/// All cases without bootstraps; each runs on both engines.
 pub(crate) fn cases() -> Vec<Case> {
     let layout = |size: usize, slots: usize| Layout::dense(size, slots);
     let dense_map = |name, outputs, inputs, slots, steps| {

@@ -1,0 +1,262 @@
+//! Checkpoints: an evaluation that is killed goes on where it was, with the same result.
+//!
+//! A folder holds one file for each sample that was begun, with the values that are alive between two operations; the
+//! file of a sample whose program is done holds its results. A file is replaced by the next one atomically, so there is
+//! always a whole one. The results file is written at the end, and then the checkpoints are removed.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use paf_circuit::{AtomicFile, Circuit, CircuitError, encode_circuit};
+use paf_ir::ckks::Op;
+use paf_ir::program::ValueId;
+use sha2::{Digest, Sha256};
+
+use crate::engine::Result;
+use crate::error::RuntimeError;
+use crate::executor::{Evaluation, Step};
+use crate::openfhe::{Ciphertext, OpenFheEngine};
+use crate::server::Server;
+
+/// A checkpoint takes at most this share of the time since the one before.
+const LARGEST_SHARE: f64 = 0.05;
+
+/// Beginning and end of a checkpoint's name; its sample's number is in between.
+const NAME: (&str, &str) = ("sample-", ".checkpoint");
+
+/// A folder of checkpoints and how often they are written.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    interval: Duration,
+}
+
+impl Checkpoints {
+    /// For a new evaluation: the folder is made if it is not there. Checkpoints are at least `interval` apart.
+    ///
+    /// # Errors
+    /// [`RuntimeError::CheckpointsExist`] if there are some already, [`RuntimeError::Write`].
+    pub fn start(folder: &Path, interval: Duration) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(RuntimeError::write(folder))?;
+        let checkpoints = Self::resume(folder, interval)?;
+        if checkpoints.samples()?.is_empty() {
+            return Ok(checkpoints);
+        }
+        Err(RuntimeError::CheckpointsExist { folder: folder.to_owned() })
+    }
+
+    /// For an evaluation that was interrupted, and whose files may be there; what a kill left half written is removed.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Read`] if there is no such folder, [`RuntimeError::Write`].
+    pub fn resume(folder: &Path, interval: Duration) -> Result<Self> {
+        let checkpoints = Checkpoints { folder: folder.to_owned(), interval };
+        for name in checkpoints.names()?.iter().filter(|name| is_half_written(name)) {
+            remove(&folder.join(name))?;
+        }
+        Ok(checkpoints)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        let names = || fs::read_dir(&self.folder)?.map(name).collect::<io::Result<_>>();
+        names().map_err(RuntimeError::read(&self.folder))
+    }
+
+    /// The samples that have a checkpoint.
+    fn samples(&self) -> Result<Vec<usize>> {
+        let number = |name: &String| name.strip_prefix(NAME.0)?.strip_suffix(NAME.1)?.parse().ok();
+        Ok(self.names()?.iter().filter_map(number).collect())
+    }
+
+    fn path(&self, sample: usize) -> PathBuf {
+        self.folder.join(format!("{}{sample}{}", NAME.0, NAME.1))
+    }
+}
+
+/// Whether [`AtomicFile`] made a file for a checkpoint that then was not completed.
+fn is_half_written(name: &str) -> bool {
+    name.strip_prefix('.').is_some_and(|name| name.starts_with(NAME.0) && name.ends_with(".tmp"))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(RuntimeError::write(path))
+}
+
+/// What a checkpoint belongs to besides the circuit's fingerprint and the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    /// SHA-256 of the circuit file.
+    circuit: [u8; 32],
+    /// SHA-256 of the file of inputs.
+    inputs: [u8; 32],
+}
+
+impl Run {
+    fn new(circuit: &Circuit, inputs: &Path) -> Result<Self> {
+        let inputs = fs::File::open(inputs).and_then(digest).map_err(RuntimeError::read(inputs))?;
+        Ok(Run { circuit: Sha256::digest(encode_circuit(circuit)).into(), inputs })
+    }
+}
+
+/// SHA-256 of a file, read piece by piece.
+fn digest(mut file: fs::File) -> io::Result<[u8; 32]> {
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hash.finalize().into()),
+            length => hash.update(&piece[..length]),
+        }
+    }
+}
+
+/// How much of an evaluation was done by this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Samples in the results.
+    pub samples: usize,
+    /// Operations over all samples.
+    pub operations: usize,
+    /// Those of them that checkpoints spared.
+    pub spared: usize,
+}
+
+impl Server {
+    /// As [`Server::evaluate_file`], from the last checkpoint on where there is one. Checkpoints are written before
+    /// bootstraps and between layers, and removed when the results are written.
+    ///
+    /// # Errors
+    /// Those of [`Server::evaluate_file`]; [`RuntimeError::OtherRun`] and [`RuntimeError::Circuit`] for checkpoints
+    /// that belong to something else, [`RuntimeError::Content`] for those that do not hold what they must.
+    pub fn evaluate_file_with_checkpoints(
+        &self,
+        inputs: &Path,
+        results: &Path,
+        checkpoints: &Checkpoints,
+        observer: &mut dyn FnMut(usize, Step<'_>),
+    ) -> Result<Evaluated> {
+        let session = Session::new(self, inputs, checkpoints)?;
+        let probe = AtomicFile::create(results);
+        drop(probe.map_err(|source| CircuitError::Io { path: results.to_owned(), source })?);
+        let mut reader = self.open_inputs(inputs)?;
+        let (samples, mut spared) = (reader.samples(), 0);
+        for sample in 0..samples {
+            spared += session.evaluate(sample, reader.next_sample()?, &mut |step| observer(sample, step))?;
+        }
+        reader.finish()?;
+        session.write_results(results, samples)?;
+        session.remove()?;
+        Ok(Evaluated { samples, operations: samples * self.circuit().program.len(), spared })
+    }
+}
+
+/// One process's work on a run.
+struct Session<'s> {
+    server: &'s Server,
+    checkpoints: &'s Checkpoints,
+    run: Run,
+}
+
+impl<'s> Session<'s> {
+    /// Refuses checkpoints of another run before any work.
+    fn new(server: &'s Server, inputs: &Path, checkpoints: &'s Checkpoints) -> Result<Self> {
+        let session = Session { server, checkpoints, run: Run::new(server.circuit(), inputs)? };
+        for sample in checkpoints.samples()? {
+            session.open(sample)?;
+        }
+        Ok(session)
+    }
+
+    /// Takes one sample to its end and gives the number of operations that a checkpoint spared.
+    fn evaluate(
+        &self,
+        sample: usize,
+        inputs: Vec<Vec<Ciphertext>>,
+        observer: &mut dyn FnMut(Step<'_>),
+    ) -> Result<usize> {
+        let mut evaluation = self.begin(sample, inputs)?;
+        let spared = evaluation.position();
+        let mut pace = Pace::new(self.checkpoints.interval);
+        while let Some(step) = evaluation.next_step() {
+            // What was loaded is not written again: a process that is killed soon after has still come further.
+            if evaluation.position() > spared && pace.is_due() && self.is_boundary(step) {
+                pace.time(|| self.save(sample, &evaluation))?;
+            }
+            observer(step);
+            evaluation.step()?;
+        }
+        if evaluation.position() > spared {
+            self.save(sample, &evaluation)?;
+        }
+        Ok(spared)
+    }
+
+    fn begin(&self, sample: usize, inputs: Vec<Vec<Ciphertext>>) -> Result<Evaluation<'s, OpenFheEngine>> {
+        let (engine, program) = (&self.server.engine, &self.server.circuit().program);
+        if !self.checkpoints.path(sample).exists() {
+            return Evaluation::new(engine, program, inputs);
+        }
+        let (position, alive) = self.load(sample)?;
+        Evaluation::resume(engine, program, inputs, position, alive)
+    }
+
+    /// Before bootstraps values are smallest, and between layers few are alive.
+    fn is_boundary(&self, step: Step<'_>) -> bool {
+        let program = &self.server.circuit().program;
+        let Some(before) = step.id.0.checked_sub(1) else { return false };
+        let starts_layer = &*program.value(ValueId(before)).name != step.layer;
+        starts_layer || matches!(program.value(step.id).op, Op::Bootstrap { .. })
+    }
+
+    fn write_results(&self, path: &Path, samples: usize) -> Result<()> {
+        let mut writer = self.server.results_writer(path, samples)?;
+        for sample in 0..samples {
+            writer.sample(&self.results(sample)?)?;
+        }
+        writer.commit()
+    }
+
+    /// The results of a sample that is done.
+    fn results(&self, sample: usize) -> Result<Vec<Vec<Ciphertext>>> {
+        let (position, alive) = self.load(sample)?;
+        let (engine, program) = (&self.server.engine, &self.server.circuit().program);
+        let no_inputs = program.inputs.iter().map(|_| vec![]).collect();
+        Evaluation::resume(engine, program, no_inputs, position, alive)?.outputs()
+    }
+
+    fn remove(&self) -> Result<()> {
+        self.checkpoints.samples()?.into_iter().try_for_each(|sample| remove(&self.checkpoints.path(sample)))
+    }
+}
+
+/// When the next checkpoint is due: after the interval, and not before work outweighs writing.
+struct Pace {
+    interval: Duration,
+    last: Instant,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Self {
+        Pace { interval, last: Instant::now() }
+    }
+
+    fn is_due(&self) -> bool {
+        self.last.elapsed() >= self.interval
+    }
+
+    fn time(&mut self, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        let start = Instant::now();
+        write()?;
+        self.last = Instant::now();
+        if !self.interval.is_zero() {
+            self.interval = self.interval.max((self.last - start).div_f64(LARGEST_SHARE));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! `eval`: the server's part, with or without checkpoints.
+
+use std::path::Path;
+
+use paf_circuit::container::{Kind, SectionReader};
+use paf_runtime::{Checkpoints, RuntimeError, Server};
+
+use super::commands::finish;
+use super::machine::check_memory;
+use super::progress::{Phase, Progress};
+use super::report::{Report, seconds, warn_if_insecure, wrote};
+use super::{Keep, Memory};
+
+type Result<T> = std::result::Result<T, RuntimeError>;
+
+/// The files of an evaluation.
+pub(crate) struct Files<'a> {
+    pub(crate) circuit: &'a Path,
+    pub(crate) public: &'a Path,
+    pub(crate) input: &'a Path,
+    pub(crate) output: &'a Path,
+}
+
+pub(crate) fn eval(files: &Files<'_>, memory: Memory, keep: &Keep, json: bool) -> Result<()> {
+    let (mut report, progress) = (Report::default(), Progress::new(json));
+    check_same_key(files.input, files.public)?;
+    let checkpoints = keep.open()?;
+    let mut phase = progress.phase("load");
+    let mut server = Server::load(files.circuit, files.public, &mut phase.counter("evaluation keys"))?;
+    report.fact("load_seconds", phase.end());
+    warn_if_insecure(&server.circuit().parameters, &mut report);
+    let samples = server.open_inputs(files.input)?.samples();
+    if !memory.ignore_memory {
+        check_memory(server.circuit().prediction.peak_bytes)?;
+    }
+    let mut phase = progress.phase("prepare");
+    let prepared = server.prepare(memory.prepare_budget(&server), &mut phase.counter("linear maps"))?;
+    report.fact("prepare_seconds", phase.end());
+    report.fact("prepared_bytes", prepared);
+    let mut phase = progress.phase("eval");
+    evaluate(&server, files, samples, checkpoints.as_ref(), &mut phase, &mut report)?;
+    let time = phase.end();
+    report.fact("samples", samples);
+    report.fact("seconds", time);
+    report.line("evaluated", format!("{samples} samples in {}", seconds(time)));
+    wrote(&mut report, files.output);
+    finish(report, json)
+}
+
+fn evaluate(
+    server: &Server,
+    files: &Files<'_>,
+    samples: usize,
+    checkpoints: Option<&Checkpoints>,
+    phase: &mut Phase,
+    report: &mut Report,
+) -> Result<()> {
+    let observer = &mut |sample, step: paf_runtime::executor::Step<'_>| phase.layer(sample, samples, step);
+    let Some(checkpoints) = checkpoints else {
+        return server.evaluate_file(files.input, files.output, observer).map(drop);
+    };
+    let done = server.evaluate_file_with_checkpoints(files.input, files.output, checkpoints, observer)?;
+    report.fact("operations", done.operations);
+    report.fact("operations_from_checkpoints", done.spared);
+    if done.spared > 0 {
+        report.line("resumed", format!("{} of {} operations were done before", done.spared, done.operations));
+    }
+    Ok(())
+}
+
+/// Refuses ciphertexts of another key by the headers of the files, before hundreds of keys are read.
+fn check_same_key(input: &Path, public: &Path) -> Result<()> {
+    let key = SectionReader::open(public, Kind::ServerKey)?.header().binding.key;
+    let found = SectionReader::open(input, Kind::Ciphertexts)?.header().binding;
+    Ok(found.check_key(&key).map_err(|error| error.in_file(input))?)
+}
