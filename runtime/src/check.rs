@@ -281,6 +281,6 @@ mod tests {
         assert_eq!(rotated(&places, 1), [[true, false, false, true]]);
         assert_eq!(rotated(&places, -1), [[false, true, true, false]]);
         assert_eq!(common(&places, &rotated(&places, 1)), [[true, false, false, false]]);
-        assert_eq!(common(&places, &vec![vec![true, false]]), [[true, false, false, false]]);
+        assert_eq!(common(&places, &[vec![true, false]]), [[true, false, false, false]]);
     }
 }
