@@ -1,7 +1,7 @@
 //! Every trained network beside the workspace: compiled to a verified ckks program, its polynomial form against tract's
 //! float result on test images, and the seconds that compiling takes.
 //!
-//! `cargo bench -p paf-compiler --bench agreement [-- NETWORK... --paf NAME --images K --calibration K]`
+//! `cargo bench -p paf-compiler --bench agreement [-- NETWORK... --paf NAME --margin M --images K --calibration K]`
 //!
 //! Needs `../shared/data`, or `PAF_SHARED`. Seconds are those of all passes, and in brackets those without `approximate`,
 //! most of whose time is the calibration. Each network is compiled twice, and `same` says whether both programs are equal.
@@ -27,6 +27,9 @@ struct Arguments {
     /// The PAF of all nodes
     #[arg(long, default_value = "alpha10")]
     paf: String,
+    /// The scale of a PAF is this times the largest value seen
+    #[arg(long, default_value_t = 1.1)]
+    margin: f64,
     /// Test images
     #[arg(long, default_value_t = 200)]
     images: usize,
@@ -52,8 +55,9 @@ fn main() -> Result<()> {
     let mut rows: Vec<Value> = Vec::new();
     for network in chosen(&arguments.networks)? {
         let calibration = network.calibration(&data, arguments.calibration);
-        let passed = compile(&network.file(&data), &arguments.paf, &calibration);
-        let same = compile(&network.file(&data), &arguments.paf, &calibration).program == passed.program;
+        let passed = compile(&network.file(&data), &arguments.paf, arguments.margin, &calibration);
+        let same =
+            compile(&network.file(&data), &arguments.paf, arguments.margin, &calibration).program == passed.program;
         drop(calibration);
         let agreement = compare(&network, &data, &passed, &network.test(&data, arguments.images));
         let percent = |count: usize| 100.0 * count as f64 / agreement.images as f64;

@@ -21,7 +21,7 @@ fn small_networks_predict_as_tract_does() {
     let Some(data) = shared_data() else { return };
     for name in ["marabou_mnist2x10", "onnx2c_mnist14_tiny", "zkml_mnist_cnn_tiny", "zkml_lenet_4_8_32_tanh"] {
         let network = network(name);
-        let passed = compile(&network.file(&data), "alpha10", &network.calibration(&data, 1000));
+        let passed = compile(&network.file(&data), "alpha10", 1.1, &network.calibration(&data, 1000));
         let agreement = compare(&network, &data, &passed, &network.test(&data, IMAGES));
         println!("{name}: {agreement:?}");
         assert_eq!(agreement.images, IMAGES);

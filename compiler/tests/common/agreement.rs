@@ -40,12 +40,12 @@ pub(crate) struct Passed {
 }
 
 /// Runs all passes.
-pub(crate) fn compile(path: &Path, paf: &str, calibration: &[Vec<f64>]) -> Passed {
+pub(crate) fn compile(path: &Path, paf: &str, margin: f64, calibration: &[Vec<f64>]) -> Passed {
     let samples: Samples = calibration.iter().map(|image| vec![image.clone()]).collect();
     let options = Options {
         default_paf: Paf::by_name(paf).expect("a PAF"),
         per_node: Default::default(),
-        margin: 1.1,
+        margin,
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
     };
