@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn places_follow_rotations_and_meet_in_sums() {
-        let places = vec![vec![true, true, false, false]];
+        let places = [vec![true, true, false, false]];
         assert_eq!(rotated(&places, 1), [[true, false, false, true]]);
         assert_eq!(rotated(&places, -1), [[false, true, true, false]]);
         assert_eq!(common(&places, &rotated(&places, 1)), [[true, false, false, false]]);

@@ -53,7 +53,7 @@ fn layers_are_as_precise_as_the_noise_model_says() {
         let levels: Vec<u32> = layers.iter().map(|layer| layer.level.0).collect();
         assert_eq!(levels, [5, 4, 1, 0]);
         assert!(layers[..3].iter().all(|layer| (layer.bits - layer.expected_bits).abs() < 2.0));
-        // The noise model misses some of what rotations below the top level add: 4 bits here.
+        // The last layer is 4 bits worse than the noise model says, with stock OpenFHE too.
         assert!(layers[3].bits > layers[3].expected_bits - 6.0);
     }
 }

@@ -81,9 +81,9 @@ impl Layers {
     }
 }
 
-/// Seconds left if what is left takes as long as what was done since the beginning.
+/// Seconds left if what is left takes as long as what was done since the beginning; unknown before the first percent.
 fn seconds_left(elapsed: f64, first: u64, done: u64, total: u64) -> Option<f64> {
-    (done > first).then(|| elapsed * (total - done) as f64 / (done - first) as f64)
+    (done > first && done - first >= total / 100).then(|| elapsed * (total - done) as f64 / (done - first) as f64)
 }
 
 impl Phase {
@@ -161,5 +161,6 @@ mod tests {
         assert_eq!(seconds_left(10.0, 0, 25, 100), Some(30.0));
         assert_eq!(seconds_left(10.0, 50, 75, 100), Some(10.0));
         assert_eq!(seconds_left(0.1, 50, 50, 100), None);
+        assert_eq!(seconds_left(0.1, 0, 5, 1000), None);
     }
 }
