@@ -250,9 +250,10 @@ tenth larger than that of one tree, its largest one up to 53 %.\n";
 const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `compiler/src/import/activation.rs` and `extremum.rs`. S is the
 scale of the ReLUs on this range of inputs, and the error stays below the bound, in units of S times the error of ReLU.\n";
 
-const SMOOTH_TEXT: &str = "A Chebyshev series on the calibrated range, of the least degree within `--function-error` times the
-function's largest magnitude there. The errors are parts of that magnitude. Silu has the degrees of its pattern, `x · sigmoid(x)`,
-and Selu, Celu and Swish are Elu and Silu with other scales.\n";
+const SMOOTH_TEXT: &str =
+    "A Chebyshev series on the calibrated range, of the least degree within `--function-error` times the
+function's largest magnitude there. The errors are parts of that magnitude. Silu is also
+recognized where it is written `x · sigmoid(x)`; Selu, Celu and Swish are Elu and Silu with other scales.\n";
 
 pub(crate) fn document(figures: &[Figures]) -> String {
     let rows = |operator: Operator| figures.iter().filter(move |row| row.operator == operator.name());

@@ -51,8 +51,8 @@ pub(crate) const PIECEWISE: [Piecewise; 8] = [
     piecewise("HardSwish", 4.0, 8.0),
 ];
 
-/// Functions with an ONNX operator of their own, in operator set 20.
-pub(crate) const SMOOTH: [Function; 13] = [
+/// Functions with an ONNX operator of their own. Selu and Celu are Elu with constants around it.
+pub(crate) const SMOOTH: [Function; 14] = [
     Function::Sigmoid,
     Function::Tanh,
     Function::Erf,
@@ -65,6 +65,7 @@ pub(crate) const SMOOTH: [Function; 13] = [
     Function::Elu,
     Function::Gelu,
     Function::GeluTanh,
+    Function::Silu,
     Function::Mish,
 ];
 
@@ -215,7 +216,7 @@ impl Operator {
             output: vec![ValueInfoProto { name: "y".into(), ..Default::default() }],
             ..Default::default()
         };
-        let opset = OperatorSetIdProto { domain: String::new(), version: 20 };
+        let opset = OperatorSetIdProto { domain: String::new(), version: 24 };
         ModelProto { ir_version: 9, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
     }
 
@@ -223,6 +224,7 @@ impl Operator {
         match self {
             Operator::MaxPool(_) | Operator::Tree => "MaxPool".into(),
             Operator::Smooth(Function::GeluTanh) => "Gelu".into(),
+            Operator::Smooth(Function::Silu) => "Swish".into(),
             _ => self.name(),
         }
     }
