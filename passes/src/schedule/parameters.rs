@@ -25,7 +25,7 @@ fn noise_bits(ring_dimension: usize, levels: Level) -> f64 {
 
 /// Precision of a bootstrap in bits less the bits of the scale: 13 at a scale of 2^50.
 ///
-/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret: `techniques.md` C13.
+/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
 const REFRESH_BITS: f64 = 13.0 - 50.0;
 
 /// Level budgets of the two transforms of a bootstrap worth trying.

@@ -50,7 +50,7 @@ impl Deviation {
 /// Error of a bootstrap at slots of magnitude 1, as a power of two of the scale it is done at: at a scale of 2^50 about
 /// 2^−15 on average and 2^−13 at worst, and one bit more for each bit of the scale.
 ///
-/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret: `techniques.md` C13.
+/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
 const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
 
 /// Standard deviations of the errors that one set of parameters and one key imply.
