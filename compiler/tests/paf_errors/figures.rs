@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use paf_circuit::Circuit;
 use paf_compiler::options::{Options, PafChoice};
+use paf_ir::tensor::FUNCTIONS;
 use paf_passes::paf::Paf;
 use paf_runtime::{Noise, Samples, simulate};
 use prost::Message;
 
 use crate::common::{clear_outputs, compiled, samples_of};
-use crate::operator::{Operator, PIECEWISE, SMOOTH};
+use crate::operator::{Operator, PIECEWISE};
 
 pub(crate) const GOLDEN: &str = "testdata/paf_errors.tsv";
 pub(crate) const DOCUMENT: &str = "docs/paf-errors.md";
@@ -278,7 +279,7 @@ pub(crate) fn document(figures: &[Figures]) -> String {
     text += &format!("\n## Smooth functions\n\n{SMOOTH_TEXT}");
     text += "\n| operator | inputs | `--function-error` | degree | levels | largest error | mean error |\n";
     text += "|---|---|---|---|---|---|---|\n";
-    for function in SMOOTH {
+    for function in FUNCTIONS {
         let (low, high) = Operator::Smooth(function).range();
         for row in rows(Operator::Smooth(function)) {
             let degree = row.paf.trim_start_matches("chebyshev");

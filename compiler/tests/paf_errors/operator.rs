@@ -1,6 +1,6 @@
 //! Operators whose error is measured: their models, inputs and exact results.
 
-use paf_ir::tensor::{Function, Shape};
+use paf_ir::tensor::{FUNCTIONS, Function, Shape};
 use paf_runtime::npy::Array;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as Size};
 use tract_onnx::pb::{
@@ -51,24 +51,6 @@ pub(crate) const PIECEWISE: [Piecewise; 8] = [
     piecewise("HardSwish", 4.0, 8.0),
 ];
 
-/// Functions with an ONNX operator of their own. Selu and Celu are Elu with constants around it.
-pub(crate) const SMOOTH: [Function; 14] = [
-    Function::Sigmoid,
-    Function::Tanh,
-    Function::Erf,
-    Function::Exp,
-    Function::Log,
-    Function::Sqrt,
-    Function::Reciprocal,
-    Function::Softplus,
-    Function::Softsign,
-    Function::Elu,
-    Function::Gelu,
-    Function::GeluTanh,
-    Function::Silu,
-    Function::Mish,
-];
-
 /// Distance of the windows of [`Operator::Tree`]: nine taps two apart do not touch the next ones.
 const TREE_STRIDE: usize = 18;
 
@@ -94,7 +76,7 @@ impl Operator {
     pub(crate) fn all() -> Vec<Operator> {
         let mut all = vec![Operator::Relu, Operator::MaxPool(2), Operator::Tree, Operator::MaxPool(3)];
         all.extend(PIECEWISE.map(Operator::Piecewise));
-        all.extend(SMOOTH.map(Operator::Smooth));
+        all.extend(FUNCTIONS.map(Operator::Smooth));
         all
     }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::Level;
+use super::parameters::need_level;
 
 /// How bootstraps are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +79,7 @@ impl Bootstrap {
     pub fn rotations(&self, slots: usize, ring_dimension: usize, levels: Level) -> BTreeMap<i64, Level> {
         let all = (ring_dimension / 2) as i64;
         let mut highest = BTreeMap::new();
-        let mut need = |steps: i64, level: u32| {
-            let known = highest.entry(steps).or_insert(Level(level));
-            *known = Level(level).max(*known);
-        };
+        let mut need = |steps: i64, level: u32| need_level(&mut highest, steps, Level(level));
         Self::trace(slots, ring_dimension).into_iter().for_each(|steps| need(steps, levels.0));
         for (level, stage) in (0..levels.0).rev().zip(self.encoding(slots)) {
             stage.rotations(slots as i64, all).for_each(|steps| need(steps, level));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::parameters::need_level;
 use super::{CkksProgram, Level, Op};
 
 impl CkksProgram {
@@ -9,10 +10,7 @@ impl CkksProgram {
     /// a key for it needs no limbs above.
     pub fn rotation_levels(&self) -> BTreeMap<i64, Level> {
         let mut levels: BTreeMap<i64, Level> = BTreeMap::new();
-        let mut need = |steps: i64, level: Level| {
-            let highest = levels.entry(steps).or_insert(level);
-            *highest = level.max(*highest);
-        };
+        let mut need = |steps: i64, level: Level| need_level(&mut levels, steps, level);
         for (_, value) in self.values() {
             match &value.op {
                 Op::Linear { map, level, .. } => {

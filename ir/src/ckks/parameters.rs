@@ -84,10 +84,13 @@ pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
 
 /// Adds rotations to a list, each with the highest level of its uses.
 pub fn merge_levels(all: &mut BTreeMap<i64, Level>, others: BTreeMap<i64, Level>) {
-    for (steps, level) in others {
-        let highest = all.entry(steps).or_insert(level);
-        *highest = level.max(*highest);
-    }
+    others.into_iter().for_each(|(steps, level)| need_level(all, steps, level));
+}
+
+/// Notes that a rotation is used at a level.
+pub(super) fn need_level(levels: &mut BTreeMap<i64, Level>, steps: i64, level: Level) {
+    let highest = levels.entry(steps).or_insert(level);
+    *highest = level.max(*highest);
 }
 
 impl Parameters {

@@ -94,8 +94,7 @@ std::uint32_t bootstrap_depth(rust::Slice<const std::uint32_t> level_budget, Sec
 void setup_bootstrap(const Context& context, rust::Slice<const std::uint32_t> level_budget,
                      rust::Slice<const std::uint32_t> dim1, std::uint32_t slots, std::uint32_t correction_factor) {
     auto inner  = two_numbers(dim1, "the inner dimensions are two numbers");
-    require(slots != 0 && (slots & (slots - 1)) == 0 && slots <= context.ring_dimension() / 2,
-            "the slot count must be a power of two, at most half the ring dimension");
+    require_slot_count(slots, context.ring_dimension());
     auto budget = checked_budget(level_budget, slots);
     auto depth  = FHECKKSRNS::GetBootstrapDepth(budget, context.parameters->GetSecretKeyDist());
     if (context.limb_count() <= depth + 1)
@@ -144,9 +143,7 @@ void generate_encapsulation_keys(const SecretKey& key) {
 }
 
 void set_slots(Ciphertext& ciphertext, std::uint32_t slots) {
-    const auto most = ciphertext.handle->GetCryptoContext()->GetRingDimension() / 2;
-    require(slots != 0 && (slots & (slots - 1)) == 0 && slots <= most,
-            "the slot count must be a power of two, at most half the ring dimension");
+    require_slot_count(slots, ciphertext.handle->GetCryptoContext()->GetRingDimension());
     ciphertext.handle->SetSlots(slots);
 }
 

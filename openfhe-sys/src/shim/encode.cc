@@ -27,8 +27,7 @@ constexpr int WORD_BITS = 62;
 
 void check_encoding(const Context& context, rust::Slice<const double> values, std::uint32_t slots,
                     std::uint32_t level, double scale) {
-    require(slots != 0 && (slots & (slots - 1)) == 0 && slots <= context.ring_dimension() / 2,
-            "the slot count must be a power of two, at most half the ring dimension");
+    require_slot_count(slots, context.ring_dimension());
     require(values.size() <= slots, "more values than slots");
     require(level < context.limb_count(), "the level is beyond the last prime");
     require(std::isfinite(scale) && scale > 0, "the scale must be positive and finite");

@@ -31,6 +31,11 @@ inline void require(bool condition, const char* message) {
         fail(message);
 }
 
+inline void require_slot_count(std::uint32_t slots, std::uint32_t ring_dimension) {
+    require(slots != 0 && (slots & (slots - 1)) == 0 && slots <= ring_dimension / 2,
+            "the slot count must be a power of two, at most half the ring dimension");
+}
+
 inline std::string to_string(rust::Str text) {
     return std::string(text.data(), text.size());
 }

@@ -37,7 +37,8 @@ std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& dig
     return std::move(*key->GetCryptoContext()->GetScheme()->EvalFastKeySwitchCore(digits, key, basis_of(owner)));
 }
 
-// A key is over all of Q * P: at a lower level its limbs of Q are the first ones, those of P follow the unused ones.
+// A key has as many limbs of Q as the largest ciphertext it serves: for a smaller one its limbs of Q are the first ones,
+// those of P follow the unused ones.
 void digits_times_key(rust::Slice<std::uint64_t> first, rust::Slice<std::uint64_t> second,
                       const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key,
                       std::size_t limb) {
