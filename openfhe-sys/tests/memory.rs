@@ -39,13 +39,21 @@ fn two_hundred_rotations_do_not_grow() {
         }
     };
     const ROTATIONS: usize = 200;
-    rotate(100);
-    let Some(before) = resident_bytes() else { return };
-    rotate(ROTATIONS);
-    let after = resident_bytes().expect("it was there before");
-    println!("{before} bytes before, {after} after");
-    // The heaps of two threads settle within a few limbs; one limb lost in every eighth rotation is more.
+    // A rotation that loses memory makes every stretch grow. The heaps of two threads settle at their own pace,
+    // which is why one stretch that does not grow is enough, and why the first ones need not be it.
+    const STRETCHES: usize = 6;
+    // One limb lost in every eighth rotation is more than this.
     let limb = u64::from(2 * SLOTS) * 8;
     let allowed = ROTATIONS as u64 / 8 * limb;
-    assert!(after < before + allowed, "{before} bytes before {ROTATIONS} rotations, {after} after");
+    rotate(100);
+    let Some(mut before) = resident_bytes() else { return };
+    let mut least = u64::MAX;
+    for _ in 0..STRETCHES {
+        rotate(ROTATIONS);
+        let after = resident_bytes().expect("it was there before");
+        println!("{before} bytes before {ROTATIONS} rotations, {after} after");
+        least = least.min(after.saturating_sub(before));
+        before = after;
+    }
+    assert!(least < allowed, "each of {STRETCHES} stretches of {ROTATIONS} rotations grew by {least} bytes or more");
 }
