@@ -294,6 +294,7 @@ fn plan(plan: &Plan) -> schema::Plan {
         modulus: plan.modulus as u64,
         giants: giants.map(|giant| schema::Giant { rotation: giant.rotation, babies: giant.babies.clone() }).collect(),
         folds: plan.folds.clone(),
+        outer_stride: plan.outer_stride,
     }
 }
 

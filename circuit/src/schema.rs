@@ -432,6 +432,8 @@ pub(crate) struct Plan {
     pub(crate) giants: Vec<Giant>,
     #[prost(sint64, repeated, tag = "3")]
     pub(crate) folds: Vec<i64>,
+    #[prost(int64, tag = "4")]
+    pub(crate) outer_stride: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,5 +1,6 @@
 //! Packing and scheduling compute what the tensor graph computes, whatever the layout.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
@@ -205,6 +206,34 @@ fn tensors_larger_than_a_ciphertext_are_blocks() {
     finish(&mut graph, y);
     let program = check(&graph, 128);
     assert!(program.values().any(|(_, value)| value.ty.ciphertexts > 1));
+}
+
+/// Convolutions between 32x32, 16x16 and 8x8 in one ciphertext, as in ResNet-20: techniques of single-shot multiplexed
+/// packing take 24, 44 and 63 rotations for them, and about 80 keys with a plan for each layer alone.
+#[test]
+fn convolutions_share_rotation_keys() {
+    let (mut graph, x) = image(16, 32);
+    let mut x = conv(&mut graph, x, 16, 3, 1, 1);
+    for channels in [32, 64] {
+        x = conv(&mut graph, x, channels, 3, 2, 1);
+        x = conv(&mut graph, x, channels, 3, 1, 1);
+    }
+    finish(&mut graph, x);
+    let input = graph.node(graph.inputs[0].0).shape.clone();
+    let output = graph.node(x).shape.clone();
+    let options = pack::Options {
+        max_slots: 1 << 15,
+        inputs: vec![port(1.0, input)],
+        outputs: vec![port(1.0, output)],
+        refreshed: true,
+    };
+    let maps = pack(&graph, &options).unwrap().program.maps;
+    let rotations: Vec<usize> = maps.iter().map(|map| map.plan.rotation_count(1, 1)).collect();
+    let keys: BTreeSet<i64> = maps.iter().flat_map(|map| map.plan.rotations()).collect();
+    let alone: usize = maps.iter().map(|map| map.plan.rotations().len()).sum();
+    assert!(keys.len() <= 70 && 2 * alone > 3 * keys.len(), "{} keys, {alone} with none shared", keys.len());
+    let most = [24, 24, 44, 39, 63];
+    assert!(rotations.iter().zip(most).all(|(&rotations, most)| rotations <= most), "{rotations:?}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub fn packed(name: &str, map: LinearMap, input: Layout, output: Layout) -> Pack
         giants.entry(diagonal / 4 * 4).or_default().push(diagonal % 4);
     }
     let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
-    let plan = Plan { modulus, giants, folds: folds(input.period, modulus) };
+    let plan = Plan { modulus, giants, outer_stride: 0, folds: folds(input.period, modulus) };
     PackedMap { name: name.into(), map: Arc::new(map), input, output, plan }
 }
 

@@ -114,7 +114,7 @@ impl Work {
         let babies = map.plan.babies().len();
         self.add(Primitive::Digits, above(level), if babies > 0 { inputs } else { 0 });
         self.add(Primitive::HoistedRotation, above(level), babies * inputs);
-        self.add(Primitive::Rotation, above(level), map.plan.giant_rotations().len() * outputs);
+        self.add(Primitive::Rotation, above(level), map.plan.giant_count() * outputs);
         self.add(Primitive::Rotation, level, map.plan.folds.len() * outputs);
         self.add(Primitive::PlaintextProduct, above(level), plaintexts);
         self.add(Primitive::Addition, above(level), plaintexts);

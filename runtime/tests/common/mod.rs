@@ -116,7 +116,7 @@ pub(crate) fn packed(name: &str, map: LinearMap, input: &Layout, output: &Layout
         giants.entry(giant).or_default().push(baby);
     }
     let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
-    let plan = Plan { modulus, giants, folds: folds(input.period, modulus) };
+    let plan = Plan { modulus, giants, outer_stride: 0, folds: folds(input.period, modulus) };
     PackedMap { name: name.into(), map: Arc::new(map), input: input.clone(), output: output.clone(), plan }
 }
 
@@ -317,6 +317,13 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut zero = dense(8, 16, 50).scaled(0.0, 1.0);
     zero.scale = 0.0;
     let zero = packed("zero", zero, &layout(16, 1024), &layout(8, 1024), Steps::BabyGiant(2));
+    let outer = |mut map: PackedMap, outer_stride: i64| {
+        map.plan.outer_stride = outer_stride;
+        map
+    };
+    let dense_on_a_grid = outer(dense_map("dense", 16, 64, 1024, Steps::BabyGiant(2)), 8);
+    let giants_on_a_grid = outer(dense_map("dense", 8, 32, 1024, Steps::OnlyGiants), 4);
+    let blocks_on_a_grid = outer(dense_map("blocks", 100, 96, 64, Steps::Centred(8)), 16);
     let image = layout(64, 1024);
     let conv_map = packed("conv", conv(2, 8, 60), &image, &layout(128, 1024), Steps::BabyGiant(8));
     vec![
@@ -330,6 +337,9 @@ pub(crate) fn cases() -> Vec<Case> {
         linear_case("convolution", conv_map, 1024, 2, 1),
         linear_case("two blocks to two", dense_map("blocks", 100, 96, 64, Steps::Centred(8)), 64, 2, 1),
         linear_case("two blocks to one", dense_map("blocks", 10, 96, 64, Steps::OnlyGiants), 64, 1, 0),
+        linear_case("giants on a grid", dense_on_a_grid, 1024, 2, 1),
+        linear_case("only giants, on a grid", giants_on_a_grid, 1024, 2, 0),
+        linear_case("two blocks to two, on a grid", blocks_on_a_grid, 64, 2, 1),
         arithmetic_case(),
         relu_case(),
         network_case(),
