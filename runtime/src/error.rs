@@ -164,6 +164,12 @@ pub enum RuntimeError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Another process works with the checkpoints of a folder.
+    #[error("{} is in use by another process: give each evaluation a folder of its own, or wait", folder.display())]
+    CheckpointsInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A checkpoint was written by a run with another circuit or input file.
     #[error("{} is a checkpoint of a run with another {other}", path.display())]
     OtherRun {
