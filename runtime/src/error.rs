@@ -212,6 +212,9 @@ pub enum RuntimeError {
         /// Free memory in bytes.
         available: u64,
     },
+    /// There is no folder for the user's settings.
+    #[error("neither XDG_CONFIG_HOME nor HOME names a folder: say where to write with -o FILE")]
+    NoSettingsFolder,
     /// A layout or a program was used with values that do not fit it.
     #[error(transparent)]
     Ir(#[from] IrError),
