@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use paf_ir::ckks::Work;
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
@@ -246,7 +247,14 @@ fn too_deep_says_what_it_needs_and_what_fits() {
     }
     finish(&mut graph, a);
     let program = check(&graph, 1 << 13);
-    let request = Request { precision_bits: 14.0, memory: None, insecure: false, bootstraps: Bootstraps::Never };
+    let request = Request {
+        precision_bits: 14.0,
+        memory: None,
+        insecure: false,
+        bootstraps: Bootstraps::Never,
+        iterations: 1,
+        slowness: Work::ONES,
+    };
     match schedule(&program, &Magnitudes::unknown(), &request) {
         Err(paf_passes::PassError::TooDeep { needed: 65, available, .. }) => assert!((35..65).contains(&available)),
         other => panic!("{other:?}"),
@@ -261,7 +269,14 @@ fn parameters_keep_the_security_limit_and_the_memory() {
     let y = gemm(&mut graph, a, 10);
     finish(&mut graph, y);
     let program = check(&graph, 1 << 13);
-    let request = Request { precision_bits: 14.0, memory: None, insecure: false, bootstraps: Bootstraps::Never };
+    let request = Request {
+        precision_bits: 14.0,
+        memory: None,
+        insecure: false,
+        bootstraps: Bootstraps::Never,
+        iterations: 1,
+        slowness: Work::ONES,
+    };
     let free = schedule(&program, &Magnitudes::unknown(), &request).unwrap();
     assert!(free.parameters.log_qp <= paf_ir::ckks::log_qp_limit_128(free.parameters.ring_dimension));
     assert!(free.precision_bits >= 14.0);

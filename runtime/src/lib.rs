@@ -10,6 +10,7 @@
 //! OpenFHE keeps evaluation keys in process-wide maps, so clients and servers of one process share them; each removes
 //! its own. Call [`machine::set_up`] first in `main`.
 
+mod calibrate;
 mod check;
 mod checkpoints;
 pub mod ciphertexts;
@@ -29,6 +30,7 @@ pub mod samples;
 mod server;
 mod simulate;
 
+pub use calibrate::calibrate;
 pub use check::{Expectations, LayerAgreement, check_layers};
 pub use checkpoints::{Checkpoints, Evaluated};
 pub use clear::{ClearEngine, ClearMaps, NoiseModel};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Secret};
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Secret, Work, WorkKind};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
@@ -88,7 +88,9 @@ pub fn circuit(name: &str, program: CkksProgram, parameters: Parameters) -> Circ
         }],
         notes: vec!["a note".into()],
     };
-    let prediction = Prediction { peak_bytes: 1 << 30, seconds: 1.5, precision_bits: 14.25 };
+    let work = Work::of(WorkKind::KeySwitch, 0.75) + Work::of(WorkKind::Bootstrap, 2.25);
+    let machine = "a fast one".to_owned();
+    let prediction = Prediction { peak_bytes: 1 << 30, seconds: 1.5, precision_bits: 14.25, work, machine };
     Circuit { model, parameters, program: program.verify().expect("a valid program"), prediction }
 }
 

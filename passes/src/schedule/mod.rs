@@ -11,7 +11,7 @@ mod plans;
 mod search;
 mod structure;
 
-use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified};
+use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified, Work};
 use paf_ir::slots::SlotProgram;
 
 use crate::error::PassError;
@@ -29,6 +29,8 @@ pub struct Scheduled {
     pub parameters: Parameters,
     /// Predicted seconds of one evaluation.
     pub seconds: f64,
+    /// What they are made of: seconds on the reference machine by kind.
+    pub work: Work,
     /// Predicted peak memory of a process that does everything.
     pub peak_bytes: u64,
     /// Predicted precision of the result in bits, relative to its largest value.
@@ -105,7 +107,8 @@ pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request)
     let alternatives = alternatives(&plans.iter().filter(fits).collect::<Vec<_>>());
     let Plan { parameters, placement, seconds, peak_bytes, precision_bits, optimal, .. } = best.clone();
     let program = planner.lower(&placement)?.verify()?;
-    Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits, optimal, alternatives })
+    let work = planner.work(&parameters, &program);
+    Ok(Scheduled { program, parameters, seconds, work, peak_bytes, precision_bits, optimal, alternatives })
 }
 
 /// How much slower than the fastest plan one with bootstraps may be if it takes less memory and no limit is given: the

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use paf_ir::ckks::{CkksProgram, Parameters};
+use paf_ir::ckks::{CkksProgram, Parameters, Work};
 use paf_ir::program::Operation;
 use paf_ir::slots::SlotProgram;
 use rayon::prelude::*;
@@ -49,7 +49,7 @@ impl<'p> Planner<'p> {
             .values()
             .map(|(id, value)| refreshable[id.index()] && !structure.waits(id) && value.op.port().is_none())
             .collect();
-        Planner { slots, structure, costs: CostModel::new(&slots.maps), refreshable, request }
+        Planner { slots, structure, costs: CostModel::new(&slots.maps, request.slowness), refreshable, request }
     }
 
     /// Plans without bootstraps.
@@ -107,7 +107,8 @@ impl<'p> Planner<'p> {
                 let limits = Limits { fresh, refreshed: usable };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
-                let precision = refreshed_precision(fastest.scale_bits, placed.program.bootstrap_count());
+                let precision =
+                    refreshed_precision(fastest.scale_bits, placed.program.bootstrap_count(), self.request.iterations);
                 plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }
         }
@@ -162,6 +163,11 @@ impl<'p> Planner<'p> {
     /// [`PassError::Ir`] only for a program that was not verified.
     pub(super) fn lower(&self, placement: &Placement) -> Result<CkksProgram, PassError> {
         levels::assign(self.slots, &self.structure, placement)
+    }
+
+    /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.
+    pub(super) fn work(&self, parameters: &Parameters, program: &CkksProgram) -> Work {
+        self.costs.prices(parameters).work(program)
     }
 
     fn place(&self, placement: Placement, optimal: bool) -> Result<Placed, PassError> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod commands;
+mod costs;
 mod eval;
 mod facts;
 mod infer;
@@ -45,6 +46,17 @@ enum Command {
         /// Print the kernels, the threads and the allocator in use.
         #[arg(long, conflicts_with = "file")]
         machine: bool,
+        /// Predict with the table of this file, which calibrate-machine wrote. Without it the table in the user's
+        /// folder for settings is taken if there is one, else the one that the circuit was compiled with.
+        #[arg(long, value_name = "FILE", conflicts_with = "machine")]
+        machine_costs: Option<PathBuf>,
+    },
+    /// Measure how fast this machine is, so that `info` and `paf-compile --machine-costs` can predict for it. Run it
+    /// while nothing else runs.
+    CalibrateMachine {
+        /// The table to write: `paf/machine-costs.json` in the user's folder for settings unless given.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Run a circuit on plain numbers.
     Simulate {
@@ -231,8 +243,11 @@ pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), Runtim
     let json = arguments.json;
     match &arguments.command {
         Command::Client { circuit, output } => commands::client(circuit, output, json),
-        Command::Info { file: Some(file), .. } => commands::info(file, json),
+        Command::Info { file: Some(file), machine_costs, .. } => {
+            commands::info(file, costs::chosen(machine_costs.as_deref())?.as_ref(), json)
+        }
         Command::Info { file: None, .. } => commands::info_machine(machine, json),
+        Command::CalibrateMachine { output } => costs::calibrate_machine(machine, output.as_deref(), json),
         Command::Simulate { circuit, input, output, noise, seed } => {
             let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
             commands::simulate(circuit, input, output.as_deref(), noise, json)
