@@ -1,4 +1,4 @@
-//! Import: from an ONNX file to the tensor graph.
+//! From an ONNX file to the tensor graph.
 //!
 //! tract decodes the file; attributes, shapes and shape arithmetic are ours, so that every message can name the
 //! node and the attribute, and a network that tract's analysis refuses still imports. Each operator has one
