@@ -29,6 +29,7 @@ mod pool;
 mod post;
 mod reduce;
 mod resize;
+mod rewrite;
 mod select;
 mod shape;
 mod site;
@@ -42,6 +43,7 @@ use std::path::Path;
 use paf_ir::tensor::{Graph, Tensor};
 
 pub use error::{ImportError, UnsupportedNode};
+pub use rewrite::with_weights;
 
 /// A model as a tensor graph.
 #[derive(Debug)]

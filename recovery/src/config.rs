@@ -13,7 +13,7 @@ use crate::error::RecoveryError;
 pub struct Config {
     /// What runs, in this order.
     pub steps: Vec<StepName>,
-    /// The PAF of every node without one of its own; `auto` leaves the choice to the step `search`.
+    /// The PAF of every node without one of its own.
     pub paf: String,
     /// PAFs of single nodes, by ONNX node name.
     pub node_pafs: BTreeMap<String, String>,
@@ -39,12 +39,6 @@ pub enum StepName {
     Bn,
     /// Least squares of the coefficients.
     Ct,
-    /// Progressive approximation.
-    Pa,
-    /// Alternate training.
-    At,
-    /// Choice of a PAF for each node.
-    Search,
 }
 
 /// Options of `ct`.

@@ -45,6 +45,14 @@ impl Data {
         Data { shape: self.shape.clone(), x, y }
     }
 
+    /// At most `count` samples, drawn without repetition; the same for the same seed.
+    pub fn drawn(&self, count: usize, seed: u64) -> Data {
+        if count >= self.len() {
+            return self.clone();
+        }
+        self.subset(&shuffled(self.len(), seed)[..count])
+    }
+
     /// Reads an `.npz` with `x` and perhaps `y`, or an `.npy` of samples and perhaps one of labels.
     ///
     /// # Errors
@@ -84,6 +92,24 @@ impl Data {
         }
         Ok(())
     }
+}
+
+/// The numbers below `count` in an order that the seed decides (Fisher–Yates over SplitMix64).
+pub fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut state = seed;
+    for last in (1..count).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let other = (mixed(state) % (last as u64 + 1)) as usize;
+        order.swap(last, other);
+    }
+    order
+}
+
+fn mixed(state: u64) -> u64 {
+    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 type Labels = Option<Vec<u32>>;

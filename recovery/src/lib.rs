@@ -4,12 +4,18 @@
 //! Every step takes a network and gives back a better one: PAFs with other coefficients, scales, or weights. At the
 //! end the weights go into a copy of the ONNX file, and the rest into `model.paf.json` ([`paf_file`]).
 
+pub mod cli;
+pub mod command;
 pub mod config;
 pub mod data;
 pub mod error;
 pub mod evaluate;
 pub mod network;
 pub mod paf_file;
+mod progress;
+pub mod recover;
+pub mod report;
+pub mod steps;
 pub mod train;
 
 pub use config::Config;
