@@ -17,6 +17,7 @@ pub mod error;
 pub mod options;
 mod pafs;
 pub mod pipeline;
+mod recovery;
 pub mod report;
 
 pub use paf_import as import;

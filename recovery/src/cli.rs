@@ -25,9 +25,10 @@ pub struct Arguments {
     /// Where to write the PAFs and scales, for paf-compile --paf-file
     #[arg(long, value_name = "P.json")]
     pub paf_out: PathBuf,
-    /// Training data: .npz with x [k, sample shape...] and, if there are labels, y [k]; or .npy with the samples
+    /// Training data: .npz with x [k, sample shape...] and, if there are labels, y [k]; or .npy with the samples. The
+    /// configuration can name them instead
     #[arg(long, value_name = "TRAIN.npz")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// Labels of training data in .npy
     #[arg(long, value_name = "Y.npy")]
     pub labels: Option<PathBuf>,
@@ -54,7 +55,9 @@ pub struct Arguments {
 /// [`RecoveryError`]; no file is half written then.
 pub fn run(arguments: &Arguments) -> Result<(), RecoveryError> {
     let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
-    let data = Data::read(&arguments.data, arguments.labels.as_deref())?;
+    let data = arguments.data.as_ref().or(config.data.as_ref());
+    let data = data.ok_or_else(|| RecoveryError::Usage("no training data: give --data TRAIN.npz".into()))?;
+    let data = Data::read(data, arguments.labels.as_ref().or(config.labels.as_ref()).map(PathBuf::as_path))?;
     let test = arguments.test.as_deref().map(|path| Data::read(path, arguments.test_labels.as_deref())).transpose()?;
     let request = Request {
         model: arguments.model.clone(),

@@ -1,7 +1,7 @@
 //! `C.toml`: which steps run, with which PAFs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct Config {
     pub margin: f64,
     /// Most training samples that the steps without gradients look at; drawn at random.
     pub samples: usize,
+    /// Training data where the command line names none; relative to the configuration's folder.
+    pub data: Option<PathBuf>,
+    /// Labels of training data in `.npy`; relative to the configuration's folder.
+    pub labels: Option<PathBuf>,
     /// The step `ct`.
     pub ct: CtConfig,
     /// The step `bn`.
@@ -68,6 +72,8 @@ impl Default for Config {
             seed: 1,
             margin: 1.1,
             samples: 1000,
+            data: None,
+            labels: None,
             ct: CtConfig::default(),
             bn: BnConfig::default(),
         }
@@ -93,8 +99,12 @@ impl Config {
     /// [`RecoveryError::File`] naming an unknown key and the valid ones, or a value out of bounds.
     pub fn read(path: &Path) -> Result<Self, RecoveryError> {
         let text = std::fs::read_to_string(path).map_err(RecoveryError::io(path))?;
-        let config: Config = toml::from_str(&text).map_err(|error| RecoveryError::file(path, error.to_string()))?;
+        let mut config: Config = toml::from_str(&text).map_err(|error| RecoveryError::file(path, error.to_string()))?;
         config.check().map_err(|problem| RecoveryError::file(path, problem))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [&mut config.data, &mut config.labels].into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
         Ok(config)
     }
 

@@ -54,18 +54,25 @@ pub struct Outcome {
 /// # Errors
 /// [`RecoveryError`] naming the file, node or key at fault.
 pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Outcome, RecoveryError> {
-    let graph = import(&request.model)?.graph;
+    let mut outcome = recover_graph(import(&request.model)?.graph, &request.config, data, request.quiet)?;
+    outcome.accuracy = test.map(|test| accuracies(&outcome.original, &outcome.network, test)).transpose()?;
+    write(request, &outcome.original.graph, &outcome.network)?;
+    Ok(outcome)
+}
+
+/// Runs a recovery of an imported network; nothing is written.
+///
+/// # Errors
+/// [`RecoveryError`] naming the node or key at fault.
+pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) -> Result<Outcome, RecoveryError> {
     let original = Network::exact(graph)?;
-    let pafs = pafs_by_node(&original, &request.config)?;
-    let drawn = data.drawn(request.config.samples, request.config.seed);
-    let mut reporter = Reporter::new("calibrate, bn, ct", request.quiet);
-    let walked = walk(&original, &|node| pafs[node].clone(), &drawn, &request.config, &mut |done, all| {
-        reporter.report(done, all)
-    })?;
-    drop(reporter);
-    let accuracy = test.map(|test| accuracies(&original, &walked.network, test)).transpose()?;
-    write(request, &original.graph, &walked.network)?;
-    Ok(Outcome { network: walked.network, original, nodes: walked.nodes, accuracy, seconds: walked.time.as_secs_f64() })
+    let pafs = pafs_by_node(&original, config)?;
+    let drawn = data.drawn(config.samples, config.seed);
+    let mut reporter = Reporter::new("calibrate, bn, ct", quiet);
+    let walked =
+        walk(&original, &|node| pafs[node].clone(), &drawn, config, &mut |done, all| reporter.report(done, all))?;
+    let (network, seconds) = (walked.network, walked.time.as_secs_f64());
+    Ok(Outcome { network, original, nodes: walked.nodes, accuracy: None, seconds })
 }
 
 /// The PAF that each ReLU and MaxPool starts from.
