@@ -86,9 +86,9 @@ fn model(model: &Model) -> schema::Model {
 }
 
 fn prediction(prediction: &Prediction) -> schema::Prediction {
-    let Prediction { peak_bytes, seconds, precision_bits, work, machine } = prediction.clone();
+    let Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory } = prediction.clone();
     let work = (!work.is_empty()).then(|| self::work(&work));
-    schema::Prediction { peak_bytes, seconds, precision_bits, work, machine }
+    schema::Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory }
 }
 
 fn work(work: &Work) -> schema::Work {
@@ -100,6 +100,7 @@ fn work(work: &Work) -> schema::Work {
         rescale: work[WorkKind::Rescale],
         addition: work[WorkKind::Addition],
         bootstrap: work[WorkKind::Bootstrap],
+        key_loading: work[WorkKind::KeyLoading],
     }
 }
 

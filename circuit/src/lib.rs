@@ -29,7 +29,7 @@
 //! #     special_primes: 2, secret: Secret::UniformTernary, bootstrap: None, log_qp: 220, security_bits: 0,
 //! # };
 //! # let model = Model { name: "square".into(), source_sha256: [0; 32], compiler: "0.1.0".into(), pafs: vec![], notes: vec![] };
-//! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0, work: Work::default(), machine: String::new() };
+//! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0, work: Work::default(), machine: String::new(), key_memory: 0 };
 //! let circuit = Circuit { model, parameters, program: program.verify()?, prediction };
 //! # let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("circuit.bin");
@@ -126,6 +126,9 @@ pub struct Prediction {
     pub work: Work,
     /// The machine that the seconds are for; empty for the reference machine.
     pub machine: String,
+    /// Bytes of evaluation keys that are in memory at a time, the others being read from their file when they are
+    /// needed; 0 for all of them.
+    pub key_memory: u64,
 }
 
 /// The client's part of a circuit.

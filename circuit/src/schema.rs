@@ -73,6 +73,9 @@ pub(crate) struct Prediction {
     /// The machine that the seconds are for; empty for the reference machine.
     #[prost(string, tag = "5")]
     pub(crate) machine: String,
+    /// Bytes of evaluation keys that are in memory at a time, the others being read when they are needed; 0 for all.
+    #[prost(uint64, tag = "6")]
+    pub(crate) key_memory: u64,
 }
 
 /// Seconds on the reference machine by kind of work.
@@ -92,6 +95,8 @@ pub(crate) struct Work {
     pub(crate) addition: f64,
     #[prost(double, tag = "7")]
     pub(crate) bootstrap: f64,
+    #[prost(double, tag = "8")]
+    pub(crate) key_loading: f64,
 }
 
 /// Parameters of the CKKS scheme.

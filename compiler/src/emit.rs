@@ -24,6 +24,7 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machin
             seconds: scheduled.seconds,
             precision_bits: scheduled.precision_bits,
             work: scheduled.work,
+            key_memory: scheduled.key_memory,
             machine: machine.map_or_else(String::new, |machine| machine.machine.clone()),
         },
     }

@@ -47,6 +47,7 @@ pub fn json(compiled: &Compiled) -> String {
         "relinearizations": counts.relinearizations,
         "plaintext_products": counts.plaintext_products,
         "predicted_peak_bytes": circuit.prediction.peak_bytes,
+        "key_memory_bytes": circuit.prediction.key_memory,
         "predicted_seconds": circuit.prediction.seconds,
         "predicted_for": machine(&circuit.prediction.machine),
         "predicted_precision_bits": circuit.prediction.precision_bits,
@@ -114,6 +115,10 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         format!("{} of ciphertexts, {} with plaintexts", counts.ciphertext_products, counts.plaintext_products),
     );
     line("memory", format!("about {:.1} GiB at the peak", circuit.prediction.peak_bytes as f64 / (1u64 << 30) as f64));
+    if circuit.prediction.key_memory > 0 {
+        let memory = circuit.prediction.key_memory as f64 / (1u64 << 30) as f64;
+        line("keys", format!("{memory:.1} GiB of them in memory at a time, read when needed"));
+    }
     line(
         "time",
         format!("about {:.1} s an input on {}", circuit.prediction.seconds, machine(&circuit.prediction.machine)),

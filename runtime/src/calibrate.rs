@@ -13,6 +13,8 @@ use paf_ir::ckks::{
 };
 
 use crate::Client;
+use sha2::{Digest as _, Sha256};
+
 use crate::engine::Result;
 use crate::error::RuntimeError;
 use crate::keys::{EvaluationKeys, PublicKey, SecretKey};
@@ -21,8 +23,6 @@ use crate::openfhe::{Ciphertext, Scheme};
 
 /// Least runs of an operation.
 const LEAST_RUNS: usize = 8;
-/// Seconds after which an operation was run often enough.
-const ENOUGH_SECONDS: f64 = 0.5;
 /// Plaintext products in one sum, as in a giant step.
 const TERMS: usize = 8;
 /// Levels that the measured bootstrap gives back, its level budgets and its digits.
@@ -38,6 +38,8 @@ const FIRST_MODULUS_BITS: u32 = 57;
 struct Sizes {
     ring: usize,
     bootstrap: (usize, usize),
+    /// Seconds after which an operation was run often enough.
+    enough_seconds: f64,
 }
 
 /// Measures this machine with the kernels and threads in use; the observer gets the steps done, their number, and what
@@ -46,7 +48,7 @@ struct Sizes {
 /// # Errors
 /// [`RuntimeError::OpenFhe`].
 pub fn calibrate(machine: &Machine, observer: &mut dyn FnMut(usize, usize, &str)) -> Result<MachineCosts> {
-    let seconds = measure(Sizes { ring: MEASURED_RING, bootstrap: MEASURED_BOOTSTRAP }, observer)?;
+    let seconds = measure(Sizes { ring: MEASURED_RING, bootstrap: MEASURED_BOOTSTRAP, enough_seconds: 0.5 }, observer)?;
     let kernels = machine.kernels.code.to_string();
     Ok(MachineCosts { machine: processor(), threads: machine.threads as u32, kernels, seconds })
 }
@@ -55,7 +57,7 @@ pub fn calibrate(machine: &Machine, observer: &mut dyn FnMut(usize, usize, &str)
 fn measure(sizes: Sizes, observer: &mut dyn FnMut(usize, usize, &str)) -> Result<Vec<Vec<f64>>> {
     let steps = MEASURED_LIMBS.len() + 3;
     observer(0, steps, "keys");
-    let layers = Subject::new(layer_part(sizes.ring))?;
+    let layers = Subject::new(layer_part(sizes.ring), sizes)?;
     let mut seconds = vec![vec![]; WorkKind::ALL.len()];
     for (index, limbs) in MEASURED_LIMBS.into_iter().enumerate() {
         observer(index + 1, steps, &format!("operations on {limbs} limbs"));
@@ -63,9 +65,10 @@ fn measure(sizes: Sizes, observer: &mut dyn FnMut(usize, usize, &str)) -> Result
             seconds[kind as usize].push(time);
         }
     }
+    seconds[WorkKind::KeyLoading as usize].push(layers.key_loading()?);
     drop(layers);
     observer(MEASURED_LIMBS.len() + 1, steps, "keys of a bootstrap");
-    let bootstraps = Subject::new(bootstrap_part(sizes.bootstrap))?;
+    let bootstraps = Subject::new(bootstrap_part(sizes.bootstrap), sizes)?;
     observer(MEASURED_LIMBS.len() + 2, steps, "a bootstrap");
     seconds[WorkKind::Bootstrap as usize].push(bootstraps.bootstrap(sizes.bootstrap.1)?);
     Ok(seconds)
@@ -123,12 +126,13 @@ fn empty(parameters: Parameters) -> paf_circuit::Client {
 struct Subject {
     scheme: Arc<Scheme>,
     public: PublicKey,
-    _secret: SecretKey,
+    secret: SecretKey,
     _keys: EvaluationKeys,
+    enough_seconds: f64,
 }
 
 impl Subject {
-    fn new(part: paf_circuit::Client) -> Result<Self> {
+    fn new(part: paf_circuit::Client, sizes: Sizes) -> Result<Self> {
         let client = Client::new(part)?;
         let scheme = Arc::clone(client.scheme());
         for &slots in &client.part().bootstrap_slots {
@@ -136,7 +140,7 @@ impl Subject {
         }
         let (secret, public) = client.generate_pair()?;
         let keys = EvaluationKeys::generate(&secret, &client.key_list()?, &mut |_, _| {})?;
-        Ok(Subject { scheme, public, _secret: secret, _keys: keys })
+        Ok(Subject { scheme, public, secret, _keys: keys, enough_seconds: sizes.enough_seconds })
     }
 
     fn values(&self) -> Vec<f64> {
@@ -168,13 +172,26 @@ impl Subject {
         let terms: Vec<_> =
             factors.iter().map(|(ciphertext, plaintext)| fhe::ExtendedTerm { ciphertext, plaintext }).collect();
         Ok(vec![
-            (WorkKind::KeySwitch, seconds(|| fhe::rotate(x, 1))?),
-            (WorkKind::PlaintextProduct, seconds(|| fhe::inner_product_extended(&terms))? / TERMS as f64),
-            (WorkKind::Encoding, seconds(encode)?),
-            (WorkKind::Product, seconds(|| fhe::multiply_no_relinearize(x, x))?),
-            (WorkKind::Rescale, seconds(|| fhe::rescale(x))?),
-            (WorkKind::Addition, seconds(|| fhe::add(x, x))?),
+            (WorkKind::KeySwitch, self.seconds(|| fhe::rotate(x, 1))?),
+            (WorkKind::PlaintextProduct, self.seconds(|| fhe::inner_product_extended(&terms))? / TERMS as f64),
+            (WorkKind::Encoding, self.seconds(encode)?),
+            (WorkKind::Product, self.seconds(|| fhe::multiply_no_relinearize(x, x))?),
+            (WorkKind::Rescale, self.seconds(|| fhe::rescale(x))?),
+            (WorkKind::Addition, self.seconds(|| fhe::add(x, x))?),
         ])
+    }
+
+    /// Seconds of taking a key for all limbs from the bytes of its file, checksum included.
+    fn key_loading(&self) -> Result<f64> {
+        let run = || {
+            let tag = self.secret.key().key_tag();
+            let bytes = fhe::export_evaluation_key(&tag, fhe::MULTIPLICATION_KEY)?;
+            self.seconds(|| {
+                std::hint::black_box(Sha256::digest(&bytes));
+                fhe::import_evaluation_key(self.scheme.context(), &tag, &bytes)
+            })
+        };
+        run().map_err(calibration_error)
     }
 
     /// Seconds of a bootstrap of an exhausted ciphertext.
@@ -182,31 +199,31 @@ impl Subject {
         let mut x = self.ciphertext(Level(1))?;
         let mut run = || {
             fhe::set_slots(x.pin_mut(), slots as u32)?;
-            seconds(|| fhe::bootstrap(&x, 1, 0))
+            self.seconds(|| fhe::bootstrap(&x, 1, 0))
         };
         run().map_err(calibration_error)
+    }
+
+    /// The lower quartile of some runs after one that does not count, the result's release left out: what else a machine
+    /// does makes runs slower, never faster. Rounded to four digits.
+    fn seconds<T>(&self, mut operation: impl FnMut() -> Result<T, fhe::Exception>) -> Result<f64, fhe::Exception> {
+        drop(operation()?);
+        let (begin, mut times) = (Instant::now(), Vec::new());
+        while times.len() < LEAST_RUNS || begin.elapsed().as_secs_f64() < self.enough_seconds {
+            let start = Instant::now();
+            let result = operation()?;
+            times.push(start.elapsed().as_secs_f64());
+            drop(result);
+        }
+        times.sort_by(f64::total_cmp);
+        let time = times[times.len() / 4];
+        let digit = 10f64.powf(time.log10().floor() - 3.0);
+        Ok((time / digit).round() * digit)
     }
 }
 
 fn calibration_error(exception: fhe::Exception) -> RuntimeError {
     RuntimeError::openfhe("calibration")(exception)
-}
-
-/// The lower quartile of some runs after one that does not count, the result's release left out: what else a machine
-/// does makes runs slower, never faster. Rounded to four digits.
-fn seconds<T>(mut operation: impl FnMut() -> Result<T, fhe::Exception>) -> Result<f64, fhe::Exception> {
-    drop(operation()?);
-    let (begin, mut times) = (Instant::now(), Vec::new());
-    while times.len() < LEAST_RUNS || begin.elapsed().as_secs_f64() < ENOUGH_SECONDS {
-        let start = Instant::now();
-        let result = operation()?;
-        times.push(start.elapsed().as_secs_f64());
-        drop(result);
-    }
-    times.sort_by(f64::total_cmp);
-    let time = times[times.len() / 4];
-    let digit = 10f64.powf(time.log10().floor() - 3.0);
-    Ok((time / digit).round() * digit)
 }
 
 /// The processor's name, as Linux gives it.
@@ -225,7 +242,7 @@ mod tests {
     fn every_kind_and_size_takes_time_and_key_switches_more_with_more_limbs() {
         let _turn = exclusive();
         let mut steps = vec![];
-        let sizes = Sizes { ring: 1 << 12, bootstrap: (1 << 11, 1 << 6) };
+        let sizes = Sizes { ring: 1 << 12, bootstrap: (1 << 11, 1 << 6), enough_seconds: 0.0 };
         let seconds = measure(sizes, &mut |done, all, _| steps.push((done, all))).unwrap();
         for kind in WorkKind::ALL {
             assert_eq!(seconds[kind as usize].len(), kind.sizes(), "{}", kind.name());

@@ -103,12 +103,12 @@ fn node_paf(message: schema::NodePaf) -> Result<NodePaf> {
 }
 
 fn prediction(message: &schema::Prediction) -> Result<Prediction> {
-    let schema::Prediction { peak_bytes, seconds, precision_bits, work, machine } = message.clone();
+    let schema::Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory } = message.clone();
     let work = work.map_or_else(Work::default, |message| self::work(&message));
     if seconds.is_nan() || precision_bits.is_nan() || work.total().is_nan() {
         return Err(malformed("a prediction is not a number"));
     }
-    Ok(Prediction { peak_bytes, seconds, precision_bits, work, machine })
+    Ok(Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory })
 }
 
 fn work(message: &schema::Work) -> Work {
@@ -120,6 +120,7 @@ fn work(message: &schema::Work) -> Work {
     work[WorkKind::Rescale] = message.rescale;
     work[WorkKind::Addition] = message.addition;
     work[WorkKind::Bootstrap] = message.bootstrap;
+    work[WorkKind::KeyLoading] = message.key_loading;
     work
 }
 

@@ -90,7 +90,8 @@ pub fn circuit(name: &str, program: CkksProgram, parameters: Parameters) -> Circ
     };
     let work = Work::of(WorkKind::KeySwitch, 0.75) + Work::of(WorkKind::Bootstrap, 2.25);
     let machine = "a fast one".to_owned();
-    let prediction = Prediction { peak_bytes: 1 << 30, seconds: 1.5, precision_bits: 14.25, work, machine };
+    let prediction =
+        Prediction { peak_bytes: 1 << 30, seconds: 1.5, precision_bits: 14.25, work, machine, key_memory: 1 << 28 };
     Circuit { model, parameters, program: program.verify().expect("a valid program"), prediction }
 }
 

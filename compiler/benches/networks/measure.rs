@@ -8,9 +8,10 @@ use std::time::Instant;
 use paf_circuit::{Circuit, read_circuit};
 use paf_ir::ckks::Op;
 use paf_runtime::{
-    Client, EvaluationKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, agreement_bits, npy, simulate,
+    Client, LocalKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, agreement_bits, npy, simulate,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::Result;
 use crate::common::set_up_openfhe;
@@ -22,6 +23,8 @@ struct Parties {
     secret: SecretKey,
     public: PublicKey,
     server: Server,
+    /// Where keys are that are not in memory.
+    _folder: Option<TempDir>,
     keygen: f64,
     prepare: f64,
 }
@@ -89,14 +92,14 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
 fn set_up(circuit: &Arc<Circuit>) -> Result<Parties> {
     let start = Instant::now();
     let client = Client::new(circuit.client())?;
-    let (secret, public) = client.generate_pair()?;
-    let keys = EvaluationKeys::generate(&secret, &client.key_list()?, &mut |_, _| {})?;
+    let keys = LocalKeys::make(&client, circuit, circuit.prediction.key_memory, &mut |_, _| {})?;
+    let LocalKeys { secret, public, evaluation, folder } = keys;
     let keygen = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys)?;
+    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), evaluation)?;
     server.prepare(server.prepare_budget(), &mut |_, _| {})?;
     let prepare = start.elapsed().as_secs_f64();
-    Ok(Parties { client, secret, public, server, keygen, prepare })
+    Ok(Parties { client, secret, public, server, _folder: folder, keygen, prepare })
 }
 
 fn run(parties: &Parties, samples: &Samples, sample: usize) -> Result<Run> {
@@ -151,6 +154,7 @@ fn facts(circuit: &Circuit) -> Value {
         "ciphertext_products": counts.ciphertext_products,
         "relinearizations": counts.relinearizations,
         "plaintext_products": counts.plaintext_products,
+        "key_memory": circuit.prediction.key_memory,
         "predicted_seconds": circuit.prediction.seconds,
         "predicted_peak_bytes": circuit.prediction.peak_bytes,
         "predicted_precision_bits": circuit.prediction.precision_bits,

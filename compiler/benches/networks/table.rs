@@ -10,7 +10,7 @@ const WIDTH: usize = 32;
 type Format = fn(&Value) -> String;
 
 /// Label, JSON pointer, how it prints.
-const FACTS: [(&str, &str, Format); 36] = [
+const FACTS: [(&str, &str, Format); 37] = [
     ("network", "/model", text),
     ("threads", "/threads", text),
     ("ring dimension", "/ring_dimension", text),
@@ -26,6 +26,7 @@ const FACTS: [(&str, &str, Format); 36] = [
     ("rotation keys", "/rotation_keys", text),
     ("  those of bootstraps too", "/rotation_keys_with_bootstraps", text),
     ("evaluation keys, size", "/key_bytes", bytes),
+    ("  of them in memory, 0: all", "/key_memory", bytes),
     ("ciphertext products", "/ciphertext_products", text),
     ("plaintext products", "/plaintext_products", text),
     ("circuit, size", "/circuit_bytes", bytes),

@@ -25,11 +25,13 @@ pub enum WorkKind {
     Addition,
     /// Bootstraps as a whole.
     Bootstrap,
+    /// Evaluation keys that are read from their file again.
+    KeyLoading,
 }
 
 impl WorkKind {
     /// All kinds, in the order of [`Work`] and [`MachineCosts`].
-    pub const ALL: [WorkKind; 7] = [
+    pub const ALL: [WorkKind; 8] = [
         WorkKind::KeySwitch,
         WorkKind::PlaintextProduct,
         WorkKind::Encoding,
@@ -37,6 +39,7 @@ impl WorkKind {
         WorkKind::Rescale,
         WorkKind::Addition,
         WorkKind::Bootstrap,
+        WorkKind::KeyLoading,
     ];
 
     /// Its name in files and reports.
@@ -49,12 +52,13 @@ impl WorkKind {
             WorkKind::Rescale => "rescale",
             WorkKind::Addition => "addition",
             WorkKind::Bootstrap => "bootstrap",
+            WorkKind::KeyLoading => "key_loading",
         }
     }
 
     /// How many sizes of it are measured.
     pub fn sizes(self) -> usize {
-        if self == WorkKind::Bootstrap { 1 } else { MEASURED_LIMBS.len() }
+        if matches!(self, WorkKind::Bootstrap | WorkKind::KeyLoading) { 1 } else { MEASURED_LIMBS.len() }
     }
 }
 
@@ -185,6 +189,7 @@ const REFERENCE_SECONDS: [&[f64]; WorkKind::ALL.len()] = [
     &[1.03e-3, 3.48e-3, 8.0e-3],
     &[1.2e-4, 5.0e-4, 1.96e-3],
     &[0.59],
+    &[0.20],
 ];
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod costs;
 mod counts;
 mod keys;
 mod parameters;
+mod residence;
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub use counts::Counts;
 pub use parameters::{
     LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128, merge_levels,
 };
+pub use residence::{Change, EvaluationKey, Residence};
 
 /// A ciphertext program.
 pub type CkksProgram = Program<Op>;

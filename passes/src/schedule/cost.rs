@@ -4,7 +4,11 @@
 //! the AVX-512 kernels on two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`). Work is counted by
 //! kind, and a table of another machine says how much slower or faster it does each kind.
 
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Stage, Work, WorkKind, merge_levels};
+use std::collections::BTreeMap;
+
+use paf_ir::ckks::{
+    Bootstrap, CkksProgram, EvaluationKey, Level, Op, Parameters, Residence, Stage, Work, WorkKind, merge_levels,
+};
 use paf_ir::diagonals::PackedMap;
 use paf_ir::slots::{self, SlotProgram};
 use rayon::prelude::*;
@@ -20,6 +24,10 @@ const BOOTSTRAP_FACTOR: f64 = 1.27;
 const ENCODING_PASSES: f64 = 6.0;
 /// A process with OpenFHE loaded, before keys.
 const BASE_BYTES: u64 = 150 << 20;
+/// Memory that is taken for what is counted, in percent: the allocator's share on top.
+const PEAK_PERCENT: u64 = 108;
+/// Reading a key from a disk of 1.2 GB a second, with its checksum, and unpacking it.
+const SECONDS_PER_KEY_BYTE: f64 = 2.2e-9;
 /// Plaintexts are encoded ahead up to this many bytes, as the runtime does.
 const PREPARED_LIMIT: u64 = 4 << 30;
 /// Ciphertexts at the top level that a bootstrap holds at once: the input of a transform, its rotations by baby steps in
@@ -208,25 +216,27 @@ impl Prices<'_> {
         passes.sum::<Work>() * self.seconds_per_pass()
     }
 
-    /// Seconds of one evaluation.
-    pub(super) fn seconds(&self, program: &CkksProgram) -> f64 {
-        let work = self.work(program);
+    /// Seconds of work.
+    pub(super) fn seconds(&self, work: Work) -> f64 {
         WorkKind::ALL.into_iter().map(|kind| work[kind] * self.slowness[kind]).sum()
     }
 
-    /// Bytes of all evaluation keys, each for the levels it is used at.
-    fn key_bytes(&self, program: &CkksProgram) -> u64 {
+    /// Bytes of each evaluation key, for the levels it is used at.
+    fn key_sizes(&self, program: &CkksProgram) -> BTreeMap<EvaluationKey, u64> {
         let p = self.parameters;
         let bootstrap_slots = program.bootstrap_slots();
         let mut rotations = p.bootstrap_rotations(&bootstrap_slots);
         merge_levels(&mut rotations, program.rotation_levels());
-        let rotations: u64 = rotations.into_values().map(|level| p.evaluation_key_bytes_at(level)).sum();
-        // Bootstraps relinearize at the top, conjugate, and switch back from the ephemeral secret.
-        rotations
-            + match bootstrap_slots.is_empty() {
-                true => program.relinearization_level().map_or(0, |level| p.evaluation_key_bytes_at(level)),
-                false => 3 * p.evaluation_key_bytes(),
-            }
+        let size = |(steps, level)| (EvaluationKey::Rotation(steps), p.evaluation_key_bytes_at(level));
+        let mut sizes: BTreeMap<EvaluationKey, u64> = rotations.into_iter().map(size).collect();
+        if !bootstrap_slots.is_empty() {
+            // Bootstraps relinearize at the top, conjugate, and switch back from the ephemeral secret.
+            sizes.insert(EvaluationKey::Relinearization, p.evaluation_key_bytes());
+            sizes.insert(EvaluationKey::Refresh, 2 * p.evaluation_key_bytes());
+        } else if let Some(level) = program.relinearization_level() {
+            sizes.insert(EvaluationKey::Relinearization, p.evaluation_key_bytes_at(level));
+        }
+        sizes
     }
 
     /// Bytes of the tables of all bootstraps: the diagonals of their transforms, encoded in the extended basis.
@@ -297,16 +307,54 @@ impl Prices<'_> {
         peak
     }
 
-    /// Predicted peak of a process that makes keys, encrypts, evaluates and decrypts.
-    pub(super) fn peak_bytes(&self, program: &CkksProgram) -> u64 {
-        let held = self.key_bytes(program) + self.table_bytes(program) + self.plaintext_bytes(program);
-        BASE_BYTES + (held + self.live_bytes(program)) * 108 / 100
+    /// Predicted peak of a process that encrypts, evaluates and decrypts with so many bytes of keys in memory.
+    fn peak_with(&self, program: &CkksProgram, keys: u64) -> u64 {
+        let held = keys + self.table_bytes(program) + self.plaintext_bytes(program);
+        BASE_BYTES + (held + self.live_bytes(program)) * PEAK_PERCENT / 100
+    }
+
+    /// Memory for a program, within a limit if there is one and that is possible: all keys at once, or as many at a time
+    /// as fit; beyond that, the least there is.
+    pub(super) fn memory(&self, program: &CkksProgram, limit: Option<u64>) -> MemoryPlan {
+        let sizes = self.key_sizes(program);
+        let all: u64 = sizes.values().sum();
+        let peak_bytes = self.peak_with(program, all);
+        let Some(over) = limit.and_then(|limit| peak_bytes.checked_sub(limit)).filter(|&over| over > 0) else {
+            return MemoryPlan { peak_bytes, key_memory: 0, loaded_bytes: 0 };
+        };
+        let budget = all.saturating_sub((over * 100).div_ceil(PEAK_PERCENT) + 1);
+        let residence = Residence::new(program.key_uses(self.parameters), sizes, budget);
+        let key_memory = budget.max(residence.least_bytes());
+        let peak_bytes = self.peak_with(program, key_memory);
+        // What does not fit at all is not looked at further.
+        let fits = limit.is_some_and(|limit| peak_bytes <= limit);
+        let loaded_bytes = if fits { residence.loaded_bytes() } else { 0 };
+        MemoryPlan { peak_bytes, key_memory, loaded_bytes }
+    }
+}
+
+/// What a program takes in memory, and what it reads from the key file for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemoryPlan {
+    /// Predicted peak.
+    pub(super) peak_bytes: u64,
+    /// Bytes of keys that are in memory at a time; 0 for all.
+    pub(super) key_memory: u64,
+    /// Bytes of keys that one evaluation reads.
+    pub(super) loaded_bytes: u64,
+}
+
+impl MemoryPlan {
+    /// The reading, in seconds on the reference machine.
+    pub(super) fn work(&self) -> Work {
+        Work::of(WorkKind::KeyLoading, self.loaded_bytes as f64 * SECONDS_PER_KEY_BYTE)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use paf_ir::ckks::Secret;
+    use paf_ir::program::InputPort;
 
     use super::*;
 
@@ -333,6 +381,38 @@ mod tests {
         let (parameters, model) = (parameters(20, 4), CostModel::new(&[], Work::ONES));
         let seconds = model.prices(&parameters).bootstrap_seconds(1 << 12);
         assert!((seconds - 3.0).abs() < 0.1, "{seconds} s");
+    }
+
+    /// Three rotations at one level, the last like the first.
+    fn rotating() -> CkksProgram {
+        let layout = paf_ir::Layout::dense(8, 1 << 12);
+        let shape = paf_ir::Shape(vec![8]);
+        let input = InputPort { name: "x".into(), shape, layout, scale: 1.0, range: (-1.0, 1.0) };
+        let mut program = CkksProgram::new(1 << 12, vec![], vec![input]);
+        let mut value = program.push("x", Op::Input { port: 0, level: Level(5) }).unwrap();
+        for steps in [1, 2, 1] {
+            value = program.push("rotated", Op::Rotate { steps, input: value }).unwrap();
+        }
+        program
+    }
+
+    #[test]
+    fn where_memory_is_short_fewer_keys_are_in_it_and_read_again() {
+        let (parameters, model) = (parameters(20, 4), CostModel::new(&[], Work::ONES));
+        let (prices, program) = (model.prices(&parameters), rotating());
+        let key = parameters.evaluation_key_bytes_at(Level(5));
+        let free = prices.memory(&program, None);
+        assert_eq!((free.key_memory, free.loaded_bytes), (0, 0));
+        assert_eq!(prices.memory(&program, Some(free.peak_bytes)), free);
+        let tight = prices.memory(&program, Some(free.peak_bytes - 1));
+        assert!(tight.peak_bytes < free.peak_bytes && (key..2 * key).contains(&tight.key_memory), "{tight:?}");
+        assert_eq!(tight.loaded_bytes, 3 * key, "each rotation reads its key");
+        assert!(prices.seconds(tight.work()) > 0.0);
+        let least = prices.memory(&program, Some(0));
+        assert_eq!((least.key_memory, least.loaded_bytes), (key, 0), "it does not fit");
+        let fitting = prices.memory(&program, Some(least.peak_bytes));
+        assert_eq!((fitting.peak_bytes, fitting.key_memory), (least.peak_bytes, key));
+        assert_eq!(fitting.loaded_bytes, 3 * key);
     }
 
     #[test]

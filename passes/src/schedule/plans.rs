@@ -8,7 +8,7 @@ use paf_ir::program::Operation;
 use paf_ir::slots::SlotProgram;
 use rayon::prelude::*;
 
-use super::cost::{CostModel, Prices};
+use super::cost::{CostModel, MemoryPlan, Prices};
 use super::levels::{self, Placement};
 use super::parameters::{self, Bootstraps, Demand, Request, refreshed_precision};
 use super::search::{Limits, Step, place};
@@ -26,7 +26,7 @@ pub(super) struct Plan {
     pub(super) placement: Arc<Placement>,
     pub(super) bootstraps: usize,
     pub(super) seconds: f64,
-    pub(super) peak_bytes: u64,
+    pub(super) memory: MemoryPlan,
     pub(super) precision_bits: f64,
     pub(super) optimal: bool,
 }
@@ -166,8 +166,8 @@ impl<'p> Planner<'p> {
     }
 
     /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.
-    pub(super) fn work(&self, parameters: &Parameters, program: &CkksProgram) -> Work {
-        self.costs.prices(parameters).work(program)
+    pub(super) fn work(&self, plan: &Plan, program: &CkksProgram) -> Work {
+        self.costs.prices(&plan.parameters).work(program) + plan.memory.work()
     }
 
     fn place(&self, placement: Placement, optimal: bool) -> Result<Placed, PassError> {
@@ -180,9 +180,10 @@ impl<'p> Planner<'p> {
 
     fn plan(&self, parameters: Parameters, placed: &Placed, precision_bits: f64) -> Plan {
         let prices = self.costs.prices(&parameters);
-        let (seconds, peak_bytes) = (prices.seconds(&placed.program), prices.peak_bytes(&placed.program));
+        let memory = prices.memory(&placed.program, self.request.memory);
+        let seconds = prices.seconds(prices.work(&placed.program) + memory.work());
         let (placement, bootstraps) = (placed.placement.clone(), placed.program.bootstrap_count());
-        Plan { parameters, placement, bootstraps, seconds, peak_bytes, precision_bits, optimal: placed.optimal }
+        Plan { parameters, placement, bootstraps, seconds, memory, precision_bits, optimal: placed.optimal }
     }
 }
 

@@ -206,6 +206,7 @@ impl<'s> Session<'s> {
                 pace.time(|| self.save(sample, &evaluation))?;
             }
             observer(step);
+            self.server.keys.make_ready(step.id)?;
             evaluation.step()?;
         }
         if evaluation.position() > spared {

@@ -200,6 +200,10 @@ fn prediction(report: &mut Report, circuit: &Circuit, costs: Option<&MachineCost
         ),
     );
     report.line("predicted with", machine);
+    report.fact("key_memory_bytes", prediction.key_memory);
+    if prediction.key_memory > 0 {
+        report.line("keys in memory", format!("{} at a time, read when needed", bytes(prediction.key_memory)));
+    }
 }
 
 /// What is used of this machine.

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use paf_circuit::Circuit;
 use paf_runtime::machine::Machine;
 use paf_runtime::{Checkpoints, RuntimeError, Server};
 
@@ -176,6 +177,10 @@ struct Memory {
     /// a circuit with bootstraps.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     prepare_memory: Option<Size>,
+    /// Memory for evaluation keys, the others being read from their file when they are needed: what the circuit was
+    /// planned with unless given, 0 for all of them.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    key_memory: Option<Size>,
     /// Try even if the circuit is predicted not to fit into memory.
     #[arg(long)]
     ignore_memory: bool,
@@ -184,6 +189,19 @@ struct Memory {
 impl Memory {
     fn prepare_budget(self, server: &Server) -> u64 {
         self.prepare_memory.map_or_else(|| server.prepare_budget(), |size| size.0)
+    }
+
+    /// Bytes of evaluation keys in memory at a time; 0 for all.
+    fn key_memory(self, circuit: &Circuit) -> u64 {
+        self.key_memory.map_or(circuit.prediction.key_memory, |size| size.0)
+    }
+
+    /// Refuses a circuit that will not fit, as it was planned.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Memory`].
+    fn check(self, circuit: &Circuit) -> Result<(), RuntimeError> {
+        if self.ignore_memory { Ok(()) } else { machine::check_memory(circuit.prediction.peak_bytes) }
     }
 }
 

@@ -93,8 +93,14 @@ pub(crate) fn circuit(name: &str, parameters: Parameters, program: CkksProgram) 
         notes: vec!["built by hand".into()],
     };
     let work = Work::of(WorkKind::KeySwitch, 0.07) + Work::of(WorkKind::Rescale, 0.03);
-    let prediction =
-        Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 20.0, work, machine: String::new() };
+    let prediction = Prediction {
+        peak_bytes: 1 << 20,
+        seconds: 0.1,
+        precision_bits: 20.0,
+        work,
+        machine: String::new(),
+        key_memory: 0,
+    };
     Circuit { model, parameters, program: program.verify().unwrap(), prediction }
 }
 
