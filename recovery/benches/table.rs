@@ -81,6 +81,6 @@ fn row(original: &Network, name: &str, train: &Data, test: &Data, config: &Confi
 }
 
 fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {
-    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Usage("the test data have no labels".into()))?;
+    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
     Ok(Accuracy::of(&logits(network, test)?, labels))
 }

@@ -70,7 +70,7 @@ impl Default for Config {
             paf: "alpha7".into(),
             node_pafs: BTreeMap::new(),
             seed: 1,
-            margin: 1.1,
+            margin: 1.5,
             samples: 1000,
             data: None,
             labels: None,

@@ -43,7 +43,7 @@ pub fn input_values(data: &Data, range: std::ops::Range<usize>) -> Values {
 /// The first output of the network on each sample, flat.
 ///
 /// # Errors
-/// [`RecoveryError::Usage`] if the network does not take these samples.
+/// [`RecoveryError::Data`] if the network does not take these samples.
 pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryError> {
     data.check_for(&network.graph)?;
     let mut results = Vec::with_capacity(data.len());
