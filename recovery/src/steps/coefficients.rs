@@ -34,13 +34,16 @@ const ATTEMPTS: usize = 6;
 pub fn fit(paf: &Paf, histogram: &Histogram, config: &CtConfig) -> Result<Paf, String> {
     let points = points(histogram, config).ok_or("its input is zero on all samples")?;
     let start = Composite::of(paf);
-    let first = start.loss(&points);
     let mut penalty = FIRST_PENALTY;
     for _ in 0..ATTEMPTS {
         let problem = Problem { composite: start.clone(), points: &points, bounds: Bounds::new(config), penalty };
         let (solved, _) = LevenbergMarquardt::new().with_patience(200).minimize(problem);
-        if holds(&solved.composite, config) && solved.composite.loss(&points) < first {
-            return Paf::from_components(&paf.name, solved.composite.components).map_err(|error| error.to_string());
+        if holds(&solved.composite, config) {
+            let tuned =
+                Paf::from_components(&paf.name, solved.composite.components).map_err(|error| error.to_string())?;
+            if histogram.error(&tuned) < histogram.error(paf) {
+                return Ok(tuned);
+            }
         }
         penalty *= STEEPER;
     }
@@ -89,11 +92,6 @@ impl Composite {
 
     fn eval(&self, u: f64) -> f64 {
         self.components.iter().fold(u, |x, coefficients| value_and_slope(coefficients, x).0)
-    }
-
-    /// The mean square of (1 − p)/2.
-    fn loss(&self, points: &[(f64, f64)]) -> f64 {
-        points.iter().map(|&(u, root)| (root * (1.0 - self.eval(u)) / 2.0).powi(2)).sum()
     }
 
     fn parameters(&self) -> DVector<f64> {
