@@ -40,7 +40,9 @@ fn main() -> Result<(), RecoveryError> {
     let train = Data::read(Path::new(train), None)?.drawn(config.samples, config.seed);
     let test = Data::read(Path::new(test), None)?;
     println!("{model}: {} training samples, {} test samples, margin {}", train.len(), test.len(), config.margin);
-    println!("{:<20} {:>7.2}", "original", accuracy(&network, &test)?.percent());
+    let exact = accuracy(&network, &test)?;
+    println!("{:<20} {:>7.2} ± {:.2}", "original", exact.percent(), exact.standard_error());
+    println!("{:<20} {:>7} {:>7} {:>7} {:>7}", "", "none", "scales", "+bn", "+ct");
     let pafs: Vec<&str> =
         if pafs.is_empty() { DEFAULT_PAFS.to_vec() } else { pafs.iter().map(String::as_str).collect() };
     for name in pafs {
@@ -81,6 +83,6 @@ fn row(original: &Network, name: &str, train: &Data, test: &Data, config: &Confi
 }
 
 fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {
-    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Usage("the test data have no labels".into()))?;
+    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
     Ok(Accuracy::of(&logits(network, test)?, labels))
 }

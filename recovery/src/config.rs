@@ -70,7 +70,7 @@ impl Default for Config {
             paf: "alpha7".into(),
             node_pafs: BTreeMap::new(),
             seed: 1,
-            margin: 1.1,
+            margin: 1.5,
             samples: 1000,
             data: None,
             labels: None,
@@ -99,7 +99,12 @@ impl Config {
     /// [`RecoveryError::File`] naming an unknown key and the valid ones, or a value out of bounds.
     pub fn read(path: &Path) -> Result<Self, RecoveryError> {
         let text = std::fs::read_to_string(path).map_err(RecoveryError::io(path))?;
-        let mut config: Config = toml::from_str(&text).map_err(|error| RecoveryError::file(path, error.to_string()))?;
+        let fail = |error: toml::de::Error| {
+            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+            let place = line.map_or(String::new(), |line| format!("line {line}: "));
+            RecoveryError::file(path, format!("{place}{}", error.message()))
+        };
+        let mut config: Config = toml::from_str(&text).map_err(fail)?;
         config.check().map_err(|problem| RecoveryError::file(path, problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for file in [&mut config.data, &mut config.labels].into_iter().flatten() {

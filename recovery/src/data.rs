@@ -78,17 +78,17 @@ impl Data {
     /// Whether a network takes these samples.
     ///
     /// # Errors
-    /// [`RecoveryError::Usage`] naming both shapes, or the number of inputs.
+    /// [`RecoveryError::Data`] naming both shapes, or the number of inputs.
     pub fn check_for(&self, graph: &Graph) -> Result<(), RecoveryError> {
         let [(input, has_batch_axis)] = graph.inputs[..] else {
             let message = format!("the network has {} inputs; recovery works for one", graph.inputs.len());
-            return Err(RecoveryError::Usage(message));
+            return Err(RecoveryError::Data(message));
         };
         let given = &graph.node(input).shape.0;
         let expected = Shape(given[usize::from(has_batch_axis && !given.is_empty())..].to_vec());
         if expected != self.shape {
             let message = format!("samples have shape {}; the network takes {expected}", self.shape);
-            return Err(RecoveryError::Usage(message));
+            return Err(RecoveryError::Data(message));
         }
         Ok(())
     }

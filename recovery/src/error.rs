@@ -39,6 +39,9 @@ pub enum RecoveryError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Data that do not fit the network.
+    #[error("{0}")]
+    Data(String),
     /// Steps or options that do not fit the network or each other.
     #[error("{0}")]
     Usage(String),

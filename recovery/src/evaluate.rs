@@ -4,6 +4,7 @@ use paf_ir::tensor::{BatchNorm, Node, NodeId, Op};
 use paf_passes::approximate::Values;
 use rayon::prelude::*;
 
+use crate::convolve::convolved;
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::network::{Network, NodePaf};
@@ -20,6 +21,10 @@ pub fn node_values(network: &Network, id: NodeId, operands: &[&Values]) -> Value
             operands[0].pool(window, &|a, b| a.max(b, paf, scale))
         }
         (Op::BatchNorm(norm), _) => batch_norm(norm, node, operands[0]),
+        (Op::Linear(map), _) => match convolved(map, operands[0].samples()) {
+            Some(results) => Values::Samples(results),
+            None => Values::exact(&node.op, operands),
+        },
         (op, _) => Values::exact(op, operands),
     }
 }
@@ -43,7 +48,7 @@ pub fn input_values(data: &Data, range: std::ops::Range<usize>) -> Values {
 /// The first output of the network on each sample, flat.
 ///
 /// # Errors
-/// [`RecoveryError::Usage`] if the network does not take these samples.
+/// [`RecoveryError::Data`] if the network does not take these samples.
 pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryError> {
     data.check_for(&network.graph)?;
     let mut results = Vec::with_capacity(data.len());

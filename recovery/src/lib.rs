@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod command;
 pub mod config;
+mod convolve;
 pub mod data;
 pub mod error;
 pub mod evaluate;

@@ -89,7 +89,7 @@ fn pafs_by_node(network: &Network, config: &Config) -> Result<BTreeMap<String, P
 }
 
 fn accuracies(original: &Network, recovered: &Network, test: &Data) -> Result<(Accuracy, Accuracy), RecoveryError> {
-    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Usage("the test data have no labels".into()))?;
+    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
     let of = |network: &Network| Ok::<_, RecoveryError>(Accuracy::of(&logits(network, test)?, labels));
     Ok((of(original)?, of(recovered)?))
 }

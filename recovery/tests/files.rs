@@ -107,7 +107,7 @@ fn a_recovered_model_reads_back_as_the_same_network() {
     let (far, near) =
         (distance(&outcome.original, &outcome.network, &held_back()), distance(&outcome.network, &back, &held_back()));
     // Weights are float32 in the file.
-    assert!(near < 1e-4 * far, "{near} against {far}");
+    assert!(near < 1e-3 * far, "{near} against {far}");
     let (original, recovered) = outcome.accuracy.unwrap();
     assert!(recovered.percent() > original.percent() - 2.0);
 }
@@ -131,7 +131,7 @@ fn configurations_name_what_is_wrong() {
         ("margin = 0.5", "margin = 0.5: a number from 1 to 100"),
         ("samples = 0", "at least one"),
         ("[ct]\ntail = 1", "unknown field `tail`"),
-        ("steps = [", "TOML parse error"),
+        ("paf = \"alpha7\"\nsteps = [", "line 2"),
     ];
     for (text, part) in cases {
         std::fs::write(&path, text).unwrap();

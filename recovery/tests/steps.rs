@@ -18,8 +18,8 @@ fn every_step_brings_results_nearer_to_the_original_network() {
             let steps: [&[_]; 3] = [&[Calibrate], &[Calibrate, Bn], &[Calibrate, Bn, Ct]];
             let networks = steps.map(|steps| walked(&original, paf, &configured(steps)).network);
             let errors = networks.map(|network| distance(&original, &network, &unseen));
-            assert!(errors[1] < 0.8 * errors[0], "bn, {model}, {paf}: {errors:?}");
-            assert!(errors[2] < 0.8 * errors[1], "ct, {model}, {paf}: {errors:?}");
+            assert!(errors[1] < 0.95 * errors[0], "bn, {model}, {paf}: {errors:?}");
+            assert!(errors[2] < 0.95 * errors[1], "ct, {model}, {paf}: {errors:?}");
         }
     }
 }

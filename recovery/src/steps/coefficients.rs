@@ -27,32 +27,23 @@ const FIRST_PENALTY: f64 = 0.1;
 const STEEPER: f64 = 10.0;
 const ATTEMPTS: usize = 6;
 
-/// A fitted composite.
-#[derive(Debug, Clone)]
-pub struct Fit {
-    /// The composite, under the name it started with.
-    pub paf: Paf,
-    /// Its error over that of the composite it started from, both with the even spread.
-    pub improvement: f64,
-}
-
-/// Fits the coefficients of a PAF to a histogram.
+/// The PAF with coefficients that fit a histogram, under the name it has.
 ///
 /// # Errors
 /// A sentence that says why the PAF should stay as it is: no data, or no better coefficients within the constraint.
-pub fn fit(paf: &Paf, histogram: &Histogram, config: &CtConfig) -> Result<Fit, String> {
+pub fn fit(paf: &Paf, histogram: &Histogram, config: &CtConfig) -> Result<Paf, String> {
     let points = points(histogram, config).ok_or("its input is zero on all samples")?;
     let start = Composite::of(paf);
-    let first = start.loss(&points);
     let mut penalty = FIRST_PENALTY;
     for _ in 0..ATTEMPTS {
         let problem = Problem { composite: start.clone(), points: &points, bounds: Bounds::new(config), penalty };
         let (solved, _) = LevenbergMarquardt::new().with_patience(200).minimize(problem);
-        let improvement = solved.composite.loss(&points) / first;
-        if holds(&solved.composite, config) && improvement < 1.0 {
-            let paf =
+        if holds(&solved.composite, config) {
+            let tuned =
                 Paf::from_components(&paf.name, solved.composite.components).map_err(|error| error.to_string())?;
-            return Ok(Fit { paf, improvement: improvement.sqrt() });
+            if histogram.error(&tuned) < histogram.error(paf) {
+                return Ok(tuned);
+            }
         }
         penalty *= STEEPER;
     }
@@ -101,11 +92,6 @@ impl Composite {
 
     fn eval(&self, u: f64) -> f64 {
         self.components.iter().fold(u, |x, coefficients| value_and_slope(coefficients, x).0)
-    }
-
-    /// The mean square of (1 − p)/2.
-    fn loss(&self, points: &[(f64, f64)]) -> f64 {
-        points.iter().map(|&(u, root)| (root * (1.0 - self.eval(u)) / 2.0).powi(2)).sum()
     }
 
     fn parameters(&self) -> DVector<f64> {

@@ -20,7 +20,7 @@ use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{input_values, node_values};
 use crate::network::{Network, NodePaf, Origin};
-pub use coefficients::{Fit, fit};
+pub use coefficients::fit;
 pub use histogram::Histogram;
 
 /// What a walk found out about one ReLU or MaxPool.
@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
         let mut kept = None;
         if self.does(StepName::Ct) {
             match fit(&chosen.paf, &histogram, &self.config.ct) {
-                Ok(fit) => (chosen.paf, chosen.coefficients_from) = (fit.paf, Origin::Ct),
+                Ok(tuned) => (chosen.paf, chosen.coefficients_from) = (tuned, Origin::Ct),
                 Err(reason) => kept = Some(reason),
             }
         }
