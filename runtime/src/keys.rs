@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use openfhe_sys as fhe;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
-use paf_circuit::{Circuit, CircuitError};
+use paf_circuit::{AtomicFile, Circuit, CircuitError};
 use paf_ir::ckks::{Level, Secret};
 use paf_ir::program::ValueId;
 use sha2::{Digest, Sha256};
@@ -318,6 +318,34 @@ pub(crate) fn generate_files(
     server_path: &Path,
     observer: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
+    let (secret, _, writer) = write_server_file(scheme, part, server_path, observer)?;
+    secret.save(secret_path)?;
+    writer.commit().inspect_err(|_| discard(secret_path))?;
+    Ok(())
+}
+
+/// As [`generate_files`], with the pair in memory: no secret is written.
+///
+/// # Errors
+/// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`]. The file does not appear then.
+pub(crate) fn generate_server_file(
+    scheme: &Scheme,
+    part: &paf_circuit::Client,
+    server_path: &Path,
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<(SecretKey, PublicKey)> {
+    let (secret, public, writer) = write_server_file(scheme, part, server_path, observer)?;
+    writer.commit()?;
+    Ok((secret, public))
+}
+
+/// A key pair, and its evaluation keys in a file that does not have its name yet.
+fn write_server_file(
+    scheme: &Scheme,
+    part: &paf_circuit::Client,
+    server_path: &Path,
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<(SecretKey, PublicKey, SectionWriter<AtomicFile>)> {
     let list = KeyList::new(scheme, part)?;
     let (secret, public) = generate_pair(scheme, part)?;
     let header = Header { kind: Kind::ServerKey, binding: public.binding, sections: list.len() as u64 + 1 };
@@ -331,10 +359,7 @@ pub(crate) fn generate_files(
         export(&keys.tag, id, &mut body)?;
         writer.section(EVALUATION, &body)?;
     }
-    drop(keys);
-    secret.save(secret_path)?;
-    writer.commit().inspect_err(|_| discard(secret_path))?;
-    Ok(())
+    Ok((secret, public, writer))
 }
 
 /// Moves one evaluation key out of the process into `body`.

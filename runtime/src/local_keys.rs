@@ -1,14 +1,12 @@
 //! The keys of both sides in one process: for first tries, checks and measurements.
 
-use std::fs;
-
 use paf_circuit::Circuit;
 use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::engine::Result;
 use crate::error::RuntimeError;
-use crate::keys::{EvaluationKeys, PublicKey, SecretKey};
+use crate::keys::{self, EvaluationKeys, PublicKey, SecretKey};
 
 /// A fresh key pair with the evaluation keys of a circuit.
 #[derive(Debug)]
@@ -50,11 +48,8 @@ impl LocalKeys {
         observer: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         let folder = TempDir::new().map_err(RuntimeError::write(&std::env::temp_dir()))?;
-        let (secret_path, server) = (folder.path().join("client.key"), folder.path().join("server.key"));
-        client.generate_key_files(&secret_path, &server, observer)?;
-        let secret = SecretKey::load(client.scheme(), client.part(), &secret_path)?;
-        fs::remove_file(&secret_path).map_err(RuntimeError::write(&secret_path))?;
-        let public = PublicKey::load(client.scheme(), client.part(), &server)?;
+        let server = folder.path().join("server.key");
+        let (secret, public) = keys::generate_server_file(client.scheme(), client.part(), &server, observer)?;
         let evaluation = EvaluationKeys::open(client.scheme(), circuit, &server, key_memory)?;
         Ok(LocalKeys { secret, public, evaluation, folder: Some(folder) })
     }
