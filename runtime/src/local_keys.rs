@@ -55,7 +55,7 @@ impl LocalKeys {
         let secret = SecretKey::load(client.scheme(), client.part(), &secret_path)?;
         fs::remove_file(&secret_path).map_err(RuntimeError::write(&secret_path))?;
         let public = PublicKey::load(client.scheme(), client.part(), &server)?;
-        let evaluation = EvaluationKeys::open(client.scheme(), circuit, &server, key_memory)?;
+        let evaluation = EvaluationKeys::open(client.scheme(), circuit, &server, key_memory, &mut |_, _| {})?;
         Ok(LocalKeys { secret, public, evaluation, folder: Some(folder) })
     }
 }
