@@ -7,7 +7,9 @@ use clap::{Parser, ValueEnum};
 use paf_circuit::{read_machine_costs, write_circuit};
 
 use crate::error::CompileError;
-use crate::options::{Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
+use crate::options::{
+    Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Recovery, Step,
+};
 use crate::pipeline::{Reached, compile_until, explain};
 use crate::report;
 
@@ -31,6 +33,17 @@ pub struct Arguments {
     /// --max-error or --max-levels asks [default: alpha7]
     #[arg(long = "paf", value_name = "NAME | NODE=NAME | auto")]
     pub pafs: Vec<PafChoice>,
+    /// PAFs and static scales of nodes, as paf-recover writes them
+    #[arg(long, value_name = "P.json", conflicts_with_all = ["pafs", "recover", "recover_cmd"])]
+    pub paf_file: Option<PathBuf>,
+    /// Recover accuracy first, as this configuration says; it names the PAFs and, if --calibration is not all there is,
+    /// the training data
+    #[arg(long, value_name = "CONFIG.toml", conflicts_with_all = ["pafs", "recover_cmd"])]
+    pub recover: Option<PathBuf>,
+    /// Recover accuracy first by a program. It gets a folder with model.onnx and request.json as its last argument, and
+    /// leaves recovered.onnx and model.paf.json in it
+    #[arg(long, value_name = "PROGRAM ARGS")]
+    pub recover_cmd: Option<String>,
     /// With --paf auto: the fewest levels whose error is at most E. The error is how far results are from the original
     /// network's: the root of the mean square over all calibration samples, in parts of the largest result. 0.03 keeps
     /// nearly all predictions of a classifier
@@ -157,6 +170,7 @@ impl Arguments {
             more_calibration: self.calibration.iter().skip(1).cloned().collect(),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
+            recovery: self.recovery(),
             max_error: self.max_error,
             max_levels: self.max_levels,
             margin: self.margin,
@@ -168,6 +182,15 @@ impl Arguments {
             bootstrap_iterations: self.bootstrap_iterations,
             machine,
         })
+    }
+
+    fn recovery(&self) -> Recovery {
+        match (&self.paf_file, &self.recover, &self.recover_cmd) {
+            (Some(file), _, _) => Recovery::PafFile(file.clone()),
+            (None, Some(config), _) => Recovery::BuiltIn(config.clone()),
+            (None, None, Some(command)) => Recovery::Command(command.clone()),
+            (None, None, None) => Recovery::None,
+        }
     }
 
     /// The last step that the wanted output needs.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use paf_circuit::CircuitError;
 use paf_passes::PassError;
+use paf_recovery::RecoveryError;
 
 use crate::import::ImportError;
 
@@ -17,6 +18,9 @@ pub enum CompileError {
     /// A pass refuses the model or its data.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// Recovery failed, or its files are wrong.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The calibration file cannot be used.
     #[error("{}: {problem}", path.display())]
     Calibration {
@@ -41,6 +45,7 @@ impl CompileError {
     pub fn exit_code(&self) -> u8 {
         match self {
             CompileError::Import(ImportError::Read { source, .. }) => io_exit_code(source),
+            CompileError::Recovery(error) => error.exit_code(),
             CompileError::Usage(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
             CompileError::MachineCosts(error) => match error.problem() {

@@ -50,6 +50,20 @@ pub enum Step {
     Emit,
 }
 
+/// Where weights, PAFs and scales come from, if not from the model and the calibration alone.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Recovery {
+    /// Nowhere else.
+    #[default]
+    None,
+    /// A `model.paf.json` beside the model.
+    PafFile(PathBuf),
+    /// The built-in recovery, by a configuration.
+    BuiltIn(PathBuf),
+    /// An external command: program and arguments, split at spaces.
+    Command(String),
+}
+
 /// Options of a compilation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -63,6 +77,8 @@ pub struct Options {
     pub input_range: (f64, f64),
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
     pub pafs: Vec<PafChoice>,
+    /// Recovery of accuracy before anything else.
+    pub recovery: Recovery,
     /// Bound of the error for a choice of PAFs: root of the mean square by which results on the samples differ from the
     /// original network's, in parts of the largest result.
     pub max_error: Option<f64>,
@@ -106,6 +122,7 @@ impl Options {
             more_calibration: vec![],
             input_range: (-1.0, 1.0),
             pafs: vec![],
+            recovery: Recovery::None,
             max_error: None,
             max_levels: None,
             margin: DEFAULT_MARGIN,
