@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openfhe_sys as fhe;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
@@ -267,15 +267,24 @@ impl EvaluationKeys {
     }
 
     /// Keys of `server.key` that are read when an operation needs them: at most `budget` bytes of them are in memory at a
-    /// time, or what the operation takes that needs most. The file must stay until this is dropped.
+    /// time, or what the operation takes that needs most. Those that are needed first are read here; the observer gets the
+    /// number of keys read and the number to read. The file must stay until this is dropped.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
-    pub fn open(scheme: &Arc<Scheme>, circuit: &Circuit, path: &Path, budget: u64) -> Result<Self> {
+    pub fn open(
+        scheme: &Arc<Scheme>,
+        circuit: &Circuit,
+        path: &Path,
+        budget: u64,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
         let public = PublicKey::load(scheme, &circuit.client(), path)?;
         let tag = public.key.key_tag();
-        let staged = StagedKeys::open(scheme, circuit, path, &tag, budget)?;
-        Ok(EvaluationKeys { tag, binding: public.binding, staged: Some(Mutex::new(staged)) })
+        let staged = Mutex::new(StagedKeys::open(scheme, circuit, path, &tag, budget)?);
+        let keys = EvaluationKeys { tag, binding: public.binding, staged: Some(staged) };
+        keys.staged().map_or(Ok(()), |mut staged| staged.fill(observer))?;
+        Ok(keys)
     }
 
     /// Makes the keys ready that an operation of the circuit needs.
@@ -283,8 +292,12 @@ impl EvaluationKeys {
     /// # Errors
     /// [`RuntimeError::Circuit`] for a key file that is damaged, [`RuntimeError::Content`].
     pub(crate) fn make_ready(&self, operation: ValueId) -> Result<()> {
-        let Some(staged) = &self.staged else { return Ok(()) };
-        staged.lock().unwrap_or_else(PoisonError::into_inner).make_ready(operation.index())
+        self.staged().map_or(Ok(()), |mut staged| staged.make_ready(operation.index()))
+    }
+
+    fn staged(&self) -> Option<MutexGuard<'_, StagedKeys>> {
+        let staged = self.staged.as_ref()?;
+        Some(staged.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The circuit and the key pair.

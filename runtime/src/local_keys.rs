@@ -50,7 +50,7 @@ impl LocalKeys {
         let folder = TempDir::new().map_err(RuntimeError::write(&std::env::temp_dir()))?;
         let server = folder.path().join("server.key");
         let (secret, public) = keys::generate_server_file(client.scheme(), client.part(), &server, observer)?;
-        let evaluation = EvaluationKeys::open(client.scheme(), circuit, &server, key_memory)?;
+        let evaluation = EvaluationKeys::open(client.scheme(), circuit, &server, key_memory, &mut |_, _| {})?;
         Ok(LocalKeys { secret, public, evaluation, folder: Some(folder) })
     }
 }

@@ -63,7 +63,7 @@ impl Server {
         let scheme = Arc::new(Scheme::new(&circuit.parameters)?);
         let keys = match key_memory {
             0 => EvaluationKeys::load(&scheme, &circuit.client(), keys, observer)?,
-            budget => EvaluationKeys::open(&scheme, &circuit, keys, budget)?,
+            budget => EvaluationKeys::open(&scheme, &circuit, keys, budget, observer)?,
         };
         Self::new(circuit, scheme, keys)
     }

@@ -47,6 +47,20 @@ impl StagedKeys {
         Ok(StagedKeys { scheme, list, tag, path, index, sections, residence, body })
     }
 
+    /// Puts the keys into the process that are needed first, as many as fit; the observer gets the number of keys read and
+    /// the number to read.
+    ///
+    /// # Errors
+    /// Those of [`StagedKeys::make_ready`].
+    pub(crate) fn fill(&mut self, observer: &mut dyn FnMut(usize, usize)) -> Result<()> {
+        let load = self.residence.fill();
+        for (index, &id) in load.iter().enumerate() {
+            observer(index, load.len());
+            self.load(id)?;
+        }
+        Ok(())
+    }
+
     /// Puts the keys into the process that an operation needs, after those that make room for them are gone.
     ///
     /// # Errors
@@ -56,17 +70,19 @@ impl StagedKeys {
         for id in change.remove {
             fhe::remove_evaluation_key(&self.tag, id).map_err(RuntimeError::openfhe("evaluation key"))?;
         }
-        for id in change.load {
-            self.index.read(self.sections[&id], &mut self.body)?;
-            let content = |message: String| RuntimeError::content(&self.path, message);
-            let found = fhe::import_evaluation_key(self.scheme.context(), &self.tag, &self.body)
-                .map_err(|error| content(openfhe_message(&error)))?;
-            if found != id {
-                return Err(content(format!("key {found} is where key {id} must be")));
-            }
-            if !self.list.is_served_by(&self.tag, id)? {
-                return Err(content(format!("evaluation key {id} is for lower levels only")));
-            }
+        change.load.into_iter().try_for_each(|id| self.load(id))
+    }
+
+    fn load(&mut self, id: u32) -> Result<()> {
+        self.index.read(self.sections[&id], &mut self.body)?;
+        let content = |message: String| RuntimeError::content(&self.path, message);
+        let found = fhe::import_evaluation_key(self.scheme.context(), &self.tag, &self.body)
+            .map_err(|error| content(openfhe_message(&error)))?;
+        if found != id {
+            return Err(content(format!("key {found} is where key {id} must be")));
+        }
+        if !self.list.is_served_by(&self.tag, id)? {
+            return Err(content(format!("evaluation key {id} is for lower levels only")));
         }
         Ok(())
     }

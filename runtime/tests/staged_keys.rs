@@ -35,30 +35,42 @@ fn results_are_the_same_however_few_keys_are_in_memory() {
     bench.succeeds("check circuit.bin --input x.npy --key-memory 1");
 }
 
-/// What the compiler planned is what happens: a key that is damaged is noticed when it is needed, after the start.
+/// Keys that `eval` reads before it begins.
+fn read_beforehand(bench: &Bench) -> usize {
+    let output = bench.run(&format!("{EVAL} --output z.ct"));
+    let stderr = bench::text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let line = stderr.lines().find_map(|line| line.strip_prefix("load: ")?.strip_suffix(" evaluation keys"));
+    line.expect("the number of keys is told").parse().unwrap()
+}
+
 #[test]
-fn a_circuit_planned_so_reads_keys_when_they_are_needed() {
+fn a_circuit_planned_so_begins_with_some_of_its_keys() {
     let (bench, whole) = bench();
+    let all = read_beforehand(&bench);
     let mut circuit = read_circuit(&bench.path("circuit.bin")).unwrap();
     circuit.prediction.key_memory = 1 << 20;
     write_circuit(&bench.path("circuit.bin"), &circuit).unwrap();
     assert_eq!(bench.json("info circuit.bin")["key_memory_bytes"], 1 << 20);
-    bench.succeeds(&format!("{EVAL} --output z.ct"));
+    let some = read_beforehand(&bench);
+    assert!(0 < some && some < all, "{some} of {all}");
     assert!(fs::read(bench.path("z.ct")).unwrap() == whole);
+}
 
+#[test]
+fn damaged_keys_are_noticed() {
+    let (bench, _) = bench();
     let path = bench.path("server.key");
     let mut bytes = fs::read(&path).unwrap();
     let last = bytes.len() - SECTION_HEADER_BYTES - 1;
     bytes[last] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let output = bench.run(&format!("{EVAL} --output damaged.ct"));
-    let stderr = bench::text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("\neval") && stderr.contains("server.key: the file is damaged"), "{stderr}");
+    let damaged = format!("{EVAL} --output damaged.ct --key-memory 1");
+    bench.fails(&damaged, 1, "server.key: the file is damaged");
     assert!(!bench.path("damaged.ct").exists());
 
     fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
-    bench.fails(&format!("{EVAL} --output damaged.ct"), 1, "server.key: the file is cut short");
+    bench.fails(&damaged, 1, "server.key: the file is cut short");
 }
 
 #[test]

@@ -102,12 +102,12 @@ pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request)
             fitting: None,
         });
     }
-    let fits = |plan: &&Plan| request.memory.is_none_or(|limit| plan.memory.peak_bytes <= limit);
-    let Some(best) = choose(plans.iter().filter(fits), request) else {
-        let needed = plans.iter().map(|plan| plan.memory.peak_bytes).min().unwrap_or(0);
+    let needed = plans.iter().map(|plan| plan.memory.peak_bytes).min().unwrap_or(0);
+    let fitting = planner.fitting(plans)?;
+    let Some(best) = choose(fitting.iter(), request) else {
         return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
     };
-    let alternatives = alternatives(&plans.iter().filter(fits).collect::<Vec<_>>());
+    let alternatives = alternatives(&fitting.iter().collect::<Vec<_>>());
     let Plan { parameters, placement, seconds, memory, precision_bits, optimal, .. } = best.clone();
     let MemoryPlan { peak_bytes, key_memory, .. } = memory;
     let program = planner.lower(&placement)?.verify()?;

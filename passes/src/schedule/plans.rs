@@ -165,6 +165,30 @@ impl<'p> Planner<'p> {
         levels::assign(self.slots, &self.structure, placement)
     }
 
+    /// Plans that fit the memory, in which the time of reading keys is counted. Those that read keys and cannot be the
+    /// fastest are left out: counting takes longer than all else that is known of a plan.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a program that was not verified.
+    pub(super) fn fitting(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, PassError> {
+        let fits = |plan: &Plan| self.request.memory.is_none_or(|limit| plan.memory.peak_bytes <= limit);
+        let (mut fitting, mut reading): (Vec<Plan>, Vec<Plan>) =
+            plans.into_iter().filter(fits).partition(|plan| plan.memory.key_memory == 0);
+        let mut fastest = fitting.iter().map(|plan| plan.seconds).fold(f64::INFINITY, f64::min);
+        reading.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        for mut plan in reading {
+            if plan.seconds >= fastest {
+                break;
+            }
+            let (prices, program) = (self.costs.prices(&plan.parameters), self.lower(&plan.placement)?);
+            plan.memory.loaded_bytes = prices.loaded_bytes(&program, plan.memory.key_memory);
+            plan.seconds = prices.seconds(prices.work(&program) + plan.memory.work());
+            fastest = fastest.min(plan.seconds);
+            fitting.push(plan);
+        }
+        Ok(fitting)
+    }
+
     /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.
     pub(super) fn work(&self, plan: &Plan, program: &CkksProgram) -> Work {
         self.costs.prices(&plan.parameters).work(program) + plan.memory.work()
@@ -181,7 +205,7 @@ impl<'p> Planner<'p> {
     fn plan(&self, parameters: Parameters, placed: &Placed, precision_bits: f64) -> Plan {
         let prices = self.costs.prices(&parameters);
         let memory = prices.memory(&placed.program, self.request.memory);
-        let seconds = prices.seconds(prices.work(&placed.program) + memory.work());
+        let seconds = prices.seconds(prices.work(&placed.program));
         let (placement, bootstraps) = (placed.placement.clone(), placed.program.bootstrap_count());
         Plan { parameters, placement, bootstraps, seconds, memory, precision_bits, optimal: placed.optimal }
     }
