@@ -56,7 +56,7 @@ impl Embedding {
     /// # Panics
     /// If the number of slots is not a power of two, at least [`Self::LEAST_SLOTS`] and below 2^31.
     pub fn new(slots: usize) -> Self {
-        assert!(slots.is_power_of_two() && slots >= Self::LEAST_SLOTS && slots < 1 << 31, "{slots} slots");
+        assert!(slots.is_power_of_two() && (Self::LEAST_SLOTS..1 << 31).contains(&slots), "{slots} slots");
         let (mut cosines, mut sines) = (vec![1.0; slots], vec![0.0; slots]);
         let mut half = 1;
         while half < slots {

@@ -47,13 +47,9 @@ pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
     let (prime, repeats) = (VectorPrime::new(q), Repeats::new(log_repeats));
     let outputs = &mut outputs;
     match (is_narrow(q), log_repeats) {
-        (true, 0) => sum_limb::<OUTPUTS, KEEP, false, false, NARROW_VECTORS>(
-            outputs,
-            terms,
-            repeats,
-            prime,
-            narrow_group(q),
-        ),
+        (true, 0) => {
+            sum_limb::<OUTPUTS, KEEP, false, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q))
+        }
         (true, _) => {
             sum_limb::<OUTPUTS, KEEP, true, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q));
         }

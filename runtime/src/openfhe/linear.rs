@@ -1,78 +1,64 @@
-//! A linear map on ciphertexts: baby-step giant-step with double hoisting.
+//! A linear map on ciphertexts: baby-step giant-step with hoisting.
 //!
-//! `y = Σ_g rot_g( Σ_b d_{g,b} ⊙ rot_b(x) )`. Babies share one digit decomposition of `x` and stay in the extended basis
-//! Q·P, where they are multiplied and summed; each giant step reduces its sum to Q once, decomposes it and adds the
-//! rotation, again in Q·P; one reduction and the rescale end the map. Source: Bossuat, Mouchet, Troncoso-Pastoriza,
-//! Hubaux, "Efficient bootstrapping for approximate homomorphic encryption with non-sparse keys" (2021), section 4.
+//! `y = Σ_g rot_g( Σ_b d_{g,b} ⊙ rot_b(x) )`. Babies share one digit decomposition of `x` and are brought back to Q, where
+//! they are multiplied and summed; each giant step decomposes its sum and adds the rotation in the extended basis Q·P;
+//! one reduction and the rescale end the map. Babies that stay in Q·P (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux,
+//! 2021, section 4) would spare their reductions, but need every plaintext over the primes of P too, and every giant
+//! step a reduction of its own: maps have many more diagonals than babies, and most of them run at low levels, where
+//! the primes of P are the larger part of Q·P.
+//!
 //! The folds follow after the rescale, on one limb fewer: there a rotation's rounding error is no larger than the
 //! rescale's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use openfhe_sys as fhe;
 use paf_ir::ckks::Level;
-use paf_ir::diagonals::Plan;
 
-use super::plaintexts::{Blocks, Encoding, Form, Key, MapPlaintexts, Stored};
-use super::{Ciphertext, Scheme};
+use super::plaintexts::{Group, MapPlaintexts};
+use super::{Ciphertext, Scheme, Tally};
 use crate::engine::LinearStep;
 
 type Result<T> = std::result::Result<T, fhe::Exception>;
-type Extended = fhe::UniquePtr<fhe::ExtendedCiphertext>;
-type Plain = fhe::UniquePtr<fhe::Plaintext>;
-type ExtendedPlain = fhe::UniquePtr<fhe::ExtendedPlaintext>;
-
-/// The rotations of one input ciphertext, in the extended basis.
-type Babies = BTreeMap<i64, Extended>;
+type Rotations = fhe::UniquePtr<fhe::HoistedRotations>;
 
 /// Applies a map with its bias; the results are at rest at the step's level.
 pub(crate) fn apply(
     scheme: &Scheme,
+    tally: &Tally,
     step: LinearStep<'_>,
     plaintexts: &MapPlaintexts,
     inputs: &[Ciphertext],
 ) -> Result<Vec<Ciphertext>> {
     let dropped = step.from.0 - step.to.0 - 1;
-    let inputs = inputs.iter().map(|input| fhe::drop_levels(input, dropped)).collect::<Result<Vec<_>>>()?;
-    let mut results = products(scheme, &step.map.plan, plaintexts, &inputs)?;
-    for (index, result) in results.iter_mut().enumerate() {
+    let rotate = |(input, babies): (&Ciphertext, &Vec<i32>)| {
+        let input = fhe::drop_levels(input, dropped)?;
+        fhe::rotate_all(&input, babies)
+    };
+    let rotations: Vec<Rotations> = inputs.iter().zip(&plaintexts.babies).map(rotate).collect::<Result<_>>()?;
+    let rows = Rows { scheme, tally, plaintexts, rotations };
+    let mut results = Vec::with_capacity(plaintexts.rows.len());
+    for (index, row) in plaintexts.rows.iter().enumerate() {
+        let mut result = match row.is_empty() {
+            true => zero(&inputs[0], dropped, plaintexts.encoding.scale())?,
+            false => rows.sum(row)?,
+        };
         fhe::rescale_in_place(result.pin_mut())?;
-        fold(result, &step.map.plan.folds)?;
-        if let Some(bias) = plaintexts.bias.get(index) {
-            let bias = bias.ready(scheme.context(), plaintexts.bias_encoding)?;
+        fold(&mut result, &step.map.plan.folds)?;
+        if let Some(bias) = plaintexts.bias(scheme.context(), index)? {
             fhe::add_plain_in_place(result.pin_mut(), &bias)?;
         }
-        debug_assert!(has_scale(scheme, result, step.to), "a linear map must end at the scale of its level");
+        debug_assert!(has_scale(scheme, &result, step.to), "a linear map must end at the scale of its level");
+        results.push(result);
     }
     Ok(results)
 }
 
-fn products(
-    scheme: &Scheme,
-    plan: &Plan,
-    plaintexts: &MapPlaintexts,
-    inputs: &[Ciphertext],
-) -> Result<Vec<Ciphertext>> {
-    let context = scheme.context();
-    match &plaintexts.form {
-        Form::Plain(blocks) => {
-            let row = |row| PlainRow { context, encoding: plaintexts.encoding, inputs, row };
-            blocks.iter().map(|blocks| finish(row(blocks).sum(plan)?, inputs, plaintexts)).collect()
-        }
-        Form::Extended(blocks) => {
-            let babies = rotate_babies(blocks, inputs)?;
-            let row = |row| ExtendedRow { context, encoding: plaintexts.encoding, babies: &babies, row };
-            blocks.iter().map(|blocks| finish(row(blocks).sum(plan)?, inputs, plaintexts)).collect()
-        }
-    }
-}
-
-/// The sum of one block row; a row of zeros is the operand times zero.
-fn finish(sum: Option<Ciphertext>, inputs: &[Ciphertext], plaintexts: &MapPlaintexts) -> Result<Ciphertext> {
-    match sum {
-        Some(sum) => Ok(sum),
-        None => fhe::multiply_constant(&inputs[0], 0.0, plaintexts.encoding.scale()),
-    }
+/// A row of zeros is the operand times zero.
+fn zero(input: &Ciphertext, dropped: u32, scale: f64) -> Result<Ciphertext> {
+    let mut result = fhe::drop_levels(input, dropped)?;
+    fhe::multiply_constant_in_place(result.pin_mut(), 0.0, scale)?;
+    Ok(result)
 }
 
 fn fold(result: &mut Ciphertext, folds: &[i64]) -> Result<()> {
@@ -87,114 +73,40 @@ fn has_scale(scheme: &Scheme, ciphertext: &Ciphertext, level: Level) -> bool {
     (ciphertext.scaling_factor() / scheme.scale(level) - 1.0).abs() < 1e-9
 }
 
-/// The rotations of each input that any block of its column reads.
-fn rotate_babies(blocks: &Blocks<ExtendedPlain>, inputs: &[Ciphertext]) -> Result<Vec<Babies>> {
-    let rotate = |(column, input): (usize, &Ciphertext)| {
-        let needed: BTreeSet<i64> = blocks.iter().flat_map(|row| row[column].keys()).map(|&(_, baby)| baby).collect();
-        let digits = if needed.iter().any(|&baby| baby != 0) { Some(fhe::precompute_digits(input)?) } else { None };
-        let rotate_one = |baby: i64| match &digits {
-            Some(digits) if baby != 0 => fhe::rotate_extended(input, baby as i32, digits, true),
-            _ => fhe::extend(input, true),
+/// What the block rows of a map share.
+struct Rows<'r> {
+    scheme: &'r Scheme,
+    tally: &'r Tally,
+    plaintexts: &'r MapPlaintexts,
+    /// By input ciphertext.
+    rotations: Vec<Rotations>,
+}
+
+impl Rows<'_> {
+    /// Giant steps are rotated as many at a time as there are threads.
+    fn sum(&self, row: &[Group]) -> Result<Ciphertext> {
+        let mut total = fhe::start_rotation_sum();
+        for groups in row.chunks(fhe::threads().max(1) as usize) {
+            let inner = groups.iter().map(|group| self.inner_sum(group)).collect::<Result<Vec<_>>>()?;
+            let term = |(ciphertext, group): (_, &Group)| fhe::RotationTerm { ciphertext, step: group.rotation };
+            let inner = inner.iter().map(|sum| &**sum);
+            fhe::add_rotations(total.pin_mut(), &inner.zip(groups).map(term).collect::<Vec<_>>())?;
+        }
+        fhe::finish_rotation_sum(total.pin_mut())
+    }
+
+    /// `Σ_b d_{g,b} ⊙ rot_b(x)` over all input ciphertexts. Plaintexts that are not encoded ahead exist for this sum.
+    fn inner_sum(&self, group: &Group) -> Result<Ciphertext> {
+        let start = Instant::now();
+        let plaintexts = group.ready(self.scheme.context(), self.plaintexts.encoding)?;
+        self.tally.add_encoding(start.elapsed());
+        let term = |(plaintext, factor): (usize, &super::plaintexts::Factor)| fhe::SparseTerm {
+            rotations: &self.rotations[factor.input],
+            rotation: factor.baby as u32,
+            plaintexts: &plaintexts,
+            plaintext: plaintext as u32,
         };
-        needed.into_iter().map(|baby| Ok((baby, rotate_one(baby)?))).collect()
-    };
-    inputs.iter().enumerate().map(rotate).collect()
-}
-
-/// One block row of a map with babies.
-struct ExtendedRow<'r> {
-    context: &'r fhe::Context,
-    encoding: Encoding,
-    babies: &'r [Babies],
-    row: &'r [BTreeMap<Key, Stored<ExtendedPlain>>],
-}
-
-impl ExtendedRow<'_> {
-    fn sum(&self, plan: &Plan) -> Result<Option<Ciphertext>> {
-        let mut total = None;
-        for (index, giant) in plan.giants.iter().enumerate() {
-            let Some(inner) = self.inner_sum(index)? else { continue };
-            let rotated = if giant.rotation == 0 { inner } else { rotate_giant(&inner, giant.rotation)? };
-            add_to(&mut total, rotated)?;
-        }
-        total.map(|total: Extended| fhe::reduce_extended(&total)).transpose()
-    }
-
-    /// `Σ_b d_{g,b} ⊙ rot_b(x)` over all input ciphertexts. Plaintexts that are not encoded ahead exist for this sum;
-    /// they are half as large as the babies they multiply.
-    fn inner_sum(&self, giant: usize) -> Result<Option<Extended>> {
-        let mut factors = Vec::new();
-        for (block, babies) in self.row.iter().zip(self.babies) {
-            for ((_, baby), plaintext) in block.range((giant, i64::MIN)..=(giant, i64::MAX)) {
-                factors.push((&babies[baby], plaintext.ready(self.context, self.encoding)?));
-            }
-        }
-        let terms: Vec<fhe::ExtendedTerm<'_>> =
-            factors.iter().map(|(ciphertext, plaintext)| fhe::ExtendedTerm { ciphertext, plaintext }).collect();
-        if terms.is_empty() { Ok(None) } else { fhe::inner_product_extended(&terms).map(Some) }
-    }
-}
-
-fn rotate_giant(inner: &Extended, rotation: i64) -> Result<Extended> {
-    let reduced = fhe::reduce_extended(inner)?;
-    let digits = fhe::precompute_digits(&reduced)?;
-    fhe::rotate_extended(&reduced, rotation as i32, &digits, true)
-}
-
-fn add_to(total: &mut Option<Extended>, summand: Extended) -> Result<()> {
-    match total {
-        Some(total) => fhe::add_extended_in_place(total.pin_mut(), &summand),
-        None => {
-            *total = Some(summand);
-            Ok(())
-        }
-    }
-}
-
-/// One block row of a map whose operand is never rotated: products stay in Q, giants that rotate meet in Q·P.
-struct PlainRow<'r> {
-    context: &'r fhe::Context,
-    encoding: Encoding,
-    inputs: &'r [Ciphertext],
-    row: &'r [BTreeMap<Key, Stored<Plain>>],
-}
-
-impl PlainRow<'_> {
-    fn sum(&self, plan: &Plan) -> Result<Option<Ciphertext>> {
-        let (mut unrotated, mut rotated): (Option<Ciphertext>, Option<Extended>) = (None, None);
-        for (index, giant) in plan.giants.iter().enumerate() {
-            let Some(inner) = self.inner_sum(index)? else { continue };
-            if giant.rotation == 0 {
-                add_plain_sum(&mut unrotated, inner)?;
-            } else {
-                let digits = fhe::precompute_digits(&inner)?;
-                add_to(&mut rotated, fhe::rotate_extended(&inner, giant.rotation as i32, &digits, true)?)?;
-            }
-        }
-        if let Some(rotated) = rotated {
-            add_plain_sum(&mut unrotated, fhe::reduce_extended(&rotated)?)?;
-        }
-        Ok(unrotated)
-    }
-
-    fn inner_sum(&self, giant: usize) -> Result<Option<Ciphertext>> {
-        let mut sum = None;
-        for (block, input) in self.row.iter().zip(self.inputs) {
-            if let Some(plaintext) = block.get(&(giant, 0)) {
-                let plaintext = plaintext.ready(self.context, self.encoding)?;
-                add_plain_sum(&mut sum, fhe::multiply_plain(input, &plaintext)?)?;
-            }
-        }
-        Ok(sum)
-    }
-}
-
-fn add_plain_sum(sum: &mut Option<Ciphertext>, summand: Ciphertext) -> Result<()> {
-    match sum {
-        Some(sum) => fhe::add_in_place(sum.pin_mut(), &summand),
-        None => {
-            *sum = Some(summand);
-            Ok(())
-        }
+        let terms: Vec<fhe::SparseTerm<'_>> = group.factors.iter().enumerate().map(term).collect();
+        fhe::sum_of_sparse_products(&terms)
     }
 }
