@@ -218,6 +218,43 @@ fn sums_of_products() {
     check(sums(), |(q, terms, first, second)| check_sums(q, &terms, &first, &second));
 }
 
+/// Digits whose words stand for several places: as if they were written out.
+#[test]
+fn sums_of_products_with_repeated_digits() {
+    check((sums(), 0..6u32), |((q, terms, _, _), log_repeats)| {
+        let repeated = |limb: &[u64]| limb.iter().flat_map(|&word| vec![word; 1 << log_repeats]).collect::<Vec<u64>>();
+        let length = terms.first().map_or(3, |[digit, ..]| digit.len()) << log_repeats;
+        let keys: Vec<[Vec<u64>; 2]> = terms.iter().map(|[_, b, a]| [repeated(a), repeated(b)]).collect();
+        let pairs: Vec<(&[u64], &[u64], &[u64])> =
+            terms.iter().zip(&keys).map(|([digit, ..], [b, a])| (&digit[..], &b[..], &a[..])).collect();
+        let digits: Vec<Vec<u64>> = terms.iter().map(|[digit, ..]| repeated(digit)).collect();
+        let expected = |half: usize| {
+            summed(&vec![0; length], digits.iter().zip(&keys).map(|(digit, keys)| (&digit[..], &keys[half][..])), q)
+        };
+        for kernels in kernels() {
+            let [mut first, mut second] = [vec![7; length], vec![7; length]];
+            kernels.sum_of_repeated_products_pair(&mut first, &mut second, &pairs, log_repeats, Modulus::new(q));
+            prop_assert_eq!([&first, &second], [&expected(0), &expected(1)]);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn residues_of_signed_words() {
+    let number = prop_oneof![4 => any::<i64>(), 1 => prop::sample::select(vec![0, 1, -1, i64::MAX, -i64::MAX])];
+    let numbers = prop::collection::vec(number.prop_map(|number| number.max(-i64::MAX)), 0..40);
+    check((moduli(), numbers), |(q, numbers)| {
+        let expected: Vec<u64> = numbers.iter().map(|&n| i128::from(n).rem_euclid(i128::from(q)) as u64).collect();
+        for kernels in kernels() {
+            let mut residues = vec![7; numbers.len()];
+            kernels.reduce_signed(&mut residues, &numbers, Modulus::new(q));
+            prop_assert_eq!(&residues, &expected);
+        }
+        Ok(())
+    });
+}
+
 /// More terms than any accumulator holds, all as large as can be.
 #[test]
 fn sums_of_many_largest_products() {

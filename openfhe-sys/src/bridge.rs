@@ -7,9 +7,9 @@
 #![allow(unsafe_code, reason = "the bridge is where this crate meets C++")]
 
 use crate::kernels::{
-    add, add_scalar, convert_basis, in_use, multiply, multiply_accumulate, multiply_scalar, ntt_forward, ntt_inverse,
-    permute, scale_and_add, subtract, subtract_and_scale, subtract_scalar, sum_of_products, sums_of_products,
-    switch_modulus_and_scale,
+    add, add_scalar, convert_basis, encode_limb, in_use, multiply, multiply_accumulate, multiply_scalar, ntt_forward,
+    ntt_inverse, permute, real_coefficients, scale_and_add, subtract, subtract_and_scale, subtract_scalar,
+    sum_of_products, sums_of_products, sums_of_repeated_products, switch_modulus_and_scale,
 };
 
 /// The bridge module.
@@ -84,6 +84,32 @@ pub(crate) mod ffi {
         plaintext: &'a ExtendedPlaintext,
     }
 
+    /// Values of the first slots of a vector.
+    struct SlotValues<'a> {
+        /// One a slot.
+        values: &'a [f64],
+    }
+
+    /// One product of a rotated ciphertext and a plaintext.
+    struct SparseTerm<'a> {
+        /// Rotations of a ciphertext.
+        rotations: &'a HoistedRotations,
+        /// Which of them.
+        rotation: u32,
+        /// Plaintexts of the ciphertext's level.
+        plaintexts: &'a SparsePlaintexts,
+        /// Which of them.
+        plaintext: u32,
+    }
+
+    /// A ciphertext to rotate.
+    struct RotationTerm<'a> {
+        /// The ciphertext.
+        ciphertext: &'a Ciphertext,
+        /// How far, to the left.
+        step: i32,
+    }
+
     /// The residues of a limb.
     struct Limb<'a> {
         /// One a coefficient or point.
@@ -136,6 +162,28 @@ pub(crate) mod ffi {
         fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], modulus: u64);
         fn sum_of_products(sum: &mut [u64], terms: &[LimbProduct], modulus: u64);
         fn sums_of_products(first: &mut [u64], second: &mut [u64], terms: &[DigitProduct], modulus: u64);
+        fn sums_of_repeated_products(
+            first: &mut [u64],
+            second: &mut [u64],
+            terms: &[DigitProduct],
+            log_repeats: usize,
+            modulus: u64,
+        );
+        fn real_coefficients(
+            first: &[f64],
+            second: &[f64],
+            scale: f64,
+            first_result: &mut [i64],
+            second_result: &mut [i64],
+        ) -> i32;
+        fn encode_limb(
+            limb: &mut [u64],
+            coefficients: &[i64],
+            power_of_two: u32,
+            modulus: u64,
+            roots: &[u64],
+            shoup: &[u64],
+        );
         fn permute(result: &mut [u64], values: &[u64], indices: &[u32]);
         fn switch_modulus_and_scale(result: &mut [u64], values: &[u64], factor: u64, from: u64, to: u64);
         fn subtract_and_scale(values: &mut [u64], subtrahend: &[u64], factor: u64, modulus: u64);
@@ -167,6 +215,13 @@ pub(crate) mod ffi {
         type Ciphertext;
         /// A ciphertext over Q·P, its message multiplied by P.
         type ExtendedCiphertext;
+        /// Encoded vectors over Q at one level and of one number of slots, each value of their polynomials kept once:
+        /// with n slots they are polynomials in X^(N/2n).
+        type SparsePlaintexts;
+        /// Rotations of one ciphertext that share its digit decomposition.
+        type HoistedRotations;
+        /// A sum of rotated ciphertexts, divided by P once at the end.
+        type RotationSum;
         /// The digit decomposition of a ciphertext, shared by its hoisted rotations.
         type Digits;
         /// One polynomial over Q at one level.
@@ -414,6 +469,27 @@ pub(crate) mod ffi {
         /// Adds to the first part.
         fn add_to_first(ciphertext: Pin<&mut Ciphertext>, polynomial: &Polynomial) -> Result<()>;
 
+        /// Encodes as [`encode`], many vectors at once.
+        fn encode_sparse(
+            context: &Context,
+            vectors: &[SlotValues],
+            slots: u32,
+            level: u32,
+            scale: f64,
+        ) -> Result<UniquePtr<SparsePlaintexts>>;
+        /// Bytes of all limbs.
+        fn byte_size(self: &SparsePlaintexts) -> usize;
+        /// Rotates left by each step, with one decomposition. A step of 0 is the ciphertext itself.
+        fn rotate_all(ciphertext: &Ciphertext, steps: &[i32]) -> Result<UniquePtr<HoistedRotations>>;
+        /// The sum of products of rotations and plaintexts of one level and scale; the scales multiply.
+        fn sum_of_sparse_products(terms: &[SparseTerm]) -> Result<UniquePtr<Ciphertext>>;
+        /// A sum without terms.
+        fn start_rotation_sum() -> UniquePtr<RotationSum>;
+        /// Adds the rotations of ciphertexts of one level and scale, those of one call side by side.
+        fn add_rotations(sum: Pin<&mut RotationSum>, terms: &[RotationTerm]) -> Result<()>;
+        /// The sum of at least one term, which is empty afterwards.
+        fn finish_rotation_sum(sum: Pin<&mut RotationSum>) -> Result<UniquePtr<Ciphertext>>;
+
         /// Levels that a bootstrap with these two level budgets takes.
         fn bootstrap_depth(level_budget: &[u32], distribution: SecretKeyDistribution) -> Result<u32>;
         /// Precomputes a bootstrap of this many slots. `dim1` holds the two inner dimensions, 0 for OpenFHE's choice;
@@ -502,4 +578,7 @@ macro_rules! thread_safe {
     )* };
 }
 
-thread_safe! { Context PublicKey SecretKey Plaintext ExtendedPlaintext Ciphertext ExtendedCiphertext Digits Polynomial }
+thread_safe! {
+    Context PublicKey SecretKey Plaintext ExtendedPlaintext SparsePlaintexts Ciphertext ExtendedCiphertext HoistedRotations
+    RotationSum Digits Polynomial
+}

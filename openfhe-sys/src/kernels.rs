@@ -6,9 +6,10 @@
 use std::env;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use paf_kernels::{Kernels, Modulus, Roots, Variant};
+use paf_kernels::{Embedding, Kernels, Modulus, Roots, Variant};
 
 use crate::bridge::ffi::{self, DigitProduct, Limb, LimbMut, LimbProduct};
 
@@ -236,6 +237,56 @@ pub(crate) fn sum_of_products(sum: &mut [u64], terms: &[LimbProduct<'_>], modulu
 pub(crate) fn sums_of_products(first: &mut [u64], second: &mut [u64], terms: &[DigitProduct<'_>], modulus: u64) {
     let terms: Vec<_> = terms.iter().map(|term| (term.digit, term.first, term.second)).collect();
     kernels().sum_of_products_pair(first, second, &terms, Modulus::new(modulus));
+}
+
+pub(crate) fn sums_of_repeated_products(
+    first: &mut [u64],
+    second: &mut [u64],
+    terms: &[DigitProduct<'_>],
+    log_repeats: usize,
+    modulus: u64,
+) {
+    let terms: Vec<_> = terms.iter().map(|term| (term.digit, term.first, term.second)).collect();
+    kernels().sum_of_repeated_products_pair(first, second, &terms, log_repeats as u32, Modulus::new(modulus));
+}
+
+/// The tables by slots, each made once.
+static EMBEDDINGS: [OnceLock<Embedding>; usize::BITS as usize] = [const { OnceLock::new() }; usize::BITS as usize];
+
+/// The power of two by which the results are to be multiplied, or −1 if a coefficient is not finite.
+pub(crate) fn real_coefficients(
+    first: &[f64],
+    second: &[f64],
+    scale: f64,
+    first_result: &mut [i64],
+    second_result: &mut [i64],
+) -> i32 {
+    let slots = first_result.len();
+    let embedding = EMBEDDINGS[slots.ilog2() as usize].get_or_init(|| Embedding::new(slots));
+    let shift = kernels().real_coefficients(embedding, [first, second], scale, [first_result, second_result]);
+    shift.map_or(-1, |shift| shift as i32)
+}
+
+/// Residues in evaluation form of a polynomial whose second half of coefficients is that of real slots.
+pub(crate) fn encode_limb(
+    limb: &mut [u64],
+    coefficients: &[i64],
+    power_of_two: u32,
+    modulus: u64,
+    roots: &[u64],
+    shoup: &[u64],
+) {
+    let (kernels, q) = (kernels(), Modulus::new(modulus));
+    let (low, high) = limb.split_at_mut(coefficients.len());
+    kernels.reduce_signed(low, coefficients, q);
+    high[0] = 0;
+    high[1..].iter_mut().zip(low[1..].iter().rev()).for_each(|(high, &low)| *high = low);
+    kernels.negate(high, q);
+    if power_of_two > 0 {
+        let factor = (0..power_of_two).fold(1, |power, _| power * 2 % modulus);
+        kernels.mul_scalar_assign(limb, factor, q);
+    }
+    kernels.ntt_forward(limb, q, Roots { roots, shoup });
 }
 
 pub(crate) fn permute(result: &mut [u64], values: &[u64], indices: &[u32]) {

@@ -34,9 +34,9 @@
 //! # }
 //! ```
 //!
-//! Two things the shim computes itself, on OpenFHE's polynomials and with the same values: encoding, because OpenFHE's
-//! takes the scale from its tables; and sums of products over Q·P, which OpenFHE forms through a temporary for every
-//! term. Beneath them, OpenFHE's own functions on limbs, and its hybrid key switch, are replaced by the kernels of
+//! Three things the shim computes itself: encoding, because OpenFHE's takes the scale from its tables and one vector at a
+//! time; sums of products, which OpenFHE forms through a temporary for every term; and products with plaintexts of fewer
+//! than N/2 slots ([`encode_sparse`]), which are polynomials in a power of X and need a fraction of the words. Beneath them, OpenFHE's own functions on limbs, and its hybrid key switch, are replaced by the kernels of
 //! `paf-kernels`, bit for bit: see [`kernels`].
 //!
 //! # Ownership

@@ -76,6 +76,14 @@ fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let digits = fhe::precompute_digits(x)?;
     let product = fhe::multiply_no_relinearize(x, y)?;
     let rotated = fhe::rotate_extended(x, 1, &digits, true)?;
+    let values = [values(3, SLOTS), values(4, SLOTS), values(5, SLOTS)];
+    let vectors: Vec<_> = values.iter().map(|values| fhe::SlotValues { values }).collect();
+    let sparse = fhe::encode_sparse(context, &vectors, SLOTS, 0, scale)?;
+    let rotations = fhe::rotate_all(x, &[0, 1, -3])?;
+    let sparse_term = |i| fhe::SparseTerm { rotations: &rotations, rotation: i, plaintexts: &sparse, plaintext: i };
+    let mut sum = fhe::start_rotation_sum();
+    let [one, two, three] = [(x, 1), (y, -3), (x, 0)].map(|(ciphertext, step)| fhe::RotationTerm { ciphertext, step });
+    fhe::add_rotations(sum.pin_mut(), &[one, two, three])?;
     let terms: Vec<_> = (0..3).map(|_| fhe::ExtendedTerm { ciphertext: &rotated, plaintext: &extended }).collect();
     Ok(vec![
         ("add", bytes(&*fhe::add(x, y)?)?),
@@ -93,6 +101,8 @@ fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("rotate hoisted", bytes(&*fhe::rotate_hoisted(x, -3, &digits)?)?),
         ("rotate extended", bytes(&*fhe::reduce_extended(&rotated)?)?),
         ("inner product", bytes(&*fhe::reduce_extended(&*fhe::inner_product_extended(&terms)?)?)?),
+        ("sparse products", bytes(&*fhe::sum_of_sparse_products(&[0, 1, 2].map(sparse_term))?)?),
+        ("sum of rotations", bytes(&*fhe::finish_rotation_sum(sum.pin_mut())?)?),
         ("extend", bytes(&*fhe::reduce_extended(&*fhe::extend(x, true)?)?)?),
     ])
 }

@@ -4,7 +4,9 @@
 //! ciphertexts. A linear map with its plan and a bootstrap are one operation each, so that an engine may evaluate
 //! them as it likes. The [executor](crate::executor) decides order, copies and lifetimes.
 
-use paf_ir::ckks::{Level, Type};
+use std::time::Duration;
+
+use paf_ir::ckks::{Level, Op, Type};
 use paf_ir::diagonals::PackedMap;
 use paf_ir::program::MapId;
 
@@ -30,6 +32,9 @@ pub struct LinearStep<'p> {
 pub trait Engine {
     /// One ciphertext.
     type Ciphertext;
+
+    /// Told how long each operation took; an engine may keep count.
+    fn took(&self, _op: &Op, _time: Duration) {}
 
     /// A second ciphertext of the same content.
     ///

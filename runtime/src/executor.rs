@@ -3,6 +3,8 @@
 //! [`run`] goes through a program from inputs to outputs. [`Evaluation`] does it one operation at a time: a caller may
 //! look at values, keep those that are alive, and go on from them later.
 
+use std::time::Instant;
+
 use paf_ir::ckks::{Op, Verified};
 use paf_ir::program::{InputPort, Operation, ValueId};
 
@@ -119,7 +121,9 @@ impl<'r, E: Engine> Evaluation<'r, E> {
     /// What the engine reports; the evaluation cannot go on then.
     pub fn step(&mut self) -> Result<()> {
         let Some(Step { id, .. }) = self.next_step() else { return Ok(()) };
+        let start = Instant::now();
         let value = self.evaluate(id)?;
+        self.engine.took(&self.program.value(id).op, start.elapsed());
         self.values.push(Some(value));
         self.done += self.costs[id.index()];
         let operands = self.program.value(id).op.operands();

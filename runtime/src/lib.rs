@@ -41,7 +41,7 @@ pub use engine::{Engine, LinearStep, Result};
 pub use error::{EXIT_DATA, EXIT_ENVIRONMENT, RuntimeError};
 pub use keys::{EvaluationKeys, KeyList, PublicKey, SecretKey};
 pub use local_keys::LocalKeys;
-pub use openfhe::{Ciphertext, OpenFheEngine, Scheme};
+pub use openfhe::{Ciphertext, OpenFheEngine, OperationSeconds, Scheme};
 pub use samples::{Output, Samples, agreement_bits};
 pub use server::{DEFAULT_PREPARE_BUDGET, Server};
 pub use simulate::{Noise, simulate};

@@ -10,7 +10,7 @@ use crate::ciphertexts::{CiphertextReader, CiphertextWriter, PortType, Role};
 use crate::engine::Result;
 use crate::executor::{Evaluation, Step};
 use crate::keys::EvaluationKeys;
-use crate::openfhe::{Ciphertext, OpenFheEngine, Scheme};
+use crate::openfhe::{Ciphertext, OpenFheEngine, OperationSeconds, Scheme};
 
 /// Bytes of plaintexts that are encoded ahead for a circuit without bootstraps unless a caller says otherwise.
 pub const DEFAULT_PREPARE_BUDGET: u64 = 4 << 30;
@@ -112,6 +112,11 @@ impl Server {
             evaluation.step()?;
         }
         evaluation.outputs()
+    }
+
+    /// What evaluations have taken so far, by kind of operation.
+    pub fn operation_seconds(&self) -> OperationSeconds {
+        self.engine.operation_seconds()
     }
 
     /// Opens a file of encrypted inputs, which must belong to the circuit and the keys.

@@ -226,6 +226,20 @@ impl Switch {
     }
 }
 
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+pub(super) fn reduce_signed(out: &mut [u64], numbers: &[i64], q: Modulus) {
+    let prime = VectorPrime::new(q);
+    let (out_blocks, out_tail) = out.as_chunks_mut::<8>();
+    let (blocks, tail) = numbers.as_chunks::<8>();
+    for (out, numbers) in out_blocks.iter_mut().zip(blocks) {
+        let magnitudes = load(&numbers.map(i64::unsigned_abs));
+        let residues = prime.reduce_word(magnitudes);
+        let negative = _mm512_movepi64_mask(load(&numbers.map(|number| number as u64)));
+        store(out, _mm512_mask_mov_epi64(residues, negative, prime.sub(_mm512_setzero_si512(), residues)));
+    }
+    super::portable::reduce_signed(out_tail, tail, q);
+}
+
 /// Gathers by index. Automorphisms in bit-reversed evaluation form take every aligned group of eight outputs from one
 /// aligned group of eight inputs (the top three bits of the exponent permute among themselves); such a group is one
 /// load and one permutation of lanes, and any other is gathered word by word. The indices are public.

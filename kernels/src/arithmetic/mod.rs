@@ -180,6 +180,20 @@ impl Kernels {
         dispatch!(self, switch_modulus_mul_scalar(out, values, scalar, from, to));
     }
 
+    /// Residues of signed words above `-2^63`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn reduce_signed(self, out: &mut [u64], numbers: &[i64], q: Modulus) {
+        assert_eq!(out.len(), numbers.len(), "one number a residue");
+        #[cfg(target_arch = "x86_64")]
+        if self.variant() == Variant::Avx512 {
+            // SAFETY: `Kernels` exists only on a processor that has the instructions of its variant.
+            return unsafe { avx512::reduce_signed(out, numbers, q) };
+        }
+        portable::reduce_signed(out, numbers, q);
+    }
+
     /// `out[k] = input[indices[k]]`: an automorphism in evaluation form, with the indices that OpenFHE precomputes.
     /// Memory is accessed in the order of the indices, which are public.
     ///

@@ -93,6 +93,15 @@ pub(super) fn switch_modulus_mul_scalar(out: &mut [u64], values: &[u64], scalar:
     }
 }
 
+/// The mask is all ones where the number is negative.
+pub(super) fn reduce_signed(out: &mut [u64], numbers: &[i64], q: Modulus) {
+    let prime = ScalarPrime::new(q);
+    for (out, &number) in out.iter_mut().zip(numbers) {
+        let (residue, negative) = (prime.reduce_word(number.unsigned_abs()), (number >> 63) as u64);
+        *out = (residue & !negative) | (prime.sub(0, residue) & negative);
+    }
+}
+
 pub(super) fn permute(out: &mut [u64], input: &[u64], indices: &[u32]) {
     for (out, &index) in out.iter_mut().zip(indices) {
         *out = input[index as usize];

@@ -12,11 +12,12 @@ use crate::Modulus;
 pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
     mut outputs: [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
+    log_repeats: u32,
     q: Modulus,
 ) {
     let prime = VectorPrime::new(q);
     for start in (0..outputs[0].len()).step_by(4) {
-        sum_vector::<OUTPUTS, KEEP>(&mut outputs, terms, start, prime);
+        sum_vector::<OUTPUTS, KEEP>(&mut outputs, terms, start, log_repeats, prime);
     }
 }
 
@@ -26,6 +27,7 @@ fn sum_vector<const OUTPUTS: usize, const KEEP: bool>(
     outputs: &mut [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     start: usize,
+    log_repeats: u32,
     prime: VectorPrime,
 ) {
     let mut sums = [_mm256_setzero_si256(); OUTPUTS];
@@ -35,13 +37,24 @@ fn sum_vector<const OUTPUTS: usize, const KEEP: bool>(
         }
     }
     for term in terms {
-        let digit = load_at(term.digit, start);
+        let digit = load_repeated(term.digit, start, log_repeats);
         for (sum, key) in sums.iter_mut().zip(term.keys) {
             *sum = prime.add(*sum, prime.multiply(digit, load_at(key, start)));
         }
     }
     for (sum, output) in sums.iter().zip(outputs.iter_mut()) {
         store_at(output, start, *sum);
+    }
+}
+
+/// Four words where each of the slice stands for `2^log_repeats` adjacent ones.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load_repeated(values: &[u64], start: usize, log_repeats: u32) -> __m256i {
+    let value = |place: usize| values[((start + place) >> log_repeats).min(values.len() - 1)];
+    match log_repeats {
+        0 => load_at(values, start),
+        _ => load(&[value(0), value(1), value(2), value(3)]),
     }
 }
 

@@ -18,16 +18,45 @@ const WIDE_VECTORS: usize = 2;
 const WHOLE: bool = false;
 const TAIL: bool = true;
 
+/// How digits are read: whole, or with each word repeated over adjacent lanes.
+#[derive(Clone, Copy)]
+struct Repeats {
+    log: u32,
+    /// Words of a digit that eight lanes take.
+    words: usize,
+    /// Which of them each lane takes.
+    lanes: __m512i,
+}
+
+impl Repeats {
+    #[target_feature(enable = "avx512f")]
+    fn new(log: u32) -> Self {
+        let lane = |lane: i64| lane.checked_shr(log).unwrap_or(0);
+        let lanes = _mm512_set_epi64(lane(7), lane(6), lane(5), lane(4), lane(3), lane(2), lane(1), lane(0));
+        Repeats { log, words: 8usize.checked_shr(log).unwrap_or(0).max(1), lanes }
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
     mut outputs: [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
+    log_repeats: u32,
     q: Modulus,
 ) {
-    if is_narrow(q) {
-        sum_limb::<OUTPUTS, KEEP, false, NARROW_VECTORS>(&mut outputs, terms, VectorPrime::new(q), narrow_group(q));
-    } else {
-        sum_limb::<OUTPUTS, KEEP, true, WIDE_VECTORS>(&mut outputs, terms, VectorPrime::new(q), WIDE_GROUP);
+    let (prime, repeats) = (VectorPrime::new(q), Repeats::new(log_repeats));
+    let outputs = &mut outputs;
+    match (is_narrow(q), log_repeats) {
+        (true, 0) => {
+            sum_limb::<OUTPUTS, KEEP, false, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q))
+        }
+        (true, _) => {
+            sum_limb::<OUTPUTS, KEEP, true, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q));
+        }
+        (false, 0) => {
+            sum_limb::<OUTPUTS, KEEP, false, true, WIDE_VECTORS>(outputs, terms, repeats, prime, WIDE_GROUP);
+        }
+        (false, _) => sum_limb::<OUTPUTS, KEEP, true, true, WIDE_VECTORS>(outputs, terms, repeats, prime, WIDE_GROUP),
     }
 }
 
@@ -40,32 +69,41 @@ fn narrow_group(q: Modulus) -> usize {
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 #[inline]
-fn sum_limb<const OUTPUTS: usize, const KEEP: bool, const WIDE: bool, const VECTORS: usize>(
+fn sum_limb<const OUTPUTS: usize, const KEEP: bool, const REPEATED: bool, const WIDE: bool, const VECTORS: usize>(
     outputs: &mut [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
+    repeats: Repeats,
     prime: VectorPrime,
     group: usize,
 ) {
     let length = outputs[0].len();
     let mut start = 0;
     while start + 8 * VECTORS <= length {
-        sum_block::<OUTPUTS, KEEP, WIDE, VECTORS, WHOLE>(outputs, terms, start, prime, group);
+        sum_block::<OUTPUTS, KEEP, REPEATED, WIDE, VECTORS, WHOLE>(outputs, terms, repeats, start, prime, group);
         start += 8 * VECTORS;
     }
     while start + 8 <= length {
-        sum_block::<OUTPUTS, KEEP, WIDE, 1, WHOLE>(outputs, terms, start, prime, group);
+        sum_block::<OUTPUTS, KEEP, REPEATED, WIDE, 1, WHOLE>(outputs, terms, repeats, start, prime, group);
         start += 8;
     }
     if start < length {
-        sum_block::<OUTPUTS, KEEP, WIDE, 1, TAIL>(outputs, terms, start, prime, group);
+        sum_block::<OUTPUTS, KEEP, REPEATED, WIDE, 1, TAIL>(outputs, terms, repeats, start, prime, group);
     }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 #[inline]
-fn sum_block<const OUTPUTS: usize, const KEEP: bool, const WIDE: bool, const VECTORS: usize, const PART: bool>(
+fn sum_block<
+    const OUTPUTS: usize,
+    const KEEP: bool,
+    const REPEATED: bool,
+    const WIDE: bool,
+    const VECTORS: usize,
+    const PART: bool,
+>(
     outputs: &mut [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
+    repeats: Repeats,
     start: usize,
     prime: VectorPrime,
     group: usize,
@@ -80,7 +118,7 @@ fn sum_block<const OUTPUTS: usize, const KEEP: bool, const WIDE: bool, const VEC
     }
     for group in terms.chunks(group) {
         for term in group {
-            add_term::<OUTPUTS, WIDE, VECTORS, PART>(&mut sums, term, start);
+            add_term::<OUTPUTS, REPEATED, WIDE, VECTORS, PART>(&mut sums, term, repeats, start);
         }
         for sum in sums.as_flattened_mut() {
             *sum = Digits::new(if WIDE { prime.reduce_wide(*sum) } else { prime.reduce_two(*sum) });
@@ -95,15 +133,18 @@ fn sum_block<const OUTPUTS: usize, const KEEP: bool, const WIDE: bool, const VEC
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 #[inline]
-fn add_term<const OUTPUTS: usize, const WIDE: bool, const VECTORS: usize, const PART: bool>(
+fn add_term<const OUTPUTS: usize, const REPEATED: bool, const WIDE: bool, const VECTORS: usize, const PART: bool>(
     sums: &mut [[Digits; VECTORS]; OUTPUTS],
     term: &Term<OUTPUTS>,
+    repeats: Repeats,
     start: usize,
 ) {
     for vector in 0..VECTORS {
-        let digit = load_at::<PART>(term.digit, start + 8 * vector);
+        let place = start + 8 * vector;
+        let digit =
+            if REPEATED { load_repeated(term.digit, place, repeats) } else { load_at::<PART>(term.digit, place) };
         for (sums, key) in sums.iter_mut().zip(term.keys) {
-            let key = load_at::<PART>(key, start + 8 * vector);
+            let key = load_at::<PART>(key, place);
             if WIDE {
                 sums[vector].multiply_add_wide(digit, high_digit(digit), key, high_digit(key));
             } else {
@@ -111,6 +152,14 @@ fn add_term<const OUTPUTS: usize, const WIDE: bool, const VECTORS: usize, const 
             }
         }
     }
+}
+
+/// The lanes from `start` on, a multiple of eight, of a digit whose words are repeated.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load_repeated(values: &[u64], start: usize, repeats: Repeats) -> __m512i {
+    let values = &values[start >> repeats.log..];
+    _mm512_permutexvar_epi64(repeats.lanes, load_tail(&values[..repeats.words.min(values.len())]))
 }
 
 #[target_feature(enable = "avx512f")]

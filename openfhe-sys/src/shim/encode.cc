@@ -1,93 +1,51 @@
 // Encoding at a scale of the caller's choice, encryption and decryption.
 
-#include "internal.h"
-#include "team.h"
+#include "basis.h"
+#include "encoding.h"
 
 #include "ciphertext.h"
 #include "encoding/ckkspackedencoding.h"
 #include "key/privatekey.h"
 #include "key/publickey.h"
-#include "math/dftransform.h"
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 
 namespace openfhe_shim {
 
 namespace {
 
-// Integer coefficients that stand for the number times two to the power.
-struct Coefficients {
-    std::vector<std::int64_t> numbers;
-    std::uint32_t power_of_two;
-};
-
-constexpr int WORD_BITS = 62;
-
-void check_encoding(const Context& context, rust::Slice<const double> values, std::uint32_t slots,
-                    std::uint32_t level, double scale) {
-    require_slot_count(slots, context.ring_dimension());
-    require(values.size() <= slots, "more values than slots");
-    require(level < context.limb_count(), "the level is beyond the last prime");
-    require(std::isfinite(scale) && scale > 0, "the scale must be positive and finite");
-    require(std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); }),
-            "a value to encode is not finite");
-}
-
-// Splits the numbers into words and one power of two; only numbers beyond a word lose bits, and those only bits that
-// the floating-point transform has not computed.
-Coefficients round_all(const std::vector<std::complex<double>>& spectrum, double scale) {
-    double largest = 0;
-    for (const auto& number : spectrum)
-        largest = std::max({largest, std::fabs(number.real()), std::fabs(number.imag())});
-    largest *= scale;
-    require(std::isfinite(largest), "a value times the scale is not finite");
-
-    int exponent = 0;
-    std::frexp(largest, &exponent);
-    int shift     = std::max(0, exponent - WORD_BITS);
-    double factor = std::ldexp(scale, -shift);
-
-    std::size_t count = spectrum.size();
-    Coefficients result{std::vector<std::int64_t>(2 * count), static_cast<std::uint32_t>(shift)};
-    for (std::size_t i = 0; i < count; ++i) {
-        result.numbers[i]         = std::llround(spectrum[i].real() * factor);
-        result.numbers[i + count] = std::llround(spectrum[i].imag() * factor);
+// A limb of the large ring.
+NativePoly limb_of(const Residues& residues, const Coefficients& coefficients, std::size_t number,
+                   const std::shared_ptr<NativePoly::Params>& parameters) {
+    NativePoly limb = zero_limb(parameters, Format::EVALUATION);
+    auto repeated   = mut_words(limb);
+    if (residues.log_repeats() == 0) {
+        residues.write(repeated, coefficients, number);
+        return limb;
     }
-    return result;
-}
-
-std::uint64_t residue(std::int64_t number, std::uint64_t modulus) {
-    std::uint64_t magnitude = number < 0 ? -static_cast<std::uint64_t>(number) : static_cast<std::uint64_t>(number);
-    if (magnitude >= modulus)
-        magnitude %= modulus;
-    return number < 0 && magnitude != 0 ? modulus - magnitude : magnitude;
-}
-
-// One limb in evaluation format; the coefficients are spread over the ring with a gap where there are fewer.
-NativePoly limb_of(const Coefficients& coefficients, const std::shared_ptr<NativePoly::Params>& parameters) {
-    NativePoly limb(parameters, Format::COEFFICIENT, true);
-    std::uint64_t modulus = parameters->GetModulus().ConvertToInt();
-    std::size_t gap       = limb.GetLength() / coefficients.numbers.size();
-    for (std::size_t i = 0; i < coefficients.numbers.size(); ++i)
-        limb[i * gap] = residue(coefficients.numbers[i], modulus);
-    limb.SetFormat(Format::EVALUATION);
-    if (coefficients.power_of_two > 0)
-        limb *= NativeInteger(2).ModExp(NativeInteger(coefficients.power_of_two), NativeInteger(modulus));
+    std::vector<std::uint64_t> values(residues.length());
+    residues.write({values.data(), values.size()}, coefficients, number);
+    const std::size_t repeats = std::size_t(1) << residues.log_repeats();
+    for (std::size_t i = 0; i < values.size(); ++i)
+        std::fill_n(repeated.begin() + i * repeats, repeats, values[i]);
     return limb;
 }
 
-DCRTPoly encode_over(const Context& context, rust::Slice<const double> values, std::uint32_t slots, double scale,
-                     const std::shared_ptr<DCRTPoly::Params>& basis) {
-    std::vector<std::complex<double>> spectrum(values.begin(), values.end());
-    spectrum.resize(slots);
-    lbcrypto::DiscreteFourierTransform::FFTSpecialInv(spectrum, context.cyclotomic_order());
-    Coefficients coefficients = round_all(spectrum, scale);
+DCRTPoly encode_over(const Context& context, rust::Slice<const double> values, std::uint32_t slots,
+                     std::uint32_t level, double scale, const std::shared_ptr<DCRTPoly::Params>& basis) {
+    check_encoding(context, slots, level, scale);
+    check_values(values, slots);
+    const Encoding encoding = encoding_of(slots, scale);
+    const Residues residues(*basis, encoding);
+    Coefficients coefficients;
+    Coefficients none;
+    require(coefficients_of(encoding, slots, values, {}, coefficients, none), "a value times the scale is not finite");
 
     DCRTPoly element(basis, Format::EVALUATION);
     auto& limbs = element.GetAllElements();
-    parallel_for(limbs.size(), [&](std::size_t i) { limbs[i] = limb_of(coefficients, basis->GetParams()[i]); });
+    for_each_limb(limbs.size(),
+                  [&](int i) { limbs[i] = limb_of(residues, coefficients, i, basis->GetParams()[i]); });
     return element;
 }
 
@@ -103,15 +61,15 @@ std::size_t ExtendedPlaintext::byte_size() const {
 
 std::unique_ptr<Plaintext> encode(const Context& context, rust::Slice<const double> values, std::uint32_t slots,
                                   std::uint32_t level, double scale) {
-    check_encoding(context, values, slots, level, scale);
-    auto element = encode_over(context, values, slots, scale, context.bases[level]);
+    require(level < context.bases.size(), "the level is beyond the last prime");
+    auto element = encode_over(context, values, slots, level, scale, context.bases[level]);
     return std::unique_ptr<Plaintext>(new Plaintext{std::move(element), level, slots, scale});
 }
 
 std::unique_ptr<ExtendedPlaintext> encode_extended(const Context& context, rust::Slice<const double> values,
                                                    std::uint32_t slots, std::uint32_t level, double scale) {
-    check_encoding(context, values, slots, level, scale);
-    auto element = encode_over(context, values, slots, scale, context.extended_bases[level]);
+    require(level < context.extended_bases.size(), "the level is beyond the last prime");
+    auto element = encode_over(context, values, slots, level, scale, context.extended_bases[level]);
     return std::unique_ptr<ExtendedPlaintext>(new ExtendedPlaintext{std::move(element), level, slots, scale});
 }
 

@@ -2,9 +2,16 @@
 
 #include "math/nbtheory.h"
 
+#include <map>
+#include <mutex>
+#include <utility>
+
 namespace openfhe_shim {
 
 namespace {
+
+std::mutex maps_mutex;
+std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<const std::vector<std::uint32_t>>> maps;
 
 LimbProduct limb_product(const Product& product, std::size_t limb) {
     return {words(product.left->GetElementAtIndex(limb)), words(product.right->GetElementAtIndex(limb))};
@@ -34,11 +41,27 @@ void multiply_accumulate(DCRTPoly& sum, const DCRTPoly& left, const DCRTPoly& ri
     });
 }
 
+std::shared_ptr<const std::vector<std::uint32_t>> automorphism_map(std::uint32_t dimension, std::uint32_t index) {
+    const auto place = std::make_pair(dimension, index);
+    {
+        std::lock_guard<std::mutex> lock(maps_mutex);
+        const auto found = maps.find(place);
+        if (found != maps.end())
+            return found->second;
+    }
+    auto map = std::make_shared<std::vector<std::uint32_t>>(dimension);
+    lbcrypto::PrecomputeAutoMap(dimension, index, map.get());
+    std::lock_guard<std::mutex> lock(maps_mutex);
+    return maps.emplace(place, std::move(map)).first->second;
+}
+
+void forget_automorphism_maps() {
+    std::lock_guard<std::mutex> lock(maps_mutex);
+    maps.clear();
+}
+
 DCRTPoly automorphism(const DCRTPoly& polynomial, std::uint32_t index) {
-    const auto dimension = polynomial.GetRingDimension();
-    std::vector<std::uint32_t> map(dimension);
-    lbcrypto::PrecomputeAutoMap(dimension, index, &map);
-    return polynomial.AutomorphismTransform(index, map);
+    return polynomial.AutomorphismTransform(index, *automorphism_map(polynomial.GetRingDimension(), index));
 }
 
 }  // namespace openfhe_shim

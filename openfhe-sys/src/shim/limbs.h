@@ -17,6 +17,10 @@ DCRTPoly sum_of_products(const std::vector<Product>& terms);
 // sum += left * right.
 void multiply_accumulate(DCRTPoly& sum, const DCRTPoly& left, const DCRTPoly& right);
 
+// Where the automorphism takes each value from, in evaluation format: made once for each index and kept.
+std::shared_ptr<const std::vector<std::uint32_t>> automorphism_map(std::uint32_t dimension, std::uint32_t index);
+void forget_automorphism_maps();
+
 // The polynomial with its slots rotated as the automorphism says.
 DCRTPoly automorphism(const DCRTPoly& polynomial, std::uint32_t index);
 

@@ -1,6 +1,8 @@
 #include "linear_transform.h"
 
 #include "basis.h"
+#include "limbs.h"
+#include "rotation_sum.h"
 
 #include "ciphertext.h"
 #include "key/evalkey.h"
@@ -138,7 +140,7 @@ private:
         digits_times_key(first, second, *digits_, *rotation.key, limb);
         if (!is_special(limb))
             kernels::add(first, {lifted_first.data(), length_}, modulus(limb));
-        const rust::Slice<const std::uint32_t> map{rotation.map.data(), rotation.map.size()};
+        const rust::Slice<const std::uint32_t> map{rotation.map->data(), rotation.map->size()};
         kernels::permute(baby(workspace, number, 0), {first.data(), length_}, map);
         kernels::permute(baby(workspace, number, 1), {second.data(), length_}, map);
     }
@@ -234,44 +236,14 @@ private:
     }
 
     void add_rotated(Pair inner, const Rotation& rotation) {
-        add_first(divide(inner[0]).AutomorphismTransform(rotation.index, rotation.map));
+        add_first(divide(inner[0]).AutomorphismTransform(rotation.index, *rotation.map));
         inner[0]          = DCRTPoly();
         const auto digits = decompose(divide(inner[1]), *ciphertext_);
         inner[1]          = DCRTPoly();
-        const auto& basis = digits->at(0).GetParams();
-        const bool start  = extended_is_empty_;
-        if (start)
-            extended_ = empty_pair(basis);
-        const std::size_t length = basis->GetRingDimension();
-        Workspaces workspaces(3 * length);
-        parallel_for(basis->GetParams().size(), [&](std::size_t limb) {
-            Residues workspace = workspaces.take();
-            const rust::Slice<std::uint64_t> first{workspace.data(), length};
-            const rust::Slice<std::uint64_t> second{workspace.data() + length, length};
-            const rust::Slice<std::uint64_t> rotated{workspace.data() + 2 * length, length};
-            digits_times_key(first, second, *digits, *rotation.key, limb);
-            if (start) {
-                permute(mut_words(made(extended_[0], limb)), first, rotation);
-                permute(mut_words(made(extended_[1], limb)), second, rotation);
-            } else {
-                permute(rotated, first, rotation);
-                add_limb(extended_[0], limb, rotated);
-                permute(rotated, second, rotation);
-                add_limb(extended_[1], limb, rotated);
-            }
-            workspaces.give_back(std::move(workspace));
-        });
+        if (extended_is_empty_)
+            extended_ = empty_pair(digits->at(0).GetParams());
+        openfhe_shim::add_rotated(extended_, *digits, rotation);
         extended_is_empty_ = false;
-    }
-
-    static void permute(rust::Slice<std::uint64_t> result, rust::Slice<std::uint64_t> values,
-                        const Rotation& rotation) {
-        kernels::permute(result, {values.data(), values.size()}, {rotation.map.data(), rotation.map.size()});
-    }
-
-    static void add_limb(DCRTPoly& sum, std::size_t limb, rust::Slice<std::uint64_t> values) {
-        auto& target = sum.GetAllElements()[limb];
-        kernels::add(mut_words(target), {values.data(), values.size()}, word(target.GetModulus()));
     }
 
     void add_first(DCRTPoly summand) {
@@ -290,7 +262,7 @@ private:
 }  // namespace
 
 std::vector<Rotation> rotations(const lbcrypto::Ciphertext<DCRTPoly>& ciphertext,
-                                const std::vector<std::uint32_t>& steps) {
+                                const std::vector<std::int32_t>& steps) {
     const auto context = ciphertext->GetCryptoContext();
     std::vector<Rotation> result(steps.size());
     for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -300,10 +272,8 @@ std::vector<Rotation> rotations(const lbcrypto::Ciphertext<DCRTPoly>& ciphertext
         result[i].key   = find_evaluation_key(ciphertext->GetKeyTag(), result[i].index);
     }
     parallel_for(steps.size(), [&](std::size_t i) {
-        if (!result[i].moves())
-            return;
-        result[i].map.resize(context->GetRingDimension());
-        lbcrypto::PrecomputeAutoMap(context->GetRingDimension(), result[i].index, &result[i].map);
+        if (result[i].moves())
+            result[i].map = automorphism_map(context->GetRingDimension(), result[i].index);
     });
     return result;
 }

@@ -14,7 +14,7 @@ namespace openfhe_shim {
 struct Rotation {
     std::uint32_t index = 1;
     EvaluationKey key;
-    std::vector<std::uint32_t> map;
+    std::shared_ptr<const std::vector<std::uint32_t>> map;
 
     bool moves() const { return index != 1; }
 };
@@ -28,7 +28,7 @@ struct LinearTransform {
 
 // The rotations by these steps, with keys of the ciphertext's secret; throws where one is missing.
 std::vector<Rotation> rotations(const lbcrypto::Ciphertext<DCRTPoly>& ciphertext,
-                                const std::vector<std::uint32_t>& steps);
+                                const std::vector<std::int32_t>& steps);
 
 // Both parts of the transform of a ciphertext, over Q_level; its scale is the product of the scales.
 std::vector<DCRTPoly> apply_transform(const lbcrypto::Ciphertext<DCRTPoly>& ciphertext,

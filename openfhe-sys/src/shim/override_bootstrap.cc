@@ -57,8 +57,8 @@ LinearTransform transform_of(const Stage& stage, const std::vector<ReadOnlyPlain
                              const Ciphertext<DCRTPoly>& ciphertext, std::uint32_t period) {
     const std::uint32_t slots  = ciphertext->GetCryptoContext()->GetCyclotomicOrder() / 4;
     const std::int32_t lowest  = 1 - (stage.diagonals + 1) / 2;
-    std::vector<std::uint32_t> babies;
-    std::vector<std::uint32_t> giants;
+    std::vector<std::int32_t> babies;
+    std::vector<std::int32_t> giants;
     for (std::int32_t j = 0; j < stage.babies; ++j)
         babies.push_back(ReduceRotation((lowest + j) * stage.distance, period));
     for (std::int32_t i = 0; i < stage.giants; ++i)

@@ -1,6 +1,7 @@
 // Process-wide settings: allocator, threads, and OpenFHE's static maps.
 
 #include "kernels.h"
+#include "limbs.h"
 #include "team.h"
 
 #include "cryptocontextfactory.h"
@@ -69,6 +70,7 @@ void clear_multiplication_keys() {
 
 void clear_rotation_keys() {
     ContextImpl::ClearEvalAutomorphismKeys();
+    forget_automorphism_maps();
 }
 
 void release_contexts() {

@@ -51,6 +51,9 @@ using lbcrypto::DCRTPoly;
 struct Parameters;
 struct KeyPair;
 struct ExtendedTerm;
+struct SlotValues;
+struct SparseTerm;
+struct RotationTerm;
 enum class SecretKeyDistribution : std::uint8_t;
 
 // A CKKS context, with the RNS bases of every level: basis Q and basis Q * P, level 0 first.
@@ -147,6 +150,30 @@ struct Digits {
     std::size_t byte_size() const;
 };
 
+// Encoded vectors over Q_level, as elements of the subring of polynomials in a power of X: evaluation format repeats each of
+// their values 2^log_repeats times.
+struct SparsePlaintexts {
+    std::vector<std::vector<std::uint64_t>> limbs;
+    std::size_t limb_count;
+    std::size_t length;
+    std::uint32_t log_repeats;
+    double scale;
+
+    std::size_t byte_size() const;
+};
+
+// Rotations of one ciphertext.
+struct HoistedRotations {
+    std::vector<lbcrypto::Ciphertext<DCRTPoly>> handles;
+};
+
+// A sum of rotated ciphertexts: what is over Q_level already, and what is still to be divided by P.
+struct RotationSum {
+    lbcrypto::Ciphertext<DCRTPoly> head;
+    std::array<DCRTPoly, 2> parts;
+    std::array<DCRTPoly, 2> extended;
+};
+
 // One polynomial over Q_level.
 struct Polynomial {
     DCRTPoly element;
@@ -226,6 +253,17 @@ std::unique_ptr<Polynomial> reduce_extended_first(const ExtendedCiphertext& ciph
 std::unique_ptr<Polynomial> rotate_first(const Ciphertext& ciphertext, std::int32_t step);
 void add_polynomial_in_place(Polynomial& left, const Polynomial& right);
 void add_to_first(Ciphertext& ciphertext, const Polynomial& polynomial);
+
+// sparse.cc
+std::unique_ptr<SparsePlaintexts> encode_sparse(const Context& context, rust::Slice<const SlotValues> vectors,
+                                                std::uint32_t slots, std::uint32_t level, double scale);
+std::unique_ptr<HoistedRotations> rotate_all(const Ciphertext& ciphertext, rust::Slice<const std::int32_t> steps);
+std::unique_ptr<Ciphertext> sum_of_sparse_products(rust::Slice<const SparseTerm> terms);
+
+// rotation_sum.cc
+std::unique_ptr<RotationSum> start_rotation_sum();
+void add_rotations(RotationSum& sum, rust::Slice<const RotationTerm> terms);
+std::unique_ptr<Ciphertext> finish_rotation_sum(RotationSum& sum);
 
 // bootstrap.cc
 std::uint32_t bootstrap_depth(rust::Slice<const std::uint32_t> level_budget, SecretKeyDistribution distribution);

@@ -51,6 +51,7 @@ pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory
     compare(&mut report, &results, &clear);
     summarize(&mut report, &circuit.program.outputs, &results);
     describe(&mut report, &circuit, &times, samples.count());
+    describe_operations(&mut report, &parties.server, samples.count());
     if let Some(output) = output {
         write_results(&mut report, output, &circuit.program.outputs, &results)?;
     }
@@ -114,6 +115,23 @@ fn compare(report: &mut Report, results: &[Vec<Output>], clear: &[Vec<Output>]) 
 
 fn raw(results: &[Vec<Output>]) -> Vec<f64> {
     results.iter().flatten().flat_map(|output| output.raw.iter().copied()).collect()
+}
+
+/// Where the time of evaluations went.
+fn describe_operations(report: &mut Report, server: &Server, samples: usize) {
+    let all = server.operation_seconds();
+    report.fact(
+        "eval_seconds",
+        json!({ "bootstraps": all.bootstraps, "linear_maps": all.linear_maps, "encoding": all.encoding,
+                "polynomials": all.polynomials }),
+    );
+    let each = |all: f64| seconds(all / samples as f64);
+    let (bootstraps, linear, encoding) = (each(all.bootstraps), each(all.linear_maps), each(all.encoding));
+    let polynomials = each(all.polynomials);
+    report.line(
+        "of that",
+        format!("bootstraps {bootstraps}, linear maps {linear} (encoding {encoding}), polynomials {polynomials}"),
+    );
 }
 
 fn describe(report: &mut Report, circuit: &Circuit, times: &Times, samples: usize) {

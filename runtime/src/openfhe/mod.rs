@@ -7,9 +7,12 @@
 mod linear;
 mod plaintexts;
 mod scheme;
+mod tally;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openfhe_sys as fhe;
 use paf_ir::ckks::{Kind, Level, Op, Type, Verified};
@@ -19,6 +22,8 @@ use crate::engine::{Engine, LinearStep, Result};
 use crate::error::RuntimeError;
 use plaintexts::MapPlaintexts;
 pub use scheme::Scheme;
+pub use tally::OperationSeconds;
+use tally::Tally;
 
 /// One ciphertext of OpenFHE.
 pub type Ciphertext = fhe::UniquePtr<fhe::Ciphertext>;
@@ -33,6 +38,7 @@ type Place = (MapId, Level, Level);
 pub struct OpenFheEngine {
     scheme: Arc<Scheme>,
     maps: BTreeMap<Place, MapPlaintexts>,
+    tally: Tally,
 }
 
 impl OpenFheEngine {
@@ -53,11 +59,17 @@ impl OpenFheEngine {
         for (_, value) in program.values() {
             if let Op::Linear { map, input, level } = value.op {
                 let from = program.value(input).ty.level;
-                let plaintexts = || MapPlaintexts::new(&scheme, &program.maps[map.index()], from, level);
-                maps.entry((map, from, level)).or_insert_with(plaintexts);
+                if let Entry::Vacant(place) = maps.entry((map, from, level)) {
+                    place.insert(MapPlaintexts::new(&scheme, &program.maps[map.index()], from, level)?);
+                }
             }
         }
-        Ok(OpenFheEngine { scheme, maps })
+        Ok(OpenFheEngine { scheme, maps, tally: Tally::default() })
+    }
+
+    /// What all evaluations so far have taken.
+    pub fn operation_seconds(&self) -> OperationSeconds {
+        self.tally.seconds()
     }
 
     /// Bytes that all plaintexts take when they are encoded ahead.
@@ -86,13 +98,17 @@ impl OpenFheEngine {
 impl Engine for OpenFheEngine {
     type Ciphertext = Ciphertext;
 
+    fn took(&self, op: &Op, time: Duration) {
+        self.tally.add(op, time);
+    }
+
     fn duplicate(&self, input: &Ciphertext) -> Result<Ciphertext> {
         fhe::clone_ciphertext(input).map_err(RuntimeError::openfhe("copy"))
     }
 
     fn linear(&self, step: LinearStep<'_>, inputs: &[Ciphertext]) -> Result<Vec<Ciphertext>> {
         let plaintexts = self.maps.get(&(step.id, step.from, step.to)).ok_or(RuntimeError::OtherProgram)?;
-        linear::apply(&self.scheme, step, plaintexts, inputs)
+        linear::apply(&self.scheme, &self.tally, step, plaintexts, inputs)
             .map_err(RuntimeError::openfhe(&format!("linear map `{}`", step.map.name)))
     }
 

@@ -1,20 +1,21 @@
 //! The plaintexts of one linear map at one place in a program: values, or encoded ahead.
+//!
+//! Values repeat over the slots with the period of the map's layouts, and a plaintext is encoded and kept as one of that
+//! many slots: its polynomial is one in a power of X, and all work on it is that of a smaller ring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openfhe_sys as fhe;
 use paf_ir::ckks::Level;
-use paf_ir::diagonals::PackedMap;
+use paf_ir::diagonals::{PackedMap, Plan, PlanPlaintexts};
 
+use super::rotation;
 use crate::engine::Result;
 use crate::error::RuntimeError;
 use crate::openfhe::Scheme;
 
-/// Giant index and baby rotation.
-pub(crate) type Key = (usize, i64);
-
-/// `[output ciphertext][input ciphertext]` to plaintexts by key.
-pub(crate) type Blocks<T> = Vec<Vec<BTreeMap<Key, Stored<T>>>>;
+type Plaintexts = fhe::UniquePtr<fhe::SparsePlaintexts>;
+type Bias = fhe::UniquePtr<fhe::Plaintext>;
 
 /// Where and at which scale plaintexts are encoded.
 #[derive(Debug, Clone, Copy)]
@@ -28,131 +29,150 @@ impl Encoding {
     pub(crate) fn scale(self) -> f64 {
         self.scale
     }
-}
 
-/// A pointer to a plaintext of OpenFHE. Values repeat over the slots, which takes no more than encoding one period.
-pub(crate) trait Encoded: Sized {
-    /// Encodes one period of values.
-    fn encode(context: &fhe::Context, values: &[f64], at: Encoding) -> Result<Self, fhe::Exception>;
-}
-
-impl Encoded for fhe::UniquePtr<fhe::Plaintext> {
-    fn encode(context: &fhe::Context, values: &[f64], at: Encoding) -> Result<Self, fhe::Exception> {
-        fhe::encode(context, values, values.len() as u32, at.dropped, at.scale)
+    fn encode(self, context: &fhe::Context, vectors: &[Vec<f64>]) -> Result<Plaintexts, fhe::Exception> {
+        let slots = vectors.first().map_or(1, Vec::len) as u32;
+        let vectors: Vec<_> = vectors.iter().map(|values| fhe::SlotValues { values }).collect();
+        fhe::encode_sparse(context, &vectors, slots, self.dropped, self.scale)
     }
 }
 
-impl Encoded for fhe::UniquePtr<fhe::ExtendedPlaintext> {
-    fn encode(context: &fhe::Context, values: &[f64], at: Encoding) -> Result<Self, fhe::Exception> {
-        fhe::encode_extended(context, values, values.len() as u32, at.dropped, at.scale)
-    }
+/// A plaintext of a sum: it multiplies this rotation of this operand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Factor {
+    /// Input ciphertext.
+    pub(crate) input: usize,
+    /// Number of the rotation among the input's.
+    pub(crate) baby: usize,
 }
 
-/// One plaintext: its values until it is encoded ahead.
-pub(crate) enum Stored<T> {
-    Values(Vec<f64>),
-    Encoded(T),
+/// The plaintexts that one giant step of one block row sums.
+pub(crate) struct Group {
+    /// How far the sum is rotated to the left.
+    pub(crate) rotation: i32,
+    /// One a plaintext.
+    pub(crate) factors: Vec<Factor>,
+    stored: Stored,
 }
 
-/// A plaintext for one use.
-pub(crate) enum Ready<'p, T> {
-    Kept(&'p T),
-    Made(T),
+enum Stored {
+    Values(Vec<Vec<f64>>),
+    Encoded(Plaintexts),
 }
 
-impl<T> std::ops::Deref for Ready<'_, T> {
-    type Target = T;
+/// Plaintexts for one use.
+pub(crate) enum Ready<'p> {
+    Kept(&'p fhe::SparsePlaintexts),
+    Made(Plaintexts),
+}
 
-    fn deref(&self) -> &T {
+impl std::ops::Deref for Ready<'_> {
+    type Target = fhe::SparsePlaintexts;
+
+    fn deref(&self) -> &fhe::SparsePlaintexts {
         match self {
-            Ready::Kept(plaintext) => plaintext,
-            Ready::Made(plaintext) => plaintext,
+            Ready::Kept(plaintexts) => plaintexts,
+            Ready::Made(plaintexts) => plaintexts,
         }
     }
 }
 
-impl<T: Encoded> Stored<T> {
-    /// The plaintext, encoded for the occasion if need be.
-    pub(crate) fn ready(&self, context: &fhe::Context, at: Encoding) -> Result<Ready<'_, T>, fhe::Exception> {
-        match self {
-            Stored::Encoded(plaintext) => Ok(Ready::Kept(plaintext)),
-            Stored::Values(values) => T::encode(context, values, at).map(Ready::Made),
+impl Group {
+    /// The plaintexts, encoded for the occasion if need be.
+    pub(crate) fn ready(&self, context: &fhe::Context, at: Encoding) -> Result<Ready<'_>, fhe::Exception> {
+        match &self.stored {
+            Stored::Encoded(plaintexts) => Ok(Ready::Kept(plaintexts)),
+            Stored::Values(vectors) => at.encode(context, vectors).map(Ready::Made),
         }
     }
 
     fn encode_ahead(&mut self, context: &fhe::Context, at: Encoding) -> Result<(), fhe::Exception> {
-        if let Stored::Values(values) = self {
-            *self = Stored::Encoded(T::encode(context, values, at)?);
+        if let Stored::Values(vectors) = &self.stored {
+            self.stored = Stored::Encoded(at.encode(context, vectors)?);
         }
         Ok(())
     }
 }
 
-/// The plaintexts in the form that the evaluation takes.
-pub(crate) enum Form {
-    /// Over Q: for plans without babies, whose operand is never rotated.
-    Plain(Blocks<fhe::UniquePtr<fhe::Plaintext>>),
-    /// Over Q·P: for babies that stay in the extended basis.
-    Extended(Blocks<fhe::UniquePtr<fhe::ExtendedPlaintext>>),
-}
-
 /// All plaintexts of one map.
 pub(crate) struct MapPlaintexts {
-    pub(crate) form: Form,
+    /// Rotations of each input ciphertext.
+    pub(crate) babies: Vec<Vec<i32>>,
+    /// By output ciphertext, the giant steps that have plaintexts.
+    pub(crate) rows: Vec<Vec<Group>>,
     /// Of the diagonals.
     pub(crate) encoding: Encoding,
-    /// One per output ciphertext, or none.
-    pub(crate) bias: Vec<Stored<fhe::UniquePtr<fhe::Plaintext>>>,
-    /// Of the bias.
-    pub(crate) bias_encoding: Encoding,
+    bias: Vec<Vec<f64>>,
+    bias_encoding: Encoding,
     bytes: u64,
 }
 
 impl MapPlaintexts {
     /// Expands the diagonals of a map that takes level `from` to level `to`.
-    pub(crate) fn new(scheme: &Scheme, map: &PackedMap, from: Level, to: Level) -> Self {
+    ///
+    /// # Errors
+    /// [`RuntimeError::RotationTooLarge`].
+    pub(crate) fn new(scheme: &Scheme, map: &PackedMap, from: Level, to: Level) -> Result<Self> {
         let product_level = Level(to.0 + 1);
-        let encoding = Encoding { dropped: scheme.dropped(product_level), scale: scheme.adjusting_scale(from, to) };
-        let bias_encoding = Encoding { dropped: scheme.dropped(to), scale: scheme.scale(to) };
-        let expanded = map.plaintexts();
-        let extended = !map.plan.babies().is_empty();
-        let count: usize = expanded.iter().flatten().map(BTreeMap::len).sum();
-        let bytes = count as u64 * scheme.polynomial_bytes(product_level, extended);
-        let form = if extended { Form::Extended(stored(expanded)) } else { Form::Plain(stored(expanded)) };
-        let bias = map.bias_slots().unwrap_or_default().into_iter().map(Stored::Values).collect();
-        MapPlaintexts { form, encoding, bias, bias_encoding, bytes }
+        let blocks = map.plaintexts();
+        let count: usize = blocks.iter().flatten().map(BTreeMap::len).sum();
+        let period = map.input.period.max(map.output.period);
+        let babies: Vec<Vec<i64>> = (0..map.input.ciphertexts).map(|input| babies_of(&blocks, input)).collect();
+        let row = |row| groups(&map.plan, row, &babies);
+        Ok(MapPlaintexts {
+            rows: blocks.into_iter().map(row).collect::<Result<_>>()?,
+            babies: babies
+                .iter()
+                .map(|babies| babies.iter().copied().map(rotation).collect())
+                .collect::<Result<_>>()?,
+            encoding: Encoding { dropped: scheme.dropped(product_level), scale: scheme.adjusting_scale(from, to) },
+            bias: map.bias_slots().unwrap_or_default(),
+            bias_encoding: Encoding { dropped: scheme.dropped(to), scale: scheme.scale(to) },
+            bytes: count as u64 * scheme.plaintext_bytes(product_level, period),
+        })
     }
 
-    /// Bytes of the diagonals when encoded ahead; a bias is one more and not counted.
+    /// Bytes of the diagonals when encoded ahead.
     pub(crate) fn encoded_bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Encodes all that is not encoded yet.
+    /// Encodes all diagonals that are not encoded yet.
     pub(crate) fn encode_all(&mut self, scheme: &Scheme) -> Result<()> {
-        let context = scheme.context();
-        let bias = &mut self.bias;
-        match &mut self.form {
-            Form::Plain(blocks) => encode_blocks(context, blocks, self.encoding),
-            Form::Extended(blocks) => encode_blocks(context, blocks, self.encoding),
-        }
-        .and_then(|()| bias.iter_mut().try_for_each(|vector| vector.encode_ahead(context, self.bias_encoding)))
-        .map_err(RuntimeError::openfhe("encode"))
+        let groups = self.rows.iter_mut().flatten();
+        groups
+            .into_iter()
+            .try_for_each(|group| group.encode_ahead(scheme.context(), self.encoding))
+            .map_err(RuntimeError::openfhe("encode"))
+    }
+
+    /// The bias of one output ciphertext, if the map has one.
+    pub(crate) fn bias(&self, context: &fhe::Context, output: usize) -> Result<Option<Bias>, fhe::Exception> {
+        let at = self.bias_encoding;
+        let encode = |values: &Vec<f64>| fhe::encode(context, values, values.len() as u32, at.dropped, at.scale);
+        self.bias.get(output).map(encode).transpose()
     }
 }
 
-fn stored<T>(expanded: Vec<Vec<BTreeMap<Key, Vec<f64>>>>) -> Blocks<T> {
-    let block = |values: BTreeMap<Key, Vec<f64>>| {
-        values.into_iter().map(|(key, values)| (key, Stored::Values(values))).collect()
-    };
-    expanded.into_iter().map(|row| row.into_iter().map(block).collect()).collect()
+/// The rotations of one input that any block of its column reads.
+fn babies_of(blocks: &[Vec<PlanPlaintexts>], input: usize) -> Vec<i64> {
+    let babies: BTreeSet<i64> = blocks.iter().flat_map(|row| row[input].keys()).map(|&(_, baby)| baby).collect();
+    babies.into_iter().collect()
 }
 
-fn encode_blocks<T: Encoded>(
-    context: &fhe::Context,
-    blocks: &mut Blocks<T>,
-    at: Encoding,
-) -> Result<(), fhe::Exception> {
-    let plaintexts = blocks.iter_mut().flatten().flat_map(BTreeMap::values_mut);
-    plaintexts.into_iter().try_for_each(|plaintext| plaintext.encode_ahead(context, at))
+/// The plaintexts of one block row by giant step.
+fn groups(plan: &Plan, row: Vec<PlanPlaintexts>, babies: &[Vec<i64>]) -> Result<Vec<Group>> {
+    let mut groups: BTreeMap<usize, (Vec<Factor>, Vec<Vec<f64>>)> = BTreeMap::new();
+    for (input, block) in row.into_iter().enumerate() {
+        for ((giant, rotation), values) in block {
+            let (factors, vectors) = groups.entry(giant).or_default();
+            factors.push(Factor { input, baby: babies[input].partition_point(|&baby| baby < rotation) });
+            vectors.push(values);
+        }
+    }
+    let group = |(giant, (factors, vectors)): (usize, (Vec<Factor>, Vec<Vec<f64>>))| {
+        let rotation = rotation(plan.giants[giant].rotation)?;
+        Ok(Group { rotation, factors, stored: Stored::Values(vectors) })
+    };
+    groups.into_iter().map(group).collect()
 }

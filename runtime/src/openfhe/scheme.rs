@@ -111,10 +111,9 @@ impl Scheme {
         self.scale(to) * self.primes[to.0 as usize + 1] as f64 / self.scale(from)
     }
 
-    /// Bytes of one polynomial at a level, over `Q·P` if `extended`.
-    pub(crate) fn polynomial_bytes(&self, level: Level, extended: bool) -> u64 {
-        let special = if extended { u64::from(self.parameters.special_primes) } else { 0 };
-        (u64::from(level.0) + 1 + special) * self.parameters.ring_dimension as u64 * 8
+    /// Bytes of one plaintext at a level whose values repeat with a period: a polynomial of twice as many coefficients.
+    pub(crate) fn plaintext_bytes(&self, level: Level, period: usize) -> u64 {
+        (u64::from(level.0) + 1) * 2 * period as u64 * 8
     }
 }
 
