@@ -251,7 +251,7 @@ times, and strided taps lie in slots of the same ciphertext. What each compariso
 `max(max(x0, x1), max(x1, x2))`, which costs the same, compares a value with itself wherever x1 is the largest, and PAFs are
 coarse there: 10 % and 53 %.\n";
 
-const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `compiler/src/import/activation.rs` and `extremum.rs`. S is the
+const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `import/src/activation.rs` and `extremum.rs`. S is the
 scale of the ReLUs on this range of inputs, and the error stays below the bound, in units of S times the error of ReLU.\n";
 
 const SMOOTH_TEXT: &str =

@@ -8,7 +8,7 @@ type Element = [f64; LANES];
 
 /// A tensor of many samples in blocks of [`LANES`]; lanes left over in the last block repeat its last sample.
 #[derive(Debug, Clone)]
-pub(super) struct Batch {
+pub struct Batch {
     count: usize,
     blocks: Vec<Vec<Element>>,
 }
@@ -22,8 +22,9 @@ pub(super) struct Extremes {
 
 impl Batch {
     /// Samples of one size.
-    pub(super) fn new(samples: &[&[f64]]) -> Self {
-        Batch { count: samples.len(), blocks: samples.par_chunks(LANES).map(side_by_side).collect() }
+    pub(super) fn new<S: AsRef<[f64]> + Sync>(samples: &[S]) -> Self {
+        let block = |samples: &[S]| side_by_side(&samples.iter().map(S::as_ref).collect::<Vec<_>>());
+        Batch { count: samples.len(), blocks: samples.par_chunks(LANES).map(block).collect() }
     }
 
     /// Number of samples.

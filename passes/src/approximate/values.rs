@@ -14,7 +14,7 @@ use crate::paf::Paf;
 
 /// Values of one tensor.
 #[derive(Debug, Clone)]
-pub(super) enum Values {
+pub enum Values {
     /// Its values on all samples.
     Samples(Arc<Batch>),
     /// Lower and upper bound of each element, valid for every input in range (interval arithmetic).
@@ -22,21 +22,26 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// Values on samples of one size.
-    pub(super) fn of_samples(samples: &[&[f64]]) -> Self {
+    /// Values on samples of one size, flat.
+    pub fn of_samples<S: AsRef<[f64]> + Sync>(samples: &[S]) -> Self {
         Values::Samples(Arc::new(Batch::new(samples)))
     }
 
     /// One flat tensor a sample; none where only bounds are known.
-    pub(super) fn samples(&self) -> Vec<Vec<f64>> {
+    pub fn samples(&self) -> Vec<Vec<f64>> {
         match self {
             Values::Samples(batch) => batch.samples(),
             Values::Bounds(_) => vec![],
         }
     }
 
+    /// Number of samples; 0 where only bounds are known.
+    pub(super) fn sample_count(&self) -> usize {
+        if let Values::Samples(batch) = self { batch.count() } else { 0 }
+    }
+
     /// An operation that is not approximated.
-    pub(super) fn exact(op: &Op, operands: &[&Values]) -> Values {
+    pub fn exact(op: &Op, operands: &[&Values]) -> Values {
         let x = operands[0];
         match op {
             Op::Linear(map) => x.linear(map),
@@ -53,7 +58,7 @@ impl Values {
     }
 
     /// A MaxPool with a maximum of two tensors.
-    pub(super) fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
+    pub fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
         let (rounds, mut kept, mut x) = (pool::rounds(window), BTreeMap::new(), self.clone());
         for (index, round) in rounds.iter().enumerate() {
             if rounds[index..].iter().any(|later| later.earlier() == Some(index)) {
@@ -73,7 +78,7 @@ impl Values {
     }
 
     /// Smallest and largest value; `None` if one is not finite.
-    pub(super) fn range(&self) -> Option<(f64, f64)> {
+    pub fn range(&self) -> Option<(f64, f64)> {
         let widen = |(low, high): (f64, f64), (a, b): (f64, f64)| (low.min(a), high.max(b));
         let range = match self {
             Values::Samples(batch) => *batch.extremes(1).ranges().first()?,
@@ -87,7 +92,7 @@ impl Values {
     }
 
     /// Through a linear map.
-    pub(super) fn linear(&self, map: &LinearMap) -> Values {
+    pub fn linear(&self, map: &LinearMap) -> Values {
         match self {
             Values::Samples(_) => self.through(&Operator::new(map)),
             Values::Bounds(bounds) => {
@@ -105,7 +110,7 @@ impl Values {
     }
 
     /// Samples through a linear map that the caller has prepared.
-    pub(super) fn through(&self, operator: &Operator) -> Values {
+    pub fn through(&self, operator: &Operator) -> Values {
         match self {
             Values::Samples(batch) => Values::Samples(Arc::new(batch.map(|block| operator.apply(block)))),
             Values::Bounds(_) => unreachable!("bounds go through the map's matrix"),
@@ -126,7 +131,7 @@ impl Values {
     }
 
     /// The approximated ReLU.
-    pub(super) fn relu(&self, paf: &Paf, scaling: &Scaling) -> Values {
+    pub fn relu(&self, paf: &Paf, scaling: &Scaling) -> Values {
         match self {
             Values::Samples(batch) => {
                 let (scales, repeat) = scaling.parts(batch.size());
@@ -140,14 +145,16 @@ impl Values {
             }
             Values::Bounds(bounds) => {
                 let error = scaling.largest() * paf.max_relu_error();
-                let relu = |&(low, high): &(f64, f64)| (low.max(0.0) - error, high.max(0.0) + error);
+                let reached = scaling.largest();
+                let relu =
+                    |&(low, high): &(f64, f64)| (low.clamp(0.0, reached) - error, high.clamp(0.0, reached) + error);
                 Values::Bounds(bounds.iter().map(relu).collect())
             }
         }
     }
 
     /// The approximated maximum, element by element.
-    pub(super) fn max(&self, other: &Values, paf: &Paf, scaling: &Scaling) -> Values {
+    pub fn max(&self, other: &Values, paf: &Paf, scaling: &Scaling) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => {
                 let (scales, repeat) = scaling.parts(a.size());
@@ -182,7 +189,7 @@ impl Values {
     }
 
     /// Element by element on one tensor; `f` must be monotone for bounds.
-    pub(super) fn map(&self, f: impl Fn(f64) -> f64 + Sync) -> Values {
+    pub fn map(&self, f: impl Fn(f64) -> f64 + Sync) -> Values {
         match self {
             Values::Samples(batch) => {
                 let each = |element: &[f64; _]| element.map(&f);
@@ -196,7 +203,7 @@ impl Values {
     }
 
     /// Element by element on two tensors; bounds take the extremes of the four corner values.
-    pub(super) fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64 + Sync) -> Values {
+    pub fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64 + Sync) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => Values::Samples(Arc::new(a.zip(b, |a, b| {
                 a.as_flattened_mut().iter_mut().zip(b.as_flattened()).for_each(|(a, b)| *a = f(*a, *b));

@@ -1,0 +1,61 @@
+//! The keys of both sides in one process: for first tries, checks and measurements.
+
+use std::fs;
+
+use paf_circuit::Circuit;
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::engine::Result;
+use crate::error::RuntimeError;
+use crate::keys::{EvaluationKeys, PublicKey, SecretKey};
+
+/// A fresh key pair with the evaluation keys of a circuit.
+#[derive(Debug)]
+pub struct LocalKeys {
+    /// Decrypts.
+    pub secret: SecretKey,
+    /// Encrypts.
+    pub public: PublicKey,
+    /// What the server has.
+    pub evaluation: EvaluationKeys,
+    /// Where the evaluation keys are that are not in memory; removed with this.
+    pub folder: Option<TempDir>,
+}
+
+impl LocalKeys {
+    /// Makes all keys in memory, or with a `key_memory` that is not 0 in a temporary folder, from where no more than so
+    /// many bytes of them are in memory at a time. The observer gets the number of evaluation keys made and the total.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] or [`RuntimeError::Write`] if the disk refuses, [`RuntimeError::OpenFhe`].
+    pub fn make(
+        client: &Client,
+        circuit: &Circuit,
+        key_memory: u64,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        if key_memory > 0 {
+            return Self::make_in_folder(client, circuit, key_memory, observer);
+        }
+        let (secret, public) = client.generate_pair()?;
+        let evaluation = EvaluationKeys::generate(&secret, &client.key_list()?, observer)?;
+        Ok(LocalKeys { secret, public, evaluation, folder: None })
+    }
+
+    fn make_in_folder(
+        client: &Client,
+        circuit: &Circuit,
+        key_memory: u64,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let folder = TempDir::new().map_err(RuntimeError::write(&std::env::temp_dir()))?;
+        let (secret_path, server) = (folder.path().join("client.key"), folder.path().join("server.key"));
+        client.generate_key_files(&secret_path, &server, observer)?;
+        let secret = SecretKey::load(client.scheme(), client.part(), &secret_path)?;
+        fs::remove_file(&secret_path).map_err(RuntimeError::write(&secret_path))?;
+        let public = PublicKey::load(client.scheme(), client.part(), &server)?;
+        let evaluation = EvaluationKeys::open(client.scheme(), circuit, &server, key_memory)?;
+        Ok(LocalKeys { secret, public, evaluation, folder: Some(folder) })
+    }
+}
