@@ -1,97 +1,172 @@
-//! Every trained network beside the workspace: compiled to a verified ckks program, its polynomial form against tract's
-//! float result on test images, and the seconds that compiling takes.
+//! Every trained network beside the workspace and its approximation on test images, beside tract's float result.
 //!
-//! `cargo bench -p paf-compiler --bench agreement [-- NETWORK... --paf NAME --margin M --images K --calibration K]`
+//! `cargo bench -p paf-compiler --bench agreement [-- NETWORK... --engine graph|clear --paf NAME --margin auto|M --images K
+//! --calibration K --compressed]`
 //!
-//! Needs `../shared/data`, or `PAF_SHARED`. Seconds are those of all passes, and in brackets those without `approximate`,
-//! most of whose time is the calibration. Each network is compiled twice, and `same` says whether both programs are equal.
+//! Needs `../shared/data`, or `PAF_SHARED`. The engine `clear` runs the circuit, with its packing, parameters and bootstraps,
+//! on plain numbers. `graph` evaluates the polynomial graph and compiles it twice to a verified ckks program, whose levels no
+//! parameters have to hold; `same` says whether both programs are equal. Seconds are those of compiling, and of the engine.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::error::Error;
+use std::time::Instant;
 
-use clap::Parser;
-use common::agreement::{compare, compile};
+use clap::{Parser, ValueEnum};
+use common::agreement::{Agreement, circuit_results, compile, compile_circuit, exact_results, graph_results};
+use common::bench::{Result, parse_margin, started_by_cargo};
 use common::shared_data;
-use common::zoo::{NETWORKS, Network};
+use common::zoo::{Labelled, NETWORKS, Network};
+use paf_compiler::options::Margin;
 use serde_json::{Value, json};
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Compiles the trained networks and compares them with tract
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Networks to look at; all where none is named
     networks: Vec<String>,
+    /// What evaluates them
+    #[arg(long, default_value = "graph")]
+    engine: Engine,
     /// The PAF of all nodes
     #[arg(long, default_value = "alpha10")]
     paf: String,
     /// The scale of a PAF is this times the largest value seen
-    #[arg(long, default_value_t = 1.1)]
-    margin: f64,
+    #[arg(long, default_value = "auto", value_parser = parse_margin)]
+    margin: Margin,
     /// Test images
     #[arg(long, default_value_t = 200)]
     images: usize,
     /// Training images that calibrate
     #[arg(long, default_value_t = 1000)]
     calibration: usize,
+    /// CIFAR-10 as 1,000 test images that went through JPEG
+    #[arg(long)]
+    compressed: bool,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Engine {
+    /// The polynomial graph
+    Graph,
+    /// The circuit on the clear engine
+    Clear,
+}
+
+/// What a compilation and an evaluation gave.
+struct Measured {
+    agreement: Agreement,
+    facts: Value,
+    compile_seconds: f64,
+    engine_seconds: f64,
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if !arguments.bench {
-        println!("a benchmark: run it with cargo bench");
+    if !started_by_cargo(arguments.bench) {
         return Ok(());
     }
     let Some(data) = shared_data() else { return Ok(()) };
     println!(
-        "{:<34} {:>6} {:>6} {:>6} {:>9} {:>7} {:>9} {:>8} {:>8} {:>16} {:>5}",
-        "network", "tract", "paf", "equal", "error", "levels", "products", "nodes", "terms", "seconds", "same"
+        "{:<34} {:>6} {:>6} {:>6} {:>9} {:>5} {:>8} {:>8}  facts",
+        "network", "tract", "paf", "equal", "error", "lost", "compile", "engine"
     );
     let mut rows: Vec<Value> = Vec::new();
     for network in chosen(&arguments.networks)? {
+        let images = match arguments.compressed {
+            true => network.compressed_test(&data, arguments.images),
+            false => network.test(&data, arguments.images),
+        };
         let calibration = network.calibration(&data, arguments.calibration);
-        let passed = compile(&network.file(&data), &arguments.paf, arguments.margin, &calibration);
-        let same =
-            compile(&network.file(&data), &arguments.paf, arguments.margin, &calibration).program == passed.program;
-        drop(calibration);
-        let agreement = compare(&network, &data, &passed, &network.test(&data, arguments.images));
-        let percent = |count: usize| 100.0 * count as f64 / agreement.images as f64;
-        let (approximate, all) = passed.seconds;
-        println!(
-            "{:<34} {:>6.1} {:>6.1} {:>6.1} {:>9.2e} {:>7} {:>9} {:>8} {:>8} {:>16} {:>5}",
-            network.name(),
-            percent(agreement.exact),
-            percent(agreement.polynomial),
-            percent(agreement.equal),
-            agreement.largest_error,
-            passed.levels,
-            passed.products,
-            passed.optimized.len(),
-            passed.terms,
-            format!("{all:.2} ({:.2})", all - approximate),
-            same,
-        );
-        rows.push(json!({
-            "network": network.name(),
-            "top1": percent(agreement.exact),
-            "top1_polynomial": percent(agreement.polynomial),
-            "equal_top1": percent(agreement.equal),
-            "largest_error": agreement.largest_error,
-            "levels": passed.levels,
-            "ciphertext_products": passed.products,
-            "terms": passed.terms,
-            "seconds": all,
-            "seconds_without_approximate": all - approximate,
-            "same_program": same,
-        }));
+        let exact = exact_results(&network, &data, &images.images);
+        let path = network.file(&data);
+        let measured = match arguments.engine {
+            Engine::Graph => on_graph(&path, &arguments, &calibration, &exact, &images),
+            Engine::Clear => on_clear_engine(&path, &arguments, &calibration, &exact, &images),
+        };
+        rows.push(row(&network, &measured));
     }
     println!("{}", json!({ "paf": arguments.paf, "images": arguments.images, "networks": rows }));
     Ok(())
+}
+
+fn on_graph(
+    path: &std::path::Path,
+    arguments: &Arguments,
+    calibration: &[Vec<f64>],
+    exact: &[Vec<f64>],
+    test: &Labelled,
+) -> Measured {
+    let passed = compile(path, &arguments.paf, arguments.margin, calibration);
+    let again = compile(path, &arguments.paf, arguments.margin, calibration);
+    let start = Instant::now();
+    let results = graph_results(&passed, &test.images);
+    let engine_seconds = start.elapsed().as_secs_f64();
+    let (approximate, compile_seconds) = passed.seconds;
+    let facts = json!({
+        "levels": passed.levels,
+        "ciphertext_products": passed.products,
+        "nodes": passed.optimized.len(),
+        "terms": passed.terms,
+        "seconds_of_approximate": approximate,
+        "same_program": again.program == passed.program,
+    });
+    Measured { agreement: Agreement::of(exact, &results, &test.labels), facts, compile_seconds, engine_seconds }
+}
+
+fn on_clear_engine(
+    path: &std::path::Path,
+    arguments: &Arguments,
+    calibration: &[Vec<f64>],
+    exact: &[Vec<f64>],
+    test: &Labelled,
+) -> Measured {
+    let start = Instant::now();
+    let compiled = compile_circuit(path, &arguments.paf, arguments.margin, calibration);
+    let compile_seconds = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let results = circuit_results(&compiled.circuit, &test.images);
+    let engine_seconds = start.elapsed().as_secs_f64();
+    let counts = compiled.circuit.counts();
+    let facts = json!({
+        "levels": counts.levels,
+        "bootstraps": counts.bootstraps,
+        "ciphertext_products": counts.ciphertext_products,
+        "ring_dimension": compiled.circuit.parameters.ring_dimension,
+    });
+    Measured { agreement: Agreement::of(exact, &results, &test.labels), facts, compile_seconds, engine_seconds }
+}
+
+/// Prints a row and gives its facts.
+fn row(network: &Network, measured: &Measured) -> Value {
+    let agreement = &measured.agreement;
+    let percent = |count: usize| 100.0 * count as f64 / agreement.images as f64;
+    println!(
+        "{:<34} {:>6.1} {:>6.1} {:>6.1} {:>9.2e} {:>5} {:>8.2} {:>8.2}  {}",
+        network.name(),
+        percent(agreement.exact),
+        percent(agreement.polynomial),
+        percent(agreement.equal),
+        agreement.largest_error,
+        agreement.lost,
+        measured.compile_seconds,
+        measured.engine_seconds,
+        measured.facts,
+    );
+    json!({
+        "network": network.name(),
+        "top1": percent(agreement.exact),
+        "top1_approximated": percent(agreement.polynomial),
+        "equal_top1": percent(agreement.equal),
+        "largest_error": agreement.largest_error,
+        "lost": agreement.lost,
+        "compile_seconds": measured.compile_seconds,
+        "engine_seconds": measured.engine_seconds,
+        "facts": measured.facts,
+    })
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Network>> {

@@ -8,17 +8,14 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
-#[path = "choosing_pafs/images.rs"]
-mod images;
 
-use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
 use clap::Parser;
 use paf_compiler::import::import;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Approximated, Options, approximate};
+use paf_passes::approximate::{Approximated, Margin, Options, approximate};
 use paf_passes::choose::{Chosen, Goal, candidates, choose};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
@@ -26,12 +23,11 @@ use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
 use serde_json::{Value, json};
 
+use common::bench::{Result, parse_margin, started_by_cargo};
 use common::shared_data;
-use images::{Images, test_images, training_images};
+use common::zoo::{Labelled, NETWORKS};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-const MODEL: &str = "onnx/onnc_resnet20_bn_cifar10.onnx";
+const MODEL: &str = "onnc_resnet20_bn_cifar10";
 /// Rows for a choice of PAFs where none is named.
 const GOALS: [&str; 8] = ["E=0.05", "E=0.02", "E=0.01", "L=154", "L=173", "L=192", "L=205", "L=215"];
 /// A result that is off by more than this, in parts of the largest score, is lost.
@@ -51,8 +47,8 @@ struct Arguments {
     #[arg(long, default_value_t = 1000)]
     calibration_images: usize,
     /// Scales are this times the largest value seen in calibration
-    #[arg(long, default_value_t = 1.25)]
-    margin: f64,
+    #[arg(long, default_value = "1.25", value_parser = parse_margin)]
+    margin: Margin,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,8 +56,7 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if !arguments.bench {
-        println!("a benchmark: run it with cargo bench");
+    if !started_by_cargo(arguments.bench) {
         return Ok(());
     }
     let Some(data) = shared_data() else { return Ok(()) };
@@ -86,22 +81,25 @@ fn all_rows() -> Result<Vec<String>> {
 struct Setting {
     folded: Graph,
     calibration: Samples,
-    test: Images,
+    test: Samples,
+    labels: Vec<usize>,
     original: Vec<Vec<f64>>,
-    margin: f64,
+    margin: Margin,
 }
 
 impl Setting {
     fn new(data: &Path, arguments: &Arguments) -> Result<Self> {
-        let folded = fold(&import(&data.join(MODEL))?.graph)?;
-        let calibration = training_images(data, arguments.calibration_images)?.samples;
-        let test = test_images(data, arguments.images)?;
-        let original = outputs(&folded, &test.samples)?;
-        Ok(Setting { folded, calibration, test, original, margin: arguments.margin })
+        let network = NETWORKS.into_iter().find(|network| network.name() == MODEL).ok_or("no such network")?;
+        let folded = fold(&import(&network.file(data))?.graph)?;
+        let calibration = samples(network.calibration(data, arguments.calibration_images));
+        let Labelled { images, labels } = network.compressed_test(data, arguments.images);
+        let test = samples(images);
+        let original = outputs(&folded, &test)?;
+        Ok(Setting { folded, calibration, test, labels, original, margin: arguments.margin })
     }
 
     fn accuracy(&self, outputs: &[Vec<f64>]) -> f64 {
-        let right = outputs.iter().zip(&self.test.labels).filter(|(output, label)| top1(output) == **label).count();
+        let right = outputs.iter().zip(&self.labels).filter(|(output, label)| top1(output) == **label).count();
         100.0 * right as f64 / outputs.len() as f64
     }
 
@@ -115,7 +113,7 @@ impl Setting {
         let (optimized, report) = optimize(&polynomial.graph)?;
         let seconds = start.elapsed().as_secs_f64();
         let scales: Vec<f64> = polynomial.inputs.iter().map(|input| input.0).collect();
-        let inputs: Samples = self.test.samples.iter().map(|sample| scaled(sample, &scales)).collect();
+        let inputs: Samples = self.test.iter().map(|sample| scaled(sample, &scales)).collect();
         let mut results = outputs(&optimized, &inputs)?;
         results.iter_mut().flatten().for_each(|y| *y *= polynomial.output_scales[0]);
         let same = self.original.iter().zip(&results).filter(|(a, b)| top1(a) == top1(b)).count();
@@ -161,6 +159,10 @@ impl Setting {
             None => (approximate(&self.folded, &options, &self.calibration)?, None),
         })
     }
+}
+
+fn samples(images: Vec<Vec<f64>>) -> Samples {
+    images.into_iter().map(|image| vec![image]).collect()
 }
 
 fn relu_levels(polynomial: &Approximated) -> Result<usize> {

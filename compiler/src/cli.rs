@@ -8,9 +8,9 @@ use paf_circuit::{read_machine_costs, write_circuit};
 
 use crate::error::CompileError;
 use crate::options::{
-    Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Recovery, Step,
+    Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_PRECISION, Margin, Options, PafChoice, Recovery, Step,
 };
-use crate::pipeline::{Reached, compile_until, explain};
+use crate::pipeline::{Reached, compile_explained, compile_until};
 use crate::report;
 
 /// Compiles a trained ONNX network with ReLU and MaxPool to a CKKS circuit that runs on encrypted inputs
@@ -53,9 +53,10 @@ pub struct Arguments {
     /// layers included
     #[arg(long, value_name = "L")]
     pub max_levels: Option<u32>,
-    /// Static scale of a PAF: this times the largest value seen
-    #[arg(long, default_value_t = DEFAULT_MARGIN, value_parser = parse_margin)]
-    pub margin: f64,
+    /// Static scale of a PAF: this times the largest value seen. `auto` extrapolates for each node from the samples what
+    /// other inputs reach
+    #[arg(long, value_name = "auto | M", default_value = "auto", value_parser = parse_margin)]
+    pub margin: Margin,
     /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
     #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
     pub function_error: f64,
@@ -126,9 +127,12 @@ fn parse_range(text: &str) -> Result<(f64, f64), String> {
     }
 }
 
-fn parse_margin(text: &str) -> Result<f64, String> {
-    let margin: f64 = text.parse().map_err(|_| "expected a number")?;
-    if (1.0..=100.0).contains(&margin) { Ok(margin) } else { Err("expected a number from 1 to 100".into()) }
+fn parse_margin(text: &str) -> Result<Margin, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Margin::Automatic),
+        Ok(margin) if (1.0..=100.0).contains(&margin) => Ok(Margin::Fixed(margin)),
+        _ => Err("expected auto, or a number from 1 to 100".into()),
+    }
 }
 
 fn parse_function_error(text: &str) -> Result<f64, String> {
@@ -217,10 +221,10 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
     let (options, last) = (arguments.options()?, arguments.last_step());
-    if arguments.explain {
-        eprintln!("{}", report::explain(&explain(&options)?));
-    }
-    let reached = compile_until(&options, last)?;
+    let reached = match arguments.explain {
+        true => compile_explained(&options, last, &mut |explanation| eprintln!("{}", report::explain(explanation)))?,
+        false => compile_until(&options, last)?,
+    };
     match arguments.emit {
         Some(ir) if ir.step() < last => print_listing(&compile_until(&options, ir.step())?),
         Some(_) => print_listing(&reached),

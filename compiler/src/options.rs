@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use paf_ir::ckks::MachineCosts;
+pub use paf_passes::approximate::Margin;
 pub use paf_passes::schedule::Bootstraps;
 
 /// A choice of PAF, for every node or for one.
@@ -85,7 +86,7 @@ pub struct Options {
     /// Bound of the levels for a choice of PAFs: those of the deepest path, linear layers included.
     pub max_levels: Option<u32>,
     /// Static scale: this times the largest magnitude seen.
-    pub margin: f64,
+    pub margin: Margin,
     /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
     pub function_error: f64,
     /// Bits of precision wanted against the clear circuit.
@@ -102,12 +103,10 @@ pub struct Options {
     pub machine: Option<MachineCosts>,
 }
 
-/// PAF of nodes that no option names: the smallest error at depth 7 (smartpaf.md 6.1).
+/// PAF of nodes that no option names: the smallest error of a ReLU of 7 levels (`docs/paf-errors.md`).
 pub const DEFAULT_PAF: &str = "alpha7";
 /// Stands for a PAF of its own for each node, as `max_error` or `max_levels` asks.
 pub const AUTO_PAF: &str = "auto";
-/// Default margin of static scales.
-pub const DEFAULT_MARGIN: f64 = 1.1;
 /// Default error of a smooth function's polynomial.
 pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
 /// Default precision in bits.
@@ -125,7 +124,7 @@ impl Options {
             recovery: Recovery::None,
             max_error: None,
             max_levels: None,
-            margin: DEFAULT_MARGIN,
+            margin: Margin::default(),
             function_error: DEFAULT_FUNCTION_ERROR,
             precision_bits: DEFAULT_PRECISION,
             memory: None,

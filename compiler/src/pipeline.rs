@@ -76,6 +76,27 @@ pub fn compile(options: &Options) -> Result<Compiled, CompileError> {
 /// # Errors
 /// [`CompileError`] says which file, node or flag is at fault.
 pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileError> {
+    compile_with(options, last, None)
+}
+
+/// As [`compile_until`]; tells how the optimized network came about once it is there, also where a later step fails.
+/// That takes as many more optimizations as there are rewrite rules.
+///
+/// # Errors
+/// [`CompileError`] says which file, node or flag is at fault.
+pub fn compile_explained(
+    options: &Options,
+    last: Step,
+    tell: &mut dyn FnMut(&Explanation),
+) -> Result<Reached, CompileError> {
+    compile_with(options, last, Some(tell))
+}
+
+fn compile_with(
+    options: &Options,
+    last: Step,
+    tell: Option<&mut dyn FnMut(&Explanation)>,
+) -> Result<Reached, CompileError> {
     let mut pafs = PafRequest::new(options)?;
     let mut timer = Timer::default();
     let Imported { graph, warnings } =
@@ -96,6 +117,13 @@ pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileEr
         return Ok(Reached::Tensor(polynomial.graph));
     }
     let (optimized, report) = timer.step(Step::Optimize, || Ok(optimize(&polynomial.graph)?))?;
+    if let Some(tell) = tell {
+        tell(&Explanation {
+            rules: optimize::explain(&polynomial.graph)?.1,
+            optimized: report.clone(),
+            chosen: chosen.clone(),
+        });
+    }
     if last == Step::Optimize {
         return Ok(Reached::Tensor(optimized));
     }
@@ -135,18 +163,6 @@ pub struct Explanation {
     pub rules: Vec<RuleEffect>,
     /// What `--paf auto` chose.
     pub chosen: Option<Chosen>,
-}
-
-/// Which PAFs were chosen and what each rewrite rule does for a model; takes as many optimizations as there are rules.
-///
-/// # Errors
-/// [`CompileError`] says which file, node or flag is at fault.
-pub fn explain(options: &Options) -> Result<Explanation, CompileError> {
-    let mut pafs = PafRequest::new(options)?;
-    let (graph, samples) = recover(options, import(&options.model)?.graph, &mut pafs)?;
-    let (polynomial, chosen) = pafs.approximate(&fold(&graph)?, &samples)?;
-    let (optimized, rules) = optimize::explain(&polynomial.graph)?;
-    Ok(Explanation { optimized, rules, chosen })
 }
 
 #[derive(Default)]

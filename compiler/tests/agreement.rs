@@ -4,9 +4,10 @@
 
 mod common;
 
-use common::agreement::{compare, compile};
+use common::agreement::{Agreement, compile, exact_results, graph_results};
 use common::shared_data;
 use common::zoo::{NETWORKS, Network};
+use paf_compiler::options::Margin;
 
 /// Most points that top-1 may differ from tract's.
 const ACCURACY_POINTS: f64 = 1.0;
@@ -21,8 +22,10 @@ fn small_networks_predict_as_tract_does() {
     let Some(data) = shared_data() else { return };
     for name in ["marabou_mnist2x10", "onnx2c_mnist14_tiny", "zkml_mnist_cnn_tiny", "zkml_lenet_4_8_32_tanh"] {
         let network = network(name);
-        let passed = compile(&network.file(&data), "alpha10", 1.1, &network.calibration(&data, 1000));
-        let agreement = compare(&network, &data, &passed, &network.test(&data, IMAGES));
+        let passed = compile(&network.file(&data), "alpha10", Margin::Automatic, &network.calibration(&data, 1000));
+        let test = network.test(&data, IMAGES);
+        let exact = exact_results(&network, &data, &test.images);
+        let agreement = Agreement::of(&exact, &graph_results(&passed, &test.images), &test.labels);
         println!("{name}: {agreement:?}");
         assert_eq!(agreement.images, IMAGES);
         assert!(agreement.points() <= ACCURACY_POINTS, "{name}: {agreement:?}");

@@ -7,10 +7,10 @@ use paf_circuit::encode_circuit;
 use paf_compiler::error::CompileError;
 use paf_compiler::import::import;
 use paf_compiler::options::{Options, PafChoice};
-use paf_compiler::pipeline::{compile, explain};
+use paf_compiler::pipeline::compile;
 use paf_ir::tensor::{Graph, evaluate};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Approximated, approximate, least_depth};
+use paf_passes::approximate::{self, Approximated, Margin, approximate, least_depth};
 use paf_passes::choose::{Chosen, Goal, candidates, choose};
 use paf_passes::fold::fold;
 use paf_passes::optimize::{depth, optimize};
@@ -30,7 +30,7 @@ fn options(paf: &str) -> approximate::Options {
     approximate::Options {
         default_paf: Paf::by_name(paf).unwrap(),
         per_node: Default::default(),
-        margin: 1.1,
+        margin: Margin::Fixed(1.1),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
     }
@@ -126,8 +126,7 @@ fn the_same_choice_gives_the_same_bytes() {
 fn a_node_keeps_the_paf_it_is_given() {
     let mut options = auto("digits_cnn.onnx");
     options.pafs.push(PafChoice { node: Some("relu".into()), paf: "f1_g2.cheon".into() });
-    let explanation = explain(&options).unwrap();
-    let nodes = explanation.chosen.unwrap().nodes;
+    let nodes = compile(&options).unwrap().chosen.unwrap().nodes;
     assert_eq!((nodes[0].node.as_str(), nodes[0].paf.as_str(), nodes[0].levels), ("relu", "f1_g2.cheon", 6));
     assert_ne!(nodes[1].paf, "f1_g2.cheon");
     options.pafs.push("max_pool=alpha4".parse().unwrap());

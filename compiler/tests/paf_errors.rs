@@ -13,12 +13,12 @@ mod figures;
 mod operator;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use common::{Parties, exclusive, samples_of};
 use figures::{
-    Choice, DOCUMENT, Figures, GOLDEN, TOLERANCE, choices, clear_errors, document, errors, golden, golden_text,
-    is_close, largest, mean, repository,
+    Choice, DOCUMENT, Figures, GOLDEN, TOLERANCE, choices, clear_errors, document, errors, golden_text, is_close,
+    largest, mean, read_golden, repository,
 };
 use operator::{Operator, PIECEWISE};
 use paf_passes::paf::Paf;
@@ -33,24 +33,37 @@ const HORNER_ROUNDING: f64 = 1e-4;
 /// What an encrypted run may add: test parameters, N = 2^11 or more and a scale of 2^50.
 const ENCRYPTION: f64 = 1.0 / (1u64 << 18) as f64;
 
+fn measured() -> &'static [Figures] {
+    static MEASURED: OnceLock<Vec<Figures>> = OnceLock::new();
+    MEASURED.get_or_init(|| choices().iter().map(Choice::measure).collect())
+}
+
+/// The figures of the golden file, which `PAF_BLESS` writes anew, with the document, before any test reads them.
+fn golden() -> &'static [Figures] {
+    static GOLDEN_FIGURES: OnceLock<Vec<Figures>> = OnceLock::new();
+    GOLDEN_FIGURES.get_or_init(|| {
+        if std::env::var_os("PAF_BLESS").is_some() {
+            std::fs::write(repository(GOLDEN), golden_text(measured())).expect("a writable repository");
+            std::fs::write(repository(DOCUMENT), document(&read_golden())).expect("a writable repository");
+        }
+        read_golden()
+    })
+}
+
 #[test]
 fn errors_are_those_of_the_golden_file() {
-    let measured: Vec<Figures> = choices().iter().map(Choice::measure).collect();
-    if std::env::var_os("PAF_BLESS").is_some() {
-        std::fs::write(repository(GOLDEN), golden_text(&measured)).expect("a writable repository");
-        std::fs::write(repository(DOCUMENT), document(&golden())).expect("a writable repository");
-    }
-    let golden = golden();
+    let (golden, measured) = (golden(), measured());
     assert_eq!(golden.len(), measured.len(), "{GOLDEN}: run with PAF_BLESS=1 to write it anew");
-    let pairs = golden.iter().zip(&measured).filter(|(golden, measured)| !measured.agrees(golden));
+    let pairs = golden.iter().zip(measured).filter(|(golden, measured)| !measured.agrees(golden));
     let differences: Vec<String> = pairs.map(|(a, b)| format!("- {}\n+ {}", a.line(), b.line())).collect();
     assert!(differences.is_empty(), "{GOLDEN}, PAF_BLESS=1 writes it anew:\n{}", differences.join("\n"));
 }
 
 #[test]
 fn the_document_shows_the_golden_file() {
+    let golden = golden();
     let text = std::fs::read_to_string(repository(DOCUMENT)).expect("the document");
-    assert!(text == document(&golden()), "{DOCUMENT} is not that of {GOLDEN}: run with PAF_BLESS=1");
+    assert!(text == document(golden), "{DOCUMENT} is not that of {GOLDEN}: run with PAF_BLESS=1");
 }
 
 #[test]
@@ -143,7 +156,7 @@ fn published_figures_of_high_degrees_are_those_of_the_power_basis() {
         for operator in [Operator::Relu, Operator::MaxPool(2), Operator::Tree] {
             let (max, mean_error) = published(&tables, operator, name).expect("figures of each PAF");
             let grid = operator.grid();
-            // approxCNN's guard (smartpaf.md 6.2).
+            // The guard of snu-ccl/approxCNN, from which the tables are.
             let widening = if operator == Operator::Tree { 6.0 } else { 4.0 };
             let scale = 1.0 / (1.0 - widening * 2f64.powi(-alpha));
             let results = grid.iter().map(|window| match window[..] {

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use common::{accuracy, clear_outputs, compiled, read_array, samples_of, testdata};
 use paf_circuit::Circuit;
-use paf_compiler::options::{Options, PafChoice, Recovery};
+use paf_compiler::options::{Margin, Options, PafChoice, Recovery};
 use paf_recovery::evaluate::logits;
 use paf_recovery::recover::{Request, read_network, recover};
 use paf_recovery::{Config, Data};
@@ -66,7 +66,8 @@ fn built_in_recovery_keeps_what_direct_replacement_loses() {
     let path = folder.path().join("c.toml");
     fs::write(&path, "paf = \"f1_g2.smartpaf\"\nmargin = 1.5\nsamples = 300\n").unwrap();
     let paf = PafChoice { node: None, paf: "f1_g2.smartpaf".into() };
-    let plain = compiled(&Options { pafs: vec![paf], margin: 1.5, ..options(testdata(MODEL), Recovery::None) });
+    let plain =
+        compiled(&Options { pafs: vec![paf], margin: Margin::Fixed(1.5), ..options(testdata(MODEL), Recovery::None) });
     let recovered = compiled(&options(testdata(MODEL), Recovery::BuiltIn(path)));
     assert_eq!(plain.circuit.counts().levels, recovered.circuit.counts().levels);
     let (plain, recovered) = (right(&plain.circuit), right(&recovered.circuit));

@@ -1,6 +1,7 @@
 //! Linear maps as generalised diagonals, and baby-step giant-step plans over them.
 //!
-//! Source: Halevi–Shoup diagonals with the hybrid embedding of Gazelle and Orion (techniques.md C1). The input
+//! Source: the diagonals of Halevi and Shoup (Algorithms in HElib, 2014) with the hybrid embedding of Gazelle (Juvekar,
+//! Vaikuntanathan, Chandrakasan, 2018) and Orion (Ebel, Garimella, Reagen, arXiv 2311.03470). The input
 //! repeats with period `p_in` and the output with `p_out`. For a modulus `h` with `min(p_in, p_out) ≤ h ≤ p_in`,
 //! diagonal `i ∈ [0, h)` holds at slot `t` the entry of output slot `t mod p_out` and input slot
 //! `(t + i) mod p_in`; then
@@ -15,6 +16,7 @@
 //! takes as many rotations, `(a − 1)·b + (b − 1) = a·b − 1`, and only `(a − 1) + (b − 1)` keys.
 
 mod check;
+mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 

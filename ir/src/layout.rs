@@ -5,7 +5,8 @@
 //! `slots[e] = ciphertext · period + slot`. Slots without an element hold zero or a bounded leftover
 //! ([`Gaps`]); no operation may depend on them.
 //!
-//! The multiplexed layouts of Lee et al. (techniques.md C1) are one special case: a plane of `g·h × g·w` slots holds
+//! The multiplexed layouts of Lee et al. (Low-complexity deep convolutional neural networks on fully homomorphic
+//! encryption using multiplexed parallel convolutions, ICML 2022) are one special case: a plane of `g·h × g·w` slots holds
 //! `g²` channels.
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 pub mod ckks;
 pub mod diagonals;
 mod error;
+pub mod lanes;
 pub mod layout;
 pub mod linear;
 pub mod program;

@@ -1,8 +1,5 @@
 //! Sparse matrices in compressed rows, the common expansion of every linear map.
 
-/// Vectors that [`Sparse::apply_all`] multiplies side by side.
-const LANES: usize = 16;
-
 /// A sparse matrix; column indices ascend within a row. Entries that add up to exactly zero are not stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sparse {
@@ -17,9 +14,7 @@ impl Sparse {
     /// Builds a matrix row by row: `fill(row, entries)` appends `(column, value)` pairs in any order;
     /// pairs with the same column add up.
     pub fn from_rows(rows: usize, columns: usize, mut fill: impl FnMut(usize, &mut Vec<(u32, f64)>)) -> Self {
-        let mut matrix =
-            Sparse { columns, row_starts: Vec::with_capacity(rows + 1), column_indices: vec![], values: vec![] };
-        matrix.row_starts.push(0);
+        let mut matrix = Self::with_capacity(rows, columns, 0);
         let mut entries = Vec::new();
         for row in 0..rows {
             entries.clear();
@@ -27,6 +22,28 @@ impl Sparse {
             matrix.push_row(&mut entries);
         }
         matrix
+    }
+
+    /// Builds a matrix of at most `entries` entries row by row: `fill(row, columns, values)` appends columns that ascend
+    /// within the row, and their values, none of them zero.
+    pub(crate) fn from_sorted_rows(
+        rows: usize,
+        columns: usize,
+        entries: usize,
+        mut fill: impl FnMut(usize, &mut Vec<u32>, &mut Vec<f64>),
+    ) -> Self {
+        let mut matrix = Self::with_capacity(rows, columns, entries);
+        for row in 0..rows {
+            fill(row, &mut matrix.column_indices, &mut matrix.values);
+            matrix.row_starts.push(matrix.values.len());
+        }
+        matrix
+    }
+
+    fn with_capacity(rows: usize, columns: usize, entries: usize) -> Self {
+        let mut row_starts = Vec::with_capacity(rows + 1);
+        row_starts.push(0);
+        Sparse { columns, row_starts, column_indices: Vec::with_capacity(entries), values: Vec::with_capacity(entries) }
     }
 
     fn push_row(&mut self, entries: &mut [(u32, f64)]) {
@@ -111,28 +128,15 @@ impl Sparse {
         (0..self.rows()).map(|row| self.row(row).map(|(column, value)| value * x[column]).sum()).collect()
     }
 
-    /// The matrix times each of several vectors, to the same bits as [`Sparse::apply`]: one pass over the matrix for
-    /// every sixteen.
-    pub fn apply_all(&self, xs: &[&[f64]]) -> Vec<Vec<f64>> {
-        xs.chunks(LANES)
-            .flat_map(|lanes| if let [x] = lanes { vec![self.apply(x)] } else { self.apply_lanes(lanes) })
-            .collect()
-    }
-
-    fn apply_lanes(&self, xs: &[&[f64]]) -> Vec<Vec<f64>> {
-        let mut side_by_side = vec![[0.0; LANES]; self.columns];
-        for (lane, x) in xs.iter().enumerate() {
-            side_by_side.iter_mut().zip(*x).for_each(|(elements, &value)| elements[lane] = value);
-        }
-        let mut results = vec![Vec::with_capacity(self.rows()); xs.len()];
-        for row in 0..self.rows() {
-            let mut sums = [0.0; LANES];
+    /// The matrix times several vectors side by side, to the same bits as [`Sparse::apply`].
+    pub fn apply_lanes<const L: usize>(&self, x: &[[f64; L]]) -> Vec<[f64; L]> {
+        let sum_of_row = |row: usize| {
+            let mut sums = [0.0; L];
             for (column, value) in self.row(row) {
-                let elements = &side_by_side[column];
-                sums.iter_mut().zip(elements).for_each(|(sum, x)| *sum += value * x);
+                sums.iter_mut().zip(&x[column]).for_each(|(sum, x)| *sum += value * x);
             }
-            results.iter_mut().zip(sums).for_each(|(result, sum)| result.push(sum));
-        }
-        results
+            sums
+        };
+        (0..self.rows()).map(sum_of_row).collect()
     }
 }

@@ -36,6 +36,20 @@ fn check(packed: &PackedMap, x: &[f64]) {
         let got = unpack(&packed.output, &result, copy);
         assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12), "{got:?} instead of {expected:?}");
     }
+    check_slot_matrix(packed, x, &expected);
+}
+
+/// The same as one matrix on a period of slots.
+fn check_slot_matrix(packed: &PackedMap, x: &[f64], expected: &[f64]) {
+    let inputs = vectors(&packed.input, x, 77.0);
+    let period: Vec<f64> = inputs.iter().flat_map(|vector| vector[..packed.input.period].to_vec()).collect();
+    let product = packed.slot_matrix().apply(&period);
+    assert_eq!(product.len(), packed.output.ciphertexts * packed.output.period);
+    for (element, expected) in expected.iter().enumerate() {
+        let bias = packed.map.bias.as_ref().map_or(0.0, |bias| bias.at(element));
+        let got = product[packed.output.slot(element)] + bias;
+        assert!((got - expected).abs() < 1e-12, "element {element}: {got} instead of {expected}");
+    }
 }
 
 proptest! {

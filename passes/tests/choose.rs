@@ -133,7 +133,7 @@ fn levels_go_to_the_sensitive_step() {
     assert_eq!((&within.picks[..], within.levels, within.error), (&[0, 2][..], 14, 10.0));
 }
 
-/// `paf_errors.tsv` and smartpaf.md 6.1: no other PAF is as shallow as a minimax composite and as accurate.
+/// `testdata/paf_errors.tsv`: no other PAF is as shallow as a minimax composite and as accurate.
 #[test]
 fn candidates_are_the_minimax_composites() {
     let names: Vec<String> = candidates().unwrap().into_iter().map(|paf| paf.name).collect();

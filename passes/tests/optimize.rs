@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Options, approximate, component};
+use paf_passes::approximate::{Margin, Options, approximate, component};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
 
@@ -25,7 +25,7 @@ fn options(paf: &str) -> Options {
     Options {
         default_paf: Paf::by_name(paf).unwrap(),
         per_node: Default::default(),
-        margin: 1.1,
+        margin: Margin::Fixed(1.1),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
     }
@@ -67,8 +67,8 @@ fn one_relu() -> Graph {
     graph
 }
 
-/// Every degree of the published composites by itself, of a variable in \[−1, 1\]: levels and products of
-/// smartpaf.md 1.4 (degree 7 in 4 products would need a root of a cubic in its coefficients).
+/// Every degree of the published composites by itself, of a variable in \[−1, 1\]: the least levels, and the
+/// fewest products known for them (degree 7 in 4 products would need a root of a cubic in its coefficients).
 #[test]
 fn components_reach_their_least_depth() {
     let expected = [
@@ -101,7 +101,7 @@ fn components_reach_their_least_depth() {
 
 #[test]
 fn relu_reaches_its_least_depth_with_scales_folded() {
-    // Levels of ReLU: smartpaf.md 1.4 and section 6; products: one more than the sum over the components.
+    // Levels: those of the components of least depth, ⌈log2(d+1)⌉ each, and one. Products: one more than the sum over the components.
     let expected = BTreeMap::from([
         ("alpha4", (4, None)),
         ("alpha5", (5, Some(8))),

@@ -7,7 +7,7 @@ use paf_ir::ckks::Work;
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Options, approximate};
+use paf_passes::approximate::{Margin, Options, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack};
@@ -83,7 +83,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
     let options = Options {
         default_paf: Paf::by_name("alpha7").unwrap(),
         per_node: Default::default(),
-        margin: 1.2,
+        margin: Margin::Fixed(1.2),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
     };

@@ -4,7 +4,7 @@
 //! network (with its external weights moved inside), and `request.json`:
 //!
 //! ```json
-//! { "version": 1, "model": "model.onnx", "data": ["/path/x.npy"], "paf": "alpha7", "margin": 1.1,
+//! { "version": 1, "model": "model.onnx", "data": ["/path/x.npy"], "paf": "alpha7", "margin": "auto",
 //!   "nodes": [{ "node": "Relu_3", "operator": "Relu", "shape": [1, 16, 32, 32] }],
 //!   "recovered": "recovered.onnx", "pafs": "model.paf.json" }
 //! ```
@@ -19,6 +19,7 @@ use std::process::{Command, Stdio};
 
 use paf_import::with_weights;
 use paf_ir::tensor::{Graph, Op};
+use paf_passes::approximate::Margin;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,8 +37,8 @@ pub struct CommandRequest<'r> {
     pub data: &'r [PathBuf],
     /// The PAF that was asked for.
     pub paf: &'r str,
-    /// The margin that was asked for.
-    pub margin: f64,
+    /// The margin that was asked for; `"auto"` in the request where it is to follow from the data.
+    pub margin: Margin,
 }
 
 /// What an external recovery left: a network and its PAFs. The folder lives as long as this.
@@ -92,8 +93,12 @@ fn request_json(request: &CommandRequest<'_>, graph: &Graph) -> Result<Value, Re
         let operator = if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool };
         json!({"node": node.name, "operator": operator, "shape": node.shape.0})
     });
+    let margin = match request.margin {
+        Margin::Automatic => json!("auto"),
+        Margin::Fixed(margin) => json!(margin),
+    };
     Ok(json!({
-        "version": VERSION, "model": MODEL, "data": data, "paf": request.paf, "margin": request.margin,
+        "version": VERSION, "model": MODEL, "data": data, "paf": request.paf, "margin": margin,
         "nodes": nodes.collect::<Vec<_>>(), "recovered": RECOVERED, "pafs": PAFS,
     }))
 }

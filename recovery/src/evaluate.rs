@@ -21,8 +21,8 @@ pub fn node_values(network: &Network, id: NodeId, operands: &[&Values]) -> Value
             operands[0].pool(window, &|a, b| a.max(b, paf, scale))
         }
         (Op::BatchNorm(norm), _) => batch_norm(norm, node, operands[0]),
-        (Op::Linear(map), _) => match convolved(map, operands[0].samples()) {
-            Some(results) => Values::Samples(results),
+        (Op::Linear(map), _) => match convolved(map, &operands[0].samples()) {
+            Some(results) => Values::of_samples(&results),
             None => Values::exact(&node.op, operands),
         },
         (op, _) => Values::exact(op, operands),
@@ -35,14 +35,17 @@ fn batch_norm(norm: &BatchNorm, node: &Node, x: &Values) -> Values {
     let affine: Vec<(f64, f64)> = (0..norm.scale.data.len()).map(|channel| norm.affine(channel)).collect();
     let normalized = |x: &Vec<f64>| {
         let channels = x.chunks(plane.max(1)).zip(affine.iter().cycle());
-        channels.flat_map(|(part, (factor, offset))| part.iter().map(move |x| factor * x + offset)).collect()
+        channels
+            .flat_map(|(part, (factor, offset))| part.iter().map(move |x| factor * x + offset))
+            .collect::<Vec<f64>>()
     };
-    Values::Samples(x.samples().par_iter().map(normalized).collect())
+    Values::of_samples(&x.samples().par_iter().map(normalized).collect::<Vec<_>>())
 }
 
 /// The samples as values of the network's input.
 pub fn input_values(data: &Data, range: std::ops::Range<usize>) -> Values {
-    Values::Samples(range.map(|index| data.sample(index).iter().map(|&x| f64::from(x)).collect()).collect())
+    let sample = |index| data.sample(index).iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+    Values::of_samples(&range.map(sample).collect::<Vec<_>>())
 }
 
 /// The first output of the network on each sample, flat.
@@ -79,7 +82,7 @@ fn forward(network: &Network, input: Values) -> Vec<Vec<f64>> {
             }
         }
     }
-    values[result.index()].take().map(|values| values.samples().to_vec()).unwrap_or_default()
+    values[result.index()].take().map(|values| values.samples()).unwrap_or_default()
 }
 
 /// How well results fit labels.

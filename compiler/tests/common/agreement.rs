@@ -1,22 +1,28 @@
-//! A network's polynomial form beside tract's float result, and what compiling it takes: every pass of the pipeline up to
-//! a verified ckks program, whose levels no parameters have to hold.
+//! A network's approximation beside tract's float result: as a polynomial graph, with what every pass takes up to a verified
+//! ckks program whose levels no parameters have to hold; or as the whole circuit on the clear engine.
 
 use std::path::Path;
 use std::time::Instant;
 
+use paf_circuit::Circuit;
 use paf_compiler::import::import;
 use paf_compiler::import::oracle::Oracle;
+use paf_compiler::options::{Options as CompilerOptions, PafChoice};
+use paf_compiler::pipeline::{Compiled, sample_shape};
+use paf_ir::lanes::LANES;
 use paf_ir::tensor::{Evaluator, Graph, PostProcess, Shape};
-use paf_passes::approximate::{Approximated, Options, approximate};
+use paf_passes::approximate::{Approximated, Margin, Options, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::recover::Samples;
 use paf_passes::schedule::assign_levels;
+use paf_runtime::npy::Array;
 use rayon::prelude::*;
 
-use super::zoo::{Labelled, Network};
+use super::zoo::Network;
+use super::{clear_outputs, compiled, samples_of, write_array};
 
 /// Most slots of a ciphertext, as in the pipeline.
 const MAX_SLOTS: usize = 1 << 15;
@@ -40,7 +46,7 @@ pub(crate) struct Passed {
 }
 
 /// Runs all passes.
-pub(crate) fn compile(path: &Path, paf: &str, margin: f64, calibration: &[Vec<f64>]) -> Passed {
+pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Passed {
     let samples: Samples = calibration.iter().map(|image| vec![image.clone()]).collect();
     let options = Options {
         default_paf: Paf::by_name(paf).expect("a PAF"),
@@ -82,49 +88,93 @@ fn ports(graph: &Graph, approximated: &Approximated) -> pack::Options {
     pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed: false }
 }
 
-/// Predictions of tract and of the polynomial graph on the same images.
+/// Compiles a network to a circuit with parameters and bootstraps.
+pub(crate) fn compile_circuit(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Compiled {
+    let graph = import(path).expect("a supported network").graph;
+    let (input, batched) = graph.inputs[0];
+    let mut shape = vec![calibration.len()];
+    shape.extend(sample_shape(&graph.node(input).shape, batched).0);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let samples = folder.path().join("calibration.npy");
+    write_array(&samples, &shape, calibration.iter().flatten().map(|&value| value as f32).collect());
+    compiled(&CompilerOptions {
+        calibration: Some(samples),
+        pafs: vec![PafChoice { node: None, paf: paf.to_owned() }],
+        margin,
+        ..CompilerOptions::for_model(path)
+    })
+}
+
+/// Results of tract.
+pub(crate) fn exact_results(network: &Network, data: &Path, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let oracle = Oracle::load(&network.file(data)).expect("tract takes the network");
+    let result = |image: &Vec<f64>| {
+        let floats: Vec<f32> = image.iter().map(|&value| value as f32).collect();
+        oracle.run(&floats).expect("tract runs the network").remove(0).into_iter().map(f64::from).collect()
+    };
+    images.par_iter().map(result).collect()
+}
+
+/// Results of the polynomial graph, as the client finishes them.
+pub(crate) fn graph_results(passed: &Passed, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let evaluator = Evaluator::new(&passed.optimized);
+    let post = passed.optimized.outputs[0].post;
+    let (input, output) = (passed.approximated.inputs[0].0, passed.approximated.output_scales[0]);
+    let results = |images: &[Vec<f64>]| {
+        let samples: Vec<_> =
+            images.iter().map(|image| vec![image.iter().map(|value| value * input).collect()]).collect();
+        let results = evaluator.outputs_of_all(&samples).expect("the graph takes the images");
+        let finish = |mut outputs: Vec<Vec<f64>>| {
+            after_client(post, outputs.remove(0).iter().map(|value| value * output).collect())
+        };
+        results.into_iter().map(finish).collect::<Vec<_>>()
+    };
+    images.par_chunks(LANES).flat_map_iter(results).collect()
+}
+
+/// Results of a circuit on the clear engine.
+pub(crate) fn circuit_results(circuit: &Circuit, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let mut shape = vec![images.len()];
+    shape.extend(&circuit.program.inputs[0].shape.0);
+    let samples = samples_of(circuit, Array { shape: Shape(shape), data: images.concat() });
+    clear_outputs(circuit, &samples).into_iter().map(|output| output.values).collect()
+}
+
+/// Predictions of tract and of an approximation on the same images.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Agreement {
     pub(crate) images: usize,
     /// Right predictions of tract.
     pub(crate) exact: usize,
-    /// Right predictions of the polynomial graph.
+    /// Right predictions of the approximation.
     pub(crate) polynomial: usize,
     /// Equal predictions.
     pub(crate) equal: usize,
     /// Largest difference of a result from tract's, as a part of tract's largest one for that image.
     pub(crate) largest_error: f64,
+    /// Images with such a difference above 1: a value has left its scale.
+    pub(crate) lost: usize,
 }
 
 impl Agreement {
+    /// Compares results image by image.
+    pub(crate) fn of(exact: &[Vec<f64>], approximated: &[Vec<f64>], labels: &[usize]) -> Self {
+        let pairs = exact.iter().zip(approximated);
+        let predictions: Vec<Prediction> = pairs.map(|(exact, polynomial)| Prediction::of(exact, polynomial)).collect();
+        let labelled = || predictions.iter().zip(labels);
+        Agreement {
+            images: predictions.len(),
+            exact: labelled().filter(|(prediction, label)| prediction.exact == **label).count(),
+            polynomial: labelled().filter(|(prediction, label)| prediction.polynomial == **label).count(),
+            equal: predictions.iter().filter(|prediction| prediction.exact == prediction.polynomial).count(),
+            largest_error: predictions.iter().map(|prediction| prediction.error).fold(0.0, f64::max),
+            lost: predictions.iter().filter(|prediction| prediction.error > 1.0).count(),
+        }
+    }
+
     /// By how many points the accuracies differ.
     pub(crate) fn points(&self) -> f64 {
         100.0 * self.exact.abs_diff(self.polynomial) as f64 / self.images as f64
-    }
-}
-
-/// Runs both on test images.
-pub(crate) fn compare(network: &Network, data: &Path, passed: &Passed, test: &Labelled) -> Agreement {
-    let oracle = Oracle::load(&network.file(data)).expect("tract takes the network");
-    let evaluator = Evaluator::new(&passed.optimized);
-    let post = passed.optimized.outputs[0].post;
-    let predictions: Vec<Prediction> = test
-        .images
-        .par_iter()
-        .map(|image| {
-            let floats: Vec<f32> = image.iter().map(|&value| value as f32).collect();
-            let exact = oracle.run(&floats).expect("tract runs the network").remove(0);
-            let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
-            Prediction::of(&exact, &after_client(post, polynomial(&evaluator, passed, image)))
-        })
-        .collect();
-    let labelled = || predictions.iter().zip(&test.labels);
-    Agreement {
-        images: predictions.len(),
-        exact: labelled().filter(|(prediction, label)| prediction.exact == **label).count(),
-        polynomial: labelled().filter(|(prediction, label)| prediction.polynomial == **label).count(),
-        equal: predictions.iter().filter(|prediction| prediction.exact == prediction.polynomial).count(),
-        largest_error: predictions.iter().map(|prediction| prediction.error).fold(0.0, f64::max),
     }
 }
 
@@ -144,13 +194,6 @@ impl Prediction {
             differences.fold(0.0, |worst: f64, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
         Prediction { exact: top1(exact), polynomial: top1(polynomial), error: error / largest }
     }
-}
-
-fn polynomial(evaluator: &Evaluator, passed: &Passed, image: &[f64]) -> Vec<f64> {
-    let scaled = image.iter().map(|value| value * passed.approximated.inputs[0].0).collect();
-    let values = evaluator.run(&[scaled]).expect("the graph takes the image");
-    let output = passed.optimized.outputs[0].node.index();
-    values[output].iter().map(|value| value * passed.approximated.output_scales[0]).collect()
 }
 
 /// What the client computes from the decrypted result of one image.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each binary uses a part")]
 
 pub(crate) mod agreement;
+pub(crate) mod bench;
 pub(crate) mod mnist;
 pub(crate) mod zoo;
 

@@ -120,10 +120,7 @@ impl Network {
         match self.images {
             Images::Mnist | Images::MnistHalved => self.all(&mnist::images(data, "train", count)),
             Images::Cifar | Images::CifarChannelsLast => {
-                let bytes = fs::read(data.join("cifar10/train_first4000.bin.gz")).expect("training images");
-                let mut records = Vec::new();
-                GzDecoder::new(&bytes[..]).read_to_end(&mut records).expect("a gzip file");
-                self.all(&cifar(&records, count).0)
+                self.all(&cifar(&unpacked(&data.join("cifar10/train_first4000.bin.gz")), count).0)
             }
         }
     }
@@ -146,6 +143,15 @@ impl Network {
         Labelled { images: self.all(&images), labels }
     }
 
+    /// The first of 1,000 test images of CIFAR-10, classes in turn, which went through JPEG; those of MNIST as they are.
+    pub(crate) fn compressed_test(&self, data: &Path, count: usize) -> Labelled {
+        if matches!(self.images, Images::Mnist | Images::MnistHalved) {
+            return self.test(data, count);
+        }
+        let (images, labels) = cifar(&unpacked(&data.join("cifar10/jpeg/test_s1000.bin.gz")), count);
+        Labelled { images: self.all(&images), labels }
+    }
+
     fn all(&self, images: &[Vec<u8>]) -> Vec<Vec<f64>> {
         images.iter().map(|image| self.prepared(image)).collect()
     }
@@ -163,6 +169,13 @@ impl Network {
             }
         }
     }
+}
+
+fn unpacked(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).expect("images");
+    let mut records = Vec::new();
+    GzDecoder::new(&bytes[..]).read_to_end(&mut records).expect("a gzip file");
+    records
 }
 
 /// Means of 2×2 pixels.

@@ -4,7 +4,7 @@
 use paf_compiler::import::import;
 use paf_compiler::import::oracle::Oracle;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Options, approximate};
+use paf_passes::approximate::{Margin, Options, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use prost::Message;
@@ -263,7 +263,7 @@ fn polynomials_stay_within_the_error_they_state() {
         let options = Options {
             default_paf: paf.clone(),
             per_node: Default::default(),
-            margin: 1.1,
+            margin: Margin::Fixed(1.1),
             input_range: (-1.0, 1.0),
             function_error: 1e-3,
         };

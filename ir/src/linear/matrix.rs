@@ -28,7 +28,8 @@ fn conv_matrix(conv: &Conv) -> Sparse {
     let group_outputs = out_channels / conv.groups;
     let [kernel_height, kernel_width] = window.kernel;
     let rows = out_channels * out_height * out_width;
-    Sparse::from_rows(rows, window.input.iter().product(), |row, entries| {
+    let columns = window.input.iter().product();
+    Sparse::from_sorted_rows(rows, columns, conv.products(), |row, columns, values| {
         let (channel, y, x) = (row / (out_height * out_width), row / out_width % out_height, row % out_width);
         let first_input = channel / group_outputs * group_inputs;
         for input in 0..group_inputs {
@@ -36,9 +37,11 @@ fn conv_matrix(conv: &Conv) -> Sparse {
                 let Some(in_y) = window.input_index(0, y, tap_y) else { continue };
                 for tap_x in 0..kernel_width {
                     let Some(in_x) = window.input_index(1, x, tap_x) else { continue };
-                    let column = ((first_input + input) * height + in_y) * width + in_x;
                     let tap = ((channel * group_inputs + input) * kernel_height + tap_y) * kernel_width + tap_x;
-                    entries.push((column as u32, conv.weight.data[tap]));
+                    if conv.weight.data[tap] != 0.0 {
+                        columns.push((((first_input + input) * height + in_y) * width + in_x) as u32);
+                        values.push(conv.weight.data[tap]);
+                    }
                 }
             }
         }

@@ -5,11 +5,13 @@
 
 mod check;
 mod matrix;
+mod operator;
 
 use std::sync::Arc;
 
 use crate::sparse::Sparse;
 use crate::tensor::{Constant, Shape, Tensor};
+pub use operator::Operator;
 
 /// One linear factor with its weights as the model has them, never expanded.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,9 @@
 //! Cleartext evaluation in f64: the meaning of the tensor IR.
 
-use super::{BatchNorm, Graph, Node, Op, Shape};
+use super::{BatchNorm, Graph, Node, NodeId, Op, Shape};
 use crate::error::IrError;
-use crate::linear::Window;
-use crate::sparse::Sparse;
+use crate::lanes::{LANES, apart, side_by_side};
+use crate::linear::{Operator, Window};
 
 /// The outputs of the graph on one sample; `inputs` holds one flat tensor per graph input.
 ///
@@ -22,17 +22,24 @@ pub fn evaluate_all(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>,
     Evaluator::new(graph).run(inputs)
 }
 
-/// Evaluates one graph on many samples; matrices are expanded once.
+/// Evaluates one graph on many samples; its linear maps are prepared once.
 pub struct Evaluator<'g> {
     graph: &'g Graph,
-    matrices: Vec<Option<Sparse>>,
+    operators: Vec<Option<Operator>>,
+    /// How often each node is read, as an output too.
+    readers: Vec<usize>,
 }
 
+/// A tensor of `L` samples.
+type Tensors<const L: usize> = Vec<[f64; L]>;
+
 impl<'g> Evaluator<'g> {
-    /// Expands the linear maps of a graph.
+    /// Prepares the linear maps of a graph.
     pub fn new(graph: &'g Graph) -> Self {
-        let expand = |node: &Node| if let Op::Linear(map) = &node.op { Some(map.matrix()) } else { None };
-        Evaluator { graph, matrices: graph.nodes().map(|(_, node)| expand(node)).collect() }
+        let prepare = |node: &Node| if let Op::Linear(map) = &node.op { Some(Operator::new(map)) } else { None };
+        let mut readers: Vec<usize> = graph.consumers().iter().map(Vec::len).collect();
+        graph.outputs.iter().for_each(|output| readers[output.node.index()] += 1);
+        Evaluator { graph, operators: graph.nodes().map(|(_, node)| prepare(node)).collect(), readers }
     }
 
     /// The value of every node on one sample.
@@ -40,80 +47,113 @@ impl<'g> Evaluator<'g> {
     /// # Errors
     /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
     pub fn run(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrError> {
-        check_inputs(self.graph, inputs)?;
-        let mut values: Vec<Vec<f64>> = Vec::with_capacity(self.graph.len());
-        for (id, node) in self.graph.nodes() {
-            let value = match &node.op {
-                Op::Input => {
-                    let place = self.graph.inputs.iter().position(|input| input.0 == id);
-                    inputs[place.ok_or_else(|| IrError::Eval(format!("input %{} is not listed", id.0)))?].clone()
-                }
-                _ => {
-                    let operands: Vec<&[f64]> =
-                        node.inputs.iter().map(|input| values[input.index()].as_slice()).collect();
-                    self.node(id.index(), node, &operands)
-                }
-            };
-            values.push(value);
-        }
+        let mut values = Vec::with_capacity(self.graph.len());
+        self.follow::<1>(&[inputs], |value| values.push(value.as_flattened().to_vec()))?;
         Ok(values)
     }
 
-    /// The outputs on many samples: one flat tensor an output for each sample. A matrix is read once for several
-    /// samples, and values are kept only until their last reader.
+    /// The outputs on many samples: one flat tensor an output for each sample.
     ///
     /// # Errors
     /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
     pub fn outputs_of_all(&self, samples: &[Vec<Vec<f64>>]) -> Result<Vec<Vec<Vec<f64>>>, IrError> {
-        samples.iter().try_for_each(|inputs| check_inputs(self.graph, inputs))?;
-        let mut readers: Vec<usize> = self.graph.consumers().iter().map(Vec::len).collect();
-        self.graph.outputs.iter().for_each(|output| readers[output.node.index()] += 1);
-        let mut values: Vec<Vec<Vec<f64>>> = Vec::with_capacity(self.graph.len());
-        for (id, node) in self.graph.nodes() {
-            let value = match self.graph.inputs.iter().position(|input| input.0 == id) {
-                Some(place) => samples.iter().map(|inputs| inputs[place].clone()).collect(),
-                None => self.node_of_all(id.index(), node, &values),
-            };
-            values.push(value);
-            for input in &node.inputs {
-                readers[input.index()] -= 1;
-                if readers[input.index()] == 0 {
-                    values[input.index()] = Vec::new();
+        let mut results = Vec::with_capacity(samples.len());
+        for together in samples.chunks(LANES) {
+            let outputs = self.follow::<LANES>(&slices(together), |_| {})?;
+            let first = results.len();
+            results.resize_with(first + together.len(), Vec::new);
+            for output in outputs {
+                let lanes = results[first..].iter_mut().zip(apart(&output, together.len()));
+                lanes.for_each(|(result, tensor)| result.push(tensor));
+            }
+        }
+        Ok(results)
+    }
+
+    /// The largest magnitude of every node on any of the samples; infinite where a value is not a number.
+    ///
+    /// # Errors
+    /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
+    pub fn largest_magnitudes(&self, samples: &[Vec<Vec<f64>>]) -> Result<Vec<f64>, IrError> {
+        let mut largest = vec![0.0; self.graph.len()];
+        for together in samples.chunks(LANES) {
+            let mut most = largest.iter_mut();
+            self.follow::<LANES>(&slices(together), |value| {
+                if let Some(most) = most.next() {
+                    *most = value.as_flattened().iter().fold(*most, |most, x| larger(most, x.abs()));
                 }
-            }
+            })?;
         }
-        let of_sample =
-            |sample: usize| self.graph.outputs.iter().map(|o| values[o.node.index()][sample].clone()).collect();
-        Ok((0..samples.len()).map(of_sample).collect())
+        Ok(largest)
     }
 
-    fn node_of_all(&self, index: usize, node: &Node, values: &[Vec<Vec<f64>>]) -> Vec<Vec<f64>> {
-        let of_sample = |sample: usize| -> Vec<&[f64]> {
-            node.inputs.iter().map(|input| values[input.index()][sample].as_slice()).collect()
-        };
-        let samples = 0..values[node.inputs[0].index()].len();
-        match (&node.op, &self.matrices[index]) {
-            (Op::Linear(map), Some(matrix)) => {
-                let operands: Vec<&[f64]> = samples.map(|sample| of_sample(sample)[0]).collect();
-                let mut results = matrix.apply_all(&operands);
-                results.iter_mut().for_each(|y| map.add_bias(y));
-                results
-            }
-            _ => samples.map(|sample| self.node(index, node, &of_sample(sample))).collect(),
+    /// Evaluates at most `L` samples; `visit` sees the value of every node in order. Gives the outputs. Values are kept
+    /// until their last reader only.
+    fn follow<const L: usize>(
+        &self,
+        samples: &[&[Vec<f64>]],
+        mut visit: impl FnMut(&[[f64; L]]),
+    ) -> Result<Vec<Tensors<L>>, IrError> {
+        samples.iter().try_for_each(|inputs| check_inputs(self.graph, inputs))?;
+        let mut pending = self.readers.clone();
+        let mut values: Vec<Tensors<L>> = Vec::with_capacity(self.graph.len());
+        for (id, node) in self.graph.nodes() {
+            let value = match node.op {
+                Op::Input => self.input(id, samples)?,
+                _ => self.node(id, node, &mut values, &mut pending),
+            };
+            visit(&value);
+            values.push(value);
         }
+        Ok(self.graph.outputs.iter().map(|output| values[output.node.index()].clone()).collect())
     }
 
-    /// The value of one node from its operands' values.
-    pub fn node(&self, index: usize, node: &Node, operands: &[&[f64]]) -> Vec<f64> {
-        match (&node.op, &self.matrices[index]) {
-            (Op::Linear(map), Some(matrix)) => {
-                let mut y = matrix.apply(operands[0]);
-                map.add_bias(&mut y);
-                y
-            }
-            _ => apply(&node.op, operands, &node.shape),
-        }
+    fn input<const L: usize>(&self, id: NodeId, samples: &[&[Vec<f64>]]) -> Result<Tensors<L>, IrError> {
+        let place = self.graph.inputs.iter().position(|input| input.0 == id);
+        let place = place.ok_or_else(|| IrError::Eval(format!("input %{} is not listed", id.0)))?;
+        let vectors: Vec<&[f64]> = samples.iter().map(|inputs| inputs[place].as_slice()).collect();
+        Ok(side_by_side(&vectors))
     }
+
+    /// The value of a node; operands that nothing else reads are used up.
+    fn node<const L: usize>(
+        &self,
+        id: NodeId,
+        node: &Node,
+        values: &mut [Tensors<L>],
+        pending: &mut [usize],
+    ) -> Tensors<L> {
+        node.inputs.iter().for_each(|input| pending[input.index()] -= 1);
+        let first = node.inputs[0].index();
+        if let Some(operator) = &self.operators[id.index()] {
+            let y = operator.apply(&values[first]);
+            release(node, values, pending);
+            return y;
+        }
+        let repeated = node.inputs[1..].contains(&node.inputs[0]);
+        let x =
+            if pending[first] == 0 && !repeated { std::mem::take(&mut values[first]) } else { values[first].clone() };
+        let other = node.inputs.get(1).map(|input| values[input.index()].as_slice());
+        let y = apply(&node.op, x, other.unwrap_or_default(), &node.shape);
+        release(node, values, pending);
+        y
+    }
+}
+
+/// Frees the operands of a node that nothing else reads.
+fn release<const L: usize>(node: &Node, values: &mut [Tensors<L>], pending: &[usize]) {
+    for input in node.inputs.iter().filter(|input| pending[input.index()] == 0) {
+        values[input.index()] = Vec::new();
+    }
+}
+
+fn slices(samples: &[Vec<Vec<f64>>]) -> Vec<&[Vec<f64>]> {
+    samples.iter().map(Vec::as_slice).collect()
+}
+
+/// The larger magnitude; infinite for one that is not a number.
+fn larger(most: f64, magnitude: f64) -> f64 {
+    if magnitude.is_nan() { f64::INFINITY } else { most.max(magnitude) }
 }
 
 fn check_inputs(graph: &Graph, inputs: &[Vec<f64>]) -> Result<(), IrError> {
@@ -130,22 +170,30 @@ fn check_inputs(graph: &Graph, inputs: &[Vec<f64>]) -> Result<(), IrError> {
     Ok(())
 }
 
-fn apply(op: &Op, operands: &[&[f64]], shape: &Shape) -> Vec<f64> {
-    let pairs = |f: fn(f64, f64) -> f64| operands[0].iter().zip(operands[1]).map(|(a, b)| f(*a, *b)).collect();
-    let each = |f: &dyn Fn(f64) -> f64| operands[0].iter().map(|x| f(*x)).collect();
+fn apply<const L: usize>(op: &Op, x: Tensors<L>, other: &[[f64; L]], shape: &Shape) -> Tensors<L> {
     match op {
-        Op::Input | Op::Reshape => operands[0].to_vec(),
-        Op::Linear(map) => map.apply(operands[0]),
-        Op::BatchNorm(norm) => batch_norm(norm, operands[0], shape),
-        Op::Relu => each(&|x| x.max(0.0)),
-        Op::MaxPool(window) => max_pool(window, operands[0]),
-        Op::Function(function) => each(&|x| function.eval(x)),
-        Op::Add => pairs(|a, b| a + b),
-        Op::Sub => pairs(|a, b| a - b),
-        Op::Mul => pairs(|a, b| a * b),
-        Op::Scale(c) => each(&|x| c * x),
-        Op::AddConstant(c) => each(&|x| x + c),
+        Op::Input | Op::Reshape => x,
+        Op::Linear(map) => Operator::new(map).apply(&x),
+        Op::BatchNorm(norm) => batch_norm(norm, x, shape),
+        Op::Relu => each(x, |x| x.max(0.0)),
+        Op::MaxPool(window) => max_pool(window, &x),
+        Op::Function(function) => each(x, |x| function.eval(x)),
+        Op::Add => pairs(x, other, |a, b| a + b),
+        Op::Sub => pairs(x, other, |a, b| a - b),
+        Op::Mul => pairs(x, other, |a, b| a * b),
+        Op::Scale(c) => each(x, |x| c * x),
+        Op::AddConstant(c) => each(x, |x| x + c),
     }
+}
+
+fn each<const L: usize>(mut x: Tensors<L>, f: impl Fn(f64) -> f64) -> Tensors<L> {
+    x.as_flattened_mut().iter_mut().for_each(|x| *x = f(*x));
+    x
+}
+
+fn pairs<const L: usize>(mut x: Tensors<L>, other: &[[f64; L]], f: impl Fn(f64, f64) -> f64) -> Tensors<L> {
+    x.as_flattened_mut().iter_mut().zip(other.as_flattened()).for_each(|(a, b)| *a = f(*a, *b));
+    x
 }
 
 impl BatchNorm {
@@ -156,27 +204,28 @@ impl BatchNorm {
     }
 }
 
-fn batch_norm(norm: &BatchNorm, x: &[f64], shape: &Shape) -> Vec<f64> {
+fn batch_norm<const L: usize>(norm: &BatchNorm, mut x: Tensors<L>, shape: &Shape) -> Tensors<L> {
     let repeat: usize = shape.0[2..].iter().product();
     let affine: Vec<(f64, f64)> = (0..shape.0[1]).map(|channel| norm.affine(channel)).collect();
-    let channel_of = |index: usize| affine[index / repeat % affine.len()];
-    x.iter().enumerate().map(|(index, x)| channel_of(index).0 * x + channel_of(index).1).collect()
+    for (channel, (factor, offset)) in x.chunks_mut(repeat.max(1)).zip(affine.iter().cycle()) {
+        channel.as_flattened_mut().iter_mut().for_each(|x| *x = factor * *x + offset);
+    }
+    x
 }
 
-fn max_pool(window: &Window, x: &[f64]) -> Vec<f64> {
+fn max_pool<const L: usize>(window: &Window, x: &[[f64; L]]) -> Tensors<L> {
     let [channels, height, width] = window.input;
     let mut result = Vec::with_capacity(channels * window.output[0] * window.output[1]);
     for channel in 0..channels {
         for y in 0..window.output[0] {
             for x_out in 0..window.output[1] {
                 let rows = (0..window.kernel[0]).filter_map(|tap| window.input_index(0, y, tap));
-                let maximum = rows
-                    .flat_map(|row| {
-                        let columns = (0..window.kernel[1]).filter_map(|tap| window.input_index(1, x_out, tap));
-                        columns.map(move |column| (channel * height + row) * width + column)
-                    })
-                    .map(|index| x[index])
-                    .fold(f64::NEG_INFINITY, f64::max);
+                let elements = rows.flat_map(|row| {
+                    let columns = (0..window.kernel[1]).filter_map(|tap| window.input_index(1, x_out, tap));
+                    columns.map(move |column| (channel * height + row) * width + column)
+                });
+                let mut maximum = [f64::NEG_INFINITY; L];
+                elements.for_each(|index| maximum.iter_mut().zip(&x[index]).for_each(|(most, x)| *most = most.max(*x)));
                 result.push(maximum);
             }
         }

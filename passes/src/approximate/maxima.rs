@@ -1,5 +1,7 @@
 //! MaxPool as comparisons of shifted copies, after the rounds of `pool.rs`.
 
+use std::collections::BTreeMap;
+
 use paf_ir::LinearMap;
 use paf_ir::Shape;
 use paf_ir::linear::Window;
@@ -66,18 +68,15 @@ impl Lowering<'_> {
         self.record(pool.node, "MaxPool", &pool.paf, scale, error);
     }
 
-    /// Runs all rounds. One earlier tensor at most is read again, and only that is kept.
+    /// Runs all rounds. Of the earlier tensors only those that are read again are kept.
     fn rounds(&mut self, pool: &Pool, rounds: &[Round], start: Tensor) -> Result<Tensor, PassError> {
-        let read_again = rounds.iter().find_map(|round| match round {
-            Round::MaxWithZero { earlier, .. } => Some(*earlier),
-            _ => None,
-        });
-        let (mut kept, mut current) = (None, start);
+        let (mut kept, mut current) = (BTreeMap::new(), start);
         for (index, round) in rounds.iter().enumerate() {
-            if read_again == Some(index) {
-                kept = Some(current.clone());
+            if rounds[index..].iter().any(|later| later.earlier() == Some(index)) {
+                kept.insert(index, current.clone());
             }
-            current = self.pool_round(pool, round, &current, kept.as_ref())?;
+            let earlier = round.earlier().and_then(|earlier| kept.remove(&earlier));
+            current = self.pool_round(pool, round, &current, earlier.as_ref())?;
         }
         Ok(current)
     }
@@ -94,6 +93,10 @@ impl Lowering<'_> {
             Round::Max(a, b) => {
                 let (a, b) = (self.select(pool, a, x)?, self.select(pool, b, x)?);
                 self.max(pool, a, b)
+            }
+            Round::MaxWithEarlier { first, rest, .. } => {
+                let (first, rest) = (self.select(pool, first, x)?, self.select(pool, rest, earlier.unwrap_or(x))?);
+                self.max(pool, first, rest)
             }
             Round::MaxWithZero { first, rest, .. } => {
                 let first = self.select(pool, first, x)?;
@@ -120,7 +123,7 @@ impl Lowering<'_> {
 
     fn select(&mut self, pool: &Pool, map: &LinearMap, x: &Tensor) -> Result<Tensor, PassError> {
         let image = self.graph.linear(pool.node.name.clone(), map.clone(), x.0, Shape(vec![map.outputs]))?;
-        Ok((image, x.1.linear(map, &map.matrix())))
+        Ok((image, x.1.linear(map)))
     }
 
     /// `b + (a − b)·step(a − b)`, both already divided by S; the values are not.

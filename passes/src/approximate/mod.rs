@@ -4,9 +4,9 @@
 //! [−1, 1] by the client and its outputs come scaled to about [−1, 1].
 //!
 //! `relu(x) = S·u·step(u)` with `u = x/S`, and `max(a, b) = S·(v + (u − v)·step(u − v))` with `u = a/S`, `v = b/S`,
-//! `step = ½ + ½·paf` (smartpaf.md 1.3). S is the static scale: margin × the largest magnitude that the approximated
+//! `step = ½ + ½·paf` (Cheon, Kim, Kim, ePrint 2019/1234; SmartPAF, arXiv 2404.03216). S is the static scale: margin × the largest magnitude that the approximated
 //! network itself shows there on the calibration data, or by interval arithmetic without data. A pool's S covers
-//! every difference of two of its inputs, zero included, and the guard of its PAF (smartpaf.md 6.2).
+//! every difference of two of its inputs, zero included, and the guard of its PAF ([`Paf::pool_guard`]).
 //!
 //! A smooth function is a Chebyshev series on its calibrated range, of the least degree that has the error asked for
 //! (`series.rs`).
@@ -19,6 +19,8 @@
 //! hold negative values. Where the tree of maxima has room for one more operand, that operand is the zero of the ReLU,
 //! which then costs no level of its own.
 
+mod batch;
+mod margin;
 mod maxima;
 mod order;
 mod polynomial;
@@ -38,8 +40,9 @@ use crate::error::PassError;
 use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
+pub use margin::Margin;
 pub use polynomial::component;
-use scales::{Scales, reach_of_sign};
+use scales::{Scales, reach_from_middle, reach_of_sign};
 pub use scaling::Scaling;
 pub use sensitivity::Deviation;
 pub(crate) use sensitivity::{Effect, Sensitivity, measure};
@@ -53,8 +56,8 @@ pub struct Options {
     pub default_paf: Paf,
     /// PAFs and static scales by node name.
     pub per_node: Recovered,
-    /// The static scale is this times the largest magnitude seen.
-    pub margin: f64,
+    /// How much wider static scales are than what calibration shows.
+    pub margin: Margin,
     /// Inputs are taken to lie in this range where there are no samples.
     pub input_range: (f64, f64),
     /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
@@ -168,7 +171,7 @@ pub fn static_scale(
     options: &Options,
 ) -> Result<Scaling, PassError> {
     let node = graph.node(id);
-    let scales = Scales::new(graph, options, values.samples().len());
+    let scales = Scales::new(graph, options, values.sample_count());
     match &node.op {
         Op::MaxPool(window) => scales.of_pool(id, node, values, pool_guard(node, paf, window)?),
         _ => scales.of_relu(id, node, values),
@@ -227,7 +230,7 @@ impl<'a> Lowering<'a> {
         let values = if samples.is_empty() {
             Values::Bounds(vec![self.options.input_range; node.shape.size()])
         } else {
-            Values::Samples(port_samples(samples, port, node)?)
+            Values::of_samples(&port_samples(samples, port, node)?)
         };
         let range = finite_range(&values, &node.name)?;
         let scale = range.0.abs().max(range.1.abs()).max(f64::MIN_POSITIVE);
@@ -273,8 +276,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn function(&mut self, node: &Node, function: Function, x: NodeId) -> Result<(NodeId, Values), PassError> {
-        let (name, margin, wanted) = (&node.name, self.options.margin, self.options.function_error);
-        let (low, high) = finite_range(self.operand(node, 0), name)?;
+        let (name, wanted, x_values) = (&node.name, self.options.function_error, self.operand(node, 0));
+        let (low, high) = finite_range(x_values, name)?;
+        let margin = self.scales.margin(x_values, reach_from_middle(low, high));
         let outside = || PassError::OutsideDomain { node: name.clone(), function: function.name(), low, high };
         let (low, high) = series::widened(function, low, high, margin).ok_or_else(outside)?;
         let series = Series::fit(function, low, high, wanted).map_err(|reached| PassError::TooSteep {
@@ -326,12 +330,13 @@ impl<'a> Lowering<'a> {
             let name = &self.source.node(output.node).name;
             let (low, high) = finite_range(values, name)?;
             let reached = low.abs().max(high.abs());
-            let scale = if reached > 0.0 { self.options.margin * reached } else { 1.0 };
+            let margin = self.scales.margin(values, reach_of_sign);
+            let scale = if reached > 0.0 { margin * reached } else { 1.0 };
             let image = self.images[output.node.index()];
             let node = self.graph.add(name.clone(), Op::Scale(1.0 / scale), &[image])?;
             self.graph.outputs.push(Output { node, ..output.clone() });
             output_scales.push(scale);
-            outputs.push(values.samples().to_vec());
+            outputs.push(values.samples());
         }
         let graph = fold_polynomial(&self.graph)?;
         graph.verify()?;
@@ -343,11 +348,11 @@ fn finite_range(values: &Values, name: &str) -> Result<(f64, f64), PassError> {
     values.range().ok_or_else(|| PassError::NotFinite { node: name.to_owned() })
 }
 
-fn port_samples(samples: &Samples, port: usize, node: &Node) -> Result<Vec<Vec<f64>>, PassError> {
-    let pick = |sample: &Vec<Vec<f64>>| {
+fn port_samples<'s>(samples: &'s Samples, port: usize, node: &Node) -> Result<Vec<&'s [f64]>, PassError> {
+    let pick = |sample: &'s Vec<Vec<f64>>| {
         let tensor = sample.get(port).filter(|tensor| tensor.len() == node.shape.size());
         let message = || format!("a sample has not the {} values that input `{}` needs", node.shape.size(), node.name);
-        tensor.cloned().ok_or_else(|| PassError::Calibration(message()))
+        tensor.map(Vec::as_slice).ok_or_else(|| PassError::Calibration(message()))
     };
     samples.iter().map(pick).collect()
 }

@@ -1,8 +1,9 @@
 //! Composite PAFs as tensor operations.
 //!
 //! Components of degree up to 7 are written naively in the power basis; the e-graph balances their products and moves
-//! constants. Higher degrees would lose all precision there (smartpaf.md 2.4), so they get a schedule in the Chebyshev
-//! basis of least depth ⌈log2(d+1)⌉, coefficients included, with the fewest products known (smartpaf.md 1.4):
+//! constants. Higher degrees would lose all precision there, whose coefficients grow like 2^d, so they get a schedule in the
+//! Chebyshev basis of least depth ⌈log2(d+1)⌉, coefficients included, with the fewest products known (baby and giant
+//! steps of odd polynomials, Lee, Lee, Lee, Kim, Kim, No, ePrint 2020/552):
 //! `p = Q·T_{2^k} + R` by `T_{m+n} = 2·T_m·T_n − T_{|m−n|}`, odd babies `T_3, T_5, T_7` shared where a leaf has a
 //! level to spare for its constants.
 
@@ -212,7 +213,7 @@ mod tests {
     use super::*;
     use paf_ir::tensor::{Output, PostProcess, Shape, evaluate};
 
-    /// Degree and fewest products known at least depth (smartpaf.md 1.4).
+    /// Degree and fewest products known at least depth.
     const FEWEST_PRODUCTS: [(usize, usize); 5] = [(13, 7), (15, 8), (27, 10), (29, 11), (31, 12)];
 
     #[test]

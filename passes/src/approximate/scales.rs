@@ -3,6 +3,8 @@
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
+use super::batch::Extremes;
+use super::margin::Margins;
 use super::scaling::{Scaling, TRUSTED_VALUES};
 use super::values::Values;
 use super::{Options, finite_range, order};
@@ -14,11 +16,13 @@ pub(super) struct Scales<'a> {
     pub(super) options: &'a Options,
     pub(super) consumers: Vec<Vec<NodeId>>,
     pub(super) sample_count: usize,
+    margins: Margins,
 }
 
 impl<'a> Scales<'a> {
     pub(super) fn new(source: &'a Graph, options: &'a Options, sample_count: usize) -> Self {
-        Scales { source, options, consumers: source.consumers(), sample_count }
+        let margins = Margins::new(options.margin, source);
+        Scales { source, options, consumers: source.consumers(), sample_count, margins }
     }
 
     /// The scale of a ReLU that sees these values.
@@ -45,18 +49,25 @@ impl<'a> Scales<'a> {
             return Ok(given.clone());
         }
         let by_channel = match self.channels_between_maps(id, node) {
-            Some(channels) => Scaling::by_channel(values, channels, &reach, self.options.margin * guard),
+            Some(channels) => {
+                Scaling::by_channel(values, channels, &reach, |seen| self.margins.of(Some(seen), &reach) * guard)
+            }
             None => None,
         };
         match by_channel {
             Some(scaling) => Ok(scaling),
-            None => Ok(Scaling::Uniform(self.uniform(reach(low, high), guard))),
+            None => Ok(Scaling::Uniform(self.uniform(values, reach(low, high), &reach) * guard)),
         }
     }
 
-    /// margin × reached, times the guard. A node that sees only zeros gets 1.
-    fn uniform(&self, reached: f64, guard: f64) -> f64 {
-        if reached > 0.0 { self.options.margin * reached * guard } else { 1.0 }
+    /// margin × reached. A node that sees only zeros gets 1.
+    fn uniform(&self, values: &Values, reached: f64, reach: impl Fn(f64, f64) -> f64) -> f64 {
+        if reached > 0.0 { self.margin(values, reach) * reached } else { 1.0 }
+    }
+
+    /// The margin of a tensor with one scale.
+    pub(super) fn margin(&self, values: &Values, reach: impl Fn(f64, f64) -> f64) -> f64 {
+        self.margins.of(values.extremes().as_ref(), reach)
     }
 
     /// Whether the comparison of a ReLU becomes part of the pool that reads it. Scales that were given are those of two
@@ -79,7 +90,8 @@ impl<'a> Scales<'a> {
 
     /// Scales by channel for a pool that sees these values.
     pub(super) fn pool_units(&self, values: &Values, channels: usize, guard: f64) -> Option<Scaling> {
-        Scaling::by_channel(values, channels, reach_of_difference, self.options.margin * guard)
+        let factor = |seen: &Extremes| self.margins.of(Some(seen), reach_of_difference) * guard;
+        Scaling::by_channel(values, channels, reach_of_difference, factor)
     }
 
     /// Number of channels of a ReLU or MaxPool that stands between linear maps, with others of its kind at most.
@@ -142,8 +154,8 @@ fn check_given(
     {
         return Err(PassError::BadScale { node: node.name.clone(), given: scales.len(), channels });
     }
-    let Some(ranges) = values.channel_ranges(scales.len(), 1) else { return Ok(()) };
-    for (&scale, (low, high)) in scales.iter().zip(ranges) {
+    let Some(extremes) = values.channel_extremes(scales.len(), 1) else { return Ok(()) };
+    for (&scale, (low, high)) in scales.iter().zip(extremes.ranges()) {
         let reached = reach(low, high);
         if reached > scale * (1.0 + ROUNDING) {
             return Err(PassError::OutOfRange { node: node.name.clone(), reached, scale });
@@ -160,4 +172,10 @@ pub(super) fn reach_of_sign(low: f64, high: f64) -> f64 {
 /// What a difference of two values in a range reaches; zero counts as a value, gaps between elements hold it.
 fn reach_of_difference(low: f64, high: f64) -> f64 {
     high.max(0.0) - low.min(0.0)
+}
+
+/// How far values in a range lie from the middle of another one.
+pub(super) fn reach_from_middle(low: f64, high: f64) -> impl Fn(f64, f64) -> f64 {
+    let middle = (low + high) / 2.0;
+    move |low, high| (low - middle).abs().max((high - middle).abs())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use paf_ir::linear::{LinearMap, Primitive};
 use paf_ir::tensor::{Graph, NodeId, Op, Shape, Tensor};
 
+use super::batch::Extremes;
 use super::values::Values;
 use crate::error::PassError;
 
@@ -17,7 +18,7 @@ use crate::error::PassError;
 pub(super) const TRUSTED_VALUES: usize = 50_000;
 
 /// No channel's scale falls below this part of the largest one.
-const SMALLEST_PART: f64 = 1e-3;
+pub(super) const SMALLEST_PART: f64 = 1e-3;
 
 /// Scales of one tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,15 +30,17 @@ pub enum Scaling {
 }
 
 impl Scaling {
-    /// Scales by channel from a statistic of each channel's `(lowest, highest)` value; `None` without samples enough.
-    pub fn by_channel(
+    /// Scales by channel from a statistic of each channel's `(lowest, highest)` value, times a factor that all have in
+    /// common; `None` without samples enough.
+    pub(super) fn by_channel(
         values: &Values,
         channels: usize,
         statistic: impl Fn(f64, f64) -> f64,
-        factor: f64,
+        factor: impl Fn(&Extremes) -> f64,
     ) -> Option<Self> {
-        let ranges = values.channel_ranges(channels, TRUSTED_VALUES)?;
-        let scales: Vec<f64> = ranges.iter().map(|&(low, high)| factor * statistic(low, high)).collect();
+        let extremes = values.channel_extremes(channels, TRUSTED_VALUES)?;
+        let factor = factor(&extremes);
+        let scales: Vec<f64> = extremes.ranges().iter().map(|&(low, high)| factor * statistic(low, high)).collect();
         let largest = scales.iter().copied().fold(0.0, f64::max);
         let usable = largest > 0.0 && largest.is_finite();
         usable.then(|| Scaling::Channels(scales.iter().map(|scale| scale.max(SMALLEST_PART * largest)).collect()))

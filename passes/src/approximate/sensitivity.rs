@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::sparse::Sparse;
+use paf_ir::linear::Operator;
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 use rayon::prelude::*;
 
-use super::scales::Scales;
+use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
@@ -149,7 +149,7 @@ fn unusable(node: &Node, paf: &str) -> PassError {
 }
 
 fn tensors(values: &[Values]) -> Vec<Vec<Vec<f64>>> {
-    values.iter().map(|values| values.samples().to_vec()).collect()
+    values.iter().map(Values::samples).collect()
 }
 
 /// What all samples say of the unchanged network.
@@ -170,7 +170,7 @@ impl Calibrated {
                 Op::Relu if network.pools.contains_key(&id) => {}
                 Op::Relu => scalings[id.index()] = Some(scales.of_relu(id, node, x)?),
                 Op::MaxPool(_) => scalings[id.index()] = Some(scales.of_pool(id, node, x, 1.0)?),
-                _ => levels[id.index()] = exact_levels(node, x, scales.options)?,
+                _ => levels[id.index()] = exact_levels(node, x, scales)?,
             }
             Ok(())
         })?;
@@ -179,15 +179,16 @@ impl Calibrated {
 }
 
 /// Levels of a node that needs no PAF.
-fn exact_levels(node: &Node, x: &Values, options: &Options) -> Result<u32, PassError> {
+fn exact_levels(node: &Node, x: &Values, scales: &Scales<'_>) -> Result<u32, PassError> {
     Ok(match &node.op {
         Op::Linear(map) => u32::from(map.as_view().is_none()),
         Op::Mul | Op::BatchNorm(_) => 1,
         Op::Function(function) => {
             let (low, high) = finite_range(x, &node.name)?;
             // What cannot be approximated is reported by the step that has to do it.
-            let range = series::widened(*function, low, high, options.margin);
-            let series = range.and_then(|(low, high)| Series::fit(*function, low, high, options.function_error).ok());
+            let range = series::widened(*function, low, high, scales.margin(x, reach_from_middle(low, high)));
+            let wanted = scales.options.function_error;
+            let series = range.and_then(|(low, high)| Series::fit(*function, low, high, wanted).ok());
             series.map_or(0, |series| series.levels())
         }
         _ => 0,
@@ -197,7 +198,7 @@ fn exact_levels(node: &Node, x: &Values, options: &Options) -> Result<u32, PassE
 /// A network whose values on samples are followed.
 struct Network<'a> {
     graph: &'a Graph,
-    matrices: Vec<Option<Sparse>>,
+    operators: Vec<Option<Operator>>,
     last_readers: Vec<usize>,
     /// For each ReLU that is part of a pool, that pool.
     pools: BTreeMap<NodeId, NodeId>,
@@ -208,8 +209,8 @@ type Live = Vec<Option<Values>>;
 
 impl<'a> Network<'a> {
     fn new(graph: &'a Graph, scales: &Scales<'_>) -> Self {
-        let expand = |node: &Node| if let Op::Linear(map) = &node.op { Some(map.matrix()) } else { None };
-        let matrices = graph.nodes().map(|(_, node)| expand(node)).collect();
+        let prepare = |node: &Node| if let Op::Linear(map) = &node.op { Some(Operator::new(map)) } else { None };
+        let operators = graph.nodes().map(|(_, node)| prepare(node)).collect();
         let mut last_readers = vec![0; graph.len()];
         for (id, node) in graph.nodes() {
             node.inputs.iter().for_each(|input| last_readers[input.index()] = id.index());
@@ -221,14 +222,14 @@ impl<'a> Network<'a> {
             *last = pool.index().max(*last);
         }
         graph.outputs.iter().for_each(|output| last_readers[output.node.index()] = graph.len());
-        Network { graph, matrices, last_readers, pools }
+        Network { graph, operators, last_readers, pools }
     }
 
     /// Products with weights that it takes to follow one sample from every ReLU and MaxPool to the outputs.
     fn work(&self) -> usize {
         let (mut after, mut all) = (0, 0);
         for index in (0..self.graph.len()).rev() {
-            after += self.matrices[index].as_ref().map_or(0, Sparse::entry_count);
+            after += self.operators[index].as_ref().map_or(0, Operator::products);
             let op = &self.graph.node(NodeId(index as u32)).op;
             all += if matches!(op, Op::Relu | Op::MaxPool(_)) { after } else { 0 };
         }
@@ -238,7 +239,7 @@ impl<'a> Network<'a> {
     fn inputs(&self, samples: &Samples) -> Result<Live, PassError> {
         let mut live = vec![None; self.graph.len()];
         for (port, &(id, _)) in self.graph.inputs.iter().enumerate() {
-            live[id.index()] = Some(Values::Samples(port_samples(samples, port, self.graph.node(id))?));
+            live[id.index()] = Some(Values::of_samples(&port_samples(samples, port, self.graph.node(id))?));
         }
         Ok(live)
     }
@@ -265,9 +266,9 @@ impl<'a> Network<'a> {
 
     /// The exact value of a node.
     fn exact(&self, id: NodeId, node: &Node, operands: &[&Values]) -> Values {
-        match (&node.op, &self.matrices[id.index()]) {
-            (Op::Linear(map), Some(matrix)) => operands[0].linear(map, matrix),
-            (op, _) => Values::exact(op, operands),
+        match &self.operators[id.index()] {
+            Some(operator) => operands[0].through(operator),
+            None => Values::exact(&node.op, operands),
         }
     }
 

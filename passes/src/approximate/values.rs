@@ -1,41 +1,50 @@
 //! What is known of a tensor while its network is approximated: its values on samples, or bounds.
 
-use paf_ir::linear::{LinearMap, Window};
-use paf_ir::sparse::Sparse;
-use paf_ir::tensor::Op;
-use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use paf_ir::linear::{LinearMap, Operator, Window};
+use paf_ir::tensor::Op;
+
+use super::batch::{Batch, Extremes};
 use super::pool::{self, Round};
 use super::scaling::Scaling;
 use super::series::Series;
 use crate::paf::Paf;
 
-/// Samples that a linear map takes together.
-const SIDE_BY_SIDE: usize = 16;
-
 /// Values of one tensor.
 #[derive(Debug, Clone)]
 pub enum Values {
-    /// One flat tensor a sample.
-    Samples(Vec<Vec<f64>>),
+    /// Its values on all samples.
+    Samples(Arc<Batch>),
     /// Lower and upper bound of each element, valid for every input in range (interval arithmetic).
     Bounds(Vec<(f64, f64)>),
 }
 
 impl Values {
+    /// Values on samples of one size, flat.
+    pub fn of_samples<S: AsRef<[f64]> + Sync>(samples: &[S]) -> Self {
+        Values::Samples(Arc::new(Batch::new(samples)))
+    }
+
     /// One flat tensor a sample; none where only bounds are known.
-    pub fn samples(&self) -> &[Vec<f64>] {
+    pub fn samples(&self) -> Vec<Vec<f64>> {
         match self {
-            Values::Samples(samples) => samples,
-            Values::Bounds(_) => &[],
+            Values::Samples(batch) => batch.samples(),
+            Values::Bounds(_) => vec![],
         }
+    }
+
+    /// Number of samples; 0 where only bounds are known.
+    pub(super) fn sample_count(&self) -> usize {
+        if let Values::Samples(batch) = self { batch.count() } else { 0 }
     }
 
     /// An operation that is not approximated.
     pub fn exact(op: &Op, operands: &[&Values]) -> Values {
         let x = operands[0];
         match op {
-            Op::Linear(map) => x.linear(map, &map.matrix()),
+            Op::Linear(map) => x.linear(map),
             Op::Add => x.zip(operands[1], |a, b| a + b),
             Op::Sub => x.zip(operands[1], |a, b| a - b),
             Op::Mul => x.zip(operands[1], |a, b| a * b),
@@ -50,45 +59,44 @@ impl Values {
 
     /// A MaxPool with a maximum of two tensors.
     pub fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
-        let select = |x: &Values, map: &LinearMap| x.linear(map, &map.matrix());
-        pool::rounds(window).iter().fold(self.clone(), |x, round| match round {
-            Round::Select(map) => select(&x, map),
-            Round::Max(a, b) => max(&select(&x, a), &select(&x, b)),
-            Round::MaxWithZero { .. } => unreachable!("a pool without a ReLU has no such round"),
-            Round::Tree(taps) => maximum_of_all(taps.iter().map(|tap| select(&x, tap)).collect(), max),
-        })
+        let (rounds, mut kept, mut x) = (pool::rounds(window), BTreeMap::new(), self.clone());
+        for (index, round) in rounds.iter().enumerate() {
+            if rounds[index..].iter().any(|later| later.earlier() == Some(index)) {
+                kept.insert(index, x.clone());
+            }
+            x = match round {
+                Round::Select(map) => x.linear(map),
+                Round::Max(a, b) => max(&x.linear(a), &x.linear(b)),
+                Round::MaxWithEarlier { first, rest, earlier } => {
+                    max(&x.linear(first), &kept.remove(earlier).unwrap_or(x).linear(rest))
+                }
+                Round::MaxWithZero { .. } => unreachable!("a pool without a ReLU has no such round"),
+                Round::Tree(taps) => maximum_of_all(taps.iter().map(|tap| x.linear(tap)).collect(), max),
+            };
+        }
+        x
     }
 
     /// Smallest and largest value; `None` if one is not finite.
     pub fn range(&self) -> Option<(f64, f64)> {
         let widen = |(low, high): (f64, f64), (a, b): (f64, f64)| (low.min(a), high.max(b));
-        let start = (f64::INFINITY, f64::NEG_INFINITY);
-        let (finite, range) = match self {
-            Values::Samples(samples) => {
-                let all = || samples.iter().flatten();
-                (all().all(|x| x.is_finite()), all().fold(start, |range, &x| widen(range, (x, x))))
+        let range = match self {
+            Values::Samples(batch) => *batch.extremes(1).ranges().first()?,
+            Values::Bounds(bounds) => {
+                let finite = bounds.iter().all(|(low, high)| low.is_finite() && high.is_finite());
+                let start = (f64::INFINITY, f64::NEG_INFINITY);
+                finite.then(|| bounds.iter().fold(start, |range, &bound| widen(range, bound)))?
             }
-            Values::Bounds(bounds) => (
-                bounds.iter().all(|(low, high)| low.is_finite() && high.is_finite()),
-                bounds.iter().fold(start, |range, &bound| widen(range, bound)),
-            ),
         };
-        (finite && range.0 <= range.1).then_some(range)
+        (range.0 <= range.1).then_some(range)
     }
 
-    /// Through a linear map, expanded by the caller.
-    pub fn linear(&self, map: &LinearMap, matrix: &Sparse) -> Values {
+    /// Through a linear map.
+    pub fn linear(&self, map: &LinearMap) -> Values {
         match self {
-            Values::Samples(samples) => {
-                let apply = |samples: &[Vec<f64>]| {
-                    let samples: Vec<&[f64]> = samples.iter().map(Vec::as_slice).collect();
-                    let mut results = matrix.apply_all(&samples);
-                    results.iter_mut().for_each(|y| map.add_bias(y));
-                    results
-                };
-                Values::Samples(samples.par_chunks(SIDE_BY_SIDE).flat_map(apply).collect())
-            }
+            Values::Samples(_) => self.through(&Operator::new(map)),
             Values::Bounds(bounds) => {
+                let matrix = map.matrix();
                 let row_bounds = |row: usize| {
                     let offset = map.bias.as_ref().map_or(0.0, |bias| bias.at(row));
                     matrix.row(row).fold((offset, offset), |(low, high), (column, weight)| {
@@ -101,32 +109,39 @@ impl Values {
         }
     }
 
-    /// Lowest and highest value of each channel, if every channel has at least `least` values on the samples.
-    pub fn channel_ranges(&self, channels: usize, least: usize) -> Option<Vec<(f64, f64)>> {
-        let Values::Samples(samples) = self else { return None };
-        let size = samples.first()?.len();
-        let repeat = size.checked_div(channels)?;
-        if repeat * channels != size || repeat * samples.len() < least {
-            return None;
+    /// Samples through a linear map that the caller has prepared.
+    pub fn through(&self, operator: &Operator) -> Values {
+        match self {
+            Values::Samples(batch) => Values::Samples(Arc::new(batch.map(|block| operator.apply(block)))),
+            Values::Bounds(_) => unreachable!("bounds go through the map's matrix"),
         }
-        let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); channels];
-        for sample in samples {
-            for (range, channel) in ranges.iter_mut().zip(sample.chunks(repeat)) {
-                *range = channel.iter().fold(*range, |(low, high), &x| (low.min(x), high.max(x)));
-            }
-        }
-        Some(ranges)
+    }
+
+    /// Lowest and highest value on each sample; `None` where only bounds are known.
+    pub(super) fn extremes(&self) -> Option<Extremes> {
+        if let Values::Samples(batch) = self { Some(batch.extremes(1)) } else { None }
+    }
+
+    /// Lowest and highest value of each channel on each sample, if every channel has at least `least` values in all.
+    pub(super) fn channel_extremes(&self, channels: usize, least: usize) -> Option<Extremes> {
+        let Values::Samples(batch) = self else { return None };
+        let repeat = batch.size().checked_div(channels)?;
+        let enough = repeat * channels == batch.size() && repeat * batch.count() >= least;
+        enough.then(|| batch.extremes(channels))
     }
 
     /// The approximated ReLU.
     pub fn relu(&self, paf: &Paf, scaling: &Scaling) -> Values {
         match self {
-            Values::Samples(samples) => {
-                let relu = |x: &Vec<f64>| {
-                    let (scales, repeat) = scaling.parts(x.len());
-                    x.chunks(repeat).zip(scales).flat_map(|(part, &scale)| paf.relu_all(part, scale)).collect()
-                };
-                Values::Samples(samples.par_iter().map(relu).collect())
+            Values::Samples(batch) => {
+                let (scales, repeat) = scaling.parts(batch.size());
+                Values::Samples(Arc::new(batch.map(|block| {
+                    let mut result = Vec::with_capacity(block.len());
+                    for (part, &scale) in block.chunks(repeat).zip(scales) {
+                        result.extend_from_slice(paf.relu_all(part.as_flattened(), scale).as_chunks().0);
+                    }
+                    result
+                })))
             }
             Values::Bounds(bounds) => {
                 let error = scaling.largest() * paf.max_relu_error();
@@ -142,12 +157,13 @@ impl Values {
     pub fn max(&self, other: &Values, paf: &Paf, scaling: &Scaling) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => {
-                let max = |(a, b): (&Vec<f64>, &Vec<f64>)| {
-                    let (scales, repeat) = scaling.parts(a.len());
-                    let parts = a.chunks(repeat).zip(b.chunks(repeat)).zip(scales);
-                    parts.flat_map(|((a, b), &scale)| paf.max_all(a, b, scale)).collect()
-                };
-                Values::Samples(a.par_iter().zip(b).map(max).collect())
+                let (scales, repeat) = scaling.parts(a.size());
+                Values::Samples(Arc::new(a.zip(b, |a, b| {
+                    for ((a, b), &scale) in a.chunks_mut(repeat).zip(b.chunks(repeat)).zip(scales) {
+                        let maxima = paf.max_all(a.as_flattened(), b.as_flattened(), scale);
+                        a.as_flattened_mut().copy_from_slice(&maxima);
+                    }
+                })))
             }
             (Values::Bounds(a), Values::Bounds(b)) => {
                 let error = scaling.largest() * paf.max_relu_error();
@@ -161,10 +177,7 @@ impl Values {
     /// The approximated function of each element.
     pub(super) fn function(&self, series: &Series) -> Values {
         match self {
-            Values::Samples(samples) => {
-                let all = |x: &Vec<f64>| x.iter().map(|&x| series.eval(x)).collect();
-                Values::Samples(samples.par_iter().map(all).collect())
-            }
+            Values::Samples(_) => self.map(|x| series.eval(x)),
             Values::Bounds(bounds) => {
                 let bound = |&(low, high): &(f64, f64)| {
                     let (least, greatest) = series.function.range_on(low, high);
@@ -178,8 +191,9 @@ impl Values {
     /// Element by element on one tensor; `f` must be monotone for bounds.
     pub fn map(&self, f: impl Fn(f64) -> f64 + Sync) -> Values {
         match self {
-            Values::Samples(samples) => {
-                Values::Samples(samples.par_iter().map(|x| x.iter().map(|&x| f(x)).collect()).collect())
+            Values::Samples(batch) => {
+                let each = |element: &[f64; _]| element.map(&f);
+                Values::Samples(Arc::new(batch.map(|block| block.iter().map(each).collect())))
             }
             Values::Bounds(bounds) => {
                 let ends = |&(low, high): &(f64, f64)| (f(low).min(f(high)), f(low).max(f(high)));
@@ -191,10 +205,9 @@ impl Values {
     /// Element by element on two tensors; bounds take the extremes of the four corner values.
     pub fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64 + Sync) -> Values {
         match (self, other) {
-            (Values::Samples(a), Values::Samples(b)) => {
-                let each = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect();
-                Values::Samples(a.par_iter().zip(b).map(each).collect())
-            }
+            (Values::Samples(a), Values::Samples(b)) => Values::Samples(Arc::new(a.zip(b, |a, b| {
+                a.as_flattened_mut().iter_mut().zip(b.as_flattened()).for_each(|(a, b)| *a = f(*a, *b));
+            }))),
             (Values::Bounds(a), Values::Bounds(b)) => {
                 let corners = |(a, b): (&(f64, f64), &(f64, f64))| {
                     let values = [f(a.0, b.0), f(a.0, b.1), f(a.1, b.0), f(a.1, b.1)];

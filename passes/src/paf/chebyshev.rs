@@ -1,5 +1,6 @@
 //! Odd polynomials in the Chebyshev basis: the only stable form at degree 13 and above.
 
+use super::LANES;
 use super::high_precision::{Real, power_of_two, real};
 
 /// Coefficients c1, c3, … of p(bound·t) = Σ c_k·T_k(t) for p = Σ power\[j\]·x^(2j+1).
@@ -18,6 +19,25 @@ pub(super) fn from_power_basis(power: &[Real], bound: &Real) -> Vec<Real> {
         bound_power = bound_power * bound * bound;
     }
     chebyshev
+}
+
+/// Replaces each x by the polynomial at x/domain; the same as [`evaluate`], several values at a time.
+pub(super) fn evaluate_in_place(odd: &[f64], domain: f64, values: &mut [f64]) {
+    for lane in values.chunks_mut(LANES) {
+        let mut double_steps = [0.0; LANES];
+        for (x, double_step) in lane.iter_mut().zip(&mut double_steps) {
+            *x /= domain;
+            *double_step = 2.0 * (2.0 * *x * *x - 1.0);
+        }
+        let (mut current, mut next) = ([0.0; LANES], [0.0; LANES]);
+        for coefficient in odd.iter().rev() {
+            for k in 0..LANES {
+                let new = coefficient + double_steps[k] * current[k] - next[k];
+                (next[k], current[k]) = (current[k], new);
+            }
+        }
+        lane.iter_mut().zip(current.iter().zip(&next)).for_each(|(x, (current, next))| *x *= current - next);
+    }
 }
 
 /// Σ odd\[k\]·T_(2k+1)(t) by Clenshaw's recurrence in T_2(t).

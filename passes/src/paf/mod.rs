@@ -16,7 +16,7 @@ pub mod remez;
 use high_precision::{Real, largest_magnitude, real, to_f64};
 
 /// Values evaluated side by side.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
 /// From this degree on the power basis loses too many digits, and the Chebyshev form is evaluated instead.
 const CHEBYSHEV_FROM_DEGREE: usize = 13;
@@ -154,8 +154,7 @@ impl Component {
     /// Replaces each value by its image; the same as [`Component::eval`], many values at a time.
     fn eval_in_place(&self, values: &mut [f64]) {
         if self.degree >= CHEBYSHEV_FROM_DEGREE {
-            values.iter_mut().for_each(|x| *x = self.eval(*x));
-            return;
+            return chebyshev::evaluate_in_place(&self.chebyshev_odd, self.domain, values);
         }
         for lane in values.chunks_mut(LANES) {
             let mut squares = [0.0; LANES];

@@ -2,7 +2,6 @@
 
 use paf_ir::program::ValueId;
 use paf_ir::tensor::{Evaluator, Graph};
-use rayon::prelude::*;
 
 use crate::error::PassError;
 
@@ -59,19 +58,13 @@ impl Magnitudes {
 /// # Errors
 /// [`PassError::Ir`] if a sample does not fit the graph.
 pub fn magnitudes(graph: &Graph, values: &[ValueId], samples: &[Vec<Vec<f64>>]) -> Result<Magnitudes, PassError> {
-    let evaluator = Evaluator::new(graph);
-    let largest = |sample: &Vec<Vec<f64>>| -> Result<Vec<f64>, PassError> {
-        let tensors = evaluator.run(sample)?;
-        Ok(tensors.iter().map(|tensor| tensor.iter().fold(0.0, |most: f64, x| most.max(x.abs()))).collect())
-    };
-    let measured: Result<Vec<Vec<f64>>, PassError> =
-        samples.iter().take(SAMPLES).collect::<Vec<_>>().into_par_iter().map(largest).collect();
+    let looked_at = &samples[..samples.len().min(SAMPLES)];
+    let measured = Evaluator::new(graph).largest_magnitudes(looked_at)?;
     let count = values.iter().map(|value| value.index() + 1).max().unwrap_or(0);
     let mut magnitudes = vec![if samples.is_empty() { f64::INFINITY } else { 0.0 }; count];
-    for sample in measured? {
-        for (node, magnitude) in sample.into_iter().enumerate() {
-            let most = &mut magnitudes[values[node].index()];
-            *most = if magnitude.is_nan() { f64::INFINITY } else { most.max(magnitude) };
+    if !samples.is_empty() {
+        for (value, magnitude) in values.iter().zip(measured) {
+            magnitudes[value.index()] = magnitude.max(magnitudes[value.index()]);
         }
     }
     Ok(Magnitudes(magnitudes))

@@ -11,7 +11,7 @@ mod statistics;
 use std::time::{Duration, Instant};
 
 use paf_ir::tensor::{NodeId, Op};
-use paf_passes::approximate::{self, Scaling, Values, static_scale};
+use paf_passes::approximate::{self, Margin, Scaling, Values, static_scale};
 use paf_passes::paf::Paf;
 use paf_passes::recover::Recovered;
 
@@ -246,7 +246,7 @@ fn scale_options(paf: &Paf, margin: f64) -> approximate::Options {
     approximate::Options {
         default_paf: paf.clone(),
         per_node: Recovered::default(),
-        margin,
+        margin: Margin::Fixed(margin),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
     }

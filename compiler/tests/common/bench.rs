@@ -1,0 +1,22 @@
+//! What the benchmarks' command lines share.
+
+use paf_compiler::options::Margin;
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// `cargo bench` passes `--bench`; anything else that runs all binaries, such as `cargo test`, is told how to.
+pub(crate) fn started_by_cargo(bench: bool) -> bool {
+    if !bench {
+        println!("a benchmark: run it with cargo bench");
+    }
+    bench
+}
+
+/// `auto` or a number, as `paf-compile --margin` takes it.
+pub(crate) fn parse_margin(text: &str) -> std::result::Result<Margin, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Margin::Automatic),
+        Ok(margin) => Ok(Margin::Fixed(margin)),
+        Err(_) => Err("expected auto, or a number".into()),
+    }
+}

@@ -1,0 +1,35 @@
+//! Vectors of several samples side by side: element by element, one lane a sample.
+
+/// Samples that are evaluated together.
+pub const LANES: usize = 8;
+
+/// Interleaves at most `L` vectors of one length; lanes that are left over repeat the last vector.
+pub fn side_by_side<const L: usize>(vectors: &[&[f64]]) -> Vec<[f64; L]> {
+    let size = vectors.first().map_or(0, |vector| vector.len());
+    let mut elements = vec![[0.0; L]; size];
+    for lane in 0..L {
+        let Some(vector) = vectors.get(lane).or(vectors.last()) else { break };
+        elements.iter_mut().zip(*vector).for_each(|(element, &value)| element[lane] = value);
+    }
+    elements
+}
+
+/// The vectors of the first `count` lanes.
+pub fn apart<const L: usize>(elements: &[[f64; L]], count: usize) -> Vec<Vec<f64>> {
+    (0..count.min(L)).map(|lane| elements.iter().map(|element| element[lane]).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_come_apart_again() {
+        let vectors = [vec![1.0, 2.0], vec![3.0, 4.0], vec![5.0, 6.0]];
+        let slices: Vec<&[f64]> = vectors.iter().map(Vec::as_slice).collect();
+        let elements = side_by_side::<4>(&slices);
+        assert_eq!(elements, [[1.0, 3.0, 5.0, 5.0], [2.0, 4.0, 6.0, 6.0]]);
+        assert_eq!(apart(&elements, 3), vectors);
+        assert!(side_by_side::<4>(&[]).is_empty());
+    }
+}
