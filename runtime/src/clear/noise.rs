@@ -42,6 +42,10 @@ impl Deviation {
         Deviation { even: self.even.hypot(other.even), secret: self.secret.hypot(other.secret) }
     }
 
+    fn times(self, factor: f64) -> Deviation {
+        Deviation { even: self.even * factor, secret: self.secret * factor }
+    }
+
     fn at(self, secret: f64) -> f64 {
         self.even.hypot(self.secret * secret)
     }
@@ -58,6 +62,7 @@ const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
 pub struct NoiseModel {
     ring_dimension: f64,
     scale: f64,
+    special_primes: f64,
     key_switch_variance: f64,
     /// The secret's absolute value at each slot, in units of its root mean square.
     secret: Vec<f64>,
@@ -75,6 +80,7 @@ impl NoiseModel {
         NoiseModel {
             ring_dimension: n,
             scale: f64::from(parameters.scale_bits).exp2(),
+            special_primes: f64::from(parameters.special_primes),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
             secret: Generator { state: !seed }.secret(parameters.slots),
             bootstrap: (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits)).exp2(),
@@ -96,6 +102,13 @@ impl NoiseModel {
         Deviation { even: self.slot_deviation(ROUNDING_VARIANCE, scale), secret: self.slot_deviation(secret, scale) }
     }
 
+    /// The division of both parts by P: its error is a sum of one uniform number for each prime of P, because the
+    /// conversion from these primes is approximate (Halevi, Polyakov, Shoup 2019, section 2.2). Their mean is not zero,
+    /// which is felt in few slots, those of the lowest frequencies, and not modelled.
+    fn division(&self, scale: f64) -> Deviation {
+        self.rounding(scale).times(self.special_primes.sqrt())
+    }
+
     /// Encryption: `v·e + e0 + e1·s` with ternary `v` and `s`, and the rounding of the encoded values. The public key's
     /// `e` is as constant as the secret and counted with it.
     pub(crate) fn fresh(&self) -> Deviation {
@@ -114,7 +127,7 @@ impl NoiseModel {
     /// A rotation or a relinearization: the digits' errors divided by P, and a rounding.
     pub(crate) fn key_switch(&self, ty: Type) -> Deviation {
         let scale = if ty.kind == Kind::Rest { self.scale } else { self.scale * self.scale };
-        Deviation::even(self.slot_deviation(self.key_switch_variance, scale)).and(self.rounding(scale))
+        Deviation::even(self.slot_deviation(self.key_switch_variance, scale)).and(self.division(scale))
     }
 
     /// A bootstrap: mostly the approximation of the modular reduction and the rounding under the small scale inside.
@@ -123,14 +136,17 @@ impl NoiseModel {
     }
 
     /// A linear map: the babies' errors times the weights, the rounding of the plaintexts times the values, the
-    /// rescale, and the folds. Giant steps happen at the product's scale, where their error vanishes.
+    /// rescale, and the folds, each of which doubles the variance of what was there. Giant steps happen at the
+    /// product's scale, where their error vanishes.
     pub(crate) fn linear(&self, map: &PackedMap, row_norm: f64, magnitude: f64) -> Deviation {
-        let babies = self.slot_deviation(self.key_switch_variance, self.scale) * row_norm;
+        let (rounding, switch) = (self.rounding(self.scale), self.slot_deviation(self.key_switch_variance, self.scale));
+        let rotation = Deviation::even(switch).and(self.division(self.scale));
+        let babies = if map.plan.babies().is_empty() { Deviation::even(0.0) } else { rotation.times(row_norm) };
         let diagonals: usize = map.plan.giants.iter().map(|giant| giant.babies.len()).sum();
         let encoding = self.slot_deviation(ROUNDING_VARIANCE, self.scale) * magnitude * (diagonals as f64).sqrt();
-        let rounding = self.rounding(self.scale);
-        let fold = Deviation::even(self.slot_deviation(self.key_switch_variance, self.scale)).and(rounding);
-        map.plan.folds.iter().fold(Deviation::even(babies.hypot(encoding)).and(rounding), |sum, _| sum.and(fold))
+        let before_folds = Deviation::even(encoding).and(rounding);
+        let fold = |sum: Deviation, _: &i64| sum.times(std::f64::consts::SQRT_2).and(rotation);
+        map.plan.folds.iter().fold(before_folds, fold).and(babies)
     }
 }
 

@@ -64,15 +64,22 @@ pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
 /// A line a layer, and the first one that is under its expectation.
 fn describe(report: &mut Report, layers: &[LayerAgreement]) {
     for layer in layers {
-        let (bits, expected, level) = (layer.bits, layer.expected_bits, layer.level);
-        let text = format!("level {level:>2}, agreement {}, expected {}", in_bits(bits), in_bits(expected));
+        let text = format!(
+            "level {:>2}, agreement {}, expected {}; on average {}, expected {}",
+            layer.level,
+            in_bits(layer.bits),
+            in_bits(layer.expected_bits),
+            in_bits(layer.mean_bits),
+            in_bits(layer.expected_mean_bits)
+        );
         report.line(&layer.layer, text);
     }
     let under = layers.iter().find(|layer| is_under(layer));
     report.line("expectation", under.map_or_else(all_within, first_under));
     let fact = |layer: &LayerAgreement| {
         json!({ "layer": layer.layer, "level": layer.level.0, "agreement_bits": layer.bits,
-                "expected_bits": layer.expected_bits, "under_expectation": is_under(layer) })
+                "expected_bits": layer.expected_bits, "mean_bits": layer.mean_bits,
+                "expected_mean_bits": layer.expected_mean_bits, "under_expectation": is_under(layer) })
     };
     report.fact("layers", layers.iter().map(fact).collect::<Vec<_>>());
     report.fact("margin_bits", MARGIN_BITS);
