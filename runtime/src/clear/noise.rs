@@ -51,11 +51,14 @@ impl Deviation {
     }
 }
 
-/// Error of a bootstrap at slots of magnitude 1, as a power of two of the scale it is done at: at a scale of 2^50 about
-/// 2^−15 on average and 2^−13 at worst, and one bit more for each bit of the scale.
+/// Error of a bootstrap of 2^12 slots of magnitude 1, as a power of two of the scale it is done at, and how many bits it
+/// grows when slots double.
 ///
-/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
+/// Measured with OpenFHE 1.4.2, N = 2^16, scale 2^50, an encapsulated secret, on average over the slots: 2^-15 with 2^12 slots
+/// and level budgets {3, 3}, 2^-12.2 with 2^14 slots and {4, 3}. A few slots have errors that are 30 times as large.
 const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
+const BOOTSTRAP_BITS_PER_DOUBLING: f64 = 1.4;
+const MEASURED_LOG_SLOTS: f64 = 12.0;
 
 /// Standard deviations of the errors that one set of parameters and one key imply.
 #[derive(Debug, Clone)]
@@ -66,8 +69,9 @@ pub struct NoiseModel {
     key_switch_variance: f64,
     /// The secret's absolute value at each slot, in units of its root mean square.
     secret: Vec<f64>,
-    /// Standard deviation of a bootstrap's error.
+    /// Standard deviation of the error of a bootstrap of 2^12 slots, or of any number of slots if a caller gave it.
     bootstrap: f64,
+    bits_per_doubling: f64,
 }
 
 impl NoiseModel {
@@ -84,12 +88,13 @@ impl NoiseModel {
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
             secret: Generator { state: !seed }.secret(parameters.slots),
             bootstrap: (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits)).exp2(),
+            bits_per_doubling: BOOTSTRAP_BITS_PER_DOUBLING,
         }
     }
 
     /// The model with another error of bootstraps: its standard deviation where values are at most 1.
     pub fn with_bootstrap_error(self, deviation: f64) -> Self {
-        NoiseModel { bootstrap: deviation, ..self }
+        NoiseModel { bootstrap: deviation, bits_per_doubling: 0.0, ..self }
     }
 
     fn slot_deviation(&self, coefficient_variance: f64, scale: f64) -> f64 {
@@ -131,8 +136,9 @@ impl NoiseModel {
     }
 
     /// A bootstrap: mostly the approximation of the modular reduction and the rounding under the small scale inside.
-    pub(crate) fn bootstrap(&self) -> Deviation {
-        Deviation::even(self.bootstrap)
+    pub(crate) fn bootstrap(&self, slots: usize) -> Deviation {
+        let doublings = (slots as f64).log2() - MEASURED_LOG_SLOTS;
+        Deviation::even(self.bootstrap * (self.bits_per_doubling * doublings.max(0.0)).exp2())
     }
 
     /// A linear map: the babies' errors times the weights, the rounding of the plaintexts times the values, the

@@ -19,8 +19,8 @@ type Result<T> = std::result::Result<T, RuntimeError>;
 /// Keys that the noise model is asked for: what it expects is their mean.
 const SEEDS: u64 = 4;
 
-/// Bits under the expectation from which on a layer is named: the largest error of a layer varies by about one bit from
-/// key to key, and the noise model is as uncertain.
+/// Bits of the mean under the expectation from which on a layer is named: it varies by about one bit from key to key, and
+/// the noise model is as uncertain. The largest error of a layer is that of a few slots and varies more.
 const MARGIN_BITS: f64 = 2.0;
 
 pub(crate) struct Options<'a> {
@@ -87,7 +87,7 @@ fn describe(report: &mut Report, layers: &[LayerAgreement]) {
 }
 
 fn is_under(layer: &LayerAgreement) -> bool {
-    layer.bits < layer.expected_bits - MARGIN_BITS
+    layer.mean_bits < layer.expected_mean_bits - MARGIN_BITS
 }
 
 fn all_within() -> String {
@@ -95,8 +95,10 @@ fn all_within() -> String {
 }
 
 fn first_under(layer: &LayerAgreement) -> String {
-    let (name, bits, expected) = (&layer.layer, in_bits(layer.bits), in_bits(layer.expected_bits));
-    format!("{name} is the first layer more than {MARGIN_BITS} bits under the noise model: {bits}, not {expected}")
+    let (name, bits, expected) = (&layer.layer, in_bits(layer.mean_bits), in_bits(layer.expected_mean_bits));
+    format!(
+        "{name} is on average the first layer more than {MARGIN_BITS} bits under the noise model: {bits}, not {expected}"
+    )
 }
 
 /// Bits for people; a layer that cannot be decrypted has none.
