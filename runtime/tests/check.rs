@@ -37,7 +37,8 @@ fn agreements(case: &Case, evaluated: &Circuit, sample: usize) -> Vec<LayerAgree
 
 fn print(layers: &[LayerAgreement]) {
     for layer in layers {
-        println!("{}: {:.1} bits, expected {:.1}", layer.layer, layer.bits, layer.expected_bits);
+        let (worst, mean) = ((layer.bits, layer.expected_bits), (layer.mean_bits, layer.expected_mean_bits));
+        println!("{}: {:.1} bits, expected {:.1}; mean {:.1}, {:.1}", layer.layer, worst.0, worst.1, mean.0, mean.1);
     }
 }
 
@@ -52,9 +53,12 @@ fn layers_are_as_precise_as_the_noise_model_says() {
         assert_eq!(names, ["x", "conv", "relu", "dense"]);
         let levels: Vec<u32> = layers.iter().map(|layer| layer.level.0).collect();
         assert_eq!(levels, [5, 4, 1, 0]);
-        assert!(layers[..3].iter().all(|layer| (layer.bits - layer.expected_bits).abs() < 2.0));
-        // The last layer is 4 bits worse than the noise model says, with stock OpenFHE too.
-        assert!(layers[3].bits > layers[3].expected_bits - 6.0);
+        // The last layer has folds, and repeats after 16 of 1024 slots: of what a division by P leaves in the slots of low
+        // frequencies, and of the secret's size by slot, the noise model knows too little there.
+        for (layer, tolerance) in layers.iter().zip([2.0, 2.5, 2.5, 5.0]) {
+            assert!((layer.bits - layer.expected_bits).abs() < tolerance, "{layer:?}");
+            assert!((layer.mean_bits - layer.expected_mean_bits).abs() < 0.5 * tolerance, "{layer:?}");
+        }
     }
 }
 
@@ -92,8 +96,8 @@ fn the_command_reports_layers_and_refuses_what_is_less_precise_than_asked() {
     let layers = facts["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 4);
     for layer in layers {
-        let (bits, expected) = (layer["agreement_bits"].as_f64().unwrap(), layer["expected_bits"].as_f64().unwrap());
-        assert!(bits > 20.0 && expected > 20.0);
+        assert!(layer["agreement_bits"].as_f64().unwrap() > 20.0 && layer["expected_bits"].as_f64().unwrap() > 20.0);
+        let (bits, expected) = (layer["mean_bits"].as_f64().unwrap(), layer["expected_mean_bits"].as_f64().unwrap());
         assert_eq!(layer["under_expectation"], bits < expected - facts["margin_bits"].as_f64().unwrap());
     }
     let under = layers.iter().find(|layer| layer["under_expectation"] == true);

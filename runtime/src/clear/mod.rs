@@ -169,8 +169,8 @@ impl Engine for ClearEngine<'_> {
         Ok(input)
     }
 
-    fn bootstrap(&self, mut input: Vec<f64>, _: Type, _: usize, _: Level) -> Result<Vec<f64>> {
-        self.disturb(&mut input, |model| model.bootstrap());
+    fn bootstrap(&self, mut input: Vec<f64>, _: Type, slots: usize, _: Level) -> Result<Vec<f64>> {
+        self.disturb(&mut input, |model| model.bootstrap(slots));
         Ok(input)
     }
 }

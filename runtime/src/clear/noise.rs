@@ -42,16 +42,23 @@ impl Deviation {
         Deviation { even: self.even.hypot(other.even), secret: self.secret.hypot(other.secret) }
     }
 
+    fn times(self, factor: f64) -> Deviation {
+        Deviation { even: self.even * factor, secret: self.secret * factor }
+    }
+
     fn at(self, secret: f64) -> f64 {
         self.even.hypot(self.secret * secret)
     }
 }
 
-/// Error of a bootstrap at slots of magnitude 1, as a power of two of the scale it is done at: at a scale of 2^50 about
-/// 2^−15 on average and 2^−13 at worst, and one bit more for each bit of the scale.
+/// Error of a bootstrap of 2^12 slots of magnitude 1, as a power of two of the scale it is done at, and how many bits it
+/// grows when slots double.
 ///
-/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
+/// Measured with OpenFHE 1.4.2, N = 2^16, scale 2^50, an encapsulated secret, on average over the slots: 2^-15 with 2^12 slots
+/// and level budgets {3, 3}, 2^-12.2 with 2^14 slots and {4, 3}. A few slots have errors that are 30 times as large.
 const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
+const BOOTSTRAP_BITS_PER_DOUBLING: f64 = 1.4;
+const MEASURED_LOG_SLOTS: f64 = 12.0;
 
 /// A second iteration divides the error of a bootstrap by 2 to the bits of the first.
 fn bootstrap_deviation(parameters: &Parameters) -> f64 {
@@ -64,11 +71,13 @@ fn bootstrap_deviation(parameters: &Parameters) -> f64 {
 pub struct NoiseModel {
     ring_dimension: f64,
     scale: f64,
+    special_primes: f64,
     key_switch_variance: f64,
     /// The secret's absolute value at each slot, in units of its root mean square.
     secret: Vec<f64>,
-    /// Standard deviation of a bootstrap's error.
+    /// Standard deviation of the error of a bootstrap of 2^12 slots, or of any number of slots if a caller gave it.
     bootstrap: f64,
+    bits_per_doubling: f64,
 }
 
 impl NoiseModel {
@@ -81,15 +90,17 @@ impl NoiseModel {
         NoiseModel {
             ring_dimension: n,
             scale: f64::from(parameters.scale_bits).exp2(),
+            special_primes: f64::from(parameters.special_primes),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
             secret: Generator { state: !seed }.secret(parameters.slots),
             bootstrap: bootstrap_deviation(parameters),
+            bits_per_doubling: BOOTSTRAP_BITS_PER_DOUBLING,
         }
     }
 
     /// The model with another error of bootstraps: its standard deviation where values are at most 1.
     pub fn with_bootstrap_error(self, deviation: f64) -> Self {
-        NoiseModel { bootstrap: deviation, ..self }
+        NoiseModel { bootstrap: deviation, bits_per_doubling: 0.0, ..self }
     }
 
     fn slot_deviation(&self, coefficient_variance: f64, scale: f64) -> f64 {
@@ -100,6 +111,13 @@ impl NoiseModel {
     fn rounding(&self, scale: f64) -> Deviation {
         let secret = ROUNDING_VARIANCE * TERNARY_VARIANCE * self.ring_dimension;
         Deviation { even: self.slot_deviation(ROUNDING_VARIANCE, scale), secret: self.slot_deviation(secret, scale) }
+    }
+
+    /// The division of both parts by P: its error is a sum of one uniform number for each prime of P, because the
+    /// conversion from these primes is approximate (Halevi, Polyakov, Shoup 2019, section 2.2). Their mean is not zero,
+    /// which is felt in few slots, those of the lowest frequencies, and not modelled.
+    fn division(&self, scale: f64) -> Deviation {
+        self.rounding(scale).times(self.special_primes.sqrt())
     }
 
     /// Encryption: `v·e + e0 + e1·s` with ternary `v` and `s`, and the rounding of the encoded values. The public key's
@@ -120,23 +138,27 @@ impl NoiseModel {
     /// A rotation or a relinearization: the digits' errors divided by P, and a rounding.
     pub(crate) fn key_switch(&self, ty: Type) -> Deviation {
         let scale = if ty.kind == Kind::Rest { self.scale } else { self.scale * self.scale };
-        Deviation::even(self.slot_deviation(self.key_switch_variance, scale)).and(self.rounding(scale))
+        Deviation::even(self.slot_deviation(self.key_switch_variance, scale)).and(self.division(scale))
     }
 
     /// A bootstrap: mostly the approximation of the modular reduction and the rounding under the small scale inside.
-    pub(crate) fn bootstrap(&self) -> Deviation {
-        Deviation::even(self.bootstrap)
+    pub(crate) fn bootstrap(&self, slots: usize) -> Deviation {
+        let doublings = (slots as f64).log2() - MEASURED_LOG_SLOTS;
+        Deviation::even(self.bootstrap * (self.bits_per_doubling * doublings.max(0.0)).exp2())
     }
 
     /// A linear map: the babies' errors times the weights, the rounding of the plaintexts times the values, the
-    /// rescale, and the folds. Giant steps happen at the product's scale, where their error vanishes.
+    /// rescale, and the folds, each of which doubles the variance of what was there. Giant steps happen at the
+    /// product's scale, where their error vanishes.
     pub(crate) fn linear(&self, map: &PackedMap, row_norm: f64, magnitude: f64) -> Deviation {
-        let babies = self.slot_deviation(self.key_switch_variance, self.scale) * row_norm;
+        let (rounding, switch) = (self.rounding(self.scale), self.slot_deviation(self.key_switch_variance, self.scale));
+        let rotation = Deviation::even(switch).and(self.division(self.scale));
+        let babies = if map.plan.babies().is_empty() { Deviation::even(0.0) } else { rotation.times(row_norm) };
         let diagonals: usize = map.plan.giants.iter().map(|giant| giant.babies.len()).sum();
         let encoding = self.slot_deviation(ROUNDING_VARIANCE, self.scale) * magnitude * (diagonals as f64).sqrt();
-        let rounding = self.rounding(self.scale);
-        let fold = Deviation::even(self.slot_deviation(self.key_switch_variance, self.scale)).and(rounding);
-        map.plan.folds.iter().fold(Deviation::even(babies.hypot(encoding)).and(rounding), |sum, _| sum.and(fold))
+        let before_folds = Deviation::even(encoding).and(rounding);
+        let fold = |sum: Deviation, _: &i64| sum.times(std::f64::consts::SQRT_2).and(rotation);
+        map.plan.folds.iter().fold(before_folds, fold).and(babies)
     }
 }
 
