@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use paf_circuit::write_circuit;
+use paf_circuit::{read_machine_costs, write_circuit};
 
 use crate::error::CompileError;
-use crate::options::{Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Step};
+use crate::options::{
+    Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_MARGIN, DEFAULT_PRECISION, Options, PafChoice, Recovery, Step,
+};
 use crate::pipeline::{Reached, compile_until, explain};
 use crate::report;
 
@@ -31,6 +33,17 @@ pub struct Arguments {
     /// --max-error or --max-levels asks [default: alpha7]
     #[arg(long = "paf", value_name = "NAME | NODE=NAME | auto")]
     pub pafs: Vec<PafChoice>,
+    /// PAFs and static scales of nodes, as paf-recover writes them
+    #[arg(long, value_name = "P.json", conflicts_with_all = ["pafs", "recover", "recover_cmd"])]
+    pub paf_file: Option<PathBuf>,
+    /// Recover accuracy first, as this configuration says; it names the PAFs and, if --calibration is not all there is,
+    /// the training data
+    #[arg(long, value_name = "CONFIG.toml", conflicts_with_all = ["pafs", "recover_cmd"])]
+    pub recover: Option<PathBuf>,
+    /// Recover accuracy first by a program. It gets a folder with model.onnx and request.json as its last argument, and
+    /// leaves recovered.onnx and model.paf.json in it
+    #[arg(long, value_name = "PROGRAM ARGS")]
+    pub recover_cmd: Option<String>,
     /// With --paf auto: the fewest levels whose error is at most E. The error is how far results are from the original
     /// network's: the root of the mean square over all calibration samples, in parts of the largest result. 0.03 keeps
     /// nearly all predictions of a classifier
@@ -55,6 +68,13 @@ pub struct Arguments {
     /// Where bootstraps may be: `auto` where levels run out, `never`, or a number of levels that each gives back
     #[arg(long, value_name = "auto | never | LEVELS", default_value = "auto", value_parser = parse_bootstraps)]
     pub bootstraps: Bootstraps,
+    /// How often a bootstrap refreshes a value: 2 gives about twice the bits, in twice the time and one level more
+    #[arg(long, value_name = "1 | 2", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
+    pub bootstrap_iterations: u32,
+    /// Predict seconds for the machine of this file, and choose the plan that is fastest there. `paf-run
+    /// calibrate-machine -o FILE` writes it
+    #[arg(long, value_name = "FILE")]
+    pub machine_costs: Option<PathBuf>,
     /// Print an IR on stdout; without --output nothing is written
     #[arg(long)]
     pub emit: Option<Ir>,
@@ -141,13 +161,16 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 }
 
 impl Arguments {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> Result<Options, CompileError> {
+        let machine =
+            self.machine_costs.as_deref().map(read_machine_costs).transpose().map_err(CompileError::MachineCosts)?;
+        Ok(Options {
             model: self.model.clone(),
             calibration: self.calibration.first().cloned(),
             more_calibration: self.calibration.iter().skip(1).cloned().collect(),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
+            recovery: self.recovery(),
             max_error: self.max_error,
             max_levels: self.max_levels,
             margin: self.margin,
@@ -156,6 +179,17 @@ impl Arguments {
             memory: self.memory,
             insecure: self.insecure_test_parameters,
             bootstraps: self.bootstraps,
+            bootstrap_iterations: self.bootstrap_iterations,
+            machine,
+        })
+    }
+
+    fn recovery(&self) -> Recovery {
+        match (&self.paf_file, &self.recover, &self.recover_cmd) {
+            (Some(file), _, _) => Recovery::PafFile(file.clone()),
+            (None, Some(config), _) => Recovery::BuiltIn(config.clone()),
+            (None, None, Some(command)) => Recovery::Command(command.clone()),
+            (None, None, None) => Recovery::None,
         }
     }
 
@@ -182,7 +216,7 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
     if arguments.insecure_test_parameters {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
-    let (options, last) = (arguments.options(), arguments.last_step());
+    let (options, last) = (arguments.options()?, arguments.last_step());
     if arguments.explain {
         eprintln!("{}", report::explain(&explain(&options)?));
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use paf_circuit::CircuitError;
 use paf_passes::PassError;
+use paf_recovery::RecoveryError;
 
 use crate::import::ImportError;
 
@@ -17,6 +18,9 @@ pub enum CompileError {
     /// A pass refuses the model or its data.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// Recovery failed, or its files are wrong.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The calibration file cannot be used.
     #[error("{}: {problem}", path.display())]
     Calibration {
@@ -28,6 +32,9 @@ pub enum CompileError {
     /// A command-line value has no meaning together with the others.
     #[error("{0}")]
     Usage(String),
+    /// The table of a machine's costs cannot be used.
+    #[error(transparent)]
+    MachineCosts(CircuitError),
     /// The circuit could not be written.
     #[error(transparent)]
     Write(#[from] CircuitError),
@@ -38,8 +45,13 @@ impl CompileError {
     pub fn exit_code(&self) -> u8 {
         match self {
             CompileError::Import(ImportError::Read { source, .. }) => io_exit_code(source),
+            CompileError::Recovery(error) => error.exit_code(),
             CompileError::Usage(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
+            CompileError::MachineCosts(error) => match error.problem() {
+                CircuitError::Io { source, .. } => io_exit_code(source),
+                _ => 1,
+            },
             CompileError::Write(error) => match error.problem() {
                 CircuitError::Io { source, .. } => io_exit_code(source),
                 _ => 3,

@@ -14,8 +14,10 @@ pub mod calibration;
 pub mod cli;
 pub mod emit;
 pub mod error;
-pub mod import;
 pub mod options;
 mod pafs;
 pub mod pipeline;
+mod recovery;
 pub mod report;
+
+pub use paf_import as import;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use paf_ir::ckks::MachineCosts;
 pub use paf_passes::schedule::Bootstraps;
 
 /// A choice of PAF, for every node or for one.
@@ -49,6 +50,20 @@ pub enum Step {
     Emit,
 }
 
+/// Where weights, PAFs and scales come from, if not from the model and the calibration alone.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Recovery {
+    /// Nowhere else.
+    #[default]
+    None,
+    /// A `model.paf.json` beside the model.
+    PafFile(PathBuf),
+    /// The built-in recovery, by a configuration.
+    BuiltIn(PathBuf),
+    /// An external command: program and arguments, split at spaces.
+    Command(String),
+}
+
 /// Options of a compilation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -62,6 +77,8 @@ pub struct Options {
     pub input_range: (f64, f64),
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
     pub pafs: Vec<PafChoice>,
+    /// Recovery of accuracy before anything else.
+    pub recovery: Recovery,
     /// Bound of the error for a choice of PAFs: root of the mean square by which results on the samples differ from the
     /// original network's, in parts of the largest result.
     pub max_error: Option<f64>,
@@ -79,6 +96,10 @@ pub struct Options {
     pub insecure: bool,
     /// Where bootstraps may be.
     pub bootstraps: Bootstraps,
+    /// How often a bootstrap refreshes a value, 1 or 2.
+    pub bootstrap_iterations: u32,
+    /// The machine that seconds are predicted for, if it is not the reference machine.
+    pub machine: Option<MachineCosts>,
 }
 
 /// PAF of nodes that no option names: the smallest error at depth 7 (smartpaf.md 6.1).
@@ -101,6 +122,7 @@ impl Options {
             more_calibration: vec![],
             input_range: (-1.0, 1.0),
             pafs: vec![],
+            recovery: Recovery::None,
             max_error: None,
             max_levels: None,
             margin: DEFAULT_MARGIN,
@@ -109,6 +131,8 @@ impl Options {
             memory: None,
             insecure: false,
             bootstraps: Bootstraps::default(),
+            bootstrap_iterations: 1,
+            machine: None,
         }
     }
 }

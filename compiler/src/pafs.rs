@@ -43,6 +43,15 @@ impl PafRequest {
         Ok(PafRequest { options, goal })
     }
 
+    /// Takes over what recovery decided; a PAF that the command line names for a node stays.
+    pub(crate) fn decide(&mut self, recovered: Recovered) {
+        let per_node = &mut self.options.per_node;
+        per_node.scales = recovered.scales;
+        for (node, paf) in recovered.pafs {
+            per_node.pafs.entry(node).or_insert(paf);
+        }
+    }
+
     /// The polynomial network, and the choice that was made for it.
     ///
     /// # Errors

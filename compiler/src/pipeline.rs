@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use paf_circuit::{Circuit, Model};
+use paf_ir::ckks::{MachineCosts, Work};
 use paf_ir::slots::SlotProgram;
 use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
 use paf_passes::PassError;
@@ -26,6 +27,7 @@ use crate::error::CompileError;
 use crate::import::{ImportError, Imported, import};
 use crate::options::{Options, Step};
 use crate::pafs::PafRequest;
+use crate::recovery::recovered;
 
 /// Most slots of a ciphertext: half of the largest ring dimension.
 const MAX_SLOTS: usize = 1 << 15;
@@ -74,14 +76,14 @@ pub fn compile(options: &Options) -> Result<Compiled, CompileError> {
 /// # Errors
 /// [`CompileError`] says which file, node or flag is at fault.
 pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileError> {
-    let pafs = PafRequest::new(options)?;
+    let mut pafs = PafRequest::new(options)?;
     let mut timer = Timer::default();
     let Imported { graph, warnings } =
         timer.step(Step::Import, || import(&options.model).map_err(CompileError::from))?;
     if last == Step::Import {
         return Ok(Reached::Tensor(graph));
     }
-    let samples = timer.step(Step::Recover, || samples(options, &graph))?;
+    let (graph, samples) = timer.step(Step::Recover, || recover(options, graph, &mut pafs))?;
     if last == Step::Recover {
         return Ok(Reached::Tensor(graph));
     }
@@ -140,9 +142,9 @@ pub struct Explanation {
 /// # Errors
 /// [`CompileError`] says which file, node or flag is at fault.
 pub fn explain(options: &Options) -> Result<Explanation, CompileError> {
-    let pafs = PafRequest::new(options)?;
-    let graph = import(&options.model)?.graph;
-    let (polynomial, chosen) = pafs.approximate(&fold(&graph)?, &samples(options, &graph)?)?;
+    let mut pafs = PafRequest::new(options)?;
+    let (graph, samples) = recover(options, import(&options.model)?.graph, &mut pafs)?;
+    let (polynomial, chosen) = pafs.approximate(&fold(&graph)?, &samples)?;
     let (optimized, rules) = optimize::explain(&polynomial.graph)?;
     Ok(Explanation { optimized, rules, chosen })
 }
@@ -161,6 +163,14 @@ impl Timer {
     }
 }
 
+/// The graph with recovered weights, and calibration samples; what was decided for nodes goes to `pafs`.
+fn recover(options: &Options, graph: Graph, pafs: &mut PafRequest) -> Result<(Graph, Samples), CompileError> {
+    let (graph, recovered) = recovered(options, graph)?;
+    pafs.decide(recovered);
+    let samples = samples(options, &graph)?;
+    Ok((graph, samples))
+}
+
 fn samples(options: &Options, graph: &Graph) -> Result<Samples, CompileError> {
     let files: Vec<&Path> = options.calibration.iter().chain(&options.more_calibration).map(PathBuf::as_path).collect();
     if files.is_empty() { Ok(vec![]) } else { read_samples(&files, graph) }
@@ -172,6 +182,8 @@ fn request(options: &Options) -> Request {
         memory: options.memory,
         insecure: options.insecure,
         bootstraps: options.bootstraps,
+        iterations: options.bootstrap_iterations,
+        slowness: options.machine.as_ref().map_or(Work::ONES, MachineCosts::slowness),
     }
 }
 
@@ -278,5 +290,5 @@ fn emit_circuit(
         pafs: vec![],
         notes,
     };
-    Ok(emit::circuit(model, &polynomial.replaced, scheduled))
+    Ok(emit::circuit(model, &polynomial.replaced, scheduled, options.machine.as_ref()))
 }

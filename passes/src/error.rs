@@ -41,6 +41,18 @@ pub enum PassError {
         /// The node's scale.
         scale: f64,
     },
+    /// A scale that was given for a node cannot be one.
+    #[error(
+        "node `{node}`: a static scale is one positive number, or one for each of its {channels} channels; {given} given"
+    )]
+    BadScale {
+        /// Name of the node.
+        node: String,
+        /// How many numbers were given.
+        given: usize,
+        /// Channels of the node.
+        channels: usize,
+    },
     /// A function meets values at which it is not defined.
     #[error(
         "node `{node}`: {function} is not defined on the range [{low:.4}, {high:.4}] that reaches it; calibration data, \

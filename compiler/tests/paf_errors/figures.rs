@@ -248,7 +248,7 @@ const NINE_BY_AXES: &str =
 after the other. That is the same depth for half of the ciphertext products. On seeded windows its mean error is up to a
 tenth larger than that of one tree, its largest one up to 53 %.\n";
 
-const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `compiler/src/import/activation.rs` and `extremum.rs`. S is the
+const PIECEWISE_TEXT: &str = "These are sums of ReLUs, see `import/src/activation.rs` and `extremum.rs`. S is the
 scale of the ReLUs on this range of inputs, and the error stays below the bound, in units of S times the error of ReLU.\n";
 
 const SMOOTH_TEXT: &str =

@@ -39,7 +39,7 @@ const fn piecewise(name: &'static str, reach: f64, relu_errors: f64) -> Piecewis
     Piecewise { name, attributes: &[], constants: &[], reach, relu_errors }
 }
 
-/// Error bounds follow from the sums of ReLUs in `compiler/src/import/activation.rs` and `extremum.rs`.
+/// Error bounds follow from the sums of ReLUs in `import/src/activation.rs` and `extremum.rs`.
 pub(crate) const PIECEWISE: [Piecewise; 8] = [
     piecewise("Abs", 1.0, 2.0),
     Piecewise { attributes: &[("alpha", 0.1)], ..piecewise("LeakyRelu", 1.0, 0.9) },

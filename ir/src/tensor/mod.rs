@@ -317,6 +317,27 @@ impl Graph {
         Ok(self.append(name.into(), Op::Reshape, vec![input], shape))
     }
 
+    /// Gives a node an operation with other weights.
+    ///
+    /// # Errors
+    /// [`IrError::Type`] if the operation is of another kind or its result has another shape.
+    pub fn replace_weights(&mut self, id: NodeId, op: Op) -> Result<(), IrError> {
+        let node = self.node(id);
+        let fits = match (&node.op, &op) {
+            (Op::Linear(old), Op::Linear(new)) => {
+                new.check()?;
+                (old.inputs, old.outputs) == (new.inputs, new.outputs)
+            }
+            (Op::BatchNorm(_), Op::BatchNorm(_)) => self.infer(&op, &node.inputs)? == node.shape,
+            _ => false,
+        };
+        if !fits {
+            return Err(IrError::ty(op.name(), format!("cannot stand for node `{}`, a {}", node.name, node.op.name())));
+        }
+        self.nodes[id.index()].op = op;
+        Ok(())
+    }
+
     fn append(&mut self, name: String, op: Op, inputs: Vec<NodeId>, shape: Shape) -> NodeId {
         self.nodes.push(Node { name, op, inputs, shape });
         NodeId(self.nodes.len() as u32 - 1)

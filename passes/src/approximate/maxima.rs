@@ -8,7 +8,7 @@ use paf_ir::tensor::{Node, NodeId, Op};
 use super::pool::{self, Round};
 use super::scaling::Scaling;
 use super::values::Values;
-use super::{Lowering, polynomial};
+use super::{Lowering, polynomial, pool_guard};
 use crate::error::PassError;
 use crate::paf::Paf;
 
@@ -52,11 +52,7 @@ impl Lowering<'_> {
 
     fn pool_scaling(&self, id: NodeId, node: &Node, window: &Window) -> Result<(Paf, Scaling), PassError> {
         let paf = self.paf_of(id, node);
-        let elements = window.kernel.iter().product();
-        let guard = paf.pool_guard(elements);
-        if !guard.is_finite() {
-            return Err(PassError::PoolTooLarge { node: node.name.clone(), paf: paf.name, elements });
-        }
+        let guard = pool_guard(node, &paf, window)?;
         let scaling = self.scales.of_pool(id, node, self.operand(node, 0), guard)?;
         Ok((paf, scaling))
     }

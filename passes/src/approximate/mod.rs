@@ -31,6 +31,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
+use paf_ir::linear::Window;
 use paf_ir::tensor::{Function, Graph, Node, NodeId, Op, Output};
 
 use crate::error::PassError;
@@ -39,11 +40,11 @@ use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
 pub use polynomial::component;
 use scales::{Scales, reach_of_sign};
-use scaling::Scaling;
+pub use scaling::Scaling;
 pub use sensitivity::Deviation;
 pub(crate) use sensitivity::{Effect, Sensitivity, measure};
 use series::Series;
-use values::Values;
+pub use values::Values;
 
 /// What to approximate with.
 #[derive(Debug, Clone)]
@@ -152,6 +153,36 @@ pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
         );
     }
     graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+}
+
+/// The static scale of a ReLU or MaxPool that is to have this PAF and sees these values, as [`approximate`] decides it:
+/// by channel where linear maps stand on both sides, the guard of a pool included.
+///
+/// # Errors
+/// [`PassError::NotFinite`], [`PassError::PoolTooLarge`], or what is wrong with a scale that was given.
+pub fn static_scale(
+    graph: &Graph,
+    id: NodeId,
+    paf: &Paf,
+    values: &Values,
+    options: &Options,
+) -> Result<Scaling, PassError> {
+    let node = graph.node(id);
+    let scales = Scales::new(graph, options, values.samples().len());
+    match &node.op {
+        Op::MaxPool(window) => scales.of_pool(id, node, values, pool_guard(node, paf, window)?),
+        _ => scales.of_relu(id, node, values),
+    }
+}
+
+/// The guard of a pool's PAF.
+fn pool_guard(node: &Node, paf: &Paf, window: &Window) -> Result<f64, PassError> {
+    let elements = window.kernel.iter().product();
+    let guard = paf.pool_guard(elements);
+    if guard.is_finite() {
+        return Ok(guard);
+    }
+    Err(PassError::PoolTooLarge { node: node.name.clone(), paf: paf.name.clone(), elements })
 }
 
 pub(crate) fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
@@ -272,6 +303,9 @@ impl<'a> Lowering<'a> {
         let (Some((reader, pool, window)), Scaling::Channels(scales)) = (self.scales.pool_after(id), scaling) else {
             return None;
         };
+        if let Some(given) = self.options.per_node.scales.get(&pool.name) {
+            return matches!(given, Scaling::Channels(_)).then(|| given.clone());
+        }
         let guard = self.paf_of(reader, pool).pool_guard(window.kernel.iter().product());
         self.scales.pool_units(values, scales.len(), guard)
     }

@@ -86,6 +86,7 @@ fn swapped(graph: &Graph, pool: NodeId) -> Result<Graph, PassError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::approximate::Scaling;
     use paf_ir::linear::Window;
     use paf_ir::tensor::{Output, PostProcess, Shape, evaluate};
 
@@ -149,7 +150,7 @@ mod tests {
     fn nodes_with_scales_stay_where_they_are() {
         for node in ["p0", "r1"] {
             let mut given = Recovered::default();
-            given.scales.insert(node.into(), 64.0);
+            given.scales.insert(node.into(), Scaling::Uniform(64.0));
             assert_eq!(operations(&relu_before_pools(&chain("pr"), &given).unwrap()), "pr");
         }
     }

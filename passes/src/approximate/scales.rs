@@ -40,24 +40,23 @@ impl<'a> Scales<'a> {
         guard: f64,
     ) -> Result<Scaling, PassError> {
         let (low, high) = finite_range(values, &node.name)?;
+        if let Some(given) = self.options.per_node.scales.get(&node.name) {
+            check_given(node, given, values, &reach)?;
+            return Ok(given.clone());
+        }
         let by_channel = match self.channels_between_maps(id, node) {
             Some(channels) => Scaling::by_channel(values, channels, &reach, self.options.margin * guard),
             None => None,
         };
         match by_channel {
             Some(scaling) => Ok(scaling),
-            None => Ok(Scaling::Uniform(self.uniform(node, reach(low, high), guard)?)),
+            None => Ok(Scaling::Uniform(self.uniform(reach(low, high), guard))),
         }
     }
 
-    /// The scale of a tensor: given, or margin × reached, times the guard. A node that sees only zeros gets 1.
-    fn uniform(&self, node: &Node, reached: f64, guard: f64) -> Result<f64, PassError> {
-        match self.options.per_node.scales.get(&node.name) {
-            Some(&scale) if reached > scale => Err(PassError::OutOfRange { node: node.name.clone(), reached, scale }),
-            Some(&scale) => Ok(scale * guard),
-            None if reached > 0.0 => Ok(self.options.margin * reached * guard),
-            None => Ok(1.0),
-        }
+    /// margin × reached, times the guard. A node that sees only zeros gets 1.
+    fn uniform(&self, reached: f64, guard: f64) -> f64 {
+        if reached > 0.0 { self.options.margin * reached * guard } else { 1.0 }
     }
 
     /// Whether the comparison of a ReLU becomes part of the pool that reads it. Scales that were given are those of two
@@ -100,7 +99,7 @@ impl<'a> Scales<'a> {
     fn comes_from_map(&self, id: NodeId) -> bool {
         let node = self.source.node(id);
         match &node.op {
-            Op::Linear(_) => true,
+            Op::Linear(_) | Op::BatchNorm(_) => true,
             Op::Relu | Op::MaxPool(_) => {
                 self.takes_channels(node) && self.goes_to_maps(id) && self.comes_from_map(node.inputs[0])
             }
@@ -113,7 +112,7 @@ impl<'a> Scales<'a> {
         let reads_in_channels = |&reader: &NodeId| {
             let node = self.source.node(reader);
             match &node.op {
-                Op::Linear(_) => true,
+                Op::Linear(_) | Op::BatchNorm(_) => true,
                 Op::Relu | Op::MaxPool(_) => self.takes_channels(node) && self.goes_to_maps(reader),
                 Op::Reshape => self.goes_to_maps(reader),
                 _ => false,
@@ -121,6 +120,36 @@ impl<'a> Scales<'a> {
         };
         !is_output && self.consumers[id.index()].iter().all(reads_in_channels)
     }
+}
+
+/// Rounding that a given scale forgives: those who measured it folded the network otherwise.
+const ROUNDING: f64 = 1e-6;
+
+/// A given scale fits the tensor, and no sample leaves it. Interval bounds are too wide to tell.
+fn check_given(
+    node: &Node,
+    given: &Scaling,
+    values: &Values,
+    reach: &impl Fn(f64, f64) -> f64,
+) -> Result<(), PassError> {
+    let scales = match given {
+        Scaling::Uniform(scale) => std::slice::from_ref(scale),
+        Scaling::Channels(scales) => scales,
+    };
+    let channels = node.shape.0.get(1).copied().unwrap_or(1);
+    if !(scales.len() == 1 || scales.len() == channels)
+        || scales.iter().any(|&scale| !(scale > 0.0 && scale < f64::INFINITY))
+    {
+        return Err(PassError::BadScale { node: node.name.clone(), given: scales.len(), channels });
+    }
+    let Some(ranges) = values.channel_ranges(scales.len(), 1) else { return Ok(()) };
+    for (&scale, (low, high)) in scales.iter().zip(ranges) {
+        let reached = reach(low, high);
+        if reached > scale * (1.0 + ROUNDING) {
+            return Err(PassError::OutOfRange { node: node.name.clone(), reached, scale });
+        }
+    }
+    Ok(())
 }
 
 /// What the argument of a sign reaches for values in a range.

@@ -21,7 +21,7 @@ const SMALLEST_PART: f64 = 1e-3;
 
 /// Scales of one tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Scaling {
+pub enum Scaling {
     /// One scale.
     Uniform(f64),
     /// One scale a channel; channels are equal parts of the tensor.
@@ -30,7 +30,7 @@ pub(super) enum Scaling {
 
 impl Scaling {
     /// Scales by channel from a statistic of each channel's `(lowest, highest)` value; `None` without samples enough.
-    pub(super) fn by_channel(
+    pub fn by_channel(
         values: &Values,
         channels: usize,
         statistic: impl Fn(f64, f64) -> f64,
@@ -44,7 +44,7 @@ impl Scaling {
     }
 
     /// Every scale times a factor.
-    pub(super) fn times(&self, factor: f64) -> Scaling {
+    pub fn times(&self, factor: f64) -> Scaling {
         match self {
             Scaling::Uniform(scale) => Scaling::Uniform(scale * factor),
             Scaling::Channels(scales) => Scaling::Channels(scales.iter().map(|scale| scale * factor).collect()),
@@ -52,7 +52,7 @@ impl Scaling {
     }
 
     /// The largest scale.
-    pub(super) fn largest(&self) -> f64 {
+    pub fn largest(&self) -> f64 {
         match self {
             Scaling::Uniform(scale) => *scale,
             Scaling::Channels(scales) => scales.iter().copied().fold(0.0, f64::max),
@@ -60,7 +60,7 @@ impl Scaling {
     }
 
     /// The scales and how many consecutive elements of a tensor of `size` share each.
-    pub(super) fn parts(&self, size: usize) -> (&[f64], usize) {
+    pub fn parts(&self, size: usize) -> (&[f64], usize) {
         match self {
             Scaling::Uniform(scale) => (std::slice::from_ref(scale), size.max(1)),
             Scaling::Channels(scales) => (scales, (size / scales.len()).max(1)),

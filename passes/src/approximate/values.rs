@@ -15,7 +15,7 @@ const SIDE_BY_SIDE: usize = 16;
 
 /// Values of one tensor.
 #[derive(Debug, Clone)]
-pub(super) enum Values {
+pub enum Values {
     /// One flat tensor a sample.
     Samples(Vec<Vec<f64>>),
     /// Lower and upper bound of each element, valid for every input in range (interval arithmetic).
@@ -24,7 +24,7 @@ pub(super) enum Values {
 
 impl Values {
     /// One flat tensor a sample; none where only bounds are known.
-    pub(super) fn samples(&self) -> &[Vec<f64>] {
+    pub fn samples(&self) -> &[Vec<f64>] {
         match self {
             Values::Samples(samples) => samples,
             Values::Bounds(_) => &[],
@@ -32,7 +32,7 @@ impl Values {
     }
 
     /// An operation that is not approximated.
-    pub(super) fn exact(op: &Op, operands: &[&Values]) -> Values {
+    pub fn exact(op: &Op, operands: &[&Values]) -> Values {
         let x = operands[0];
         match op {
             Op::Linear(map) => x.linear(map, &map.matrix()),
@@ -49,7 +49,7 @@ impl Values {
     }
 
     /// A MaxPool with a maximum of two tensors.
-    pub(super) fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
+    pub fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
         let select = |x: &Values, map: &LinearMap| x.linear(map, &map.matrix());
         pool::rounds(window).iter().fold(self.clone(), |x, round| match round {
             Round::Select(map) => select(&x, map),
@@ -60,7 +60,7 @@ impl Values {
     }
 
     /// Smallest and largest value; `None` if one is not finite.
-    pub(super) fn range(&self) -> Option<(f64, f64)> {
+    pub fn range(&self) -> Option<(f64, f64)> {
         let widen = |(low, high): (f64, f64), (a, b): (f64, f64)| (low.min(a), high.max(b));
         let start = (f64::INFINITY, f64::NEG_INFINITY);
         let (finite, range) = match self {
@@ -77,7 +77,7 @@ impl Values {
     }
 
     /// Through a linear map, expanded by the caller.
-    pub(super) fn linear(&self, map: &LinearMap, matrix: &Sparse) -> Values {
+    pub fn linear(&self, map: &LinearMap, matrix: &Sparse) -> Values {
         match self {
             Values::Samples(samples) => {
                 let apply = |samples: &[Vec<f64>]| {
@@ -102,7 +102,7 @@ impl Values {
     }
 
     /// Lowest and highest value of each channel, if every channel has at least `least` values on the samples.
-    pub(super) fn channel_ranges(&self, channels: usize, least: usize) -> Option<Vec<(f64, f64)>> {
+    pub fn channel_ranges(&self, channels: usize, least: usize) -> Option<Vec<(f64, f64)>> {
         let Values::Samples(samples) = self else { return None };
         let size = samples.first()?.len();
         let repeat = size.checked_div(channels)?;
@@ -119,7 +119,7 @@ impl Values {
     }
 
     /// The approximated ReLU.
-    pub(super) fn relu(&self, paf: &Paf, scaling: &Scaling) -> Values {
+    pub fn relu(&self, paf: &Paf, scaling: &Scaling) -> Values {
         match self {
             Values::Samples(samples) => {
                 let relu = |x: &Vec<f64>| {
@@ -130,14 +130,16 @@ impl Values {
             }
             Values::Bounds(bounds) => {
                 let error = scaling.largest() * paf.max_relu_error();
-                let relu = |&(low, high): &(f64, f64)| (low.max(0.0) - error, high.max(0.0) + error);
+                let reached = scaling.largest();
+                let relu =
+                    |&(low, high): &(f64, f64)| (low.clamp(0.0, reached) - error, high.clamp(0.0, reached) + error);
                 Values::Bounds(bounds.iter().map(relu).collect())
             }
         }
     }
 
     /// The approximated maximum, element by element.
-    pub(super) fn max(&self, other: &Values, paf: &Paf, scaling: &Scaling) -> Values {
+    pub fn max(&self, other: &Values, paf: &Paf, scaling: &Scaling) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => {
                 let max = |(a, b): (&Vec<f64>, &Vec<f64>)| {
@@ -174,7 +176,7 @@ impl Values {
     }
 
     /// Element by element on one tensor; `f` must be monotone for bounds.
-    pub(super) fn map(&self, f: impl Fn(f64) -> f64 + Sync) -> Values {
+    pub fn map(&self, f: impl Fn(f64) -> f64 + Sync) -> Values {
         match self {
             Values::Samples(samples) => {
                 Values::Samples(samples.par_iter().map(|x| x.iter().map(|&x| f(x)).collect()).collect())
@@ -187,7 +189,7 @@ impl Values {
     }
 
     /// Element by element on two tensors; bounds take the extremes of the four corner values.
-    pub(super) fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64 + Sync) -> Values {
+    pub fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64 + Sync) -> Values {
         match (self, other) {
             (Values::Samples(a), Values::Samples(b)) => {
                 let each = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect();

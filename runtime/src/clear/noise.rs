@@ -60,6 +60,12 @@ const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
 const BOOTSTRAP_BITS_PER_DOUBLING: f64 = 1.4;
 const MEASURED_LOG_SLOTS: f64 = 12.0;
 
+/// A second iteration divides the error of a bootstrap by 2 to the bits of the first.
+fn bootstrap_deviation(parameters: &Parameters) -> f64 {
+    let refinement = parameters.bootstrap.map_or(0, |bootstrap| bootstrap.refinement_bits);
+    (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits) - f64::from(refinement)).exp2()
+}
+
 /// Standard deviations of the errors that one set of parameters and one key imply.
 #[derive(Debug, Clone)]
 pub struct NoiseModel {
@@ -87,7 +93,7 @@ impl NoiseModel {
             special_primes: f64::from(parameters.special_primes),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
             secret: Generator { state: !seed }.secret(parameters.slots),
-            bootstrap: (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits)).exp2(),
+            bootstrap: bootstrap_deviation(parameters),
             bits_per_doubling: BOOTSTRAP_BITS_PER_DOUBLING,
         }
     }

@@ -10,10 +10,12 @@
 //! The folds follow after the rescale, on one limb fewer: there a rotation's rounding error is no larger than the
 //! rescale's.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use openfhe_sys as fhe;
 use paf_ir::ckks::Level;
+use paf_ir::diagonals::giant_steps;
 
 use super::plaintexts::{Group, MapPlaintexts};
 use super::{Ciphertext, Scheme, Tally};
@@ -41,7 +43,7 @@ pub(crate) fn apply(
     for (index, row) in plaintexts.rows.iter().enumerate() {
         let mut result = match row.is_empty() {
             true => zero(&inputs[0], dropped, plaintexts.encoding.scale())?,
-            false => rows.sum(row)?,
+            false => rows.sum(row, step.map.plan.outer_stride)?,
         };
         fhe::rescale_in_place(result.pin_mut())?;
         fold(&mut result, &step.map.plan.folds)?;
@@ -83,16 +85,15 @@ struct Rows<'r> {
 }
 
 impl Rows<'_> {
-    /// Giant steps are rotated as many at a time as there are threads.
-    fn sum(&self, row: &[Group]) -> Result<Ciphertext> {
-        let mut total = fhe::start_rotation_sum();
-        for groups in row.chunks(fhe::threads().max(1) as usize) {
-            let inner = groups.iter().map(|group| self.inner_sum(group)).collect::<Result<Vec<_>>>()?;
-            let term = |(ciphertext, group): (_, &Group)| fhe::RotationTerm { ciphertext, step: group.rotation };
-            let inner = inner.iter().map(|sum| &**sum);
-            fhe::add_rotations(total.pin_mut(), &inner.zip(groups).map(term).collect::<Vec<_>>())?;
+    /// The giants of an outer step are summed, and rotated together by it.
+    fn sum(&self, row: &[Group], outer_stride: i64) -> Result<Ciphertext> {
+        let mut by_outer: BTreeMap<i64, Vec<(&Group, i64)>> = BTreeMap::new();
+        for group in row {
+            let steps = giant_steps(group.rotation.into(), outer_stride);
+            by_outer.entry(steps.outer).or_default().push((group, steps.inner));
         }
-        fhe::finish_rotation_sum(total.pin_mut())
+        let by_outer: Vec<_> = by_outer.into_iter().map(|(outer, groups)| (groups, outer)).collect();
+        rotated_sum(&by_outer, |groups| rotated_sum(groups, |group| self.inner_sum(group)))
     }
 
     /// `Σ_b d_{g,b} ⊙ rot_b(x)` over all input ciphertexts. Plaintexts that are not encoded ahead exist for this sum.
@@ -109,4 +110,16 @@ impl Rows<'_> {
         let terms: Vec<fhe::SparseTerm<'_>> = group.factors.iter().enumerate().map(term).collect();
         fhe::sum_of_sparse_products(&terms)
     }
+}
+
+/// `Σ rot_step(sum(term))`, with as many rotations at a time as there are threads.
+fn rotated_sum<T>(terms: &[(T, i64)], sum: impl Fn(&T) -> Result<Ciphertext>) -> Result<Ciphertext> {
+    let mut total = fhe::start_rotation_sum();
+    for terms in terms.chunks(fhe::threads().max(1) as usize) {
+        let sums = terms.iter().map(|(term, _)| sum(term)).collect::<Result<Vec<_>>>()?;
+        let rotations = sums.iter().zip(terms);
+        let rotations = rotations.map(|(sum, &(_, step))| fhe::RotationTerm { ciphertext: sum, step: step as i32 });
+        fhe::add_rotations(total.pin_mut(), &rotations.collect::<Vec<_>>())?;
+    }
+    fhe::finish_rotation_sum(total.pin_mut())
 }

@@ -259,7 +259,7 @@ fn needed_names(graph: &GraphProto) -> BTreeSet<&str> {
 }
 
 /// A node's name, or its first output's.
-fn name(node: &NodeProto) -> &str {
+pub(super) fn name(node: &NodeProto) -> &str {
     match node.output.first() {
         Some(output) if node.name.is_empty() => output,
         _ => &node.name,

@@ -1,4 +1,4 @@
-//! Import: from an ONNX file to the tensor graph.
+//! From an ONNX file to the tensor graph.
 //!
 //! tract decodes the file; attributes, shapes and shape arithmetic are ours, so that every message can name the
 //! node and the attribute, and a network that tract's analysis refuses still imports. Each operator has one
@@ -29,6 +29,7 @@ mod pool;
 mod post;
 mod reduce;
 mod resize;
+mod rewrite;
 mod select;
 mod shape;
 mod site;
@@ -42,6 +43,7 @@ use std::path::Path;
 use paf_ir::tensor::{Graph, Tensor};
 
 pub use error::{ImportError, UnsupportedNode};
+pub use rewrite::with_weights;
 
 /// A model as a tensor graph.
 #[derive(Debug)]

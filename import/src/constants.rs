@@ -175,6 +175,16 @@ fn from_fields(tensor: &TensorProto, element_type: DataType) -> Result<Vec<f64>,
     })
 }
 
+/// The bytes of a tensor that lies in a file beside the model, as many as its shape and type say.
+pub(super) fn external_raw_data(tensor: &TensorProto, folder: &Path) -> Result<Vec<u8>, String> {
+    let element_type = DataType::try_from(tensor.data_type).ok().and_then(width);
+    let width = element_type.ok_or_else(|| format!("the element type {} is not supported", tensor.data_type))?;
+    let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
+    let size = axes.and_then(|shape| checked_size(&shape));
+    let size = size.ok_or_else(|| format!("the sizes {:?} are not valid", tensor.dims))?;
+    external_bytes(tensor, folder, size * width)
+}
+
 /// The bytes of a tensor that lies in a file beside the model.
 fn external_bytes(tensor: &TensorProto, folder: &Path, length: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);

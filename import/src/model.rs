@@ -18,14 +18,18 @@ pub(super) struct Model {
     pub(super) folder: PathBuf,
 }
 
+/// The whole message of a model file, and the folder in which its external weights lie.
+pub(super) fn read_message(path: &Path) -> Result<(ModelProto, PathBuf), ImportError> {
+    let bytes = fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })?;
+    Ok((decode(path, &bytes)?, path.parent().map(Path::to_path_buf).unwrap_or_default()))
+}
+
 /// Reads and decodes a model file.
 pub(super) fn read(path: &Path) -> Result<Model, ImportError> {
-    let bytes = fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })?;
-    let model = decode(path, &bytes)?;
+    let (model, folder) = read_message(path)?;
     let opset = standard_opset(&model)?;
     let not_onnx = |reason: &str| ImportError::NotOnnx { path: path.into(), reason: reason.into() };
     let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
-    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     Ok(Model { graph, opset, folder })
 }
 

@@ -1,0 +1,184 @@
+//! Models with other weights: tract runs what was written, and it does what the changed graph does.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use paf_import::oracle::Oracle;
+use paf_import::{ImportError, import, with_weights};
+use paf_ir::linear::{Bias, Conv, Primitive};
+use paf_ir::tensor::{BatchNorm, Constant, Graph, NodeId, Op, evaluate};
+use paf_ir::{LinearMap, Shape};
+use prost::Message;
+use tract_onnx::pb::ModelProto;
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
+}
+
+/// Trained networks that are not part of the repository; none without them.
+fn shared(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PAF_SHARED").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
+    let path = folder.join("data").join(name);
+    path.is_file().then_some(path)
+}
+
+fn networks() -> Vec<PathBuf> {
+    let own = ["digits_mlp.onnx", "digits_cnn.onnx", "digits_resnet_tiny.onnx"].map(testdata);
+    let others = [
+        "onnx/germanov_lenet5_mnist.onnx",
+        "onnx/cntk_mnist_opset8.onnx",
+        "assembled/mlperf_tiny_resnet8_bn_cifar10.onnx",
+        "onnx/netkit_mnist_cnn.onnx",
+    ];
+    own.into_iter().chain(others.into_iter().filter_map(shared)).collect()
+}
+
+/// Every value moved a little, each by another amount.
+fn moved(constant: &Constant) -> Constant {
+    let mut moved = (**constant).clone();
+    moved.data.iter_mut().enumerate().for_each(|(index, value)| *value *= 1.0 + 0.01 * (index % 7) as f64);
+    Arc::new(moved)
+}
+
+fn moved_op(op: &Op) -> Option<Op> {
+    match op {
+        Op::BatchNorm(norm) => Some(Op::BatchNorm(BatchNorm {
+            scale: moved(&norm.scale),
+            bias: moved(&norm.bias),
+            mean: moved(&norm.mean),
+            variance: moved(&norm.variance),
+            epsilon: norm.epsilon,
+        })),
+        Op::Linear(map) => {
+            let factors = map.factors.iter().map(|factor| match factor {
+                Primitive::Conv(conv) => Some(Primitive::Conv(Conv { weight: moved(&conv.weight), ..conv.clone() })),
+                Primitive::Dense { weight, left, right } => {
+                    Some(Primitive::Dense { weight: moved(weight), left: *left, right: *right })
+                }
+                _ => None,
+            });
+            let factors = factors.collect::<Option<Vec<_>>>()?;
+            let bias = map.bias.as_ref().map(|bias| Bias { values: moved(&bias.values), repeat: bias.repeat });
+            (!factors.is_empty() || bias.is_some())
+                .then(|| Op::Linear(Arc::new(LinearMap { factors, bias, ..(**map).clone() })))
+        }
+        _ => None,
+    }
+}
+
+/// The graph with all its weights moved, and how many nodes that were.
+fn with_moved_weights(graph: &Graph) -> (Graph, usize) {
+    let mut changed = graph.clone();
+    let moved: Vec<(NodeId, Op)> = graph.nodes().filter_map(|(id, node)| Some((id, moved_op(&node.op)?))).collect();
+    let count = moved.len();
+    moved.into_iter().for_each(|(id, op)| changed.replace_weights(id, op).unwrap());
+    (changed, count)
+}
+
+fn input_of(graph: &Graph) -> Vec<f64> {
+    let size = graph.node(graph.inputs[0].0).shape.size();
+    (0..size).map(|index| f64::from((index * 37 % 101) as u32) / 101.0).collect()
+}
+
+#[test]
+fn tract_runs_the_new_weights() {
+    for path in networks() {
+        let graph = import(&path).unwrap().graph;
+        let (changed, count) = with_moved_weights(&graph);
+        assert!(count >= 2, "{}", path.display());
+        let folder = tempfile::tempdir().unwrap();
+        let written = folder.path().join("written.onnx");
+        std::fs::write(&written, with_weights(&path, &graph, &changed).unwrap()).unwrap();
+        let input = input_of(&graph);
+        let expected = evaluate(&import(&written).unwrap().graph, std::slice::from_ref(&input)).unwrap();
+        let of_graph = evaluate(&changed, std::slice::from_ref(&input)).unwrap();
+        assert_close(&of_graph[0], &expected[0], &path);
+        let as_floats: Vec<f32> = input.iter().map(|&x| x as f32).collect();
+        let of_tract = Oracle::load(&written).unwrap().run(&as_floats).unwrap();
+        let of_tract: Vec<f64> = of_tract[0].iter().map(|&y| f64::from(y)).collect();
+        assert_close(&post_processed(&changed, of_graph.into_iter().next().unwrap()), &of_tract, &path);
+        let before = evaluate(&graph, &[input]).unwrap();
+        assert!(distance(&before[0], &expected[0]) > 1e-3, "{}: nothing changed", path.display());
+    }
+}
+
+fn post_processed(graph: &Graph, logits: Vec<f64>) -> Vec<f64> {
+    use paf_ir::tensor::PostProcess;
+    match graph.outputs[0].post {
+        PostProcess::Softmax { .. } => {
+            let exponentials: Vec<f64> = logits.iter().map(|x| x.exp()).collect();
+            let sum: f64 = exponentials.iter().sum();
+            exponentials.iter().map(|x| x / sum).collect()
+        }
+        _ => logits,
+    }
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let largest = b.iter().fold(1e-3, |largest: f64, x| largest.max(x.abs()));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f64::max)
+}
+
+fn assert_close(a: &[f64], b: &[f64], path: &Path) {
+    assert_eq!(a.len(), b.len());
+    assert!(distance(a, b) < 1e-4, "{}: {a:?} and {b:?}", path.display());
+}
+
+#[test]
+fn unchanged_weights_leave_the_message_as_it_was() {
+    for path in networks() {
+        let graph = import(&path).unwrap().graph;
+        let before = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
+        let after = ModelProto::decode(&with_weights(&path, &graph, &graph).unwrap()[..]).unwrap();
+        assert_eq!(before.graph, after.graph, "{}", path.display());
+        assert_eq!(before.opset_import, after.opset_import);
+    }
+}
+
+#[test]
+fn only_the_changed_weight_changes() {
+    let path = testdata("digits_cnn.onnx");
+    let graph = import(&path).unwrap().graph;
+    let (id, node) = graph.nodes().find(|(_, node)| node.name == "batch_norm").unwrap();
+    let Op::BatchNorm(norm) = &node.op else { panic!("a BatchNormalization") };
+    let mut changed = graph.clone();
+    changed.replace_weights(id, Op::BatchNorm(BatchNorm { mean: moved(&norm.mean), ..norm.clone() })).unwrap();
+    let before = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap().graph.unwrap();
+    let after = ModelProto::decode(&with_weights(&path, &graph, &changed).unwrap()[..]).unwrap().graph.unwrap();
+    assert_eq!(before.node, after.node);
+    let pairs = before.initializer.iter().zip(&after.initializer);
+    assert_eq!(pairs.filter(|(before, after)| before != after).count(), 1);
+}
+
+#[test]
+fn a_layer_without_bias_gets_one() {
+    let Some(path) = shared("onnx/cntk_mnist_opset8.onnx") else { return };
+    let graph = import(&path).unwrap().graph;
+    let (id, node) = graph.nodes().find(|(_, node)| node.name == "Convolution28").unwrap();
+    let Op::Linear(map) = &node.op else { panic!("a Conv") };
+    let values = Arc::new(paf_ir::tensor::Tensor::new(Shape(vec![8]), (0..8).map(f64::from).collect()));
+    let bias = Some(Bias { values, repeat: map.outputs / 8 });
+    let mut changed = graph.clone();
+    changed.replace_weights(id, Op::Linear(Arc::new(LinearMap { bias, ..(**map).clone() }))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("written.onnx");
+    std::fs::write(&written, with_weights(&path, &graph, &changed).unwrap()).unwrap();
+    let input = input_of(&graph);
+    let back = evaluate(&import(&written).unwrap().graph, std::slice::from_ref(&input)).unwrap();
+    assert_close(&evaluate(&changed, &[input]).unwrap()[0], &back[0], &path);
+}
+
+#[test]
+fn weights_without_a_place_are_refused_by_name() {
+    let path = testdata("digits_mlp.onnx");
+    let graph = import(&path).unwrap().graph;
+    let (id, node) = graph.nodes().find(|(_, node)| node.name == "gemm_0").unwrap();
+    let Op::Linear(map) = &node.op else { panic!("a Gemm") };
+    let mut changed = graph.clone();
+    changed.replace_weights(id, Op::Linear(Arc::new(LinearMap { scale: 2.0, ..(**map).clone() }))).unwrap();
+    match with_weights(&path, &graph, &changed) {
+        Err(ImportError::Weight { name, .. }) => assert_eq!(name, "gemm_0"),
+        other => panic!("{:?}", other.map(|bytes| bytes.len())),
+    }
+}

@@ -1,0 +1,129 @@
+//! `C.toml`: which steps run, with which PAFs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::RecoveryError;
+
+/// The configuration of a recovery; every key has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What runs, in this order.
+    pub steps: Vec<StepName>,
+    /// The PAF of every node without one of its own.
+    pub paf: String,
+    /// PAFs of single nodes, by ONNX node name.
+    pub node_pafs: BTreeMap<String, String>,
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+    /// The static scale is this times the largest magnitude on the data.
+    pub margin: f64,
+    /// Most training samples that the steps without gradients look at; drawn at random.
+    pub samples: usize,
+    /// Training data where the command line names none; relative to the configuration's folder.
+    pub data: Option<PathBuf>,
+    /// Labels of training data in `.npy`; relative to the configuration's folder.
+    pub labels: Option<PathBuf>,
+    /// The step `ct`.
+    pub ct: CtConfig,
+    /// The step `bn`.
+    pub bn: BnConfig,
+}
+
+/// A step by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// Static scales.
+    Calibrate,
+    /// BatchNorm statistics, or means and variances of linear layers, with the PAFs in place.
+    Bn,
+    /// Least squares of the coefficients.
+    Ct,
+}
+
+/// Options of `ct`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CtConfig {
+    /// The sign stays right and bounded up to this part beyond the scale.
+    pub tail_margin: f64,
+    /// No tuned PAF is larger than this on [−1 − tail_margin, 1 + tail_margin].
+    pub tail_bound: f64,
+}
+
+/// Options of `bn`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BnConfig {
+    /// Whether linear layers without BatchNorm get the mean and variance that they had in the original network.
+    pub match_linear: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            steps: vec![StepName::Calibrate, StepName::Bn, StepName::Ct],
+            paf: "alpha7".into(),
+            node_pafs: BTreeMap::new(),
+            seed: 1,
+            margin: 1.5,
+            samples: 1000,
+            data: None,
+            labels: None,
+            ct: CtConfig::default(),
+            bn: BnConfig::default(),
+        }
+    }
+}
+
+impl Default for CtConfig {
+    fn default() -> Self {
+        CtConfig { tail_margin: 0.02, tail_bound: 1.25 }
+    }
+}
+
+impl Default for BnConfig {
+    fn default() -> Self {
+        BnConfig { match_linear: true }
+    }
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// [`RecoveryError::File`] naming an unknown key and the valid ones, or a value out of bounds.
+    pub fn read(path: &Path) -> Result<Self, RecoveryError> {
+        let text = std::fs::read_to_string(path).map_err(RecoveryError::io(path))?;
+        let fail = |error: toml::de::Error| {
+            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+            let place = line.map_or(String::new(), |line| format!("line {line}: "));
+            RecoveryError::file(path, format!("{place}{}", error.message()))
+        };
+        let mut config: Config = toml::from_str(&text).map_err(fail)?;
+        config.check().map_err(|problem| RecoveryError::file(path, problem))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [&mut config.data, &mut config.labels].into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let within = |name: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{name} = {value}: a number from {low} to {high} is needed")),
+        };
+        within("margin", self.margin, 1.0, 100.0)?;
+        within("ct.tail_margin", self.ct.tail_margin, 0.0, 1.0)?;
+        within("ct.tail_bound", self.ct.tail_bound, 1.0, 10.0)?;
+        if self.samples == 0 {
+            return Err("samples = 0: at least one is needed".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! The one error enum of this crate, and the exit codes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use paf_import::ImportError;
+use paf_ir::IrError;
+use paf_passes::PassError;
+use paf_passes::paf::PafError;
+
+/// Why nothing was recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The ONNX file cannot be read or has something that is not supported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A pass refuses the network or its data.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// A PAF has no such name or no such coefficients.
+    #[error(transparent)]
+    Paf(#[from] PafError),
+    /// The tensor graph refuses an operation.
+    #[error(transparent)]
+    Ir(#[from] IrError),
+    /// A file of the user's has wrong content: data, configuration or PAFs.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what would work.
+        problem: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Data that do not fit the network.
+    #[error("{0}")]
+    Data(String),
+    /// Steps or options that do not fit the network or each other.
+    #[error("{0}")]
+    Usage(String),
+    /// The network itself cannot be recovered as asked.
+    #[error("node `{node}`: {problem}")]
+    Node {
+        /// The ONNX node.
+        node: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A training step diverged or got nowhere.
+    #[error("{step}: {problem}")]
+    Training {
+        /// The step.
+        step: &'static str,
+        /// What happened.
+        problem: String,
+    },
+    /// The external command failed.
+    #[error("recovery command `{command}`: {problem}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// Its last words.
+        problem: String,
+    },
+}
+
+impl RecoveryError {
+    /// Wrong content of a file.
+    pub fn file(path: &Path, problem: impl Into<String>) -> Self {
+        RecoveryError::File { path: path.to_owned(), problem: problem.into() }
+    }
+
+    /// For `map_err` on I/O results.
+    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        |source| RecoveryError::Io { path: path.to_owned(), source }
+    }
+
+    /// 1 for the user's model or data, 2 for usage, 3 for the environment.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RecoveryError::Io { source, .. } | RecoveryError::Import(ImportError::Read { source, .. }) => {
+                match source.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => 1,
+                    _ => 3,
+                }
+            }
+            RecoveryError::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The values of a network on many samples, node by node.
+
+use paf_ir::tensor::{BatchNorm, Node, NodeId, Op};
+use paf_passes::approximate::Values;
+use rayon::prelude::*;
+
+use crate::convolve::convolved;
+use crate::data::Data;
+use crate::error::RecoveryError;
+use crate::network::{Network, NodePaf};
+
+/// Samples that go through a network together where only its results are wanted.
+const BATCH: usize = 128;
+
+/// The values of one node, from those of its operands.
+pub fn node_values(network: &Network, id: NodeId, operands: &[&Values]) -> Values {
+    let node = network.graph.node(id);
+    match (&node.op, network.pafs.get(&id)) {
+        (Op::Relu, Some(chosen)) => operands[0].relu(&chosen.paf, &chosen.scale),
+        (Op::MaxPool(window), Some(NodePaf { paf, scale, .. })) => {
+            operands[0].pool(window, &|a, b| a.max(b, paf, scale))
+        }
+        (Op::BatchNorm(norm), _) => batch_norm(norm, node, operands[0]),
+        (Op::Linear(map), _) => match convolved(map, operands[0].samples()) {
+            Some(results) => Values::Samples(results),
+            None => Values::exact(&node.op, operands),
+        },
+        (op, _) => Values::exact(op, operands),
+    }
+}
+
+/// `γ·(x − μ)/√(σ² + ε) + β` per channel.
+fn batch_norm(norm: &BatchNorm, node: &Node, x: &Values) -> Values {
+    let plane: usize = node.shape.0[2..].iter().product();
+    let affine: Vec<(f64, f64)> = (0..norm.scale.data.len()).map(|channel| norm.affine(channel)).collect();
+    let normalized = |x: &Vec<f64>| {
+        let channels = x.chunks(plane.max(1)).zip(affine.iter().cycle());
+        channels.flat_map(|(part, (factor, offset))| part.iter().map(move |x| factor * x + offset)).collect()
+    };
+    Values::Samples(x.samples().par_iter().map(normalized).collect())
+}
+
+/// The samples as values of the network's input.
+pub fn input_values(data: &Data, range: std::ops::Range<usize>) -> Values {
+    Values::Samples(range.map(|index| data.sample(index).iter().map(|&x| f64::from(x)).collect()).collect())
+}
+
+/// The first output of the network on each sample, flat.
+///
+/// # Errors
+/// [`RecoveryError::Data`] if the network does not take these samples.
+pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryError> {
+    data.check_for(&network.graph)?;
+    let mut results = Vec::with_capacity(data.len());
+    for start in (0..data.len()).step_by(BATCH) {
+        results.extend(forward(network, input_values(data, start..data.len().min(start + BATCH))));
+    }
+    Ok(results)
+}
+
+fn forward(network: &Network, input: Values) -> Vec<Vec<f64>> {
+    let graph = &network.graph;
+    let result = graph.outputs[0].node;
+    let mut pending: Vec<usize> = graph.consumers().iter().map(Vec::len).collect();
+    let mut values: Vec<Option<Values>> = Vec::with_capacity(graph.len());
+    for (id, node) in graph.nodes() {
+        let value = if node.op == Op::Input {
+            input.clone()
+        } else {
+            let operands: Vec<&Values> =
+                node.inputs.iter().filter_map(|input| values[input.index()].as_ref()).collect();
+            node_values(network, id, &operands)
+        };
+        values.push(Some(value));
+        for input in &node.inputs {
+            pending[input.index()] -= 1;
+            if pending[input.index()] == 0 && *input != result {
+                values[input.index()] = None;
+            }
+        }
+    }
+    values[result.index()].take().map(|values| values.samples().to_vec()).unwrap_or_default()
+}
+
+/// How well results fit labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accuracy {
+    /// Samples whose largest result is at their class.
+    pub correct: usize,
+    /// Samples.
+    pub count: usize,
+}
+
+impl Accuracy {
+    /// Counts the samples whose largest result is at their class.
+    pub fn of(logits: &[Vec<f64>], labels: &[u32]) -> Self {
+        let correct = logits.iter().zip(labels).filter(|(logits, label)| top1(logits) == **label as usize).count();
+        Accuracy { correct, count: labels.len() }
+    }
+
+    /// In percent.
+    pub fn percent(&self) -> f64 {
+        100.0 * self.correct as f64 / self.count.max(1) as f64
+    }
+
+    /// Standard error of the percentage: that of a count of independent samples.
+    pub fn standard_error(&self) -> f64 {
+        let p = self.percent() / 100.0;
+        100.0 * (p * (1.0 - p) / self.count.max(1) as f64).sqrt()
+    }
+}
+
+/// Index of the largest result; NaN loses.
+pub fn top1(logits: &[f64]) -> usize {
+    let better =
+        |best: usize, index: usize| if logits[index] > logits[best] || logits[best].is_nan() { index } else { best };
+    (1..logits.len()).fold(0, better)
+}

@@ -1,0 +1,21 @@
+//! The `paf-recover` binary: one line on failure, exit code by whose problem it is.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use paf_recovery::cli::{Arguments, run};
+
+/// Exit code for a bug of this program; the panic message has been printed.
+const EXIT_BUG: u8 = 4;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match std::panic::catch_unwind(|| run(&arguments)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+        Err(_) => ExitCode::from(EXIT_BUG),
+    }
+}

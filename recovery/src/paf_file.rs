@@ -1,0 +1,307 @@
+//! `model.paf.json`: what was decided for each ReLU and MaxPool, for people and for `paf-compile --paf-file`.
+//!
+//! ```json
+//! {
+//!   "version": 1,
+//!   "nodes": [
+//!     {
+//!       "node": "Relu_3", "operator": "Relu", "paf": "f1_g2.cheon",
+//!       "order": "first_to_last", "basis": "power",
+//!       "components": [[3.2, -5.9, 3.7], [1.5, -0.5]],
+//!       "scale": 12.5, "margin": 1.1,
+//!       "components_from": "named", "scale_from": "calibrate"
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! `components` holds the coefficients of x, x³, x⁵, … of each odd polynomial. `scale` is what the sign's argument is
+//! divided by, a pool's guard included: one number, or one for each channel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+
+use paf_circuit::AtomicFile;
+use paf_ir::tensor::{Graph, Op};
+use paf_passes::approximate::Scaling;
+use paf_passes::paf::Paf;
+use paf_passes::recover::Recovered;
+use serde::{Deserialize, Serialize};
+
+use crate::error::RecoveryError;
+use crate::network::{Network, NodePaf, Origin};
+
+/// The version that is written, and the only one that is read.
+pub const VERSION: u64 = 1;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PafFile {
+    /// [`VERSION`].
+    pub version: u64,
+    /// In graph order.
+    pub nodes: Vec<PafNode>,
+}
+
+/// One ReLU or MaxPool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PafNode {
+    /// Name of the ONNX node; of its first output, if it has none.
+    pub node: String,
+    /// Which operator the node is.
+    pub operator: Operator,
+    /// The PAF it started from, or any name.
+    pub paf: String,
+    /// In which order `components` stand.
+    #[serde(default)]
+    pub order: Order,
+    /// In which basis `components` are written.
+    #[serde(default)]
+    pub basis: Basis,
+    /// Odd coefficients of each component.
+    pub components: Vec<Vec<f64>>,
+    /// The static scale.
+    pub scale: Scale,
+    /// Scale by largest magnitude seen, guard aside.
+    pub margin: f64,
+    /// The step that last changed the components.
+    pub components_from: Origin,
+    /// The step that last changed the scale.
+    pub scale_from: Origin,
+}
+
+/// The operators that PAFs stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operator {
+    /// `max(x, 0)`.
+    Relu,
+    /// A tree of maxima.
+    MaxPool,
+}
+
+/// Order of components. Papers write f∘g for both orders, so the file says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The first component takes the input.
+    #[default]
+    FirstToLast,
+    /// The last component takes the input.
+    LastToFirst,
+}
+
+/// Basis of coefficients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// x, x³, x⁵, …
+    #[default]
+    Power,
+}
+
+/// A static scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Scale {
+    /// For the whole tensor.
+    Uniform(f64),
+    /// For each channel.
+    Channels(Vec<f64>),
+}
+
+impl From<&Scaling> for Scale {
+    fn from(scaling: &Scaling) -> Self {
+        match scaling {
+            Scaling::Uniform(scale) => Scale::Uniform(*scale),
+            Scaling::Channels(scales) => Scale::Channels(scales.clone()),
+        }
+    }
+}
+
+impl From<&Scale> for Scaling {
+    fn from(scale: &Scale) -> Self {
+        match scale {
+            Scale::Uniform(scale) => Scaling::Uniform(*scale),
+            Scale::Channels(scales) => Scaling::Channels(scales.clone()),
+        }
+    }
+}
+
+impl Scale {
+    fn values(&self) -> &[f64] {
+        match self {
+            Scale::Uniform(scale) => std::slice::from_ref(scale),
+            Scale::Channels(scales) => scales,
+        }
+    }
+}
+
+impl PafNode {
+    fn new(network: &Network, id: paf_ir::tensor::NodeId, chosen: &NodePaf) -> Self {
+        let node = network.graph.node(id);
+        PafNode {
+            node: node.name.clone(),
+            operator: if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool },
+            paf: chosen.paf.name.clone(),
+            order: Order::FirstToLast,
+            basis: Basis::Power,
+            components: chosen.paf.components.iter().map(|component| component.odd_coefficients.clone()).collect(),
+            scale: (&chosen.scale).into(),
+            margin: chosen.margin,
+            components_from: chosen.coefficients_from,
+            scale_from: chosen.scale_from,
+        }
+    }
+
+    /// The PAF: the named one itself if the coefficients are its own.
+    fn paf(&self) -> Result<Paf, String> {
+        let mut components = self.components.clone();
+        if self.order == Order::LastToFirst {
+            components.reverse();
+        }
+        if let Ok(named) = Paf::by_name(&self.paf) {
+            let own = named.components.iter().map(|component| &component.odd_coefficients);
+            if own.eq(&components) {
+                return Ok(named);
+            }
+        }
+        Paf::from_components(&self.paf, components).map_err(|error| error.to_string())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let scales = self.scale.values();
+        if scales.is_empty() || scales.iter().any(|scale| !(scale.is_finite() && *scale > 0.0)) {
+            return Err("every scale must be a positive number".into());
+        }
+        if !(self.margin.is_finite() && self.margin >= 1.0) {
+            return Err(format!("margin {}: at least 1 is needed", self.margin));
+        }
+        Ok(())
+    }
+}
+
+impl PafFile {
+    /// What a network's PAFs are.
+    pub fn of(network: &Network) -> Self {
+        let nodes = network.pafs.iter().map(|(id, paf)| PafNode::new(network, *id, paf)).collect();
+        PafFile { version: VERSION, nodes }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`RecoveryError::File`] for damage, another version, numbers that are not finite, a node that stands twice.
+    pub fn read(path: &Path) -> Result<Self, RecoveryError> {
+        let text = std::fs::read_to_string(path).map_err(RecoveryError::io(path))?;
+        PafFile::parse(&text).map_err(|problem| RecoveryError::file(path, problem))
+    }
+
+    /// Parses the text of a file.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u64,
+        }
+        let not_pafs = |error: serde_json::Error| format!("is no file of PAFs: {error}");
+        let Versioned { version } = serde_json::from_str(text).map_err(not_pafs)?;
+        if version != VERSION {
+            return Err(format!("has version {version}; this program reads version {VERSION}"));
+        }
+        let file: PafFile = serde_json::from_str(text).map_err(not_pafs)?;
+        let mut names = BTreeSet::new();
+        for node in &file.nodes {
+            node.check()
+                .and_then(|()| node.paf().map(drop))
+                .map_err(|problem| format!("node `{}`: {problem}", node.node))?;
+            if !names.insert(&node.node) {
+                return Err(format!("node `{}` stands twice", node.node));
+            }
+        }
+        Ok(file)
+    }
+
+    /// Writes the file under a temporary name and renames it.
+    ///
+    /// # Errors
+    /// [`RecoveryError::Io`].
+    pub fn write(&self, path: &Path) -> Result<(), RecoveryError> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| RecoveryError::file(path, error.to_string()))?;
+        let write = || {
+            let mut file = AtomicFile::create(path)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.commit()
+        };
+        write().map_err(RecoveryError::io(path))
+    }
+
+    /// What the passes need, checked against the network.
+    ///
+    /// # Errors
+    /// A sentence that names a node that the network has not, or that is another operator.
+    pub fn recovered(&self, graph: &Graph) -> Result<Recovered, String> {
+        let mut recovered = Recovered::default();
+        for entry in &self.nodes {
+            entry.check_against(graph)?;
+            let paf = entry.paf().map_err(|problem| format!("node `{}`: {problem}", entry.node))?;
+            recovered.pafs.insert(entry.node.clone(), paf);
+            recovered.scales.insert(entry.node.clone(), (&entry.scale).into());
+        }
+        Ok(recovered)
+    }
+
+    /// The network with these PAFs.
+    ///
+    /// # Errors
+    /// As [`PafFile::recovered`], and what [`Network::exact`] refuses.
+    pub fn network(&self, path: &Path, graph: Graph) -> Result<Network, RecoveryError> {
+        let recovered = self.recovered(&graph).map_err(|problem| RecoveryError::file(path, problem))?;
+        let mut network = Network::exact(graph)?;
+        let ids: BTreeMap<String, _> = network.nonlinear().map(|(id, node)| (node.name.clone(), id)).collect();
+        for entry in &self.nodes {
+            let (Some(&id), Some(paf), Some(scale)) =
+                (ids.get(&entry.node), recovered.pafs.get(&entry.node), recovered.scales.get(&entry.node))
+            else {
+                continue;
+            };
+            let chosen = NodePaf {
+                paf: paf.clone(),
+                scale: scale.clone(),
+                margin: entry.margin,
+                coefficients_from: entry.components_from,
+                scale_from: entry.scale_from,
+            };
+            network.pafs.insert(id, chosen);
+        }
+        Ok(network)
+    }
+}
+
+impl PafNode {
+    fn check_against(&self, graph: &Graph) -> Result<(), String> {
+        let mut nonlinear = graph.nodes().filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
+        let Some((_, node)) = nonlinear.find(|(_, node)| node.name == self.node) else {
+            let known: Vec<&str> = graph
+                .nodes()
+                .filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)))
+                .map(|(_, node)| node.name.as_str())
+                .collect();
+            return Err(format!("the network has no ReLU or MaxPool `{}`; it has {}", self.node, known.join(", ")));
+        };
+        let actual = if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool };
+        if actual != self.operator {
+            return Err(format!("node `{}` is a {actual:?} in the network, not a {:?}", self.node, self.operator));
+        }
+        let (given, channels) = (self.scale.values().len(), node.shape.0.get(1).copied().unwrap_or(1));
+        if matches!(self.scale, Scale::Channels(_)) && given != channels {
+            return Err(format!("node `{}` has {channels} channels and {given} scales", self.node));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! A whole recovery: from a model and data to a model with new weights and the file of its PAFs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use paf_circuit::AtomicFile;
+use paf_import::{import, with_weights};
+use paf_ir::tensor::Graph;
+use paf_passes::PassError;
+use paf_passes::paf::Paf;
+
+use crate::config::Config;
+use crate::data::Data;
+use crate::error::RecoveryError;
+use crate::evaluate::{Accuracy, logits};
+use crate::network::Network;
+use crate::paf_file::PafFile;
+use crate::progress::Reporter;
+use crate::steps::{NodeReport, walk};
+
+/// What a recovery reads and writes.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Where the ONNX file with new weights goes.
+    pub output: PathBuf,
+    /// Where `model.paf.json` goes.
+    pub paf_output: PathBuf,
+    /// What runs.
+    pub config: Config,
+    /// No progress on stderr.
+    pub quiet: bool,
+}
+
+/// What a recovery did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The network as it was written.
+    pub network: Network,
+    /// The exact network it was made from.
+    pub original: Network,
+    /// Every ReLU and MaxPool in graph order.
+    pub nodes: Vec<NodeReport>,
+    /// Right predictions on the test data, if there are some: of the original network, and of the recovered one.
+    pub accuracy: Option<(Accuracy, Accuracy)>,
+    /// Time that the steps took.
+    pub seconds: f64,
+}
+
+/// Runs a recovery and writes both files; on failure neither is written.
+///
+/// # Errors
+/// [`RecoveryError`] naming the file, node or key at fault.
+pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Outcome, RecoveryError> {
+    let mut outcome = recover_graph(import(&request.model)?.graph, &request.config, data, request.quiet)?;
+    outcome.accuracy = test.map(|test| accuracies(&outcome.original, &outcome.network, test)).transpose()?;
+    write(request, &outcome.original.graph, &outcome.network)?;
+    Ok(outcome)
+}
+
+/// Runs a recovery of an imported network; nothing is written.
+///
+/// # Errors
+/// [`RecoveryError`] naming the node or key at fault.
+pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) -> Result<Outcome, RecoveryError> {
+    let original = Network::exact(graph)?;
+    let pafs = pafs_by_node(&original, config)?;
+    let drawn = data.drawn(config.samples, config.seed);
+    let mut reporter = Reporter::new("calibrate, bn, ct", quiet);
+    let walked =
+        walk(&original, &|node| pafs[node].clone(), &drawn, config, &mut |done, all| reporter.report(done, all))?;
+    let (network, seconds) = (walked.network, walked.time.as_secs_f64());
+    Ok(Outcome { network, original, nodes: walked.nodes, accuracy: None, seconds })
+}
+
+/// The PAF that each ReLU and MaxPool starts from.
+fn pafs_by_node(network: &Network, config: &Config) -> Result<BTreeMap<String, Paf>, RecoveryError> {
+    let known: Vec<String> = network.nonlinear().map(|(_, node)| node.name.clone()).collect();
+    if let Some(node) = config.node_pafs.keys().find(|name| !known.contains(name)) {
+        return Err(PassError::NoSuchNode { node: node.clone(), known }.into());
+    }
+    let named = |node: String| {
+        let paf = Paf::by_name(config.node_pafs.get(&node).unwrap_or(&config.paf))?;
+        Ok((node, paf))
+    };
+    known.into_iter().map(named).collect()
+}
+
+fn accuracies(original: &Network, recovered: &Network, test: &Data) -> Result<(Accuracy, Accuracy), RecoveryError> {
+    let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
+    let of = |network: &Network| Ok::<_, RecoveryError>(Accuracy::of(&logits(network, test)?, labels));
+    Ok((of(original)?, of(recovered)?))
+}
+
+/// Writes the model and its PAFs; the model gets its name last, when everything else is done.
+fn write(request: &Request, original: &Graph, network: &Network) -> Result<(), RecoveryError> {
+    let bytes = with_weights(&request.model, original, &network.graph)?;
+    let staged = AtomicFile::create(&request.output).and_then(|mut file| file.write_all(&bytes).map(|()| file));
+    let file = staged.map_err(RecoveryError::io(&request.output))?;
+    PafFile::of(network).write(&request.paf_output)?;
+    file.commit().map_err(RecoveryError::io(&request.output))
+}
+
+/// Reads a model and its PAFs as one network.
+///
+/// # Errors
+/// [`RecoveryError`] for damage, or for PAFs of another network.
+pub fn read_network(model: &Path, pafs: &Path) -> Result<Network, RecoveryError> {
+    PafFile::read(pafs)?.network(pafs, import(model)?.graph)
+}

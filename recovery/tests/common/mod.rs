@@ -1,0 +1,48 @@
+//! What the tests of recovery share.
+
+#![allow(dead_code, reason = "each binary uses a part")]
+
+use std::path::{Path, PathBuf};
+
+use paf_passes::paf::Paf;
+use paf_recovery::config::{Config, StepName};
+use paf_recovery::evaluate::logits;
+use paf_recovery::steps::{Walked, walk};
+use paf_recovery::{Data, Network};
+
+pub(crate) fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
+}
+
+/// One of the digit models, exact.
+pub(crate) fn digits_network(name: &str) -> Network {
+    Network::exact(paf_import::import(&testdata(name)).unwrap().graph).unwrap()
+}
+
+/// Images of the training part.
+pub(crate) fn calibration() -> Data {
+    Data::read(&testdata("digits_calibration.npy"), None).unwrap()
+}
+
+/// Images and labels that no step sees.
+pub(crate) fn held_back() -> Data {
+    Data::read(&testdata("digits_test.npy"), Some(&testdata("digits_test_labels.npy"))).unwrap()
+}
+
+pub(crate) fn configured(steps: &[StepName]) -> Config {
+    Config { steps: steps.to_vec(), margin: 1.5, samples: 300, ..Config::default() }
+}
+
+/// Runs steps with one PAF for all nodes.
+pub(crate) fn walked(original: &Network, paf: &str, config: &Config) -> Walked {
+    let paf = Paf::by_name(paf).unwrap();
+    let data = calibration().drawn(config.samples, config.seed);
+    walk(original, &|_| paf.clone(), &data, config, &mut |_, _| {}).unwrap()
+}
+
+/// Root of the mean square by which results of two networks differ.
+pub(crate) fn distance(a: &Network, b: &Network, data: &Data) -> f64 {
+    let (a, b) = (logits(a, data).unwrap(), logits(b, data).unwrap());
+    let squares: Vec<f64> = a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).powi(2)).collect();
+    (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
+}
