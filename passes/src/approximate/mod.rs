@@ -311,7 +311,7 @@ impl<'a> Lowering<'a> {
             return matches!(given, Scaling::Channels(_)).then(|| given.clone());
         }
         let guard = self.paf_of(reader, pool).pool_guard(window.kernel.iter().product());
-        self.scales.pool_units(values, scales.len(), guard)
+        self.scales.pool_units(pool, values, scales.len(), guard)
     }
 
     fn paf_of(&self, id: NodeId, node: &Node) -> Paf {

@@ -1,5 +1,7 @@
 //! Which static scale a ReLU or MaxPool gets.
 
+use std::collections::BTreeMap;
+
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
@@ -9,6 +11,7 @@ use super::scaling::{Scaling, TRUSTED_VALUES};
 use super::values::Values;
 use super::{Options, finite_range, order};
 use crate::error::PassError;
+use crate::paf::Paf;
 
 /// Decides on scales from a network, the options, and how many samples there are.
 pub(super) struct Scales<'a> {
@@ -16,13 +19,30 @@ pub(super) struct Scales<'a> {
     pub(super) options: &'a Options,
     pub(super) consumers: Vec<Vec<NodeId>>,
     pub(super) sample_count: usize,
+    /// Of what has no PAF: outputs and smooth functions.
     margins: Margins,
+    default_margins: Margins,
+    /// Of nodes with a PAF of their own.
+    node_margins: BTreeMap<&'a str, Margins>,
 }
 
 impl<'a> Scales<'a> {
     pub(super) fn new(source: &'a Graph, options: &'a Options, sample_count: usize) -> Self {
         let margins = Margins::new(options.margin, source);
-        Scales { source, options, consumers: source.consumers(), sample_count, margins }
+        let own = |(node, paf): (&'a String, &Paf)| (node.as_str(), margins.beside(paf));
+        Scales {
+            source,
+            options,
+            consumers: source.consumers(),
+            sample_count,
+            margins,
+            default_margins: margins.beside(&options.default_paf),
+            node_margins: options.per_node.pafs.iter().map(own).collect(),
+        }
+    }
+
+    fn margins_of(&self, node: &Node) -> &Margins {
+        self.node_margins.get(node.name.as_str()).unwrap_or(&self.default_margins)
     }
 
     /// The scale of a ReLU that sees these values.
@@ -48,24 +68,20 @@ impl<'a> Scales<'a> {
             check_given(node, given, values, &reach)?;
             return Ok(given.clone());
         }
+        let margins = self.margins_of(node);
         let by_channel = match self.channels_between_maps(id, node) {
             Some(channels) => {
-                Scaling::by_channel(values, channels, &reach, |seen| self.margins.of(Some(seen), &reach) * guard)
+                Scaling::by_channel(values, channels, &reach, |seen| margins.of(Some(seen), &reach) * guard)
             }
             None => None,
         };
         match by_channel {
             Some(scaling) => Ok(scaling),
-            None => Ok(Scaling::Uniform(self.uniform(values, reach(low, high), &reach) * guard)),
+            None => Ok(Scaling::Uniform(uniform(margins, values, reach(low, high), &reach) * guard)),
         }
     }
 
-    /// margin × reached. A node that sees only zeros gets 1.
-    fn uniform(&self, values: &Values, reached: f64, reach: impl Fn(f64, f64) -> f64) -> f64 {
-        if reached > 0.0 { self.margin(values, reach) * reached } else { 1.0 }
-    }
-
-    /// The margin of a tensor with one scale.
+    /// The margin of an output or of the operand of a smooth function.
     pub(super) fn margin(&self, values: &Values, reach: impl Fn(f64, f64) -> f64) -> f64 {
         self.margins.of(values.extremes().as_ref(), reach)
     }
@@ -89,8 +105,8 @@ impl<'a> Scales<'a> {
     }
 
     /// Scales by channel for a pool that sees these values.
-    pub(super) fn pool_units(&self, values: &Values, channels: usize, guard: f64) -> Option<Scaling> {
-        let factor = |seen: &Extremes| self.margins.of(Some(seen), reach_of_difference) * guard;
+    pub(super) fn pool_units(&self, pool: &Node, values: &Values, channels: usize, guard: f64) -> Option<Scaling> {
+        let factor = |seen: &Extremes| self.margins_of(pool).of(Some(seen), reach_of_difference) * guard;
         Scaling::by_channel(values, channels, reach_of_difference, factor)
     }
 
@@ -132,6 +148,11 @@ impl<'a> Scales<'a> {
         };
         !is_output && self.consumers[id.index()].iter().all(reads_in_channels)
     }
+}
+
+/// margin × reached. A node that sees only zeros gets 1.
+fn uniform(margins: &Margins, values: &Values, reached: f64, reach: impl Fn(f64, f64) -> f64) -> f64 {
+    if reached > 0.0 { margins.of(values.extremes().as_ref(), reach) * reached } else { 1.0 }
 }
 
 /// Rounding that a given scale forgives: those who measured it folded the network otherwise.
