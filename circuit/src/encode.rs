@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret};
+use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret, Work, WorkKind};
 use paf_ir::diagonals::{PackedMap, Plan};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
@@ -86,8 +86,22 @@ fn model(model: &Model) -> schema::Model {
 }
 
 fn prediction(prediction: &Prediction) -> schema::Prediction {
-    let Prediction { peak_bytes, seconds, precision_bits } = *prediction;
-    schema::Prediction { peak_bytes, seconds, precision_bits }
+    let Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory } = prediction.clone();
+    let work = (!work.is_empty()).then(|| self::work(&work));
+    schema::Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory }
+}
+
+fn work(work: &Work) -> schema::Work {
+    schema::Work {
+        key_switch: work[WorkKind::KeySwitch],
+        plaintext_product: work[WorkKind::PlaintextProduct],
+        encoding: work[WorkKind::Encoding],
+        product: work[WorkKind::Product],
+        rescale: work[WorkKind::Rescale],
+        addition: work[WorkKind::Addition],
+        bootstrap: work[WorkKind::Bootstrap],
+        key_loading: work[WorkKind::KeyLoading],
+    }
 }
 
 fn parameters(parameters: &Parameters) -> schema::Parameters {
@@ -110,6 +124,7 @@ fn parameters(parameters: &Parameters) -> schema::Parameters {
             encoding_levels: bootstrap.level_budget[0],
             decoding_levels: bootstrap.level_budget[1],
             depth: bootstrap.depth,
+            refinement_bits: bootstrap.refinement_bits,
         }),
     }
 }
@@ -294,6 +309,7 @@ fn plan(plan: &Plan) -> schema::Plan {
         modulus: plan.modulus as u64,
         giants: giants.map(|giant| schema::Giant { rotation: giant.rotation, babies: giant.babies.clone() }).collect(),
         folds: plan.folds.clone(),
+        outer_stride: plan.outer_stride,
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret};
+//! # use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret, Work};
 //! # use paf_ir::program::{InputPort, OutputPort};
 //! # use paf_ir::{Layout, Shape};
 //! use paf_circuit::{Circuit, Model, Prediction, read_circuit, read_client_or_circuit, write_circuit};
@@ -29,7 +29,7 @@
 //! #     special_primes: 2, secret: Secret::UniformTernary, bootstrap: None, log_qp: 220, security_bits: 0,
 //! # };
 //! # let model = Model { name: "square".into(), source_sha256: [0; 32], compiler: "0.1.0".into(), pafs: vec![], notes: vec![] };
-//! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0 };
+//! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0, work: Work::default(), machine: String::new(), key_memory: 0 };
 //! let circuit = Circuit { model, parameters, program: program.verify()?, prediction };
 //! # let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("circuit.bin");
@@ -52,13 +52,14 @@ mod encode;
 mod error;
 mod files;
 pub mod limits;
+mod machine_costs;
 mod schema;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified, merge_levels};
+use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified, Work, merge_levels};
 use paf_ir::program::{InputPort, OutputPort};
 
 pub use atomic_file::AtomicFile;
@@ -67,6 +68,7 @@ pub use files::{
     decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_client, read_client_or_circuit,
     write_circuit, write_client,
 };
+pub use machine_costs::{read_machine_costs, write_machine_costs};
 
 /// A compiled network.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +114,7 @@ pub struct NodePaf {
 }
 
 /// What the compiler expects of one evaluation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Peak memory of the server in bytes.
     pub peak_bytes: u64,
@@ -120,6 +122,13 @@ pub struct Prediction {
     pub seconds: f64,
     /// Precision of the result in bits, against the same circuit in the clear.
     pub precision_bits: f64,
+    /// What the seconds are made of: seconds on the reference machine by kind. Empty where it is not known.
+    pub work: Work,
+    /// The machine that the seconds are for; empty for the reference machine.
+    pub machine: String,
+    /// Bytes of evaluation keys that are in memory at a time, the others being read from their file when they are
+    /// needed; 0 for all of them.
+    pub key_memory: u64,
 }
 
 /// The client's part of a circuit.

@@ -12,6 +12,9 @@ pub const LEVELS: u32 = 1000;
 /// Most levels for each of a bootstrap's two transforms: one for each of its layers of butterflies.
 pub const BOOTSTRAP_BUDGET: u32 = 16;
 
+/// Most bits of the first of two iterations of a bootstrap.
+pub const REFINEMENT_BITS: u32 = 30;
+
 /// Most elements of a tensor, and most slots of a layout over all its ciphertexts.
 pub const ELEMENTS: u64 = 1 << 24;
 

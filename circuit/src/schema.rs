@@ -67,6 +67,36 @@ pub(crate) struct Prediction {
     pub(crate) seconds: f64,
     #[prost(double, tag = "3")]
     pub(crate) precision_bits: f64,
+    /// What the seconds are made of; absent where it is not known.
+    #[prost(message, optional, tag = "4")]
+    pub(crate) work: Option<Work>,
+    /// The machine that the seconds are for; empty for the reference machine.
+    #[prost(string, tag = "5")]
+    pub(crate) machine: String,
+    /// Bytes of evaluation keys that are in memory at a time, the others being read when they are needed; 0 for all.
+    #[prost(uint64, tag = "6")]
+    pub(crate) key_memory: u64,
+}
+
+/// Seconds on the reference machine by kind of work.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct Work {
+    #[prost(double, tag = "1")]
+    pub(crate) key_switch: f64,
+    #[prost(double, tag = "2")]
+    pub(crate) plaintext_product: f64,
+    #[prost(double, tag = "3")]
+    pub(crate) encoding: f64,
+    #[prost(double, tag = "4")]
+    pub(crate) product: f64,
+    #[prost(double, tag = "5")]
+    pub(crate) rescale: f64,
+    #[prost(double, tag = "6")]
+    pub(crate) addition: f64,
+    #[prost(double, tag = "7")]
+    pub(crate) bootstrap: f64,
+    #[prost(double, tag = "8")]
+    pub(crate) key_loading: f64,
 }
 
 /// Parameters of the CKKS scheme.
@@ -105,6 +135,9 @@ pub(crate) struct Bootstrap {
     pub(crate) decoding_levels: u32,
     #[prost(uint32, tag = "3")]
     pub(crate) depth: u32,
+    /// Bits that the first of two iterations reaches; 0 for one iteration.
+    #[prost(uint32, tag = "4")]
+    pub(crate) refinement_bits: u32,
 }
 
 /// Distribution of the secret key's coefficients.
@@ -432,6 +465,8 @@ pub(crate) struct Plan {
     pub(crate) giants: Vec<Giant>,
     #[prost(sint64, repeated, tag = "3")]
     pub(crate) folds: Vec<i64>,
+    #[prost(int64, tag = "4")]
+    pub(crate) outer_stride: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -18,7 +18,7 @@ use common::{Parties, samples_of, set_up_openfhe};
 use openfhe_sys as fhe;
 use paf_circuit::{Circuit, Model};
 use paf_compiler::emit;
-use paf_ir::ckks::Parameters;
+use paf_ir::ckks::{Parameters, Work};
 use paf_ir::tensor::{Graph, Op, Output, PostProcess, Shape};
 use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
@@ -129,7 +129,14 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
     let port =
         || Port { name: "t".into(), shape: shape.clone(), scale: 1.0, range: (-1.0, 1.0), post: PostProcess::None };
     let options = pack::Options { max_slots: slots, inputs: vec![port()], outputs: vec![port()], refreshed: false };
-    let request = Request { precision_bits: 13.0, memory: None, insecure: true, bootstraps: Bootstraps::Never };
+    let request = Request {
+        precision_bits: 13.0,
+        memory: None,
+        insecure: true,
+        bootstraps: Bootstraps::Never,
+        iterations: 1,
+        slowness: Work::ONES,
+    };
     let scheduled = schedule(&pack(&optimized, &options)?.program, &Magnitudes::unknown(), &request)?;
     let model = Model {
         name: "component".into(),
@@ -138,7 +145,7 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
         pafs: vec![],
         notes: vec![],
     };
-    Ok(emit::circuit(model, &[], scheduled))
+    Ok(emit::circuit(model, &[], scheduled, None))
 }
 
 fn ours(component: &Component, points: &[f64], runs: usize) -> Result<(Measured, Parameters)> {

@@ -1,9 +1,10 @@
-//! What the networks of the benchmark cost from end to end, beside the primitives of OpenFHE that they are made of.
+//! What trained networks cost from end to end, encrypted: each row of the tables of measured networks in the README.
 //!
-//! `cargo bench -p paf-compiler --bench networks [-- MODEL... --images K]`
+//! `cargo bench -p paf-compiler --bench networks [-- NETWORK... --images K --memory 16G]`
 //!
-//! Needs `../shared/data`, or `PAF_SHARED`. Each network is compiled here and run by a child process of its own, so that
-//! its peak memory is its own. The last line is JSON.
+//! Needs `../shared/data`, or `PAF_SHARED`. Each network is compiled here, for its training images, and run by a child
+//! process of its own on its test images, so that its peak memory is its own. Shallow circuits are compared with the
+//! primitives of OpenFHE that they are made of, deep ones with the time of their bootstraps. The last line is JSON.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -22,29 +23,49 @@ use std::time::Instant;
 
 use clap::Parser;
 use paf_circuit::write_circuit;
+use paf_compiler::import::import;
 use paf_compiler::options::Options;
-use paf_compiler::pipeline::compile;
+use paf_compiler::pipeline::{compile, sample_shape};
 use serde_json::{Value, json};
 
-use common::mnist::{NETWORKS, Network};
+use common::zoo::{NETWORKS, Network};
 use common::{shared_data, write_array};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Compiles and runs the networks of the benchmark
+/// The networks of the tables.
+const MEASURED: [&str; 8] = [
+    "netkit_mnist_mlp",
+    "zkml_mnist_cnn_tiny",
+    "verivital_convnet_maxpool",
+    "cntk_mnist_opset8",
+    "germanov_lenet5_mnist",
+    "mlperf_tiny_resnet8_bn_cifar10",
+    "onnc_resnet20_bn_cifar10",
+    "ace_resnet20_cifar10",
+];
+
+/// Compiles and runs trained networks
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Networks to run; all where none is named
-    models: Vec<String>,
+    /// Networks to run; those of the tables where none is named
+    networks: Vec<String>,
     /// Test images to run encrypted
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     images: u32,
+    /// Most memory that a run may use
+    #[arg(long, default_value = "16G", value_parser = parse_memory)]
+    memory: u64,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
     /// Runs a circuit on inputs and prints what was measured: the child's part
     #[arg(long, hide = true, num_args = 2, value_names = ["CIRCUIT", "INPUTS"])]
     measure: Vec<PathBuf>,
+}
+
+fn parse_memory(text: &str) -> std::result::Result<u64, String> {
+    parse_size::Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
 }
 
 fn main() -> Result<()> {
@@ -59,7 +80,7 @@ fn main() -> Result<()> {
     }
     let Some(data) = shared_data() else { return Ok(()) };
     let results: Result<Vec<Value>> =
-        chosen(&arguments.models)?.iter().map(|network| run(&data, network, arguments.images)).collect();
+        chosen(&arguments.networks)?.iter().map(|network| run(&data, network, &arguments)).collect();
     let results = results?;
     print!("{}", table::facts(&results));
     print!("{}", table::primitives(&results));
@@ -68,32 +89,46 @@ fn main() -> Result<()> {
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Network>> {
-    let find = |name: &String| -> Result<Network> {
-        let found = NETWORKS.into_iter().find(|network| network.name == name);
-        let known = NETWORKS.map(|network| network.name).join(", ");
+    let find = |name: &str| -> Result<Network> {
+        let found = NETWORKS.into_iter().find(|network| network.name() == name);
+        let known = NETWORKS.map(|network| network.name()).join(", ");
         found.ok_or_else(|| format!("there is no network `{name}`; there are {known}").into())
     };
-    if names.is_empty() { Ok(NETWORKS.to_vec()) } else { names.iter().map(find).collect() }
+    if names.is_empty() {
+        return MEASURED.into_iter().map(find).collect();
+    }
+    names.iter().map(|name| find(name)).collect()
 }
 
 /// Compiles a network, runs it in a child process and gives the facts of both.
-fn run(data: &Path, network: &Network, images: u32) -> Result<Value> {
+fn run(data: &Path, network: &Network, arguments: &Arguments) -> Result<Value> {
     let folder = tempfile::tempdir()?;
-    let (calibration, circuit, inputs) =
-        (folder.path().join("calibration.npy"), folder.path().join("circuit.bin"), folder.path().join("x.npy"));
-    network.write_calibration(data, &calibration);
-    let test = network.test_images(data, images as usize);
-    write_array(&inputs, &test.shape.0, test.data);
+    let path = |name: &str| folder.path().join(name);
+    let model = network.file(data);
+    let write = |name: &str, images: Vec<Vec<f64>>| -> Result<PathBuf> {
+        let graph = import(&model)?.graph;
+        let (input, batched) = graph.inputs[0];
+        let sample = sample_shape(&graph.node(input).shape, batched);
+        let values = images.iter().flatten().map(|&value| value as f32).collect();
+        write_array(&path(name), &[&[images.len()], &sample.0[..]].concat(), values);
+        Ok(path(name))
+    };
+    let test = network.test(data, arguments.images as usize);
+    let calibration = Some(write("calibration.npy", network.calibration(data, network.calibration_images()))?);
+    let inputs = write("x.npy", test.images)?;
 
-    eprintln!("{}: compile", network.name);
-    let options = Options { calibration: Some(calibration), ..Options::for_model(network.path(data)) };
+    eprintln!("{}: compile", network.name());
+    let options = Options { calibration, memory: Some(arguments.memory), ..Options::for_model(model.clone()) };
     let start = Instant::now();
-    write_circuit(&circuit, &compile(&options)?.circuit)?;
+    write_circuit(&path("circuit.bin"), &compile(&options)?.circuit)?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let mut facts = measured_by_child(&circuit, &inputs)?;
+    let mut facts = measured_by_child(&path("circuit.bin"), &inputs)?;
+    let predictions: Vec<u64> = serde_json::from_value(facts["top1"].clone())?;
+    let right = predictions.iter().zip(&test.labels).filter(|(found, label)| **found as usize == **label).count();
+    facts["right_top1"] = json!(right);
     facts["seconds"]["compile"] = json!(seconds);
-    facts["circuit_bytes"] = json!(circuit.metadata()?.len());
+    facts["circuit_bytes"] = json!(path("circuit.bin").metadata()?.len());
     Ok(facts)
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use paf_circuit::write_circuit;
+use paf_circuit::{read_machine_costs, write_circuit};
 
 use crate::error::CompileError;
 use crate::options::{
@@ -68,6 +68,13 @@ pub struct Arguments {
     /// Where bootstraps may be: `auto` where levels run out, `never`, or a number of levels that each gives back
     #[arg(long, value_name = "auto | never | LEVELS", default_value = "auto", value_parser = parse_bootstraps)]
     pub bootstraps: Bootstraps,
+    /// How often a bootstrap refreshes a value: 2 gives about twice the bits, in twice the time and one level more
+    #[arg(long, value_name = "1 | 2", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
+    pub bootstrap_iterations: u32,
+    /// Predict seconds for the machine of this file, and choose the plan that is fastest there. `paf-run
+    /// calibrate-machine -o FILE` writes it
+    #[arg(long, value_name = "FILE")]
+    pub machine_costs: Option<PathBuf>,
     /// Print an IR on stdout; without --output nothing is written
     #[arg(long)]
     pub emit: Option<Ir>,
@@ -154,8 +161,10 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 }
 
 impl Arguments {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> Result<Options, CompileError> {
+        let machine =
+            self.machine_costs.as_deref().map(read_machine_costs).transpose().map_err(CompileError::MachineCosts)?;
+        Ok(Options {
             model: self.model.clone(),
             calibration: self.calibration.first().cloned(),
             more_calibration: self.calibration.iter().skip(1).cloned().collect(),
@@ -170,7 +179,9 @@ impl Arguments {
             memory: self.memory,
             insecure: self.insecure_test_parameters,
             bootstraps: self.bootstraps,
-        }
+            bootstrap_iterations: self.bootstrap_iterations,
+            machine,
+        })
     }
 
     fn recovery(&self) -> Recovery {
@@ -205,7 +216,7 @@ pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
     if arguments.insecure_test_parameters {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
-    let (options, last) = (arguments.options(), arguments.last_step());
+    let (options, last) = (arguments.options()?, arguments.last_step());
     if arguments.explain {
         eprintln!("{}", report::explain(&explain(&options)?));
     }

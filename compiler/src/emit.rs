@@ -1,11 +1,13 @@
 //! `emit`: a scheduled program becomes a circuit.
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
+use paf_ir::ckks::MachineCosts;
 use paf_passes::approximate::Replaced;
 use paf_passes::schedule::Scheduled;
 
 /// Assembles the circuit; the program in it is verified by type.
-pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled) -> Circuit {
+/// `machine` is the one that seconds are predicted for, if it is not the reference machine.
+pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machine: Option<&MachineCosts>) -> Circuit {
     let pafs = replaced.iter().map(|node| NodePaf {
         node: node.node.clone(),
         operator: node.operator.to_owned(),
@@ -21,6 +23,9 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled) -> Cir
             peak_bytes: scheduled.peak_bytes,
             seconds: scheduled.seconds,
             precision_bits: scheduled.precision_bits,
+            work: scheduled.work,
+            key_memory: scheduled.key_memory,
+            machine: machine.map_or_else(String::new, |machine| machine.machine.clone()),
         },
     }
 }

@@ -32,6 +32,9 @@ pub enum CompileError {
     /// A command-line value has no meaning together with the others.
     #[error("{0}")]
     Usage(String),
+    /// The table of a machine's costs cannot be used.
+    #[error(transparent)]
+    MachineCosts(CircuitError),
     /// The circuit could not be written.
     #[error(transparent)]
     Write(#[from] CircuitError),
@@ -45,6 +48,10 @@ impl CompileError {
             CompileError::Recovery(error) => error.exit_code(),
             CompileError::Usage(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
+            CompileError::MachineCosts(error) => match error.problem() {
+                CircuitError::Io { source, .. } => io_exit_code(source),
+                _ => 1,
+            },
             CompileError::Write(error) => match error.problem() {
                 CircuitError::Io { source, .. } => io_exit_code(source),
                 _ => 3,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use paf_ir::ckks::MachineCosts;
 pub use paf_passes::schedule::Bootstraps;
 
 /// A choice of PAF, for every node or for one.
@@ -95,6 +96,10 @@ pub struct Options {
     pub insecure: bool,
     /// Where bootstraps may be.
     pub bootstraps: Bootstraps,
+    /// How often a bootstrap refreshes a value, 1 or 2.
+    pub bootstrap_iterations: u32,
+    /// The machine that seconds are predicted for, if it is not the reference machine.
+    pub machine: Option<MachineCosts>,
 }
 
 /// PAF of nodes that no option names: the smallest error at depth 7 (smartpaf.md 6.1).
@@ -126,6 +131,8 @@ impl Options {
             memory: None,
             insecure: false,
             bootstraps: Bootstraps::default(),
+            bootstrap_iterations: 1,
+            machine: None,
         }
     }
 }

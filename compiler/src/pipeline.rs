@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use paf_circuit::{Circuit, Model};
+use paf_ir::ckks::{MachineCosts, Work};
 use paf_ir::slots::SlotProgram;
 use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
 use paf_passes::PassError;
@@ -181,6 +182,8 @@ fn request(options: &Options) -> Request {
         memory: options.memory,
         insecure: options.insecure,
         bootstraps: options.bootstraps,
+        iterations: options.bootstrap_iterations,
+        slowness: options.machine.as_ref().map_or(Work::ONES, MachineCosts::slowness),
     }
 }
 
@@ -287,5 +290,5 @@ fn emit_circuit(
         pafs: vec![],
         notes,
     };
-    Ok(emit::circuit(model, &polynomial.replaced, scheduled))
+    Ok(emit::circuit(model, &polynomial.replaced, scheduled, options.machine.as_ref()))
 }

@@ -30,6 +30,7 @@ pub fn json(compiled: &Compiled) -> String {
         "levels": counts.levels,
         "bootstraps": counts.bootstraps,
         "usable_levels": parameters.usable_levels().0,
+        "bootstrap_iterations": parameters.bootstrap.map(|bootstrap| bootstrap.iterations()),
         "bootstraps_optimal": compiled.bootstraps_optimal,
         "alternatives": compiled.alternatives.iter().map(alternative_json).collect::<Vec<Value>>(),
         "ring_dimension": parameters.ring_dimension,
@@ -46,7 +47,9 @@ pub fn json(compiled: &Compiled) -> String {
         "relinearizations": counts.relinearizations,
         "plaintext_products": counts.plaintext_products,
         "predicted_peak_bytes": circuit.prediction.peak_bytes,
+        "key_memory_bytes": circuit.prediction.key_memory,
         "predicted_seconds": circuit.prediction.seconds,
+        "predicted_for": machine(&circuit.prediction.machine),
         "predicted_precision_bits": circuit.prediction.precision_bits,
         "fingerprint": circuit.fingerprint().to_string(),
         "pafs": pafs,
@@ -112,9 +115,21 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         format!("{} of ciphertexts, {} with plaintexts", counts.ciphertext_products, counts.plaintext_products),
     );
     line("memory", format!("about {:.1} GiB at the peak", circuit.prediction.peak_bytes as f64 / (1u64 << 30) as f64));
-    line("time", format!("about {:.1} s an input on two cores", circuit.prediction.seconds));
+    if circuit.prediction.key_memory > 0 {
+        let memory = circuit.prediction.key_memory as f64 / (1u64 << 30) as f64;
+        line("keys", format!("{memory:.1} GiB of them in memory at a time, read when needed"));
+    }
+    line(
+        "time",
+        format!("about {:.1} s an input on {}", circuit.prediction.seconds, machine(&circuit.prediction.machine)),
+    );
     line("compiled in", format!("{total:.2} s"));
     text.trim_end().to_owned()
+}
+
+/// The machine that seconds are predicted for.
+fn machine(name: &str) -> &str {
+    if name.is_empty() { "two cores" } else { name }
 }
 
 /// How many nodes have each PAF, in order of their first node.

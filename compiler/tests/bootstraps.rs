@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{clear_outputs, compiled, read_array, samples_of, shared_data, testdata};
+use paf_circuit::Circuit;
 use paf_compiler::options::{Bootstraps, Options};
 use paf_compiler::pipeline::Compiled;
 use paf_ir::tensor::Shape;
@@ -13,9 +14,13 @@ use paf_runtime::npy::Array;
 use paf_runtime::{Noise, agreement_bits, simulate};
 
 fn digits_resnet(bootstraps: Bootstraps) -> Compiled {
+    refined_digits_resnet(bootstraps, 1)
+}
+
+fn refined_digits_resnet(bootstraps: Bootstraps, bootstrap_iterations: u32) -> Compiled {
     let calibration = Some(testdata("digits_calibration.npy"));
     let model = testdata("digits_resnet_tiny.onnx");
-    compiled(&Options { calibration, insecure: true, bootstraps, ..Options::for_model(model) })
+    compiled(&Options { calibration, insecure: true, bootstraps, bootstrap_iterations, ..Options::for_model(model) })
 }
 
 #[test]
@@ -35,10 +40,21 @@ fn refreshed_values_are_the_same() {
 
 #[test]
 fn simulated_noise_is_what_is_predicted() {
-    let circuit = digits_resnet(Bootstraps::UpTo(9)).circuit;
-    let samples = samples_of(&circuit, read_array(&testdata("digits_images.npy")));
-    let exact = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs");
-    let noisy = simulate(&circuit, &samples, Noise::Seed(1)).expect("the circuit runs");
+    check_simulated_noise(&digits_resnet(Bootstraps::UpTo(9)).circuit);
+}
+
+#[test]
+fn simulated_noise_is_what_is_predicted_with_two_iterations() {
+    let once = digits_resnet(Bootstraps::UpTo(9)).circuit.prediction.precision_bits;
+    let circuit = refined_digits_resnet(Bootstraps::UpTo(9), 2).circuit;
+    assert!(circuit.prediction.precision_bits > once + 2.0, "{} bits", circuit.prediction.precision_bits);
+    check_simulated_noise(&circuit);
+}
+
+fn check_simulated_noise(circuit: &Circuit) {
+    let samples = samples_of(circuit, read_array(&testdata("digits_images.npy")));
+    let exact = simulate(circuit, &samples, Noise::Off).expect("the circuit runs");
+    let noisy = simulate(circuit, &samples, Noise::Seed(1)).expect("the circuit runs");
     let bits = noisy.iter().zip(&exact).map(|(noisy, exact)| agreement_bits(&noisy[0].raw, &exact[0].raw));
     let worst = bits.fold(f64::INFINITY, f64::min);
     let predicted = circuit.prediction.precision_bits;

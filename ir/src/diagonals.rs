@@ -10,6 +10,9 @@
 //! the sum done by `log2(p_in / h)` rotate-and-add folds. Any set of representatives modulo `h` will do for `i`; a
 //! plan takes the ones with the fewest rotations and writes `i = giant + baby`:
 //! `w = Σ_g rot_g( Σ_b rot_{−g}(d_{g+b}) ⊙ rot_b(x) )`.
+//!
+//! Giants that lie on a grid, `g = outer + inner`, are reached in two rotations: `rot_outer( Σ_inner rot_inner(…) )`
+//! takes as many rotations, `(a − 1)·b + (b − 1) = a·b − 1`, and only `(a − 1) + (b − 1)` keys.
 
 mod check;
 
@@ -35,8 +38,29 @@ pub struct Plan {
     pub modulus: usize,
     /// Giant steps, each with its babies; `rotation + baby` is the diagonal.
     pub giants: Vec<Giant>,
+    /// Spacing of the outer giant steps: a giant rotates its sum to the nearest multiple of it together with the giants
+    /// beside it; 0 where each giant is one rotation.
+    pub outer_stride: i64,
     /// Rotations of the final rotate-and-add folds, in order.
     pub folds: Vec<i64>,
+}
+
+/// A giant step as two rotations, `inner + outer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GiantSteps {
+    /// Rotation of the giant's own sum.
+    pub inner: i64,
+    /// Rotation of the sum over all giants with this outer step.
+    pub outer: i64,
+}
+
+/// Splits a giant's rotation at the nearest multiple of `outer_stride`; 0 leaves it whole.
+pub fn giant_steps(rotation: i64, outer_stride: i64) -> GiantSteps {
+    if outer_stride == 0 {
+        return GiantSteps { inner: rotation, outer: 0 };
+    }
+    let outer = (rotation + outer_stride / 2).div_euclid(outer_stride) * outer_stride;
+    GiantSteps { inner: rotation - outer, outer }
 }
 
 impl Plan {
@@ -57,9 +81,29 @@ impl Plan {
         self.giants.iter().flat_map(|giant| giant.babies.iter().copied()).filter(|&b| b != 0).collect()
     }
 
-    /// Distinct non-zero giant rotations.
+    /// Distinct non-zero rotations of giant steps, inner and outer.
     pub fn giant_rotations(&self) -> BTreeSet<i64> {
-        self.giants.iter().map(|giant| giant.rotation).filter(|&g| g != 0).collect()
+        self.steps().flat_map(|steps| [steps.inner, steps.outer]).filter(|&g| g != 0).collect()
+    }
+
+    /// The giants by outer step: indices into [`Plan::giants`] with their inner rotations.
+    pub fn giants_by_outer(&self) -> BTreeMap<i64, Vec<(usize, i64)>> {
+        let mut groups: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
+        for (index, steps) in self.steps().enumerate() {
+            groups.entry(steps.outer).or_default().push((index, steps.inner));
+        }
+        groups
+    }
+
+    fn steps(&self) -> impl Iterator<Item = GiantSteps> {
+        self.giants.iter().map(|giant| giant_steps(giant.rotation, self.outer_stride))
+    }
+
+    /// Rotations of giant steps for one output ciphertext.
+    pub fn giant_count(&self) -> usize {
+        let inner: BTreeSet<(i64, i64)> = self.steps().filter(|s| s.inner != 0).map(|s| (s.outer, s.inner)).collect();
+        let outer: BTreeSet<i64> = self.steps().map(|s| s.outer).filter(|&outer| outer != 0).collect();
+        inner.len() + outer.len()
     }
 
     /// Every rotation that needs a key.
@@ -70,7 +114,7 @@ impl Plan {
 
     /// Rotations executed for one input and one output ciphertext.
     pub fn rotation_count(&self, inputs: usize, outputs: usize) -> usize {
-        self.babies().len() * inputs + (self.giant_rotations().len() + self.folds.len()) * outputs
+        self.babies().len() * inputs + (self.giant_count() + self.folds.len()) * outputs
     }
 }
 
@@ -247,14 +291,18 @@ impl PackedMap {
 
     fn apply_row(&self, row: &[PlanPlaintexts], vectors: &[Vec<f64>], slots: usize) -> Vec<f64> {
         let mut result = vec![0.0; slots];
-        for (index, giant) in self.plan.giants.iter().enumerate() {
-            let mut inner = vec![0.0; slots];
-            for (block, vector) in row.iter().zip(vectors) {
-                for (&(_, baby), plaintext) in block.range((index, i64::MIN)..=(index, i64::MAX)) {
-                    multiply_rotated(&mut inner, plaintext, vector, baby);
+        for (outer, giants) in self.plan.giants_by_outer() {
+            let mut sum = vec![0.0; slots];
+            for (giant, rotation) in giants {
+                let mut inner = vec![0.0; slots];
+                for (block, vector) in row.iter().zip(vectors) {
+                    for (&(_, baby), plaintext) in block.range((giant, i64::MIN)..=(giant, i64::MAX)) {
+                        multiply_rotated(&mut inner, plaintext, vector, baby);
+                    }
                 }
+                add_rotated(&mut sum, &inner, rotation);
             }
-            add_rotated(&mut result, &inner, giant.rotation);
+            add_rotated(&mut result, &sum, outer);
         }
         for &fold in &self.plan.folds {
             let folded = result.clone();

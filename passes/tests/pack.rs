@@ -1,7 +1,9 @@
 //! Packing and scheduling compute what the tensor graph computes, whatever the layout.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use paf_ir::ckks::Work;
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
@@ -207,6 +209,34 @@ fn tensors_larger_than_a_ciphertext_are_blocks() {
     assert!(program.values().any(|(_, value)| value.ty.ciphertexts > 1));
 }
 
+/// Convolutions between 32x32, 16x16 and 8x8 in one ciphertext, as in ResNet-20: techniques of single-shot multiplexed
+/// packing take 24, 44 and 63 rotations for them, and about 80 keys with a plan for each layer alone.
+#[test]
+fn convolutions_share_rotation_keys() {
+    let (mut graph, x) = image(16, 32);
+    let mut x = conv(&mut graph, x, 16, 3, 1, 1);
+    for channels in [32, 64] {
+        x = conv(&mut graph, x, channels, 3, 2, 1);
+        x = conv(&mut graph, x, channels, 3, 1, 1);
+    }
+    finish(&mut graph, x);
+    let input = graph.node(graph.inputs[0].0).shape.clone();
+    let output = graph.node(x).shape.clone();
+    let options = pack::Options {
+        max_slots: 1 << 15,
+        inputs: vec![port(1.0, input)],
+        outputs: vec![port(1.0, output)],
+        refreshed: true,
+    };
+    let maps = pack(&graph, &options).unwrap().program.maps;
+    let rotations: Vec<usize> = maps.iter().map(|map| map.plan.rotation_count(1, 1)).collect();
+    let keys: BTreeSet<i64> = maps.iter().flat_map(|map| map.plan.rotations()).collect();
+    let alone: usize = maps.iter().map(|map| map.plan.rotations().len()).sum();
+    assert!(keys.len() <= 70 && 2 * alone > 3 * keys.len(), "{} keys, {alone} with none shared", keys.len());
+    let most = [24, 24, 44, 39, 63];
+    assert!(rotations.iter().zip(most).all(|(&rotations, most)| rotations <= most), "{rotations:?}");
+}
+
 #[test]
 fn too_deep_says_what_it_needs_and_what_fits() {
     let (mut graph, x) = image(1, 8);
@@ -217,7 +247,14 @@ fn too_deep_says_what_it_needs_and_what_fits() {
     }
     finish(&mut graph, a);
     let program = check(&graph, 1 << 13);
-    let request = Request { precision_bits: 14.0, memory: None, insecure: false, bootstraps: Bootstraps::Never };
+    let request = Request {
+        precision_bits: 14.0,
+        memory: None,
+        insecure: false,
+        bootstraps: Bootstraps::Never,
+        iterations: 1,
+        slowness: Work::ONES,
+    };
     match schedule(&program, &Magnitudes::unknown(), &request) {
         Err(paf_passes::PassError::TooDeep { needed: 65, available, .. }) => assert!((35..65).contains(&available)),
         other => panic!("{other:?}"),
@@ -232,7 +269,14 @@ fn parameters_keep_the_security_limit_and_the_memory() {
     let y = gemm(&mut graph, a, 10);
     finish(&mut graph, y);
     let program = check(&graph, 1 << 13);
-    let request = Request { precision_bits: 14.0, memory: None, insecure: false, bootstraps: Bootstraps::Never };
+    let request = Request {
+        precision_bits: 14.0,
+        memory: None,
+        insecure: false,
+        bootstraps: Bootstraps::Never,
+        iterations: 1,
+        slowness: Work::ONES,
+    };
     let free = schedule(&program, &Magnitudes::unknown(), &request).unwrap();
     assert!(free.parameters.log_qp <= paf_ir::ckks::log_qp_limit_128(free.parameters.ring_dimension));
     assert!(free.precision_bits >= 14.0);

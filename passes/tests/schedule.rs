@@ -1,6 +1,6 @@
 //! Bootstraps and parameters of programs that are too deep for any chain of primes.
 
-use paf_ir::ckks::{Op as CkksOp, Secret, Verified, log_qp_limit_128};
+use paf_ir::ckks::{Op as CkksOp, Secret, Verified, Work, log_qp_limit_128};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::slots::{Op, SlotProgram};
 use paf_ir::tensor::PostProcess;
@@ -10,8 +10,14 @@ use paf_passes::schedule::{Bootstraps, Magnitudes, Request, Scheduled, schedule}
 
 const SLOTS: usize = 1 << 12;
 
-const SECURE: Request =
-    Request { precision_bits: 13.0, memory: None, insecure: false, bootstraps: Bootstraps::WhereNeeded };
+const SECURE: Request = Request {
+    precision_bits: 13.0,
+    memory: None,
+    insecure: false,
+    bootstraps: Bootstraps::WhereNeeded,
+    iterations: 1,
+    slowness: Work::ONES,
+};
 
 /// A program that multiplies its input by itself again and again; every third value is added to the last such one, so
 /// that shortcuts run beside the chain.
@@ -116,6 +122,17 @@ fn bootstraps_can_be_refused_and_asked_for() {
         assert!(refreshed(&scheduled.program).len() >= 3);
         assert_eq!(scheduled.parameters.security_bits, if insecure { 0 } else { 128 });
     }
+}
+
+#[test]
+fn a_second_iteration_gives_more_bits_for_more_time() {
+    let slots = program(120);
+    let with = |iterations| schedule(&slots, &all_small(&slots), &Request { iterations, ..SECURE }).unwrap();
+    let (once, twice) = (with(1), with(2));
+    check(&once);
+    check(&twice);
+    assert!(twice.seconds > 1.5 * once.seconds, "{} and {} s", once.seconds, twice.seconds);
+    assert!(twice.precision_bits > once.precision_bits + 10.0, "{} bits", twice.precision_bits);
 }
 
 #[test]

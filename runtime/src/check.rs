@@ -112,6 +112,7 @@ pub fn check_layers(
     let mut layers = Vec::with_capacity(expectations.layers.len());
     while let Some(step) = evaluation.next_step() {
         observer(step);
+        server.keys.make_ready(step.id)?;
         evaluation.step()?;
         let Some(expected) = expectations.layers.get(&step.id) else { continue };
         let value = evaluation.get(step.id).unwrap_or_default();

@@ -164,6 +164,12 @@ pub enum RuntimeError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Another process works with the checkpoints of a folder.
+    #[error("{} is in use by another process: give each evaluation a folder of its own, or wait", folder.display())]
+    CheckpointsInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A checkpoint was written by a run with another circuit or input file.
     #[error("{} is a checkpoint of a run with another {other}", path.display())]
     OtherRun {
@@ -206,6 +212,9 @@ pub enum RuntimeError {
         /// Free memory in bytes.
         available: u64,
     },
+    /// There is no folder for the user's settings.
+    #[error("neither XDG_CONFIG_HOME nor HOME names a folder: say where to write with -o FILE")]
+    NoSettingsFolder,
     /// A layout or a program was used with values that do not fit it.
     #[error(transparent)]
     Ir(#[from] IrError),

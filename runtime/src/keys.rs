@@ -6,17 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openfhe_sys as fhe;
-use paf_circuit::CircuitError;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::{AtomicFile, Circuit, CircuitError};
 use paf_ir::ckks::{Level, Secret};
+use paf_ir::program::ValueId;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::engine::Result;
 use crate::error::{RuntimeError, openfhe_message};
 use crate::openfhe::{Scheme, rotation};
+use crate::staged_keys::StagedKeys;
 
 /// The public key, first in `server.key`.
 const PUBLIC: SectionKind = SectionKind(1);
@@ -44,10 +47,12 @@ pub struct KeyList {
     encapsulation: BTreeSet<u32>,
 }
 
-/// Evaluation keys in OpenFHE's process-wide maps; dropping this removes them there.
+/// Evaluation keys in OpenFHE's process-wide maps, or in their file as long as no operation needs them; dropping this
+/// removes them from the process.
 pub struct EvaluationKeys {
     tag: String,
     binding: Binding,
+    staged: Option<Mutex<StagedKeys>>,
 }
 
 impl KeyList {
@@ -103,7 +108,7 @@ impl KeyList {
         self.len() == 0
     }
 
-    fn ids(&self) -> BTreeSet<u32> {
+    pub(crate) fn ids(&self) -> BTreeSet<u32> {
         self.limbs.keys().chain(&self.encapsulation).copied().collect()
     }
 
@@ -118,7 +123,7 @@ impl KeyList {
     }
 
     /// Whether a key that was read has the limbs that the circuit needs.
-    fn is_served_by(&self, tag: &str, id: u32) -> Result<bool> {
+    pub(crate) fn is_served_by(&self, tag: &str, id: u32) -> Result<bool> {
         let Some(&needed) = self.limbs.get(&id) else { return Ok(true) };
         let limbs = fhe::evaluation_key_limbs(tag, id).map_err(RuntimeError::openfhe("evaluation key"))?;
         Ok(needed <= limbs)
@@ -221,7 +226,7 @@ impl EvaluationKeys {
     /// # Errors
     /// [`RuntimeError::OpenFhe`].
     pub fn generate(secret: &SecretKey, list: &KeyList, observer: &mut dyn FnMut(usize, usize)) -> Result<Self> {
-        let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding };
+        let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding, staged: None };
         for (index, id) in list.ids().into_iter().enumerate() {
             observer(index, list.len());
             list.generate(&secret.key, id)?;
@@ -242,7 +247,7 @@ impl EvaluationKeys {
         let list = KeyList::new(scheme, part)?;
         let mut reader = SectionReader::open(path, Kind::ServerKey)?;
         let public = PublicKey::read(&mut reader, scheme, part, path)?;
-        let keys = EvaluationKeys { tag: public.key.key_tag(), binding: public.binding };
+        let keys = EvaluationKeys { tag: public.key.key_tag(), binding: public.binding, staged: None };
         let (mut body, mut missing) = (Vec::new(), list.ids());
         while let Some(kind) = reader.next_section(&mut body)? {
             observer(list.len() - missing.len(), list.len());
@@ -259,6 +264,40 @@ impl EvaluationKeys {
             Some(id) => Err(RuntimeError::content(path, format!("evaluation key {id} is missing"))),
             None => Ok(keys),
         }
+    }
+
+    /// Keys of `server.key` that are read when an operation needs them: at most `budget` bytes of them are in memory at a
+    /// time, or what the operation takes that needs most. Those that are needed first are read here; the observer gets the
+    /// number of keys read and the number to read. The file must stay until this is dropped.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    pub fn open(
+        scheme: &Arc<Scheme>,
+        circuit: &Circuit,
+        path: &Path,
+        budget: u64,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let public = PublicKey::load(scheme, &circuit.client(), path)?;
+        let tag = public.key.key_tag();
+        let staged = Mutex::new(StagedKeys::open(scheme, circuit, path, &tag, budget)?);
+        let keys = EvaluationKeys { tag, binding: public.binding, staged: Some(staged) };
+        keys.staged().map_or(Ok(()), |mut staged| staged.fill(observer))?;
+        Ok(keys)
+    }
+
+    /// Makes the keys ready that an operation of the circuit needs.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a key file that is damaged, [`RuntimeError::Content`].
+    pub(crate) fn make_ready(&self, operation: ValueId) -> Result<()> {
+        self.staged().map_or(Ok(()), |mut staged| staged.make_ready(operation.index()))
+    }
+
+    fn staged(&self) -> Option<MutexGuard<'_, StagedKeys>> {
+        let staged = self.staged.as_ref()?;
+        Some(staged.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The circuit and the key pair.
@@ -292,12 +331,40 @@ pub(crate) fn generate_files(
     server_path: &Path,
     observer: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
+    let (secret, _, writer) = write_server_file(scheme, part, server_path, observer)?;
+    secret.save(secret_path)?;
+    writer.commit().inspect_err(|_| discard(secret_path))?;
+    Ok(())
+}
+
+/// As [`generate_files`], with the pair in memory: no secret is written.
+///
+/// # Errors
+/// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`]. The file does not appear then.
+pub(crate) fn generate_server_file(
+    scheme: &Scheme,
+    part: &paf_circuit::Client,
+    server_path: &Path,
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<(SecretKey, PublicKey)> {
+    let (secret, public, writer) = write_server_file(scheme, part, server_path, observer)?;
+    writer.commit()?;
+    Ok((secret, public))
+}
+
+/// A key pair, and its evaluation keys in a file that does not have its name yet.
+fn write_server_file(
+    scheme: &Scheme,
+    part: &paf_circuit::Client,
+    server_path: &Path,
+    observer: &mut dyn FnMut(usize, usize),
+) -> Result<(SecretKey, PublicKey, SectionWriter<AtomicFile>)> {
     let list = KeyList::new(scheme, part)?;
     let (secret, public) = generate_pair(scheme, part)?;
     let header = Header { kind: Kind::ServerKey, binding: public.binding, sections: list.len() as u64 + 1 };
     let mut writer = SectionWriter::create(server_path, header)?;
     writer.section(PUBLIC, &public_bytes(&public.key)?)?;
-    let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding };
+    let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding, staged: None };
     let mut body = Vec::new();
     for (index, id) in list.ids().into_iter().enumerate() {
         observer(index, list.len());
@@ -305,10 +372,7 @@ pub(crate) fn generate_files(
         export(&keys.tag, id, &mut body)?;
         writer.section(EVALUATION, &body)?;
     }
-    drop(keys);
-    secret.save(secret_path)?;
-    writer.commit().inspect_err(|_| discard(secret_path))?;
-    Ok(())
+    Ok((secret, public, writer))
 }
 
 /// Moves one evaluation key out of the process into `body`.

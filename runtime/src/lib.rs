@@ -10,6 +10,7 @@
 //! OpenFHE keeps evaluation keys in process-wide maps, so clients and servers of one process share them; each removes
 //! its own. Call [`machine::set_up`] first in `main`.
 
+mod calibrate;
 mod check;
 mod checkpoints;
 pub mod ciphertexts;
@@ -22,13 +23,16 @@ mod engine;
 mod error;
 pub mod executor;
 mod keys;
+mod local_keys;
 pub mod machine;
 pub mod npy;
 mod openfhe;
 pub mod samples;
 mod server;
 mod simulate;
+mod staged_keys;
 
+pub use calibrate::calibrate;
 pub use check::{Expectations, LayerAgreement, check_layers};
 pub use checkpoints::{Checkpoints, Evaluated};
 pub use clear::{ClearEngine, ClearMaps, NoiseModel};
@@ -36,6 +40,7 @@ pub use client::Client;
 pub use engine::{Engine, LinearStep, Result};
 pub use error::{EXIT_DATA, EXIT_ENVIRONMENT, RuntimeError};
 pub use keys::{EvaluationKeys, KeyList, PublicKey, SecretKey};
+pub use local_keys::LocalKeys;
 pub use openfhe::{Ciphertext, OpenFheEngine, Scheme};
 pub use samples::{Output, Samples, agreement_bits};
 pub use server::{DEFAULT_PREPARE_BUDGET, Server};

@@ -8,7 +8,7 @@ use paf_ir::ckks::Op;
 
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, PortType, Role};
 use crate::engine::Result;
-use crate::executor::{self, Step};
+use crate::executor::{Evaluation, Step};
 use crate::keys::EvaluationKeys;
 use crate::openfhe::{Ciphertext, OpenFheEngine, Scheme};
 
@@ -44,10 +44,28 @@ impl Server {
     /// [`RuntimeError::Circuit`](crate::RuntimeError::Circuit) for files that are damaged or do not belong together,
     /// and those of [`Scheme::new`].
     pub fn load(circuit: &Path, keys: &Path, observer: &mut dyn FnMut(usize, usize)) -> Result<Self> {
-        let circuit = read_circuit(circuit)?;
+        let circuit = Arc::new(read_circuit(circuit)?);
+        let budget = circuit.prediction.key_memory;
+        Self::with_keys(circuit, keys, budget, observer)
+    }
+
+    /// Reads the evaluation keys of a circuit: all of them, or with a `key_memory` that is not 0 each when it is needed,
+    /// so that no more than so many bytes of them are in memory.
+    ///
+    /// # Errors
+    /// Those of [`Server::load`].
+    pub fn with_keys(
+        circuit: Arc<Circuit>,
+        keys: &Path,
+        key_memory: u64,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
         let scheme = Arc::new(Scheme::new(&circuit.parameters)?);
-        let keys = EvaluationKeys::load(&scheme, &circuit.client(), keys, observer)?;
-        Self::new(Arc::new(circuit), scheme, keys)
+        let keys = match key_memory {
+            0 => EvaluationKeys::load(&scheme, &circuit.client(), keys, observer)?,
+            budget => EvaluationKeys::open(&scheme, &circuit, keys, budget, observer)?,
+        };
+        Self::new(circuit, scheme, keys)
     }
 
     /// A server for a circuit and keys that are in memory.
@@ -81,13 +99,19 @@ impl Server {
     /// Evaluates one sample: ciphertexts by input port in, by output port out.
     ///
     /// # Errors
-    /// Those of [`executor::run`].
+    /// Those of [`executor::run`](crate::executor::run), and those of reading keys.
     pub fn evaluate(
         &self,
         inputs: Vec<Vec<Ciphertext>>,
         observer: &mut dyn FnMut(Step<'_>),
     ) -> Result<Vec<Vec<Ciphertext>>> {
-        executor::run(&self.engine, &self.circuit.program, inputs, observer)
+        let mut evaluation = Evaluation::new(&self.engine, &self.circuit.program, inputs)?;
+        while let Some(step) = evaluation.next_step() {
+            observer(step);
+            self.keys.make_ready(step.id)?;
+            evaluation.step()?;
+        }
+        evaluation.outputs()
     }
 
     /// Opens a file of encrypted inputs, which must belong to the circuit and the keys.

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{exclusive, numbers, refreshing_case};
+use common::{exclusive, numbers, refined_case, refreshing_case};
 use paf_circuit::{Circuit, write_circuit};
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -35,17 +35,36 @@ fn check(what: &str, circuit: &Circuit, encrypted: &[Vec<Output>], least_bits: f
 fn bootstraps_refresh_values_between_layers() {
     let _turn = exclusive();
     let circuit = Arc::new(refreshing_case().circuit);
+    check("in one process", &circuit, &encrypted_run(&circuit), 8.0);
+}
+
+/// A scale of 2^45 leaves about 9 bits to one iteration, of which 7 are relied on.
+#[test]
+fn a_second_iteration_adds_the_bits_of_the_first() {
+    let _turn = exclusive();
+    let circuit = Arc::new(refined_case(7).circuit);
+    check("two iterations", &circuit, &encrypted_run(&circuit), 8.0 + 6.0);
+    let clear = simulate(&circuit, &samples(&circuit), Noise::Off).unwrap();
+    let noisy = simulate(&circuit, &samples(&circuit), Noise::Seed(1)).unwrap();
+    for (noisy, clear) in noisy.iter().zip(&clear) {
+        let bits = agreement_bits(&raw(noisy), &raw(clear));
+        println!("two iterations, the noise model: {bits:.1} bits");
+        assert!((8.0 + 6.0..22.0).contains(&bits), "the noise model gives {bits:.1} bits");
+    }
+}
+
+/// Encrypts, evaluates and decrypts the samples.
+fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<Vec<Output>> {
     let client = Client::new(circuit.client()).unwrap();
     let (secret, public) = client.generate_pair().unwrap();
     let keys = EvaluationKeys::generate(&secret, &client.key_list().unwrap(), &mut |_, _| {}).unwrap();
-    let server = Server::new(Arc::clone(&circuit), Arc::clone(client.scheme()), keys).unwrap();
-    let samples = samples(&circuit);
+    let server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys).unwrap();
+    let samples = samples(circuit);
     let run = |sample| {
         let inputs = client.encrypt(&public, &samples, sample).unwrap();
         client.decrypt(&secret, sample, &server.evaluate(inputs, &mut |_| {}).unwrap()).unwrap()
     };
-    let outputs: Vec<_> = (0..samples.count()).map(run).collect();
-    check("in one process", &circuit, &outputs, 8.0);
+    (0..samples.count()).map(run).collect()
 }
 
 /// The keys of encapsulation, of the bootstrap's rotations and of the layers, each with the limbs of its use, as files.

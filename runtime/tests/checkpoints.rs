@@ -7,14 +7,18 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bench::Bench;
 use common::refreshing_case;
 use paf_circuit::write_circuit;
+use paf_runtime::Checkpoints;
 use serde_json::Value;
 
 const EVAL: &str = "eval circuit.bin --public server.key --input x.ct --output z.ct --checkpoint-every 0";
+
+/// Moments over the whole time of an evaluation at which it is killed.
+const MOMENTS: u32 = 12;
 
 /// The circuit with its keys, and the results of an evaluation that nothing interrupted.
 fn bench() -> (Bench, Vec<u8>) {
@@ -71,15 +75,32 @@ fn check_finished(bench: &Bench, whole: &[u8], when: &str) {
 #[test]
 fn an_evaluation_killed_at_any_moment_goes_on_with_the_same_result() {
     let (bench, whole) = bench();
-    for milliseconds in (0..500).step_by(100) {
+    let begin = Instant::now();
+    assert!(start(&bench, "--checkpoint kept").wait().unwrap().success());
+    let duration = begin.elapsed();
+    check_finished(&bench, &whole, "not killed");
+    for moment in 0..MOMENTS {
         let process = start(&bench, "--checkpoint kept");
-        sleep(Duration::from_millis(milliseconds));
+        sleep(duration * moment / MOMENTS);
         if !kill(process).success() {
             fs::create_dir_all(bench.path("kept")).unwrap();
             bench.succeeds(&format!("{EVAL} --resume kept"));
         }
-        check_finished(&bench, &whole, &format!("killed after {milliseconds} ms"));
+        check_finished(&bench, &whole, &format!("killed at {moment} of {MOMENTS}"));
     }
+}
+
+#[test]
+fn a_folder_serves_one_process_at_a_time() {
+    let (bench, whole) = bench();
+    let held = Checkpoints::start(&bench.path("kept"), Duration::ZERO).unwrap();
+    for option in ["--checkpoint", "--resume"] {
+        bench.fails(&format!("{EVAL} {option} kept"), 1, "kept is in use by another process");
+    }
+    assert!(!bench.path("z.ct").exists());
+    drop(held);
+    bench.succeeds(&format!("{EVAL} --checkpoint kept"));
+    check_finished(&bench, &whole, "when the folder was free again");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! match. Circuits and clients are one section. Server keys are many, and [`SectionReader`] holds one at a time.
 //! Checksums find accidents, not attacks: whoever can write a file can write its checksums.
 
+mod index;
 mod reader;
 mod writer;
 
@@ -20,6 +21,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+pub use index::SectionIndex;
 pub(crate) use reader::read_header_of;
 pub use reader::{SectionReader, read_header};
 pub use writer::SectionWriter;

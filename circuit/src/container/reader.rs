@@ -13,23 +13,23 @@ use crate::{CircuitError, Fingerprint};
 /// Reads the sections of one file in order, checking each; memory holds the one in the caller's buffer.
 #[derive(Debug)]
 pub struct SectionReader<R> {
-    source: Source<R>,
+    pub(super) source: Source<R>,
     header: Header,
     digest: Checksum,
-    read: u64,
+    pub(super) read: u64,
 }
 
 /// A byte stream that may know how much is left of it.
 #[derive(Debug)]
-struct Source<R> {
-    stream: R,
-    path: PathBuf,
-    left: Option<u64>,
+pub(super) struct Source<R> {
+    pub(super) stream: R,
+    pub(super) path: PathBuf,
+    pub(super) left: Option<u64>,
 }
 
 impl<R: Read> Source<R> {
     /// Fills `buffer` with the next bytes.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), CircuitError> {
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<(), CircuitError> {
         self.stream.read_exact(buffer).map_err(|source| match source.kind() {
             ErrorKind::UnexpectedEof => CircuitError::Truncated,
             _ => CircuitError::io(&self.path, source),
@@ -38,7 +38,7 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    fn took(&mut self, count: u64) {
+    pub(super) fn took(&mut self, count: u64) {
         self.left = self.left.map(|left| left.saturating_sub(count));
     }
 
@@ -200,6 +200,6 @@ fn kind_of<R: Read>(source: &mut Source<R>, kinds: &[Kind], needed: &'static str
 }
 
 /// `N` bytes from `start`; the caller's slice is long enough.
-fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
+pub(super) fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
     bytes[start..start + N].try_into().expect("a range of N bytes")
 }

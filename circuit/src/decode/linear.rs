@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paf_ir::diagonals::{Giant, PackedMap, Plan};
+use paf_ir::diagonals::{Giant, PackedMap, Plan, giant_steps};
 use paf_ir::linear::{Conv, Primitive, Window};
 use paf_ir::tensor::{Constant, Tensor};
 use paf_ir::{Bias, Layout, LinearMap};
@@ -144,13 +144,18 @@ fn plan(message: &schema::Plan, input_period: usize, slots: usize) -> Result<Pla
     let plan = Plan {
         modulus,
         giants: giants.map(|giant| Giant { rotation: giant.rotation, babies: giant.babies.clone() }).collect(),
+        outer_stride: message.outer_stride,
         folds: message.folds.clone(),
     };
     let short = |steps: i64| steps.unsigned_abs() < slots as u64;
+    if plan.outer_stride < 0 || !short(plan.outer_stride) {
+        return Err(malformed(format!("a plan's outer giants are multiples of {}", plan.outer_stride)));
+    }
     let mut taken = vec![false; modulus];
     for giant in &plan.giants {
         for &baby in &giant.babies {
-            if !short(giant.rotation) || !short(baby) {
+            let whole = short(giant.rotation) && short(baby);
+            if !whole || !short(giant_steps(giant.rotation, plan.outer_stride).outer) {
                 return Err(malformed(format!("a plan rotates by {} and {baby}", giant.rotation)));
             }
             let diagonal = (giant.rotation + baby).rem_euclid(modulus as i64) as usize;

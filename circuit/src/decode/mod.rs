@@ -11,7 +11,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use paf_ir::ckks::Level;
+use paf_ir::ckks::{Level, Work, WorkKind};
 use prost::Message;
 
 use crate::{Circuit, CircuitError, Client, Fingerprint, Model, NodePaf, Prediction, encode, schema};
@@ -103,11 +103,25 @@ fn node_paf(message: schema::NodePaf) -> Result<NodePaf> {
 }
 
 fn prediction(message: &schema::Prediction) -> Result<Prediction> {
-    let schema::Prediction { peak_bytes, seconds, precision_bits } = *message;
-    if seconds.is_nan() || precision_bits.is_nan() {
+    let schema::Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory } = message.clone();
+    let work = work.map_or_else(Work::default, |message| self::work(&message));
+    if seconds.is_nan() || precision_bits.is_nan() || work.total().is_nan() {
         return Err(malformed("a prediction is not a number"));
     }
-    Ok(Prediction { peak_bytes, seconds, precision_bits })
+    Ok(Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory })
+}
+
+fn work(message: &schema::Work) -> Work {
+    let mut work = Work::default();
+    work[WorkKind::KeySwitch] = message.key_switch;
+    work[WorkKind::PlaintextProduct] = message.plaintext_product;
+    work[WorkKind::Encoding] = message.encoding;
+    work[WorkKind::Product] = message.product;
+    work[WorkKind::Rescale] = message.rescale;
+    work[WorkKind::Addition] = message.addition;
+    work[WorkKind::Bootstrap] = message.bootstrap;
+    work[WorkKind::KeyLoading] = message.key_loading;
+    work
 }
 
 fn malformed(message: impl Into<String>) -> CircuitError {

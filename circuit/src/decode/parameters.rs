@@ -40,7 +40,11 @@ fn secret(message: &schema::Parameters) -> Result<Secret> {
 }
 
 fn bootstrap(message: &schema::Bootstrap) -> Bootstrap {
-    Bootstrap { level_budget: [message.encoding_levels, message.decoding_levels], depth: message.depth }
+    Bootstrap {
+        level_budget: [message.encoding_levels, message.decoding_levels],
+        depth: message.depth,
+        refinement_bits: message.refinement_bits,
+    }
 }
 
 /// Checks that a bootstrap has budgets that exist, the depth that they imply, levels to give back, and its secret.
@@ -56,7 +60,10 @@ fn check_bootstrap(parameters: &Parameters) -> Result<()> {
     if !budget.iter().all(|levels| (1..=limits::BOOTSTRAP_BUDGET).contains(levels)) {
         return Err(malformed(format!("a bootstrap with {} and {} levels for its transforms", budget[0], budget[1])));
     }
-    if bootstrap != Bootstrap::with_budget(budget) {
+    if bootstrap.refinement_bits > limits::REFINEMENT_BITS {
+        return Err(malformed(format!("a bootstrap that refines {} bits", bootstrap.refinement_bits)));
+    }
+    if bootstrap != Bootstrap::with_budget(budget).refined(bootstrap.refinement_bits) {
         return Err(malformed(format!("a bootstrap of depth {} with the budgets {budget:?}", bootstrap.depth)));
     }
     if bootstrap.depth >= parameters.levels.0 {

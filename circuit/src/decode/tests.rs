@@ -75,6 +75,8 @@ fn bootstraps_must_fit_their_parameters() {
     refused("a bootstrap with 0 and 1 levels", |m| bootstrap(m, |b| b.encoding_levels = 0));
     refused("a bootstrap with 2 and 17 levels", |m| bootstrap(m, |b| b.decoding_levels = 17));
     refused("a bootstrap of depth 12 with the budgets [2, 1]", |m| bootstrap(m, |b| b.depth = 12));
+    refused("a bootstrap of depth 13 with the budgets [2, 1]", |m| bootstrap(m, |b| b.refinement_bits = 12));
+    refused("a bootstrap that refines 31 bits", |m| bootstrap(m, |b| (b.refinement_bits, b.depth) = (31, 14)));
     refused("17 levels for a bootstrap of depth 17", |m| {
         bootstrap(m, |b| (b.encoding_levels, b.decoding_levels, b.depth) = (4, 3, 17));
     });

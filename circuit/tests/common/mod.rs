@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Secret};
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Secret, Work, WorkKind};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
@@ -52,7 +52,7 @@ pub fn packed(name: &str, map: LinearMap, input: Layout, output: Layout) -> Pack
         giants.entry(diagonal / 4 * 4).or_default().push(diagonal % 4);
     }
     let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
-    let plan = Plan { modulus, giants, folds: folds(input.period, modulus) };
+    let plan = Plan { modulus, giants, outer_stride: 0, folds: folds(input.period, modulus) };
     PackedMap { name: name.into(), map: Arc::new(map), input, output, plan }
 }
 
@@ -88,7 +88,10 @@ pub fn circuit(name: &str, program: CkksProgram, parameters: Parameters) -> Circ
         }],
         notes: vec!["a note".into()],
     };
-    let prediction = Prediction { peak_bytes: 1 << 30, seconds: 1.5, precision_bits: 14.25 };
+    let work = Work::of(WorkKind::KeySwitch, 0.75) + Work::of(WorkKind::Bootstrap, 2.25);
+    let machine = "a fast one".to_owned();
+    let prediction =
+        Prediction { peak_bytes: 1 << 30, seconds: 1.5, precision_bits: 14.25, work, machine, key_memory: 1 << 28 };
     Circuit { model, parameters, program: program.verify().expect("a valid program"), prediction }
 }
 

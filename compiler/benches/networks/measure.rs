@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
+use paf_ir::ckks::Op;
 use paf_runtime::{
-    Client, DEFAULT_PREPARE_BUDGET, EvaluationKeys, Noise, Output, PublicKey, Samples, SecretKey, Server,
-    agreement_bits, npy, simulate,
+    Client, LocalKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, agreement_bits, npy, simulate,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::Result;
 use crate::common::set_up_openfhe;
@@ -22,7 +23,8 @@ struct Parties {
     secret: SecretKey,
     public: PublicKey,
     server: Server,
-    keys: usize,
+    /// Where keys are that are not in memory.
+    _folder: Option<TempDir>,
     keygen: f64,
     prepare: f64,
 }
@@ -31,6 +33,8 @@ struct Parties {
 struct Run {
     encrypt: f64,
     eval: f64,
+    /// Of those of `eval`.
+    bootstraps: f64,
     decrypt: f64,
     output: Output,
 }
@@ -51,74 +55,106 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
     }
     // Before the primitives add anything to it.
     let peak_bytes = peak_bytes();
-    eprintln!("{name}: primitives");
-    let Parties { client, server, .. } = parties;
+    let Parties { client, server, keygen, prepare, .. } = parties;
     drop(server);
-    let primitives = Primitives::measure(client.scheme())?;
-
     let mut facts = facts(&circuit);
     let bits: Vec<f64> =
         runs.iter().zip(&clear).map(|(run, clear)| agreement_bits(&run.output.raw, &clear[0].raw)).collect();
     let equal = runs.iter().zip(&clear).filter(|(run, clear)| run.output.top1() == clear[0].top1()).count();
     facts["images"] = json!(runs.len());
+    facts["top1"] = json!(runs.iter().map(|run| run.output.top1()).collect::<Vec<_>>());
     facts["equal_top1"] = json!(equal);
     facts["agreement_bits"] = json!(bits.into_iter().fold(f64::INFINITY, f64::min));
     facts["peak_bytes"] = json!(peak_bytes);
-    facts["keys"] = json!(parties.keys);
-    facts["key_bytes"] = json!(parties.keys as u64 * circuit.parameters.evaluation_key_bytes());
     let eval = median(runs.iter().map(|run| run.eval));
     facts["seconds"] = json!({
-        "keygen": parties.keygen,
-        "prepare": parties.prepare,
+        "keygen": keygen,
+        "prepare": prepare,
         "encrypt": median(runs.iter().map(|run| run.encrypt)),
         "eval": eval,
         "decrypt": median(runs.iter().map(|run| run.decrypt)),
     });
-    facts["primitives"] = primitives.compare(&Work::of(&circuit.program), eval);
+    facts["seconds_in_predicted"] = json!(eval / circuit.prediction.seconds);
+    if let (Some(peak), predicted) = (peak_bytes, circuit.prediction.peak_bytes) {
+        facts["peak_in_predicted"] = json!(peak as f64 / predicted as f64);
+    }
+    if circuit.parameters.bootstrap.is_some() {
+        let bootstraps = median(runs.iter().map(|run| run.bootstraps));
+        facts["seconds"]["bootstraps"] = json!(bootstraps);
+        facts["eval_in_bootstraps"] = json!(eval / bootstraps);
+    } else {
+        eprintln!("{name}: primitives");
+        facts["primitives"] = Primitives::measure(client.scheme())?.compare(&Work::of(&circuit.program), eval);
+    }
     Ok(facts)
 }
 
 fn set_up(circuit: &Arc<Circuit>) -> Result<Parties> {
     let start = Instant::now();
     let client = Client::new(circuit.client())?;
-    let (secret, public) = client.generate_pair()?;
-    let list = client.key_list()?;
-    let keys = EvaluationKeys::generate(&secret, &list, &mut |_, _| {})?;
+    let keys = LocalKeys::make(&client, circuit, circuit.prediction.key_memory, &mut |_, _| {})?;
+    let LocalKeys { secret, public, evaluation, folder } = keys;
     let keygen = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys)?;
-    server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {})?;
+    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), evaluation)?;
+    server.prepare(server.prepare_budget(), &mut |_, _| {})?;
     let prepare = start.elapsed().as_secs_f64();
-    Ok(Parties { client, secret, public, server, keys: list.len(), keygen, prepare })
+    Ok(Parties { client, secret, public, server, _folder: folder, keygen, prepare })
 }
 
 fn run(parties: &Parties, samples: &Samples, sample: usize) -> Result<Run> {
     let start = Instant::now();
     let inputs = parties.client.encrypt(&parties.public, samples, sample)?;
     let encrypt = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    let results = parties.server.evaluate(inputs, &mut |_| {})?;
+    let (start, mut clock) = (Instant::now(), BootstrapClock::default());
+    let program = &parties.server.circuit().program;
+    let refreshes = |id| matches!(program.value(id).op, Op::Bootstrap { .. });
+    let results = parties.server.evaluate(inputs, &mut |step| clock.next(refreshes(step.id)))?;
+    clock.next(false);
     let eval = start.elapsed().as_secs_f64();
     let start = Instant::now();
     let output = parties.client.decrypt(&parties.secret, sample, &results)?.remove(0);
-    Ok(Run { encrypt, eval, decrypt: start.elapsed().as_secs_f64(), output })
+    Ok(Run { encrypt, eval, bootstraps: clock.seconds, decrypt: start.elapsed().as_secs_f64(), output })
+}
+
+/// Seconds of the bootstraps among operations that begin one after another.
+#[derive(Default)]
+struct BootstrapClock {
+    since: Option<Instant>,
+    seconds: f64,
+}
+
+impl BootstrapClock {
+    /// The next operation begins.
+    fn next(&mut self, is_bootstrap: bool) {
+        self.seconds += self.since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
+        self.since = is_bootstrap.then(Instant::now);
+    }
 }
 
 fn facts(circuit: &Circuit) -> Value {
-    let (counts, parameters) = (circuit.counts(), &circuit.parameters);
+    let (counts, parameters, client) = (circuit.counts(), &circuit.parameters, circuit.client());
     json!({
         "model": circuit.model.name,
         "threads": openfhe_sys::threads(),
         "levels": counts.levels,
+        "chain": parameters.levels.0,
+        "usable_levels": parameters.bootstrap.map(|_| parameters.usable_levels().0),
+        "bootstraps": counts.bootstraps,
+        "bootstrap_slots": client.bootstrap_slots,
         "ring_dimension": parameters.ring_dimension,
         "log_qp": parameters.log_qp,
         "security_bits": parameters.security_bits,
         "scale_bits": parameters.scale_bits,
         "digits": parameters.digits,
         "rotations": counts.rotations,
+        "rotation_keys": client.rotations.len(),
+        "rotation_keys_with_bootstraps": client.rotation_keys().len(),
+        "key_bytes": client.evaluation_key_bytes(),
         "ciphertext_products": counts.ciphertext_products,
         "relinearizations": counts.relinearizations,
         "plaintext_products": counts.plaintext_products,
+        "key_memory": circuit.prediction.key_memory,
         "predicted_seconds": circuit.prediction.seconds,
         "predicted_peak_bytes": circuit.prediction.peak_bytes,
         "predicted_precision_bits": circuit.prediction.precision_bits,

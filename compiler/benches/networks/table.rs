@@ -5,25 +5,30 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Width of a column.
-const WIDTH: usize = 28;
+const WIDTH: usize = 32;
 
 type Format = fn(&Value) -> String;
 
 /// Label, JSON pointer, how it prints.
-const FACTS: [(&str, &str, Format); 27] = [
+const FACTS: [(&str, &str, Format); 37] = [
     ("network", "/model", text),
     ("threads", "/threads", text),
     ("ring dimension", "/ring_dimension", text),
-    ("levels", "/levels", text),
+    ("levels, of the chain", "/chain", text),
+    ("levels, highest in use", "/levels", text),
+    ("levels between bootstraps", "/usable_levels", text),
     ("log2(QP)", "/log_qp", text),
     ("security in bits", "/security_bits", text),
     ("scale in bits", "/scale_bits", text),
     ("key-switching digits", "/digits", text),
+    ("bootstraps", "/bootstraps", text),
     ("rotations", "/rotations", text),
+    ("rotation keys", "/rotation_keys", text),
+    ("  those of bootstraps too", "/rotation_keys_with_bootstraps", text),
+    ("evaluation keys, size", "/key_bytes", bytes),
+    ("  of them in memory, 0: all", "/key_memory", bytes),
     ("ciphertext products", "/ciphertext_products", text),
     ("plaintext products", "/plaintext_products", text),
-    ("evaluation keys", "/keys", text),
-    ("evaluation keys, size", "/key_bytes", bytes),
     ("circuit, size", "/circuit_bytes", bytes),
     ("compile", "/seconds/compile", seconds),
     ("keygen", "/seconds/keygen", seconds),
@@ -31,13 +36,18 @@ const FACTS: [(&str, &str, Format); 27] = [
     ("encrypt", "/seconds/encrypt", seconds),
     ("eval", "/seconds/eval", seconds),
     ("eval, predicted", "/predicted_seconds", seconds),
+    ("  measured / predicted", "/seconds_in_predicted", multiple),
+    ("bootstraps, together", "/seconds/bootstraps", seconds),
+    ("  eval / bootstraps", "/eval_in_bootstraps", multiple),
     ("decrypt", "/seconds/decrypt", seconds),
     ("peak memory", "/peak_bytes", bytes),
     ("peak memory, predicted", "/predicted_peak_bytes", bytes),
+    ("  measured / predicted", "/peak_in_predicted", multiple),
     ("agreement, least", "/agreement_bits", bits),
     ("agreement, predicted", "/predicted_precision_bits", bits),
     ("images", "/images", text),
     ("top-1 as on clear engine", "/equal_top1", text),
+    ("top-1 as the label", "/right_top1", text),
 ];
 
 /// How an evaluation compares with its primitives.
@@ -55,8 +65,12 @@ pub(crate) fn facts(networks: &[Value]) -> String {
     rows(&FACTS, networks)
 }
 
-/// The primitives of every network: milliseconds at the top level × count, then the sums against the evaluation.
+/// The primitives of every network without bootstraps: milliseconds at the top level × count, then the sums against the evaluation.
 pub(crate) fn primitives(networks: &[Value]) -> String {
+    let networks: Vec<Value> = networks.iter().filter(|network| network.get("primitives").is_some()).cloned().collect();
+    if networks.is_empty() {
+        return String::new();
+    }
     let mut table =
         String::from("\nOpenFHE's primitives: milliseconds at the top level, how many, seconds at their levels\n");
     let names = networks.first().and_then(|network| network["primitives"]["each"].as_array());
@@ -65,13 +79,15 @@ pub(crate) fn primitives(networks: &[Value]) -> String {
         let label = networks.first().map(|network| text(&each(network)["name"])).unwrap_or_default();
         row(&mut table, &label, networks.iter().map(|network| primitive(&each(network))));
     }
-    table + &rows(&COMPARISON, networks)
+    table + &rows(&COMPARISON, &networks)
 }
 
 fn rows(facts: &[(&str, &str, Format)], networks: &[Value]) -> String {
     let mut table = String::new();
     for (label, pointer, format) in facts {
-        let cells = networks.iter().map(|network| network.pointer(pointer).map_or_else(|| "-".into(), format));
+        let cells = networks.iter().map(|network| {
+            network.pointer(pointer).filter(|value| !value.is_null()).map_or_else(|| "-".into(), format)
+        });
         row(&mut table, label, cells);
     }
     table

@@ -107,6 +107,14 @@ impl Network {
         data.join(format!("{}.onnx", self.path))
     }
 
+    /// Training images that calibrate it: fewer of those that are larger and in color.
+    pub(crate) fn calibration_images(&self) -> usize {
+        match self.images {
+            Images::Mnist | Images::MnistHalved => 1000,
+            Images::Cifar | Images::CifarChannelsLast => 256,
+        }
+    }
+
     /// The first training images.
     pub(crate) fn calibration(&self, data: &Path, count: usize) -> Vec<Vec<f64>> {
         match self.images {

@@ -17,6 +17,9 @@ pub struct Bootstrap {
     pub level_budget: [u32; 2],
     /// Levels that a bootstrap takes from the top of the chain.
     pub depth: u32,
+    /// Bits that the first of two iterations reaches: a second bootstrap then refreshes its error, multiplied by 2 to
+    /// these bits. 0 where there is one iteration.
+    pub refinement_bits: u32,
 }
 
 /// A linear map that is several collapsed layers of a transform, with its baby-step giant-step plan.
@@ -39,7 +42,24 @@ const MODULAR_REDUCTION_DEPTH: u32 = 10;
 impl Bootstrap {
     /// The bootstrap with these level budgets and the depth that they imply.
     pub fn with_budget(level_budget: [u32; 2]) -> Self {
-        Bootstrap { level_budget, depth: MODULAR_REDUCTION_DEPTH + level_budget[0] + level_budget[1] }
+        let depth = MODULAR_REDUCTION_DEPTH + level_budget[0] + level_budget[1];
+        Bootstrap { level_budget, depth, refinement_bits: 0 }
+    }
+
+    /// The same with a second iteration, after a first one that reaches this many bits: it takes one level more. Source:
+    /// Bae, Cheon, Cho, Kim, Kim, "META-BTS: bootstrapping precision beyond the limit" (2022).
+    pub fn refined(self, bits: u32) -> Self {
+        Bootstrap { depth: self.depth + u32::from(bits > 0), refinement_bits: bits, ..self }
+    }
+
+    /// How often the modulus is raised in one bootstrap.
+    pub fn iterations(&self) -> u32 {
+        1 + u32::from(self.refinement_bits > 0)
+    }
+
+    /// The level at which the decoding begins, in a chain of this many levels.
+    pub fn decoding_level(&self, levels: Level) -> Level {
+        Level(levels.0.saturating_sub(MODULAR_REDUCTION_DEPTH + self.level_budget[0]))
     }
 
     /// Whether a number of slots has layers enough for the budgets: at least one for each level.
@@ -84,8 +104,7 @@ impl Bootstrap {
         for (level, stage) in (0..levels.0).rev().zip(self.encoding(slots)) {
             stage.rotations(slots as i64, all).for_each(|steps| need(steps, level));
         }
-        let decoding = levels.0.saturating_sub(MODULAR_REDUCTION_DEPTH + self.level_budget[0]);
-        for (level, stage) in (0..=decoding).rev().zip(self.decoding(slots)) {
+        for (level, stage) in (0..=self.decoding_level(levels).0).rev().zip(self.decoding(slots)) {
             stage.rotations(all, all).for_each(|steps| need(steps, level));
         }
         highest.remove(&0);

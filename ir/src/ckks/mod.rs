@@ -9,9 +9,11 @@
 //! engine drops limbs first and encodes the plaintext at the scale that makes the result exact.
 
 mod bootstrap;
+mod costs;
 mod counts;
 mod keys;
 mod parameters;
+mod residence;
 
 use std::fmt;
 
@@ -19,10 +21,12 @@ use crate::error::IrError;
 use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
 
 pub use bootstrap::{Bootstrap, Stage};
+pub use costs::{MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Work, WorkKind};
 pub use counts::Counts;
 pub use parameters::{
     LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128, merge_levels,
 };
+pub use residence::{Change, EvaluationKey, Residence};
 
 /// A ciphertext program.
 pub type CkksProgram = Program<Op>;

@@ -1,6 +1,6 @@
 //! What a plan must be so that it computes its map.
 
-use super::{PackedMap, diagonal_indices, folds};
+use super::{PackedMap, diagonal_indices, folds, giant_steps};
 use crate::error::IrError;
 
 impl PackedMap {
@@ -31,10 +31,15 @@ impl PackedMap {
 
     fn check_steps(&self, slots: usize) -> Result<(), IrError> {
         let is_short = |steps: i64| steps.unsigned_abs() < slots as u64;
+        let stride = self.plan.outer_stride;
+        if stride < 0 || !is_short(stride) {
+            return fail(format!("the plan's outer giants are multiples of {stride} in {slots} slots"));
+        }
         let mut taken = vec![false; self.plan.modulus];
         for giant in &self.plan.giants {
             for &baby in &giant.babies {
-                if !is_short(giant.rotation) || !is_short(baby) {
+                if !is_short(giant.rotation) || !is_short(giant_steps(giant.rotation, stride).outer) || !is_short(baby)
+                {
                     return fail(format!("the plan rotates by {} and {baby} in {slots} slots", giant.rotation));
                 }
                 let diagonal = (giant.rotation + baby).rem_euclid(self.plan.modulus as i64) as usize;

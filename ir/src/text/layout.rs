@@ -57,12 +57,14 @@ pub fn digits_of(flat: &[i64]) -> Vec<Digit> {
 pub(crate) fn print_plan(plan: &Plan) -> String {
     let giants: Vec<String> =
         plan.giants.iter().map(|giant| format!("{}: {:?}", giant.rotation, giant.babies)).collect();
-    format!("plan modulus={} folds={:?} giants {{{}}}", plan.modulus, plan.folds, giants.join("; "))
+    let outer = if plan.outer_stride == 0 { String::new() } else { format!(" outer={}", plan.outer_stride) };
+    format!("plan modulus={}{outer} folds={:?} giants {{{}}}", plan.modulus, plan.folds, giants.join("; "))
 }
 
 pub(crate) fn parse_plan(line: &mut Line<'_>) -> Result<Plan, IrError> {
     line.expect("plan")?;
     let modulus = line.keyed("modulus")?;
+    let outer_stride = if line.take("outer=") { line.number()? } else { 0 };
     let folds = line.keyed_list("folds")?;
     line.expect("giants")?;
     line.expect("{")?;
@@ -73,7 +75,7 @@ pub(crate) fn parse_plan(line: &mut Line<'_>) -> Result<Plan, IrError> {
         giants.push(Giant { rotation, babies: line.list()? });
         line.take(";");
     }
-    Ok(Plan { modulus, giants, folds })
+    Ok(Plan { modulus, giants, outer_stride, folds })
 }
 
 pub(crate) fn print_post(post: PostProcess) -> String {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
+use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds, giant_steps};
 use paf_ir::layout::Gaps;
 use paf_ir::tensor::Tensor;
 use paf_ir::{Bias, Constant, Layout, LinearMap, Primitive, Shape};
@@ -67,7 +67,8 @@ pub fn plan(map: &LinearMap, input: &Layout, output: &Layout, slots: usize) -> i
         let diagonals = diagonal_indices(&matrix, &input, &output, modulus);
         let giants = prop::collection::vec(1 - slots as i64..slots as i64, 1..4);
         let choices = prop::collection::vec((any::<usize>(), any::<usize>(), any::<bool>()), diagonals.len());
-        (giants, choices).prop_map(move |(rotations, choices)| {
+        let strides = prop::sample::select(vec![0, 1, 3, slots as i64 / 4]);
+        (giants, choices, strides).prop_map(move |(rotations, choices, outer_stride)| {
             let mut giants: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
             for (diagonal, (turns, giant, negative)) in diagonals.iter().zip(choices) {
                 let representative = (diagonal + turns % (period / modulus) * modulus) as i64;
@@ -76,8 +77,11 @@ pub fn plan(map: &LinearMap, input: &Layout, output: &Layout, slots: usize) -> i
                 let baby = if negative && baby > 0 { baby - period as i64 } else { baby };
                 giants.entry(rotation).or_default().push(baby);
             }
-            let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
-            Plan { modulus, giants, folds: folds(period, modulus) }
+            let giants: Vec<Giant> = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
+            // A step beyond the slots would be refused.
+            let is_short = |steps: i64| steps.unsigned_abs() < slots as u64;
+            let fits = giants.iter().all(|giant| is_short(giant_steps(giant.rotation, outer_stride).outer));
+            Plan { modulus, giants, outer_stride: if fits { outer_stride } else { 0 }, folds: folds(period, modulus) }
         })
     })
 }

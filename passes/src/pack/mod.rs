@@ -9,12 +9,13 @@
 
 mod layouts;
 mod plan;
+mod sharing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_ir::Layout;
-use paf_ir::diagonals::PackedMap;
+use paf_ir::diagonals::{PackedMap, Plan};
 use paf_ir::linear::LinearMap;
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::slots::{Op as SlotOp, SlotProgram};
@@ -24,6 +25,7 @@ use rayon::prelude::*;
 
 use crate::error::PassError;
 use layouts::Plane;
+use plan::Planner;
 
 /// Most ciphertexts a tensor may take.
 const CIPHERTEXT_LIMIT: usize = 64;
@@ -206,7 +208,7 @@ impl<'a> Packing<'a> {
         let plans = known.iter().map(|&node| {
             let (input, _) = self.source(node).expect("known producers have a source layout");
             let matrix = self.matrices[node.index()].as_ref().expect("producers have a matrix");
-            plan::best_plan(matrix, input, layout).1
+            Planner::new(matrix, input, layout).least_cost()
         });
         plans.sum::<f64>() + 30.0 * (layout.ciphertexts - 1) as f64 + self.refresh_price(layout)
     }
@@ -254,9 +256,10 @@ impl<'a> Packing<'a> {
             range: port.range,
         });
         let mut program = SlotProgram::new(slots, vec![], inputs.collect());
+        let mut plans = self.plans();
         let mut values: Vec<ValueId> = Vec::with_capacity(self.graph.len());
         for (id, node) in self.graph.nodes() {
-            let value = self.lower(&mut program, id, node, &values)?;
+            let value = self.lower(&mut program, id, node, &values, &mut plans)?;
             values.push(value);
         }
         for (port, output) in options.outputs.iter().zip(&self.graph.outputs) {
@@ -283,6 +286,7 @@ impl<'a> Packing<'a> {
         id: NodeId,
         node: &Node,
         values: &[ValueId],
+        plans: &mut BTreeMap<NodeId, Plan>,
     ) -> Result<ValueId, PassError> {
         let operand = |index: usize| values[node.inputs[index].index()];
         let op = match &node.op {
@@ -290,7 +294,14 @@ impl<'a> Packing<'a> {
                 let port = self.graph.inputs.iter().position(|input| input.0 == id).unwrap_or(0);
                 SlotOp::Input(port as u32)
             }
-            Op::Linear(map) => return self.lower_linear(program, id, node, map, operand(0)),
+            Op::Linear(map) => match self.steps_of_view(id) {
+                Some(0) => return Ok(operand(0)),
+                Some(steps) => SlotOp::Rotate { steps, input: operand(0) },
+                None => {
+                    let plan = plans.remove(&id).expect("every map that is no rotation has a plan");
+                    return self.lower_linear(program, id, map, plan, operand(0));
+                }
+            },
             Op::Add => SlotOp::Add(operand(0), operand(1)),
             Op::Sub => SlotOp::Sub(operand(0), operand(1)),
             Op::Mul => SlotOp::Mul(operand(0), operand(1)),
@@ -304,29 +315,39 @@ impl<'a> Packing<'a> {
         Ok(program.push(node.name.clone(), op)?)
     }
 
+    /// The plans of all linear maps that are more than a rotation.
+    fn plans(&self) -> BTreeMap<NodeId, Plan> {
+        let linear = self.graph.nodes().filter(|(_, node)| matches!(node.op, Op::Linear(_)));
+        let nodes: Vec<NodeId> = linear.map(|(id, _)| id).filter(|&id| self.steps_of_view(id).is_none()).collect();
+        let planner = |&id: &NodeId| {
+            let matrix = self.matrices[id.index()].as_ref().expect("linear nodes have a matrix");
+            Planner::new(matrix, self.layout_of(self.graph.node(id).inputs[0]), self.layout_of(id))
+        };
+        let planners: Vec<Planner<'_>> = nodes.par_iter().map(planner).collect();
+        nodes.into_iter().zip(sharing::choose_plans(&planners)).collect()
+    }
+
+    /// The rotation that a linear node is, if it is no more than one.
+    fn steps_of_view(&self, id: NodeId) -> Option<i64> {
+        let view = self.map(id).as_view()?;
+        let there = self.layout_of(self.graph.node(id).inputs[0]).view(&view)?;
+        rotation_between(self.layout_of(id), &there)
+    }
+
     fn lower_linear(
         &self,
         program: &mut SlotProgram,
         id: NodeId,
-        node: &Node,
         map: &Arc<LinearMap>,
+        plan: Plan,
         input: ValueId,
     ) -> Result<ValueId, PassError> {
-        let (source, target) = (self.layout_of(node.inputs[0]), self.layout_of(id));
-        let view = map.as_view().and_then(|view| source.view(&view));
-        if let Some(steps) = view.and_then(|view| rotation_between(target, &view)) {
-            if steps == 0 {
-                return Ok(input);
-            }
-            return Ok(program.push(node.name.clone(), SlotOp::Rotate { steps, input })?);
-        }
-        let matrix = self.matrices[id.index()].as_ref().expect("linear nodes have a matrix");
-        let (plan, _) = plan::best_plan(matrix, source, target);
+        let node = self.graph.node(id);
         let packed = PackedMap {
             name: node.name.clone(),
             map: map.clone(),
-            input: source.clone(),
-            output: target.clone(),
+            input: self.layout_of(node.inputs[0]).clone(),
+            output: self.layout_of(id).clone(),
             plan,
         };
         program.maps.push(packed);

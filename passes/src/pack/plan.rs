@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paf_ir::Layout;
-use paf_ir::diagonals::{Giant, Plan, diagonal_indices, folds};
+use paf_ir::diagonals::{Giant, Plan, diagonal_indices, folds, giant_steps};
 use paf_ir::sparse::Sparse;
+use rayon::prelude::*;
 
 /// Cost of a hoisted baby rotation, relative to a full rotation: the decomposition is shared.
 const BABY: f64 = 0.45;
@@ -18,53 +19,140 @@ const DIAGONAL: f64 = 0.08;
 /// Largest number of baby steps tried one by one; beyond, powers of two.
 const BABIES_TRIED: i64 = 256;
 
-/// The cheapest plan for a matrix between two layouts, with its cost in full rotations.
-pub(super) fn best_plan(matrix: &Sparse, input: &Layout, output: &Layout) -> (Plan, f64) {
-    let smallest = input.period.min(output.period);
-    let all = diagonal_indices(matrix, input, output, input.period);
-    let mut best: Option<(Plan, f64)> = None;
-    let mut modulus = smallest;
-    while modulus <= input.period {
-        let diagonals: BTreeSet<i64> = all.iter().map(|&diagonal| (diagonal % modulus) as i64).collect();
-        let least = best.as_ref().map_or(f64::INFINITY, |(_, cost)| *cost);
-        if fixed_cost(&diagonals, modulus, input, output) < least {
-            let (plan, cost) = plan_for(&diagonals, modulus, input, output);
-            if cost < least {
-                best = Some((plan, cost));
+/// Offsets of the first baby that are tried beside 0 and that of the first diagonal: this many parts of the babies.
+const OFFSET_PARTS: i64 = 8;
+/// Least outer stride tried.
+const LEAST_STRIDE: i64 = 4;
+
+/// How the diagonals of a modulus are cut into babies and giants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cut {
+    modulus: usize,
+    outer_stride: i64,
+    /// Giants are this far apart, within an outer step.
+    babies: i64,
+    /// The least baby.
+    offset: i64,
+}
+
+/// A matrix between two layouts, all that a plan depends on.
+pub(super) struct Planner<'m> {
+    input: &'m Layout,
+    output: &'m Layout,
+    /// For each modulus that may be, the diagonals as signed numbers.
+    diagonals: BTreeMap<usize, Vec<i64>>,
+}
+
+impl<'m> Planner<'m> {
+    pub(super) fn new(matrix: &Sparse, input: &'m Layout, output: &'m Layout) -> Self {
+        let all = diagonal_indices(matrix, input, output, input.period);
+        let mut diagonals = BTreeMap::new();
+        let mut modulus = input.period.min(output.period);
+        while modulus <= input.period {
+            let residues: BTreeSet<i64> = all.iter().map(|&diagonal| (diagonal % modulus) as i64).collect();
+            diagonals.insert(modulus, centre(&residues, modulus as i64));
+            modulus *= 2;
+        }
+        Planner { input, output, diagonals }
+    }
+
+    /// Whether the same plans serve both.
+    pub(super) fn has_the_plans_of(&self, other: &Planner<'_>) -> bool {
+        let shape = |planner: &Planner<'_>| [planner.input, planner.output].map(|l| (l.period, l.ciphertexts));
+        shape(self) == shape(other) && self.diagonals == other.diagonals
+    }
+
+    /// The cost of the cheapest plan whose giants are one rotation each, in full rotations.
+    pub(super) fn least_cost(&self) -> f64 {
+        let mut least = f64::INFINITY;
+        for &modulus in self.diagonals.keys() {
+            for cut in self.cuts(modulus, 0, 1) {
+                least = self.cost(&cut, least).unwrap_or(least);
             }
         }
-        modulus *= 2;
+        least
     }
-    best.expect("the first modulus always has a plan")
+
+    /// Every cut that costs at most `slack` times the least cost, with its cost, in a fixed order.
+    pub(super) fn cuts_within(&self, slack: f64) -> Vec<(Cut, f64)> {
+        let limit = slack * self.least_cost();
+        let strides = |modulus: usize| {
+            let powers = (0..modulus.trailing_zeros()).map(|bit| 1i64 << bit).filter(|&stride| stride >= LEAST_STRIDE);
+            [0].into_iter().chain(powers).map(move |stride| (modulus, stride))
+        };
+        let grids: Vec<(usize, i64)> = self.diagonals.keys().copied().flat_map(strides).collect();
+        let within = |&(modulus, stride): &(usize, i64)| -> Vec<(Cut, f64)> {
+            let cuts = self.cuts(modulus, stride, OFFSET_PARTS);
+            cuts.filter_map(|cut| Some((cut, self.cost(&cut, limit)?))).collect()
+        };
+        let found: Vec<Vec<(Cut, f64)>> = grids.par_iter().map(within).collect();
+        found.into_iter().flatten().collect()
+    }
+
+    /// Cuts into babies from one to the modulus, or to the outer stride.
+    fn cuts(&self, modulus: usize, outer_stride: i64, offset_parts: i64) -> impl Iterator<Item = Cut> {
+        let most = if outer_stride == 0 { modulus as i64 } else { outer_stride };
+        let diagonals = &self.diagonals[&modulus];
+        babies_to_try(most).flat_map(move |babies| {
+            let offsets = offsets(babies, centred_start(diagonals, babies), offset_parts);
+            offsets.map(move |offset| Cut { modulus, outer_stride, babies, offset })
+        })
+    }
+
+    /// What a plan costs in full rotations; `None` as soon as that is above `limit`.
+    fn cost(&self, cut: &Cut, limit: f64) -> Option<f64> {
+        let (inputs, outputs) = (self.input.ciphertexts as f64, self.output.ciphertexts as f64);
+        let diagonals = &self.diagonals[&cut.modulus];
+        let mut cost = FOLD * folds(self.input.period, cut.modulus).len() as f64 * outputs
+            + DIAGONAL * diagonals.len() as f64 * inputs * outputs;
+        let mut seen = vec![false; cut.babies as usize];
+        let (mut outer, mut last) = (BTreeSet::new(), None);
+        // The diagonals ascend, so equal giants are neighbours.
+        for &diagonal in diagonals {
+            let (giant, baby) = cut.split(diagonal);
+            let place = &mut seen[(baby - cut.offset) as usize];
+            if !*place && baby != 0 {
+                cost += BABY * inputs;
+            }
+            *place = true;
+            if last != Some(giant) {
+                let steps = giant_steps(wrap(giant, self.length()), cut.outer_stride);
+                let rotations =
+                    usize::from(steps.inner != 0) + usize::from(steps.outer != 0 && outer.insert(steps.outer));
+                cost += GIANT * rotations as f64 * outputs;
+                last = Some(giant);
+            }
+            if cost > limit {
+                return None;
+            }
+        }
+        Some(cost)
+    }
+
+    fn length(&self) -> i64 {
+        self.input.period.max(self.output.period) as i64
+    }
+
+    pub(super) fn plan(&self, cut: &Cut) -> Plan {
+        let mut giants: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for &diagonal in &self.diagonals[&cut.modulus] {
+            let (giant, baby) = cut.split(diagonal);
+            giants.entry(wrap(giant, self.length())).or_default().push(wrap(baby, self.input.period as i64));
+        }
+        let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
+        let folds = folds(self.input.period, cut.modulus);
+        Plan { modulus: cut.modulus, giants, outer_stride: cut.outer_stride, folds }
+    }
 }
 
-/// What a plan costs whatever its steps: folds and diagonals.
-fn fixed_cost(diagonals: &BTreeSet<i64>, modulus: usize, input: &Layout, output: &Layout) -> f64 {
-    let (inputs, outputs) = (input.ciphertexts as f64, output.ciphertexts as f64);
-    FOLD * folds(input.period, modulus).len() as f64 * outputs + DIAGONAL * diagonals.len() as f64 * inputs * outputs
-}
-
-fn plan_for(diagonals: &BTreeSet<i64>, modulus: usize, input: &Layout, output: &Layout) -> (Plan, f64) {
-    let centred = centre(diagonals, modulus as i64);
-    let (inputs, outputs) = (input.ciphertexts as f64, output.ciphertexts as f64);
-    let folds = folds(input.period, modulus);
-    let fixed = fixed_cost(diagonals, modulus, input, output);
-    let splits =
-        babies_to_try(modulus as i64).flat_map(|babies| [0, centred_start(&centred, babies)].map(|o| (babies, o)));
-    let cost_of = |(babies, offset): (i64, i64)| {
-        let (baby_count, giant_count) = count_steps(&centred, babies, offset);
-        (fixed + BABY * baby_count as f64 * inputs + GIANT * giant_count as f64 * outputs, babies, offset)
-    };
-    let (cost, babies, offset) =
-        splits.map(cost_of).min_by(|a, b| a.0.total_cmp(&b.0)).expect("at least one split is tried");
-    let length = input.period.max(output.period) as i64;
-    let mut giants: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    for &diagonal in &centred {
-        let (giant, baby) = split(diagonal, babies, offset);
-        giants.entry(wrap(giant, length)).or_default().push(wrap(baby, input.period as i64));
+impl Cut {
+    /// `diagonal = giant + baby` with the giant a multiple of `babies` beside a multiple of `outer_stride`, and the baby
+    /// from `offset` on.
+    fn split(&self, diagonal: i64) -> (i64, i64) {
+        let rest = giant_steps(diagonal, self.outer_stride).inner;
+        let baby = (rest - self.offset).rem_euclid(self.babies) + self.offset;
+        (diagonal - baby, baby)
     }
-    let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
-    (Plan { modulus, giants, folds }, cost)
 }
 
 /// Diagonals as signed numbers: the circle is cut at its widest gap, so that neighbours stay neighbours.
@@ -90,30 +178,17 @@ fn centred_start(centred: &[i64], babies: i64) -> i64 {
     centred.first().map_or(0, |first| wrap(*first, babies))
 }
 
+/// Offsets for the first baby, each once: that of the first diagonal, and parts of the babies down from 0.
+fn offsets(babies: i64, first: i64, parts: i64) -> impl Iterator<Item = i64> {
+    let mut offsets: Vec<i64> = (0..parts).map(|part| -(babies * part / parts)).chain([first]).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    offsets.into_iter()
+}
+
 fn babies_to_try(modulus: i64) -> impl Iterator<Item = i64> {
     let powers = (0..=modulus.trailing_zeros()).map(|bit| 1i64 << bit);
     (1..=BABIES_TRIED.min(modulus)).chain(powers.filter(|&power| power > BABIES_TRIED))
-}
-
-/// `diagonal = giant + baby` with giant a multiple of `babies` and baby from `offset` on.
-fn split(diagonal: i64, babies: i64, offset: i64) -> (i64, i64) {
-    let giant = (diagonal - offset).div_euclid(babies) * babies;
-    (giant, diagonal - giant)
-}
-
-/// Distinct non-zero babies and giants; the diagonals ascend, so equal giants are neighbours.
-fn count_steps(centred: &[i64], babies: i64, offset: i64) -> (usize, usize) {
-    let mut seen = vec![false; babies as usize];
-    let (mut baby_count, mut giant_count, mut last_giant) = (0, 0, None);
-    for &diagonal in centred {
-        let (giant, baby) = split(diagonal, babies, offset);
-        let place = &mut seen[(baby - offset) as usize];
-        baby_count += usize::from(!*place && baby != 0);
-        *place = true;
-        giant_count += usize::from(last_giant != Some(giant) && giant != 0);
-        last_giant = Some(giant);
-    }
-    (baby_count, giant_count)
 }
 
 /// A rotation's representative of least magnitude modulo `length`.
@@ -137,7 +212,11 @@ mod tests {
         let (input, output) = (Layout::dense(1024, 1024), Layout::dense(1024, 1024));
         let diagonals: BTreeSet<i64> =
             [-33, -32, -31, -1, 0, 1, 31, 32, 33].iter().map(|d: &i64| d.rem_euclid(1024)).collect();
-        let (plan, _) = plan_for(&diagonals, 1024, &input, &output);
+        let matrix = Sparse::from_rows(1024, 1024, |_, _| {});
+        let mut planner = Planner::new(&matrix, &input, &output);
+        planner.diagonals.insert(1024, centre(&diagonals, 1024));
+        let cuts = planner.cuts_within(1.0);
+        let plan = planner.plan(&cuts[0].0);
         assert_eq!((plan.babies().len(), plan.giant_rotations().len()), (2, 2), "{plan:?}");
     }
 }

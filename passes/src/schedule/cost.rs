@@ -1,10 +1,14 @@
 //! Predicted time and memory of a circuit.
 //!
 //! The unit of time is one pass over a limb, `N·log2(N)` butterflies; the constants are measured with OpenFHE 1.4.2 and
-//! the AVX-512 kernels on two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`), so predictions for
-//! other machines are off by their ratio.
+//! the AVX-512 kernels on two cores of a server CPU (`cargo bench -p paf-compiler --bench networks`). Work is counted by
+//! kind, and a table of another machine says how much slower or faster it does each kind.
 
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Stage, merge_levels};
+use std::collections::BTreeMap;
+
+use paf_ir::ckks::{
+    Bootstrap, CkksProgram, EvaluationKey, Level, Op, Parameters, Residence, Stage, Work, WorkKind, merge_levels,
+};
 use paf_ir::diagonals::PackedMap;
 use paf_ir::slots::{self, SlotProgram};
 use rayon::prelude::*;
@@ -20,6 +24,10 @@ const BOOTSTRAP_FACTOR: f64 = 1.27;
 const ENCODING_PASSES: f64 = 6.0;
 /// A process with OpenFHE loaded, before keys.
 const BASE_BYTES: u64 = 150 << 20;
+/// Memory that is taken for what is counted, in percent: the allocator's share on top.
+const PEAK_PERCENT: u64 = 108;
+/// Reading a key from a disk of 1.2 GB a second, with its checksum, and unpacking it.
+const SECONDS_PER_KEY_BYTE: f64 = 2.2e-9;
 /// Plaintexts are encoded ahead up to this many bytes, as the runtime does.
 const PREPARED_LIMIT: u64 = 4 << 30;
 /// Ciphertexts at the top level that a bootstrap holds at once: the input of a transform, its rotations by baby steps in
@@ -53,30 +61,39 @@ impl MapWork {
 /// What the operations of a program are made of, whatever their levels.
 pub(super) struct CostModel {
     maps: Vec<MapWork>,
+    /// Seconds of each kind of work for a second on the reference machine.
+    slowness: Work,
 }
 
 impl CostModel {
-    pub(super) fn new(maps: &[PackedMap]) -> Self {
-        CostModel { maps: maps.par_iter().map(MapWork::new).collect() }
+    pub(super) fn new(maps: &[PackedMap], slowness: Work) -> Self {
+        CostModel { maps: maps.par_iter().map(MapWork::new).collect(), slowness }
     }
 
     /// Prices with one parameter set.
     pub(super) fn prices<'m>(&'m self, parameters: &'m Parameters) -> Prices<'m> {
-        Prices { maps: &self.maps, parameters }
+        Prices { maps: &self.maps, slowness: self.slowness, parameters }
     }
 }
 
 /// Seconds and bytes with one parameter set.
 pub(super) struct Prices<'m> {
     maps: &'m [MapWork],
+    slowness: Work,
     parameters: &'m Parameters,
 }
 
 impl Prices<'_> {
-    /// Seconds of this many passes over a limb.
-    fn seconds_of(&self, passes: f64) -> f64 {
+    /// Seconds on the reference machine of a pass over a limb.
+    fn seconds_per_pass(&self) -> f64 {
         let n = self.parameters.ring_dimension as f64;
-        passes * n * n.log2() * SECONDS_PER_BUTTERFLY
+        n * n.log2() * SECONDS_PER_BUTTERFLY
+    }
+
+    /// Seconds of these passes over a limb.
+    fn seconds_of(&self, passes: Work) -> f64 {
+        let seconds = |kind: WorkKind| passes[kind] * self.slowness[kind];
+        WorkKind::ALL.into_iter().map(seconds).sum::<f64>() * self.seconds_per_pass()
     }
 
     /// Limb transforms of a key switch at a level: every digit raised to QP, the two results brought back.
@@ -86,9 +103,10 @@ impl Prices<'_> {
     }
 
     /// A map at level `from`, before its rescale.
-    fn rotations_and_products(&self, babies: usize, others: usize, plaintexts: usize, from: u32) -> f64 {
+    fn rotations_and_products(&self, babies: usize, others: usize, plaintexts: usize, from: u32) -> Work {
         let extended = f64::from(from + 1 + self.parameters.special_primes);
-        (others as f64 + 0.5 * babies as f64) * self.key_switch(from) + plaintexts as f64 * extended * 0.4
+        Work::of(WorkKind::KeySwitch, (others as f64 + 0.5 * babies as f64) * self.key_switch(from))
+            + Work::of(WorkKind::PlaintextProduct, plaintexts as f64 * extended * 0.4)
     }
 
     /// A plaintext encoded where it is used: with bootstraps, memory belongs to keys.
@@ -97,11 +115,11 @@ impl Prices<'_> {
         if self.parameters.bootstrap.is_some() { extended + ENCODING_PASSES } else { 0.0 }
     }
 
-    fn linear(&self, map: usize, level: u32) -> f64 {
+    fn linear(&self, map: usize, level: u32) -> Work {
         let work = self.maps[map];
-        work.plaintexts as f64 * self.encoding(level + 1)
+        Work::of(WorkKind::Encoding, work.plaintexts as f64 * self.encoding(level + 1))
             + self.rotations_and_products(work.babies, work.rotations - work.babies, work.plaintexts, level + 1)
-            + work.outputs as f64 * 2.0 * f64::from(level + 1)
+            + Work::of(WorkKind::Rescale, work.outputs as f64 * 2.0 * f64::from(level + 1))
     }
 
     fn product(&self, level: u32) -> f64 {
@@ -116,16 +134,16 @@ impl Prices<'_> {
         f64::from(level + 1) * 0.3
     }
 
-    fn operation(&self, op: &Op, level: u32, ciphertexts: usize) -> f64 {
-        let each = ciphertexts as f64;
-        match op {
-            Op::Linear { map, .. } => self.linear(map.index(), level),
-            Op::Rotate { .. } | Op::Relinearize(_) => each * self.key_switch(level),
-            Op::Mul(..) => each * self.product(level),
-            Op::Rescale(_) | Op::Drop { .. } => each * self.rescale(level),
-            Op::Bootstrap { slots, .. } => each * self.bootstrap(*slots),
-            _ => each * self.light(level),
-        }
+    fn operation(&self, op: &Op, level: u32, ciphertexts: usize) -> Work {
+        let (kind, passes) = match op {
+            Op::Linear { map, .. } => return self.linear(map.index(), level),
+            Op::Rotate { .. } | Op::Relinearize(_) => (WorkKind::KeySwitch, self.key_switch(level)),
+            Op::Mul(..) => (WorkKind::Product, self.product(level)),
+            Op::Rescale(_) | Op::Drop { .. } => (WorkKind::Rescale, self.rescale(level)),
+            Op::Bootstrap { slots, .. } => (WorkKind::Bootstrap, self.bootstrap(*slots)),
+            _ => (WorkKind::Addition, self.light(level)),
+        };
+        Work::of(kind, ciphertexts as f64 * passes)
     }
 
     /// Passes of one bootstrap of this many slots, whatever the level it is asked for: the modulus is raised to the top.
@@ -137,19 +155,19 @@ impl Prices<'_> {
         passes += Bootstrap::trace(slots, self.parameters.ring_dimension).len() as f64 * self.key_switch(top);
         passes += self.transform(&bootstrap.encoding(slots), &mut level);
         let copies = if 2 * slots == self.parameters.ring_dimension { 2.0 } else { 1.0 };
-        let decoding = self.parameters.usable_levels().0 + bootstrap.level_budget[1];
+        let decoding = bootstrap.decoding_level(self.parameters.levels).0;
         let middle = (level + decoding) / 2;
         passes += copies * MODULAR_REDUCTION_PRODUCTS * (self.key_switch(middle) + 2.0 * self.rescale(middle));
         level = decoding;
         passes += self.transform(&bootstrap.decoding(slots), &mut level);
-        passes * BOOTSTRAP_FACTOR
+        passes * BOOTSTRAP_FACTOR * f64::from(bootstrap.iterations())
     }
 
     fn transform(&self, stages: &[Stage], level: &mut u32) -> f64 {
         let mut passes = 0.0;
         for stage in stages {
             let (babies, giants) = (stage.babies as usize - 1, stage.giants as usize - 1);
-            passes += self.rotations_and_products(babies, giants, stage.diagonals as usize, *level);
+            passes += self.rotations_and_products(babies, giants, stage.diagonals as usize, *level).total();
             passes += self.rescale(*level);
             *level -= 1;
         }
@@ -158,7 +176,7 @@ impl Prices<'_> {
 
     /// Seconds of one bootstrap of this many slots.
     pub(super) fn bootstrap_seconds(&self, slots: usize) -> f64 {
-        self.seconds_of(self.bootstrap(slots))
+        self.seconds_of(Work::of(WorkKind::Bootstrap, self.bootstrap(slots)))
     }
 
     /// Seconds of a value of the slots program with what becomes of it, by the level it ends at, from 0 to the highest.
@@ -173,40 +191,52 @@ impl Prices<'_> {
         let waits = structure.waits(value);
         let at = |level: u32| {
             let before_rescale = level + u32::from(waits || structure.rescales(value));
-            let own = match &slots.value(value).op {
-                slots::Op::Input(_) => 0.0,
+            let mut work = match &slots.value(value).op {
+                slots::Op::Input(_) => Work::default(),
                 slots::Op::Linear { map, .. } => return self.seconds_of(self.linear(map.index(), level)),
-                slots::Op::Rotate { .. } => self.key_switch(level),
-                slots::Op::Mul(..) => self.product(level + 1),
-                _ => self.light(before_rescale),
+                slots::Op::Rotate { .. } => Work::of(WorkKind::KeySwitch, self.key_switch(level)),
+                slots::Op::Mul(..) => Work::of(WorkKind::Product, self.product(level + 1)),
+                _ => Work::of(WorkKind::Addition, self.light(before_rescale)),
             };
-            let relinearization = if structure.relinearizes(value) { self.key_switch(before_rescale) } else { 0.0 };
-            let rescale = if structure.rescales(value) { self.rescale(level) } else { 0.0 };
-            self.seconds_of(each * (own + relinearization + rescale))
+            if structure.relinearizes(value) {
+                work[WorkKind::KeySwitch] += self.key_switch(before_rescale);
+            }
+            if structure.rescales(value) {
+                work[WorkKind::Rescale] += self.rescale(level);
+            }
+            self.seconds_of(work * each)
         };
         (0..=highest).map(at).collect()
     }
 
-    /// Seconds of one evaluation.
-    pub(super) fn seconds(&self, program: &CkksProgram) -> f64 {
+    /// Work of one evaluation: seconds on the reference machine by kind.
+    pub(super) fn work(&self, program: &CkksProgram) -> Work {
         let passes =
             program.values().map(|(_, value)| self.operation(&value.op, value.ty.level.0, value.ty.ciphertexts));
-        self.seconds_of(passes.sum())
+        passes.sum::<Work>() * self.seconds_per_pass()
     }
 
-    /// Bytes of all evaluation keys, each for the levels it is used at.
-    fn key_bytes(&self, program: &CkksProgram) -> u64 {
+    /// Seconds of work.
+    pub(super) fn seconds(&self, work: Work) -> f64 {
+        WorkKind::ALL.into_iter().map(|kind| work[kind] * self.slowness[kind]).sum()
+    }
+
+    /// Bytes of each evaluation key, for the levels it is used at.
+    fn key_sizes(&self, program: &CkksProgram) -> BTreeMap<EvaluationKey, u64> {
         let p = self.parameters;
         let bootstrap_slots = program.bootstrap_slots();
         let mut rotations = p.bootstrap_rotations(&bootstrap_slots);
         merge_levels(&mut rotations, program.rotation_levels());
-        let rotations: u64 = rotations.into_values().map(|level| p.evaluation_key_bytes_at(level)).sum();
-        // Bootstraps relinearize at the top, conjugate, and switch back from the ephemeral secret.
-        rotations
-            + match bootstrap_slots.is_empty() {
-                true => program.relinearization_level().map_or(0, |level| p.evaluation_key_bytes_at(level)),
-                false => 3 * p.evaluation_key_bytes(),
-            }
+        let size = |(steps, level)| (EvaluationKey::Rotation(steps), p.evaluation_key_bytes_at(level));
+        let mut sizes: BTreeMap<EvaluationKey, u64> = rotations.into_iter().map(size).collect();
+        if !bootstrap_slots.is_empty() {
+            // Bootstraps relinearize at the top, conjugate, and switch back from the ephemeral secret.
+            sizes.insert(EvaluationKey::Relinearization, p.evaluation_key_bytes());
+            sizes.insert(EvaluationKey::Refresh, 2 * p.evaluation_key_bytes());
+        } else if let Some(level) = program.relinearization_level() {
+            sizes.insert(EvaluationKey::Relinearization, p.evaluation_key_bytes_at(level));
+        }
+        sizes
     }
 
     /// Bytes of the tables of all bootstraps: the diagonals of their transforms, encoded in the extended basis.
@@ -218,7 +248,7 @@ impl Prices<'_> {
             let limbs = |index: usize| u64::from(top) + 1 - index as u64 + special;
             stages.iter().enumerate().map(|(index, stage)| u64::from(stage.diagonals) * limbs(index) * limb).sum()
         };
-        let decoding = self.parameters.usable_levels().0 + bootstrap.level_budget[1];
+        let decoding = bootstrap.decoding_level(self.parameters.levels).0;
         let of = |slots: usize| {
             stages(bootstrap.encoding(slots), self.parameters.levels.0) + stages(bootstrap.decoding(slots), decoding)
         };
@@ -277,16 +307,56 @@ impl Prices<'_> {
         peak
     }
 
-    /// Predicted peak of a process that makes keys, encrypts, evaluates and decrypts.
-    pub(super) fn peak_bytes(&self, program: &CkksProgram) -> u64 {
-        let held = self.key_bytes(program) + self.table_bytes(program) + self.plaintext_bytes(program);
-        BASE_BYTES + (held + self.live_bytes(program)) * 108 / 100
+    /// Predicted peak of a process that encrypts, evaluates and decrypts with so many bytes of keys in memory.
+    fn peak_with(&self, program: &CkksProgram, keys: u64) -> u64 {
+        let held = keys + self.table_bytes(program) + self.plaintext_bytes(program);
+        BASE_BYTES + (held + self.live_bytes(program)) * PEAK_PERCENT / 100
+    }
+
+    /// Memory for a program, within a limit if there is one and that is possible: all keys at once, or as many at a time
+    /// as fit; beyond that, the least there is. What is read then is not known yet: [`Prices::loaded_bytes`].
+    pub(super) fn memory(&self, program: &CkksProgram, limit: Option<u64>) -> MemoryPlan {
+        let sizes = self.key_sizes(program);
+        let all: u64 = sizes.values().sum();
+        let peak_bytes = self.peak_with(program, all);
+        let Some(over) = limit.and_then(|limit| peak_bytes.checked_sub(limit)).filter(|&over| over > 0) else {
+            return MemoryPlan { peak_bytes, key_memory: 0, loaded_bytes: 0 };
+        };
+        let budget = all.saturating_sub((over * 100).div_ceil(PEAK_PERCENT) + 1);
+        let uses = program.key_uses(self.parameters).into_values();
+        let least = uses.map(|keys| keys.iter().map(|key| sizes[key]).sum()).max().unwrap_or(0);
+        let key_memory = budget.max(least);
+        MemoryPlan { peak_bytes: self.peak_with(program, key_memory), key_memory, loaded_bytes: 0 }
+    }
+
+    /// Bytes of keys that an evaluation reads where so many are in memory at a time.
+    pub(super) fn loaded_bytes(&self, program: &CkksProgram, key_memory: u64) -> u64 {
+        Residence::new(program.key_uses(self.parameters), self.key_sizes(program), key_memory).loaded_bytes()
+    }
+}
+
+/// What a program takes in memory, and what it reads from the key file for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemoryPlan {
+    /// Predicted peak.
+    pub(super) peak_bytes: u64,
+    /// Bytes of keys that are in memory at a time; 0 for all.
+    pub(super) key_memory: u64,
+    /// Bytes of keys that one evaluation reads.
+    pub(super) loaded_bytes: u64,
+}
+
+impl MemoryPlan {
+    /// The reading, in seconds on the reference machine.
+    pub(super) fn work(&self) -> Work {
+        Work::of(WorkKind::KeyLoading, self.loaded_bytes as f64 * SECONDS_PER_KEY_BYTE)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use paf_ir::ckks::Secret;
+    use paf_ir::program::InputPort;
 
     use super::*;
 
@@ -310,14 +380,47 @@ mod tests {
 
     #[test]
     fn a_bootstrap_takes_what_was_measured() {
-        let (parameters, model) = (parameters(20, 4), CostModel::new(&[]));
+        let (parameters, model) = (parameters(20, 4), CostModel::new(&[], Work::ONES));
         let seconds = model.prices(&parameters).bootstrap_seconds(1 << 12);
         assert!((seconds - 3.0).abs() < 0.1, "{seconds} s");
     }
 
+    /// Three rotations at one level, the last like the first.
+    fn rotating() -> CkksProgram {
+        let layout = paf_ir::Layout::dense(8, 1 << 12);
+        let shape = paf_ir::Shape(vec![8]);
+        let input = InputPort { name: "x".into(), shape, layout, scale: 1.0, range: (-1.0, 1.0) };
+        let mut program = CkksProgram::new(1 << 12, vec![], vec![input]);
+        let mut value = program.push("x", Op::Input { port: 0, level: Level(5) }).unwrap();
+        for steps in [1, 2, 1] {
+            value = program.push("rotated", Op::Rotate { steps, input: value }).unwrap();
+        }
+        program
+    }
+
+    #[test]
+    fn where_memory_is_short_fewer_keys_are_in_it_and_read_again() {
+        let (parameters, model) = (parameters(20, 4), CostModel::new(&[], Work::ONES));
+        let (prices, program) = (model.prices(&parameters), rotating());
+        let key = parameters.evaluation_key_bytes_at(Level(5));
+        let free = prices.memory(&program, None);
+        assert_eq!((free.key_memory, free.loaded_bytes), (0, 0));
+        assert_eq!(prices.memory(&program, Some(free.peak_bytes)), free);
+        let tight = prices.memory(&program, Some(free.peak_bytes - 1));
+        assert!(tight.peak_bytes < free.peak_bytes && (key..2 * key).contains(&tight.key_memory), "{tight:?}");
+        // The first rotation of a sample finds the key that the last one of the sample before has read.
+        assert_eq!(prices.loaded_bytes(&program, tight.key_memory), 2 * key);
+        assert_eq!(prices.loaded_bytes(&program, 2 * key), 0);
+        let least = prices.memory(&program, Some(0));
+        assert_eq!(least.key_memory, key, "it does not fit");
+        let fitting = prices.memory(&program, Some(least.peak_bytes));
+        assert_eq!((fitting.peak_bytes, fitting.key_memory), (least.peak_bytes, key));
+        assert!(prices.seconds(MemoryPlan { loaded_bytes: key, ..fitting }.work()) > 0.0);
+    }
+
     #[test]
     fn bootstraps_of_more_slots_and_limbs_take_longer() {
-        let model = CostModel::new(&[]);
+        let model = CostModel::new(&[], Work::ONES);
         let seconds = |levels, log_slots: u32| model.prices(&parameters(levels, 4)).bootstrap_seconds(1 << log_slots);
         for slots in 10..15 {
             assert!(seconds(24, slots) < seconds(24, slots + 1), "2^{slots} slots");
@@ -333,14 +436,14 @@ mod tests {
         let maps = [MapWork { babies: 17, rotations: 24, plaintexts: 144, outputs: 1, inputs: 1 }];
         for digits in [1, 2, 3, 4, 5, 9, 14, 27] {
             let parameters = parameters(26, digits);
-            let prices = Prices { maps: &maps, parameters: &parameters };
+            let prices = Prices { maps: &maps, slowness: Work::ONES, parameters: &parameters };
             let grows = |name: &str, price: &dyn Fn(u32) -> f64| {
                 for level in 0..25 {
                     assert!(price(level) <= price(level + 1), "{name} at level {level} with {digits} digits");
                 }
             };
             grows("key switch", &|level| prices.key_switch(level));
-            grows("linear", &|level| prices.linear(0, level));
+            grows("linear", &|level| prices.linear(0, level).total());
             grows("rescale", &|level| prices.rescale(level) + prices.product(level) + prices.light(level));
         }
     }

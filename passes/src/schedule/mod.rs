@@ -11,10 +11,11 @@ mod plans;
 mod search;
 mod structure;
 
-use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified};
+use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified, Work};
 use paf_ir::slots::SlotProgram;
 
 use crate::error::PassError;
+use cost::MemoryPlan;
 pub use magnitudes::{Magnitudes, drawn_samples, magnitudes};
 pub use parameters::{Bootstraps, Request};
 use plans::{Plan, Planner};
@@ -29,8 +30,12 @@ pub struct Scheduled {
     pub parameters: Parameters,
     /// Predicted seconds of one evaluation.
     pub seconds: f64,
+    /// What they are made of: seconds on the reference machine by kind.
+    pub work: Work,
     /// Predicted peak memory of a process that does everything.
     pub peak_bytes: u64,
+    /// Bytes of evaluation keys that are in memory at a time; 0 for all of them.
+    pub key_memory: u64,
     /// Predicted precision of the result in bits, relative to its largest value.
     pub precision_bits: f64,
     /// Whether no cheaper set of bootstraps exists for these parameters, by the cost model.
@@ -97,15 +102,17 @@ pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request)
             fitting: None,
         });
     }
-    let fits = |plan: &&Plan| request.memory.is_none_or(|limit| plan.peak_bytes <= limit);
-    let Some(best) = choose(plans.iter().filter(fits), request) else {
-        let needed = plans.iter().map(|plan| plan.peak_bytes).min().unwrap_or(0);
+    let needed = plans.iter().map(|plan| plan.memory.peak_bytes).min().unwrap_or(0);
+    let fitting = planner.fitting(plans)?;
+    let Some(best) = choose(fitting.iter(), request) else {
         return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
     };
-    let alternatives = alternatives(&plans.iter().filter(fits).collect::<Vec<_>>());
-    let Plan { parameters, placement, seconds, peak_bytes, precision_bits, optimal, .. } = best.clone();
+    let alternatives = alternatives(&fitting.iter().collect::<Vec<_>>());
+    let Plan { parameters, placement, seconds, memory, precision_bits, optimal, .. } = best.clone();
+    let MemoryPlan { peak_bytes, key_memory, .. } = memory;
     let program = planner.lower(&placement)?.verify()?;
-    Ok(Scheduled { program, parameters, seconds, peak_bytes, precision_bits, optimal, alternatives })
+    let work = planner.work(best, &program);
+    Ok(Scheduled { program, parameters, seconds, work, peak_bytes, key_memory, precision_bits, optimal, alternatives })
 }
 
 /// How much slower than the fastest plan one with bootstraps may be if it takes less memory and no limit is given: the
@@ -119,7 +126,9 @@ fn choose<'p>(plans: impl Iterator<Item = &'p Plan> + Clone, request: &Request) 
         return Some(fastest);
     }
     let about_as_fast = plans.filter(|plan| plan.seconds <= fastest.seconds * TIME_FOR_MEMORY);
-    about_as_fast.min_by(|a, b| (a.peak_bytes, a.seconds).partial_cmp(&(b.peak_bytes, b.seconds)).expect("not NaN"))
+    about_as_fast.min_by(|a, b| {
+        (a.memory.peak_bytes, a.seconds).partial_cmp(&(b.memory.peak_bytes, b.seconds)).expect("not NaN")
+    })
 }
 
 /// The fastest plan with bootstraps for each number of usable levels.
@@ -136,7 +145,7 @@ fn alternatives(plans: &[&Plan]) -> Vec<Alternative> {
         parameters: plan.parameters.clone(),
         bootstraps: plan.bootstraps,
         seconds: plan.seconds,
-        peak_bytes: plan.peak_bytes,
+        peak_bytes: plan.memory.peak_bytes,
     };
     usable.into_iter().filter_map(fastest).map(alternative).collect()
 }

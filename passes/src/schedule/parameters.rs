@@ -1,6 +1,6 @@
 //! Ring dimensions, chains of primes, scales and digits that are secure and precise enough.
 
-use paf_ir::ckks::{Bootstrap, Level, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
+use paf_ir::ckks::{Bootstrap, Level, Parameters, SPECIAL_PRIME_BITS, Secret, Work, log_qp_limit_128};
 
 /// Bits of the first prime above the scale: room for values at level 0 beyond their calibrated magnitude of 1.
 const HEADROOM_BITS: u32 = 8;
@@ -27,6 +27,9 @@ fn noise_bits(ring_dimension: usize, levels: Level) -> f64 {
 ///
 /// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
 const REFRESH_BITS: f64 = 13.0 - 50.0;
+
+/// Bits between the precision of a bootstrap and what a second iteration relies on.
+const REFINEMENT_RESERVE_BITS: f64 = 1.0;
 
 /// Level budgets of the two transforms of a bootstrap worth trying.
 const LEVEL_BUDGETS: [[u32; 2]; 5] = [[2, 2], [3, 2], [3, 3], [4, 3], [4, 4]];
@@ -55,6 +58,10 @@ pub struct Request {
     pub insecure: bool,
     /// Where bootstraps may be.
     pub bootstraps: Bootstraps,
+    /// How often a bootstrap refreshes a value: 1, or 2 for nearly twice the bits in twice the time.
+    pub iterations: u32,
+    /// The machine that seconds are predicted for: [`MachineCosts::slowness`](paf_ir::ckks::MachineCosts::slowness).
+    pub slowness: Work,
 }
 
 /// What a program asks of its parameters.
@@ -72,8 +79,15 @@ pub(super) fn expected_precision(ring_dimension: usize, levels: Level, scale_bit
 }
 
 /// Precision expected of a result after a number of bootstraps on the way, whose errors add up like independent ones.
-pub(super) fn refreshed_precision(scale_bits: u32, bootstraps: usize) -> f64 {
-    f64::from(scale_bits) + REFRESH_BITS - 0.5 * (bootstraps.max(1) as f64).log2()
+/// A second iteration of each adds the bits of the first.
+pub(super) fn refreshed_precision(scale_bits: u32, bootstraps: usize, iterations: u32) -> f64 {
+    let refinement = if iterations > 1 { f64::from(refinement_bits(scale_bits)) } else { 0.0 };
+    f64::from(scale_bits) + REFRESH_BITS + refinement - 0.5 * (bootstraps.max(1) as f64).log2()
+}
+
+/// Bits that the first of two iterations surely reaches, so that its error stays small when multiplied by 2 to them.
+fn refinement_bits(scale_bits: u32) -> u32 {
+    (f64::from(scale_bits) + REFRESH_BITS - REFINEMENT_RESERVE_BITS).max(1.0) as u32
 }
 
 /// Every secure and precise set for a program without bootstraps.
@@ -120,8 +134,10 @@ pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Reque
     if demand.slots > ring_dimension / 2 {
         return vec![];
     }
-    let budgets = LEVEL_BUDGETS.map(Bootstrap::with_budget).into_iter().filter(|b| b.fits(bootstrap_slots));
     let scale_bits = scale_of_refreshing(request.precision_bits);
+    let refinement = if request.iterations > 1 { refinement_bits(scale_bits) } else { 0 };
+    let bootstrap = |budget| Bootstrap::with_budget(budget).refined(refinement);
+    let budgets = LEVEL_BUDGETS.map(bootstrap).into_iter().filter(|b| b.fits(bootstrap_slots));
     let chains = budgets.flat_map(|bootstrap| {
         let usable = match request.bootstraps {
             Bootstraps::UpTo(levels) => levels..=levels,
@@ -143,9 +159,10 @@ pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Reque
 /// Levels between bootstraps beyond which no ring dimension has a secure chain.
 const MOST_USABLE_LEVELS: u32 = 24;
 
-/// The smallest scale that is precise enough with one bootstrap, or the largest one.
+/// The smallest scale that is precise enough with one bootstrap of one iteration, or the largest one: a second iteration
+/// is asked for because that is not enough.
 fn scale_of_refreshing(precision: f64) -> u32 {
-    (40..MOST_SCALE_BITS).find(|&bits| refreshed_precision(bits, 1) >= precision).unwrap_or(MOST_SCALE_BITS)
+    (40..MOST_SCALE_BITS).find(|&bits| refreshed_precision(bits, 1, 1) >= precision).unwrap_or(MOST_SCALE_BITS)
 }
 
 fn insecure_ring(slots: usize) -> usize {

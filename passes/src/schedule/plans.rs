@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use paf_ir::ckks::{CkksProgram, Parameters};
+use paf_ir::ckks::{CkksProgram, Parameters, Work};
 use paf_ir::program::Operation;
 use paf_ir::slots::SlotProgram;
 use rayon::prelude::*;
 
-use super::cost::{CostModel, Prices};
+use super::cost::{CostModel, MemoryPlan, Prices};
 use super::levels::{self, Placement};
 use super::parameters::{self, Bootstraps, Demand, Request, refreshed_precision};
 use super::search::{Limits, Step, place};
@@ -26,7 +26,7 @@ pub(super) struct Plan {
     pub(super) placement: Arc<Placement>,
     pub(super) bootstraps: usize,
     pub(super) seconds: f64,
-    pub(super) peak_bytes: u64,
+    pub(super) memory: MemoryPlan,
     pub(super) precision_bits: f64,
     pub(super) optimal: bool,
 }
@@ -49,7 +49,7 @@ impl<'p> Planner<'p> {
             .values()
             .map(|(id, value)| refreshable[id.index()] && !structure.waits(id) && value.op.port().is_none())
             .collect();
-        Planner { slots, structure, costs: CostModel::new(&slots.maps), refreshable, request }
+        Planner { slots, structure, costs: CostModel::new(&slots.maps, request.slowness), refreshable, request }
     }
 
     /// Plans without bootstraps.
@@ -107,7 +107,8 @@ impl<'p> Planner<'p> {
                 let limits = Limits { fresh, refreshed: usable };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
-                let precision = refreshed_precision(fastest.scale_bits, placed.program.bootstrap_count());
+                let precision =
+                    refreshed_precision(fastest.scale_bits, placed.program.bootstrap_count(), self.request.iterations);
                 plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }
         }
@@ -164,6 +165,35 @@ impl<'p> Planner<'p> {
         levels::assign(self.slots, &self.structure, placement)
     }
 
+    /// Plans that fit the memory, in which the time of reading keys is counted. Those that read keys and cannot be the
+    /// fastest are left out: counting takes longer than all else that is known of a plan.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a program that was not verified.
+    pub(super) fn fitting(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, PassError> {
+        let fits = |plan: &Plan| self.request.memory.is_none_or(|limit| plan.memory.peak_bytes <= limit);
+        let (mut fitting, mut reading): (Vec<Plan>, Vec<Plan>) =
+            plans.into_iter().filter(fits).partition(|plan| plan.memory.key_memory == 0);
+        let mut fastest = fitting.iter().map(|plan| plan.seconds).fold(f64::INFINITY, f64::min);
+        reading.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        for mut plan in reading {
+            if plan.seconds >= fastest {
+                break;
+            }
+            let (prices, program) = (self.costs.prices(&plan.parameters), self.lower(&plan.placement)?);
+            plan.memory.loaded_bytes = prices.loaded_bytes(&program, plan.memory.key_memory);
+            plan.seconds = prices.seconds(prices.work(&program) + plan.memory.work());
+            fastest = fastest.min(plan.seconds);
+            fitting.push(plan);
+        }
+        Ok(fitting)
+    }
+
+    /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.
+    pub(super) fn work(&self, plan: &Plan, program: &CkksProgram) -> Work {
+        self.costs.prices(&plan.parameters).work(program) + plan.memory.work()
+    }
+
     fn place(&self, placement: Placement, optimal: bool) -> Result<Placed, PassError> {
         Ok(Placed { program: self.lower(&placement)?, placement: Arc::new(placement), optimal })
     }
@@ -174,9 +204,10 @@ impl<'p> Planner<'p> {
 
     fn plan(&self, parameters: Parameters, placed: &Placed, precision_bits: f64) -> Plan {
         let prices = self.costs.prices(&parameters);
-        let (seconds, peak_bytes) = (prices.seconds(&placed.program), prices.peak_bytes(&placed.program));
+        let memory = prices.memory(&placed.program, self.request.memory);
+        let seconds = prices.seconds(prices.work(&placed.program));
         let (placement, bootstraps) = (placed.placement.clone(), placed.program.bootstrap_count());
-        Plan { parameters, placement, bootstraps, seconds, peak_bytes, precision_bits, optimal: placed.optimal }
+        Plan { parameters, placement, bootstraps, seconds, memory, precision_bits, optimal: placed.optimal }
     }
 }
 

@@ -10,6 +10,7 @@ mod tests;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -30,18 +31,20 @@ const LARGEST_SHARE: f64 = 0.05;
 /// Beginning and end of a checkpoint's name; its sample's number is in between.
 const NAME: (&str, &str) = ("sample-", ".checkpoint");
 
-/// A folder of checkpoints and how often they are written.
+/// A folder of checkpoints and how often they are written. No other process can use the folder meanwhile.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
     interval: Duration,
+    _lock: Arc<fs::File>,
 }
 
 impl Checkpoints {
     /// For a new evaluation: the folder is made if it is not there. Checkpoints are at least `interval` apart.
     ///
     /// # Errors
-    /// [`RuntimeError::CheckpointsExist`] if there are some already, [`RuntimeError::Write`].
+    /// [`RuntimeError::CheckpointsExist`] if there are some already, [`RuntimeError::CheckpointsInUse`],
+    /// [`RuntimeError::Write`].
     pub fn start(folder: &Path, interval: Duration) -> Result<Self> {
         fs::create_dir_all(folder).map_err(RuntimeError::write(folder))?;
         let checkpoints = Self::resume(folder, interval)?;
@@ -54,9 +57,10 @@ impl Checkpoints {
     /// For an evaluation that was interrupted, and whose files may be there; what a kill left half written is removed.
     ///
     /// # Errors
-    /// [`RuntimeError::Read`] if there is no such folder, [`RuntimeError::Write`].
+    /// [`RuntimeError::Read`] if there is no such folder, [`RuntimeError::CheckpointsInUse`] if another process works
+    /// there, [`RuntimeError::Write`].
     pub fn resume(folder: &Path, interval: Duration) -> Result<Self> {
-        let checkpoints = Checkpoints { folder: folder.to_owned(), interval };
+        let checkpoints = Checkpoints { folder: folder.to_owned(), interval, _lock: Arc::new(lock(folder)?) };
         for name in checkpoints.names()?.iter().filter(|name| is_half_written(name)) {
             remove(&folder.join(name))?;
         }
@@ -83,6 +87,19 @@ impl Checkpoints {
 /// Whether [`AtomicFile`] made a file for a checkpoint that then was not completed.
 fn is_half_written(name: &str) -> bool {
     name.strip_prefix('.').is_some_and(|name| name.starts_with(NAME.0) && name.ends_with(".tmp"))
+}
+
+/// An advisory lock on a folder, which the system releases with the process however it ends. A file system without
+/// locks gives none.
+fn lock(folder: &Path) -> Result<fs::File> {
+    let file = fs::File::open(folder).map_err(RuntimeError::read(folder))?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(RuntimeError::CheckpointsInUse { folder: folder.to_owned() }),
+        Err(fs::TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
+            Err(RuntimeError::write(folder)(error))
+        }
+        _ => Ok(file),
+    }
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -189,6 +206,7 @@ impl<'s> Session<'s> {
                 pace.time(|| self.save(sample, &evaluation))?;
             }
             observer(step);
+            self.server.keys.make_ready(step.id)?;
             evaluation.step()?;
         }
         if evaluation.position() > spared {

@@ -53,6 +53,12 @@ impl Deviation {
 /// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
 const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
 
+/// A second iteration divides the error of a bootstrap by 2 to the bits of the first.
+fn bootstrap_deviation(parameters: &Parameters) -> f64 {
+    let refinement = parameters.bootstrap.map_or(0, |bootstrap| bootstrap.refinement_bits);
+    (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits) - f64::from(refinement)).exp2()
+}
+
 /// Standard deviations of the errors that one set of parameters and one key imply.
 #[derive(Debug, Clone)]
 pub struct NoiseModel {
@@ -77,7 +83,7 @@ impl NoiseModel {
             scale: f64::from(parameters.scale_bits).exp2(),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
             secret: Generator { state: !seed }.secret(parameters.slots),
-            bootstrap: (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits)).exp2(),
+            bootstrap: bootstrap_deviation(parameters),
         }
     }
 

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::commands::{finish, read_samples};
 use super::infer::{Parties, Times, set_up};
-use super::machine::check_memory;
 use super::progress::Progress;
 use super::report::{Report, seconds, warn_if_insecure};
 use super::{Input, Memory};
@@ -40,14 +39,13 @@ pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
     if options.sample >= samples.count() {
         return Err(RuntimeError::NoSuchSample { sample: options.sample, count: samples.count() });
     }
-    if !options.memory.ignore_memory {
-        check_memory(circuit.prediction.peak_bytes)?;
-    }
+    options.memory.check(&circuit)?;
     let progress = Progress::new(json);
     let phase = progress.phase("simulate");
     let expectations = Expectations::new(&circuit, &samples, options.sample, SEEDS)?;
     phase.end();
-    let Parties { client, secret, public, server } = set_up(&circuit, options.memory, progress, &mut Times::default())?;
+    let Parties { client, secret, public, server, _folder } =
+        set_up(&circuit, options.memory, progress, &mut Times::default())?;
     let mut phase = progress.phase("check");
     let inputs = client.encrypt(&public, &samples, options.sample)?;
     let observer = &mut |step: paf_runtime::executor::Step<'_>| phase.layer(0, 1, step);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use paf_circuit::container::{self, Kind};
 use paf_circuit::{read_circuit, read_client, write_client};
+use paf_ir::ckks::MachineCosts;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::machine::Machine;
@@ -29,7 +30,7 @@ pub(crate) fn client(circuit: &Path, output: &Path, json: bool) -> Result<()> {
     report.print(json)
 }
 
-pub(crate) fn info(file: &Path, json: bool) -> Result<()> {
+pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, json: bool) -> Result<()> {
     let mut report = Report::default();
     if container::read_header(file)?.kind == Kind::Client {
         let client = read_client(file)?;
@@ -38,7 +39,7 @@ pub(crate) fn info(file: &Path, json: bool) -> Result<()> {
     } else {
         let circuit = read_circuit(file)?;
         warn_if_insecure(&circuit.parameters, &mut report);
-        facts::circuit(&mut report, &circuit);
+        facts::circuit(&mut report, &circuit, costs);
     }
     report.print(json)
 }

@@ -1,12 +1,13 @@
 //! `eval`: the server's part, with or without checkpoints.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use paf_circuit::container::{Kind, SectionReader};
+use paf_circuit::read_circuit;
 use paf_runtime::{Checkpoints, RuntimeError, Server};
 
 use super::commands::finish;
-use super::machine::check_memory;
 use super::progress::{Phase, Progress};
 use super::report::{Report, seconds, warn_if_insecure, wrote};
 use super::{Keep, Memory};
@@ -25,14 +26,14 @@ pub(crate) fn eval(files: &Files<'_>, memory: Memory, keep: &Keep, json: bool) -
     let (mut report, progress) = (Report::default(), Progress::new(json));
     check_same_key(files.input, files.public)?;
     let checkpoints = keep.open()?;
+    let circuit = Arc::new(read_circuit(files.circuit)?);
+    warn_if_insecure(&circuit.parameters, &mut report);
+    memory.check(&circuit)?;
     let mut phase = progress.phase("load");
-    let mut server = Server::load(files.circuit, files.public, &mut phase.counter("evaluation keys"))?;
+    let key_memory = memory.key_memory(&circuit);
+    let mut server = Server::with_keys(circuit, files.public, key_memory, &mut phase.counter("evaluation keys"))?;
     report.fact("load_seconds", phase.end());
-    warn_if_insecure(&server.circuit().parameters, &mut report);
     let samples = server.open_inputs(files.input)?.samples();
-    if !memory.ignore_memory {
-        check_memory(server.circuit().prediction.peak_bytes)?;
-    }
     let mut phase = progress.phase("prepare");
     let prepared = server.prepare(memory.prepare_budget(&server), &mut phase.counter("linear maps"))?;
     report.fact("prepare_seconds", phase.end());

@@ -1,16 +1,17 @@
 //! What `info` says about circuits and client files.
 
 use paf_circuit::{Circuit, Client};
-use paf_ir::ckks::{Counts, LOG_QP_LIMITS_SOURCE, Parameters, log_qp_limit_128};
+use paf_ir::ckks::{Counts, LOG_QP_LIMITS_SOURCE, MachineCosts, Parameters, log_qp_limit_128};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
 use paf_runtime::machine::Machine;
 use serde_json::{Value, json};
 
+use super::costs::predicted;
 use super::report::{Report, bytes, seconds};
 
 /// Everything a circuit file says.
-pub(crate) fn circuit(report: &mut Report, circuit: &Circuit) {
+pub(crate) fn circuit(report: &mut Report, circuit: &Circuit, costs: Option<&MachineCosts>) {
     let counts = circuit.counts();
     model(report, circuit);
     levels(report, &circuit.parameters, &counts);
@@ -19,7 +20,7 @@ pub(crate) fn circuit(report: &mut Report, circuit: &Circuit) {
     keys(report, &circuit.client());
     ports(report, &circuit.program.inputs, &circuit.program.outputs);
     pafs(report, circuit);
-    prediction(report, circuit);
+    prediction(report, circuit, costs);
 }
 
 /// Everything a client file says.
@@ -98,12 +99,14 @@ fn bootstrap(report: &mut Report, parameters: &Parameters) {
     let (usable, [encoding, decoding]) = (parameters.usable_levels(), bootstrap.level_budget);
     report.fact("usable_levels", usable.0);
     report.fact("bootstrap_depth", bootstrap.depth);
+    report.fact("bootstrap_iterations", bootstrap.iterations());
     report.fact("bootstrap_level_budget", bootstrap.level_budget.to_vec());
     report.line(
         "bootstraps",
         format!(
-            "take {} levels, {encoding} and {decoding} of them to encode and decode; {usable} stay",
-            bootstrap.depth
+            "take {} levels, {encoding} and {decoding} of them to encode and decode; {usable} stay{}",
+            bootstrap.depth,
+            if bootstrap.iterations() > 1 { "; two iterations" } else { "" }
         ),
     );
 }
@@ -180,20 +183,27 @@ fn pafs(report: &mut Report, circuit: &Circuit) {
     report.fact("pafs", circuit.model.pafs.iter().map(paf).collect::<Vec<Value>>());
 }
 
-fn prediction(report: &mut Report, circuit: &Circuit) {
+fn prediction(report: &mut Report, circuit: &Circuit, costs: Option<&MachineCosts>) {
     let prediction = &circuit.prediction;
+    let (time, machine) = predicted(prediction, costs);
     report.fact("predicted_peak_bytes", prediction.peak_bytes);
-    report.fact("predicted_seconds", prediction.seconds);
+    report.fact("predicted_seconds", time);
+    report.fact("predicted_with", machine.as_str());
     report.fact("predicted_precision_bits", prediction.precision_bits);
     report.line(
         "predicted",
         format!(
             "{} a sample, {} of memory, {:.1} bits",
-            seconds(prediction.seconds),
+            seconds(time),
             bytes(prediction.peak_bytes),
             prediction.precision_bits
         ),
     );
+    report.line("predicted with", machine);
+    report.fact("key_memory_bytes", prediction.key_memory);
+    if prediction.key_memory > 0 {
+        report.line("keys in memory", format!("{} at a time, read when needed", bytes(prediction.key_memory)));
+    }
 }
 
 /// What is used of this machine.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
-use paf_runtime::{Client, EvaluationKeys, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey, Server};
+use paf_runtime::{Client, LocalKeys, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey, Server};
 use paf_runtime::{agreement_bits, simulate};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::commands::{read_samples, summarize, write_results};
-use super::machine::{check_memory, peak_bytes};
+use super::machine::peak_bytes;
 use super::progress::{Phase, Progress};
 use super::report::{Report, bytes, seconds, warn_if_insecure};
 use super::{Input, Memory, facts};
@@ -33,6 +34,8 @@ pub(super) struct Parties {
     pub(super) secret: SecretKey,
     pub(super) public: PublicKey,
     pub(super) server: Server,
+    /// Where keys are that are not in memory.
+    pub(super) _folder: Option<TempDir>,
 }
 
 pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory: Memory, json: bool) -> Result<()> {
@@ -40,9 +43,7 @@ pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory
     let mut report = Report::default();
     warn_if_insecure(&circuit.parameters, &mut report);
     let samples = read_samples(&circuit.program.inputs, input)?;
-    if !memory.ignore_memory {
-        check_memory(circuit.prediction.peak_bytes)?;
-    }
+    memory.check(&circuit)?;
     let clear = simulate(&circuit, &samples, Noise::Off)?;
     let (progress, mut times) = (Progress::new(json), Times::default());
     let parties = set_up(&circuit, memory, progress, &mut times)?;
@@ -60,14 +61,15 @@ pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory
 pub(super) fn set_up(circuit: &Arc<Circuit>, memory: Memory, progress: Progress, times: &mut Times) -> Result<Parties> {
     let client = Client::new(circuit.client())?;
     let mut phase = progress.phase("keygen");
-    let (secret, public) = client.generate_pair()?;
-    let keys = EvaluationKeys::generate(&secret, &client.key_list()?, &mut phase.counter("evaluation keys"))?;
+    let budget = memory.key_memory(circuit);
+    let keys = LocalKeys::make(&client, circuit, budget, &mut phase.counter("evaluation keys"))?;
+    let LocalKeys { secret, public, evaluation, folder } = keys;
     times.keygen = phase.end();
-    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys)?;
+    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), evaluation)?;
     let mut phase = progress.phase("prepare");
     server.prepare(memory.prepare_budget(&server), &mut phase.counter("linear maps"))?;
     times.prepare = phase.end();
-    Ok(Parties { client, secret, public, server })
+    Ok(Parties { client, secret, public, server, _folder: folder })
 }
 
 fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<Output>>> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod commands;
+mod costs;
 mod eval;
 mod facts;
 mod infer;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use paf_circuit::Circuit;
 use paf_runtime::machine::Machine;
 use paf_runtime::{Checkpoints, RuntimeError, Server};
 
@@ -45,6 +47,17 @@ enum Command {
         /// Print the kernels, the threads and the allocator in use.
         #[arg(long, conflicts_with = "file")]
         machine: bool,
+        /// Predict with the table of this file, which calibrate-machine wrote. Without it the table in the user's
+        /// folder for settings is taken if there is one, else the one that the circuit was compiled with.
+        #[arg(long, value_name = "FILE", conflicts_with = "machine")]
+        machine_costs: Option<PathBuf>,
+    },
+    /// Measure how fast this machine is, so that `info` and `paf-compile --machine-costs` can predict for it. Run it
+    /// while nothing else runs.
+    CalibrateMachine {
+        /// The table to write: `paf/machine-costs.json` in the user's folder for settings unless given.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Run a circuit on plain numbers.
     Simulate {
@@ -164,6 +177,10 @@ struct Memory {
     /// a circuit with bootstraps.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     prepare_memory: Option<Size>,
+    /// Memory for evaluation keys, the others being read from their file when they are needed: what the circuit was
+    /// planned with unless given, 0 for all of them.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    key_memory: Option<Size>,
     /// Try even if the circuit is predicted not to fit into memory.
     #[arg(long)]
     ignore_memory: bool,
@@ -172,6 +189,19 @@ struct Memory {
 impl Memory {
     fn prepare_budget(self, server: &Server) -> u64 {
         self.prepare_memory.map_or_else(|| server.prepare_budget(), |size| size.0)
+    }
+
+    /// Bytes of evaluation keys in memory at a time; 0 for all.
+    fn key_memory(self, circuit: &Circuit) -> u64 {
+        self.key_memory.map_or(circuit.prediction.key_memory, |size| size.0)
+    }
+
+    /// Refuses a circuit that will not fit, as it was planned.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Memory`].
+    fn check(self, circuit: &Circuit) -> Result<(), RuntimeError> {
+        if self.ignore_memory { Ok(()) } else { machine::check_memory(circuit.prediction.peak_bytes) }
     }
 }
 
@@ -231,8 +261,11 @@ pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), Runtim
     let json = arguments.json;
     match &arguments.command {
         Command::Client { circuit, output } => commands::client(circuit, output, json),
-        Command::Info { file: Some(file), .. } => commands::info(file, json),
+        Command::Info { file: Some(file), machine_costs, .. } => {
+            commands::info(file, costs::chosen(machine_costs.as_deref())?.as_ref(), json)
+        }
         Command::Info { file: None, .. } => commands::info_machine(machine, json),
+        Command::CalibrateMachine { output } => costs::calibrate_machine(machine, output.as_deref(), json),
         Command::Simulate { circuit, input, output, noise, seed } => {
             let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
             commands::simulate(circuit, input, output.as_deref(), noise, json)

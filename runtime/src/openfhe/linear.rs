@@ -112,12 +112,22 @@ struct ExtendedRow<'r> {
 impl ExtendedRow<'_> {
     fn sum(&self, plan: &Plan) -> Result<Option<Ciphertext>> {
         let mut total = None;
-        for (index, giant) in plan.giants.iter().enumerate() {
-            let Some(inner) = self.inner_sum(index)? else { continue };
-            let rotated = if giant.rotation == 0 { inner } else { rotate_giant(&inner, giant.rotation)? };
-            add_to(&mut total, rotated)?;
+        for (outer, giants) in plan.giants_by_outer() {
+            let Some(sum) = self.outer_sum(&giants)? else { continue };
+            add_to(&mut total, rotate_giant(sum, outer)?)?;
         }
         total.map(|total: Extended| fhe::reduce_extended(&total)).transpose()
+    }
+
+    /// The sum over the giants, given with their inner rotations, of one outer step.
+    fn outer_sum(&self, giants: &[(usize, i64)]) -> Result<Option<Extended>> {
+        let mut sum = None;
+        for &(giant, rotation) in giants {
+            if let Some(inner) = self.inner_sum(giant)? {
+                add_to(&mut sum, rotate_giant(inner, rotation)?)?;
+            }
+        }
+        Ok(sum)
     }
 
     /// `Σ_b d_{g,b} ⊙ rot_b(x)` over all input ciphertexts. Plaintexts that are not encoded ahead exist for this sum;
@@ -135,8 +145,11 @@ impl ExtendedRow<'_> {
     }
 }
 
-fn rotate_giant(inner: &Extended, rotation: i64) -> Result<Extended> {
-    let reduced = fhe::reduce_extended(inner)?;
+fn rotate_giant(inner: Extended, rotation: i64) -> Result<Extended> {
+    if rotation == 0 {
+        return Ok(inner);
+    }
+    let reduced = fhe::reduce_extended(&inner)?;
     let digits = fhe::precompute_digits(&reduced)?;
     fhe::rotate_extended(&reduced, rotation as i32, &digits, true)
 }
@@ -161,20 +174,19 @@ struct PlainRow<'r> {
 
 impl PlainRow<'_> {
     fn sum(&self, plan: &Plan) -> Result<Option<Ciphertext>> {
-        let (mut unrotated, mut rotated): (Option<Ciphertext>, Option<Extended>) = (None, None);
-        for (index, giant) in plan.giants.iter().enumerate() {
-            let Some(inner) = self.inner_sum(index)? else { continue };
-            if giant.rotation == 0 {
-                add_plain_sum(&mut unrotated, inner)?;
-            } else {
-                let digits = fhe::precompute_digits(&inner)?;
-                add_to(&mut rotated, fhe::rotate_extended(&inner, giant.rotation as i32, &digits, true)?)?;
+        let mut total = RotatedSum::default();
+        for (outer, giants) in plan.giants_by_outer() {
+            let mut sum = RotatedSum::default();
+            for (giant, rotation) in giants {
+                if let Some(inner) = self.inner_sum(giant)? {
+                    sum.add(inner, rotation)?;
+                }
+            }
+            if let Some(sum) = sum.finish()? {
+                total.add(sum, outer)?;
             }
         }
-        if let Some(rotated) = rotated {
-            add_plain_sum(&mut unrotated, fhe::reduce_extended(&rotated)?)?;
-        }
-        Ok(unrotated)
+        total.finish()
     }
 
     fn inner_sum(&self, giant: usize) -> Result<Option<Ciphertext>> {
@@ -186,6 +198,30 @@ impl PlainRow<'_> {
             }
         }
         Ok(sum)
+    }
+}
+
+/// A sum of rotated ciphertexts: what is not rotated stays in Q, the rest is reduced to it once.
+#[derive(Default)]
+struct RotatedSum {
+    unrotated: Option<Ciphertext>,
+    rotated: Option<Extended>,
+}
+
+impl RotatedSum {
+    fn add(&mut self, summand: Ciphertext, rotation: i64) -> Result<()> {
+        if rotation == 0 {
+            return add_plain_sum(&mut self.unrotated, summand);
+        }
+        let digits = fhe::precompute_digits(&summand)?;
+        add_to(&mut self.rotated, fhe::rotate_extended(&summand, rotation as i32, &digits, true)?)
+    }
+
+    fn finish(mut self) -> Result<Option<Ciphertext>> {
+        if let Some(rotated) = self.rotated {
+            add_plain_sum(&mut self.unrotated, fhe::reduce_extended(&rotated)?)?;
+        }
+        Ok(self.unrotated)
     }
 }
 

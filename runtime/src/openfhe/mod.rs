@@ -177,7 +177,9 @@ impl OpenFheEngine {
         slots: usize,
     ) -> std::result::Result<Ciphertext, fhe::Exception> {
         fhe::set_slots(input.pin_mut(), period as u32)?;
-        let mut refreshed = fhe::bootstrap(&input, 1, 0)?;
+        let bootstrap = self.scheme.parameters().bootstrap;
+        let (iterations, bits) = bootstrap.map_or((1, 0), |b| (b.iterations(), b.refinement_bits));
+        let mut refreshed = fhe::bootstrap(&input, iterations, bits)?;
         fhe::rescale_in_place(refreshed.pin_mut())?;
         fhe::set_slots(refreshed.pin_mut(), slots as u32)?;
         Ok(refreshed)

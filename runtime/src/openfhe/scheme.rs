@@ -61,7 +61,8 @@ impl Scheme {
         let Some(declared) = self.parameters.bootstrap else { return Ok(()) };
         let distribution = distribution(self.parameters.secret);
         let depth = fhe::bootstrap_depth(&declared.level_budget, distribution)
-            .map_err(RuntimeError::openfhe("bootstrap depth"))?;
+            .map_err(RuntimeError::openfhe("bootstrap depth"))?
+            + (declared.iterations() - 1);
         if depth == declared.depth {
             return Ok(());
         }

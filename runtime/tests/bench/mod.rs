@@ -61,6 +61,8 @@ impl Bench {
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paf-run"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path());
+        // No test depends on the settings of who runs it.
+        command.env("XDG_CONFIG_HOME", self.path("settings"));
         command
     }
 

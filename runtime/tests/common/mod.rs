@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use paf_circuit::{Circuit, Model, Prediction};
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, SPECIAL_PRIME_BITS, Secret};
+use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, SPECIAL_PRIME_BITS, Secret, Work, WorkKind};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::linear::{Conv, Window};
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
@@ -40,9 +40,10 @@ pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f64> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Test parameters: N = 2^11, scale 2^45, and bootstraps that give back some levels.
-pub(crate) fn refreshing_parameters(slots: usize, usable_levels: u32) -> Parameters {
-    let bootstrap = Bootstrap::with_budget([2, 2]);
+/// Test parameters: N = 2^11, scale 2^45, and bootstraps that give back some levels, of two iterations if the first
+/// reaches some bits.
+pub(crate) fn refreshing_parameters(slots: usize, usable_levels: u32, refinement_bits: u32) -> Parameters {
+    let bootstrap = Bootstrap::with_budget([2, 2]).refined(refinement_bits);
     let secret = Secret::UniformTernaryEncapsulated;
     Parameters { secret, bootstrap: Some(bootstrap), ..parameters(slots, bootstrap.depth + usable_levels) }
 }
@@ -91,7 +92,15 @@ pub(crate) fn circuit(name: &str, parameters: Parameters, program: CkksProgram) 
         pafs: vec![],
         notes: vec!["built by hand".into()],
     };
-    let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 20.0 };
+    let work = Work::of(WorkKind::KeySwitch, 0.07) + Work::of(WorkKind::Rescale, 0.03);
+    let prediction = Prediction {
+        peak_bytes: 1 << 20,
+        seconds: 0.1,
+        precision_bits: 20.0,
+        work,
+        machine: String::new(),
+        key_memory: 0,
+    };
     Circuit { model, parameters, program: program.verify().unwrap(), prediction }
 }
 
@@ -116,7 +125,7 @@ pub(crate) fn packed(name: &str, map: LinearMap, input: &Layout, output: &Layout
         giants.entry(giant).or_default().push(baby);
     }
     let giants = giants.into_iter().map(|(rotation, babies)| Giant { rotation, babies }).collect();
-    let plan = Plan { modulus, giants, folds: folds(input.period, modulus) };
+    let plan = Plan { modulus, giants, outer_stride: 0, folds: folds(input.period, modulus) };
     PackedMap { name: name.into(), map: Arc::new(map), input: input.clone(), output: output.clone(), plan }
 }
 
@@ -276,6 +285,11 @@ pub(crate) fn network_case() -> Case {
 
 /// Two bootstraps of different slot counts, one to all usable levels, with an activation and a layer between them.
 pub(crate) fn refreshing_case() -> Case {
+    refined_case(0)
+}
+
+/// [`refreshing_case`] with two iterations of each bootstrap, the first of which reaches some bits.
+pub(crate) fn refined_case(refinement_bits: u32) -> Case {
     let (slots, few_slots, usable) = (256, 64, 5);
     let (wide, narrow) = (Layout::dense(100, slots), Layout::dense(10, few_slots));
     let scaling = Primitive::Diagonal { values: constant(&[10], numbers(3, 10)), repeat: 1, size: 10 };
@@ -299,7 +313,7 @@ pub(crate) fn refreshing_case() -> Case {
     };
     Case {
         name: "refreshing",
-        circuit: circuit("refreshing", refreshing_parameters(slots, usable), program),
+        circuit: circuit("refreshing", refreshing_parameters(slots, usable, refinement_bits), program),
         samples: (11..13).map(|seed| numbers(seed, 100)).collect(),
         expected: Box::new(expected),
     }
@@ -317,6 +331,13 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut zero = dense(8, 16, 50).scaled(0.0, 1.0);
     zero.scale = 0.0;
     let zero = packed("zero", zero, &layout(16, 1024), &layout(8, 1024), Steps::BabyGiant(2));
+    let outer = |mut map: PackedMap, outer_stride: i64| {
+        map.plan.outer_stride = outer_stride;
+        map
+    };
+    let dense_on_a_grid = outer(dense_map("dense", 16, 64, 1024, Steps::BabyGiant(2)), 8);
+    let giants_on_a_grid = outer(dense_map("dense", 8, 32, 1024, Steps::OnlyGiants), 4);
+    let blocks_on_a_grid = outer(dense_map("blocks", 100, 96, 64, Steps::Centred(8)), 16);
     let image = layout(64, 1024);
     let conv_map = packed("conv", conv(2, 8, 60), &image, &layout(128, 1024), Steps::BabyGiant(8));
     vec![
@@ -330,6 +351,9 @@ pub(crate) fn cases() -> Vec<Case> {
         linear_case("convolution", conv_map, 1024, 2, 1),
         linear_case("two blocks to two", dense_map("blocks", 100, 96, 64, Steps::Centred(8)), 64, 2, 1),
         linear_case("two blocks to one", dense_map("blocks", 10, 96, 64, Steps::OnlyGiants), 64, 1, 0),
+        linear_case("giants on a grid", dense_on_a_grid, 1024, 2, 1),
+        linear_case("only giants, on a grid", giants_on_a_grid, 1024, 2, 0),
+        linear_case("two blocks to two, on a grid", blocks_on_a_grid, 64, 2, 1),
         arithmetic_case(),
         relu_case(),
         network_case(),

@@ -1,0 +1,109 @@
+//! Plans for all linear maps of a program at once, so that they share rotation keys.
+//!
+//! Each map has many plans of nearly the same cost, with other rotations. A key costs memory, time to make and time to
+//! load, whatever it is used for; two maps that rotate by the same steps need it once. The choice minimizes the maps'
+//! rotations plus [`KEY`] for each distinct rotation, by coordinate descent: map after map takes the plan that is best
+//! beside what the others use, until none changes. Deterministic; the result is no worse than choosing each alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use paf_ir::diagonals::Plan;
+use rayon::prelude::*;
+
+use super::plan::Planner;
+
+/// What a key costs, in rotations of one evaluation: about the time to make it, paid once for many evaluations, and its
+/// memory, held in each.
+const KEY: f64 = 3.0;
+/// How much more than the cheapest a plan may cost that shares more keys.
+const SLACK: f64 = 1.15;
+/// Rounds of the descent; a handful is enough.
+const ROUNDS: usize = 12;
+
+/// One way to evaluate a map.
+struct Candidate {
+    plan: Plan,
+    rotations: BTreeSet<i64>,
+    /// In rotations, all maps of the group together.
+    cost: f64,
+}
+
+/// The maps with the same candidates, by their place in the list.
+struct Group {
+    maps: Vec<usize>,
+    candidates: Vec<Candidate>,
+}
+
+/// One plan for each planner.
+pub(super) fn choose_plans(planners: &[Planner<'_>]) -> Vec<Plan> {
+    let groups = groups(planners);
+    let mut chosen: Vec<usize> = groups.iter().map(|group| cheapest(group, &BTreeMap::new())).collect();
+    let mut uses = BTreeMap::new();
+    for (group, &candidate) in groups.iter().zip(&chosen) {
+        count(&mut uses, &group.candidates[candidate], 1);
+    }
+    for _ in 0..ROUNDS {
+        let before = chosen.clone();
+        for (group, candidate) in groups.iter().zip(&mut chosen) {
+            count(&mut uses, &group.candidates[*candidate], -1);
+            *candidate = cheapest(group, &uses);
+            count(&mut uses, &group.candidates[*candidate], 1);
+        }
+        if chosen == before {
+            break;
+        }
+    }
+    let mut plans: BTreeMap<usize, Plan> = BTreeMap::new();
+    for (group, candidate) in groups.iter().zip(chosen) {
+        plans.extend(group.maps.iter().map(|&map| (map, group.candidates[candidate].plan.clone())));
+    }
+    plans.into_values().collect()
+}
+
+fn groups(planners: &[Planner<'_>]) -> Vec<Group> {
+    let mut first: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (index, planner) in planners.iter().enumerate() {
+        match first.iter_mut().find(|(other, _)| planner.has_the_plans_of(&planners[*other])) {
+            Some((_, maps)) => maps.push(index),
+            None => first.push((index, vec![index])),
+        }
+    }
+    let group =
+        |(planner, maps): (usize, Vec<usize>)| Group { candidates: candidates(&planners[planner], maps.len()), maps };
+    first.into_par_iter().map(group).collect()
+}
+
+/// The plans near the cheapest, one for each set of rotations.
+fn candidates(planner: &Planner<'_>, maps: usize) -> Vec<Candidate> {
+    let mut cheapest: BTreeMap<Vec<i64>, Candidate> = BTreeMap::new();
+    for (cut, cost) in planner.cuts_within(SLACK) {
+        let plan = planner.plan(&cut);
+        let rotations = plan.rotations();
+        let cost = cost * maps as f64;
+        let key: Vec<i64> = rotations.iter().copied().collect();
+        if cheapest.get(&key).is_none_or(|other| cost < other.cost) {
+            cheapest.insert(key, Candidate { plan, rotations, cost });
+        }
+    }
+    cheapest.into_values().collect()
+}
+
+/// The candidate that costs least beside the rotations in use elsewhere; the first of equals.
+fn cheapest(group: &Group, uses: &BTreeMap<i64, i32>) -> usize {
+    let cost = |candidate: &Candidate| {
+        let new = candidate.rotations.iter().filter(|steps| !uses.contains_key(steps)).count();
+        candidate.cost + KEY * new as f64
+    };
+    let costs: Vec<f64> = group.candidates.iter().map(cost).collect();
+    (0..costs.len()).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).expect("the cheapest plan is within the slack")
+}
+
+fn count(uses: &mut BTreeMap<i64, i32>, candidate: &Candidate, by: i32) {
+    for &steps in &candidate.rotations {
+        let entry = uses.entry(steps).or_default();
+        *entry += by;
+        if *entry == 0 {
+            uses.remove(&steps);
+        }
+    }
+}
