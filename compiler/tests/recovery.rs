@@ -49,15 +49,38 @@ fn a_circuit_does_what_recovery_evaluated() {
     for model in [MODEL, "digits_cnn.onnx"] {
         let folder = tempfile::tempdir().unwrap();
         let (network, pafs) = recovered(folder.path(), model);
-        let circuit = compiled(&options(&network, Recovery::PafFile(pafs.clone()))).circuit;
-        let images = Data::read(&testdata("digits_images.npy"), None).unwrap();
-        let expected = logits(&read_network(&network, &pafs).unwrap(), &images).unwrap();
-        let samples = samples_of(&circuit, read_array(&testdata("digits_images.npy")));
-        for (expected, output) in expected.iter().zip(clear_outputs(&circuit, &samples)) {
-            let difference = expected.iter().zip(&output.raw).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(difference < 1e-6, "{model}: {difference}");
-        }
+        check_agreement(&network, &pafs);
     }
+}
+
+/// The first images' results of a recovered network agree on the clear engine and in recovery's own evaluation; its
+/// levels.
+fn check_agreement(network: &Path, pafs: &Path) -> usize {
+    let circuit = compiled(&options(network, Recovery::PafFile(pafs.to_owned()))).circuit;
+    let images = Data::read(&testdata("digits_images.npy"), None).unwrap();
+    let expected = logits(&read_network(network, pafs).unwrap(), &images).unwrap();
+    let samples = samples_of(&circuit, read_array(&testdata("digits_images.npy")));
+    for (expected, output) in expected.iter().zip(clear_outputs(&circuit, &samples)) {
+        let difference = expected.iter().zip(&output.raw).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(difference < 1e-6, "{}: {difference}", network.display());
+    }
+    circuit.counts().levels as usize
+}
+
+#[test]
+fn scales_by_channel_cost_no_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, pafs) = recovered(folder.path(), "digits_cnn.onnx");
+    let uniform = check_agreement(&network, &pafs);
+    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&pafs).unwrap()).unwrap();
+    for (index, node) in file["nodes"].as_array_mut().unwrap().iter_mut().enumerate() {
+        let scale = node["scale"].as_f64().unwrap();
+        let by_channel: Vec<f64> =
+            (0..4).map(|channel| scale * (1.0 + 0.1 * f64::from(channel * (2 - index as u32)))).collect();
+        node["scale"] = serde_json::json!(by_channel);
+    }
+    fs::write(&pafs, file.to_string()).unwrap();
+    assert_eq!(check_agreement(&network, &pafs), uniform);
 }
 
 #[test]
