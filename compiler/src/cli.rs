@@ -53,8 +53,8 @@ pub struct Arguments {
     /// layers included
     #[arg(long, value_name = "L")]
     pub max_levels: Option<u32>,
-    /// Static scale of a PAF: this times the largest value seen. `auto` extrapolates for each node from the samples what
-    /// other inputs reach
+    /// Static scale of a PAF: this times the largest value seen. `auto` is 1.1 for coarse PAFs, up to alpha7; for
+    /// precise ones it extrapolates for each node from the samples what other inputs reach
     #[arg(long, value_name = "auto | M", default_value = "auto", value_parser = parse_margin)]
     pub margin: Margin,
     /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value

@@ -20,8 +20,14 @@ const SECONDS_PER_BUTTERFLY: f64 = 1.75e-10;
 /// Time of a bootstrap divided by that of its key switches, products and transforms by this model: fitted to 3.0 s at
 /// N = 2^16, 2^12 slots, budgets {3, 3}, 21 limbs, four digits.
 const BOOTSTRAP_FACTOR: f64 = 1.27;
-/// The transform of a plaintext's values into coefficients, in passes; a pass for each limb follows.
-const ENCODING_PASSES: f64 = 6.0;
+/// Encoding of a plaintext of N/2 slots, in passes: the transform of its values, and that of each limb. Fewer slots repeat
+/// and take their share of it.
+const ENCODING_PASSES: f64 = 1.0;
+const ENCODING_PASSES_PER_LIMB: f64 = 1.1;
+/// A limb of both parts of a ciphertext times one of a plaintext, added to a sum.
+const PRODUCT_PASSES: f64 = 0.35;
+/// A digit's limb times both parts of a key.
+const HOISTED_PASSES: f64 = 0.4;
 /// A process with OpenFHE loaded, before keys.
 const BASE_BYTES: u64 = 150 << 20;
 /// Memory that is taken for what is counted, in percent: the allocator's share on top.
@@ -36,25 +42,41 @@ const BOOTSTRAP_CIPHERTEXTS: u64 = 20;
 /// Products of ciphertexts in the modular reduction: a Chebyshev series of degree 32 and three double angles.
 const MODULAR_REDUCTION_PRODUCTS: f64 = 14.0;
 
-/// Work of one linear map.
+/// Work of one linear map, over all ciphertexts.
 #[derive(Debug, Clone, Copy)]
 struct MapWork {
     babies: usize,
-    rotations: usize,
+    /// Giant steps that rotate, inner and outer.
+    giants: usize,
+    /// Outer ones of these: sums that are brought back to Q of their own.
+    outer: usize,
+    folds: usize,
     plaintexts: usize,
     inputs: usize,
     outputs: usize,
+    /// Slots after which plaintexts repeat.
+    period: usize,
 }
 
 impl MapWork {
     fn new(map: &PackedMap) -> Self {
+        let (inputs, outputs) = (map.input.ciphertexts, map.output.ciphertexts);
+        let outer = map.plan.giants_by_outer().into_keys().filter(|&outer| outer != 0).count();
         MapWork {
-            babies: map.plan.babies().len() * map.input.ciphertexts,
-            rotations: map.plan.rotation_count(map.input.ciphertexts, map.output.ciphertexts),
+            babies: map.plan.babies().len() * inputs,
+            giants: map.plan.giant_count() * outputs,
+            outer: outer * outputs,
+            folds: map.plan.folds.len() * outputs,
             plaintexts: map.plaintext_count(),
-            inputs: map.input.ciphertexts,
-            outputs: map.output.ciphertexts,
+            inputs,
+            outputs,
+            period: map.input.period.max(map.output.period),
         }
+    }
+
+    /// Bytes of an encoded plaintext where the result is at a level.
+    fn plaintext_bytes(&self, level: Level) -> u64 {
+        (u64::from(level.0) + 2) * 2 * self.period as u64 * 8
     }
 }
 
@@ -96,30 +118,55 @@ impl Prices<'_> {
         WorkKind::ALL.into_iter().map(seconds).sum::<f64>() * self.seconds_per_pass()
     }
 
-    /// Limb transforms of a key switch at a level: every digit raised to QP, the two results brought back.
-    fn key_switch(&self, level: u32) -> f64 {
-        let extended = f64::from(level + 1 + self.parameters.special_primes);
-        f64::from(self.parameters.digits_at(Level(level))) * extended * 1.6 + 2.0 * extended
+    /// Limbs of Q and P at a level.
+    fn extended(&self, level: u32) -> f64 {
+        f64::from(level + 1 + self.parameters.special_primes)
     }
 
-    /// A map at level `from`, before its rescale.
-    fn rotations_and_products(&self, babies: usize, others: usize, plaintexts: usize, from: u32) -> Work {
-        let extended = f64::from(from + 1 + self.parameters.special_primes);
-        Work::of(WorkKind::KeySwitch, (others as f64 + 0.5 * babies as f64) * self.key_switch(from))
-            + Work::of(WorkKind::PlaintextProduct, plaintexts as f64 * extended * 0.4)
+    fn digits(&self, level: u32) -> f64 {
+        f64::from(self.parameters.digits_at(Level(level)))
+    }
+
+    /// Every digit raised to QP, and its product with the key.
+    fn raise(&self, level: u32) -> f64 {
+        1.6 * self.digits(level) * self.extended(level)
+    }
+
+    /// Two parts over QP brought back.
+    fn divide(&self, level: u32) -> f64 {
+        2.0 * self.extended(level)
+    }
+
+    fn key_switch(&self, level: u32) -> f64 {
+        self.raise(level) + self.divide(level)
+    }
+
+    /// A stage of a bootstrap, whose babies and plaintexts are in QP, before its rescale.
+    fn rotations_and_products(&self, babies: usize, others: usize, plaintexts: usize, from: u32) -> f64 {
+        (others as f64 + 0.5 * babies as f64) * self.key_switch(from) + plaintexts as f64 * self.extended(from) * 0.4
     }
 
     /// A plaintext encoded where it is used: with bootstraps, memory belongs to keys.
-    fn encoding(&self, from: u32) -> f64 {
-        let extended = f64::from(from + 1 + self.parameters.special_primes);
-        if self.parameters.bootstrap.is_some() { extended + ENCODING_PASSES } else { 0.0 }
+    fn encoding(&self, from: u32, share: f64) -> f64 {
+        let passes = ENCODING_PASSES + ENCODING_PASSES_PER_LIMB * f64::from(from + 1);
+        if self.parameters.bootstrap.is_some() { share * passes } else { 0.0 }
     }
 
+    /// A map whose result is at a level. Its plaintexts have a share of the words of a limb.
     fn linear(&self, map: usize, level: u32) -> Work {
-        let work = self.maps[map];
-        Work::of(WorkKind::Encoding, work.plaintexts as f64 * self.encoding(level + 1))
-            + self.rotations_and_products(work.babies, work.rotations - work.babies, work.plaintexts, level + 1)
-            + Work::of(WorkKind::Rescale, work.outputs as f64 * 2.0 * f64::from(level + 1))
+        let (work, from) = (self.maps[map], level + 1);
+        let share = (2 * work.period) as f64 / self.parameters.ring_dimension as f64;
+        let hoisted = HOISTED_PASSES * self.digits(from) * self.extended(from) + self.divide(from);
+        let each = |count: usize, passes: f64| count as f64 * passes;
+        let key_switches = each(work.inputs.min(work.babies), self.raise(from))
+            + each(work.babies, hoisted)
+            + each(work.giants, self.raise(from) + self.light(from))
+            + each(work.outputs.min(work.giants) + work.outer, self.divide(from))
+            + each(work.folds, self.key_switch(level));
+        Work::of(WorkKind::KeySwitch, key_switches)
+            + Work::of(WorkKind::PlaintextProduct, each(work.plaintexts, PRODUCT_PASSES * f64::from(from + 1)))
+            + Work::of(WorkKind::Encoding, each(work.plaintexts, self.encoding(from, share)))
+            + Work::of(WorkKind::Rescale, each(work.outputs, self.rescale(from)))
     }
 
     fn product(&self, level: u32) -> f64 {
@@ -167,7 +214,7 @@ impl Prices<'_> {
         let mut passes = 0.0;
         for stage in stages {
             let (babies, giants) = (stage.babies as usize - 1, stage.giants as usize - 1);
-            passes += self.rotations_and_products(babies, giants, stage.diagonals as usize, *level).total();
+            passes += self.rotations_and_products(babies, giants, stage.diagonals as usize, *level);
             passes += self.rescale(*level);
             *level -= 1;
         }
@@ -255,31 +302,34 @@ impl Prices<'_> {
         program.bootstrap_slots().into_iter().map(of).sum()
     }
 
-    /// Bytes of all plaintexts in the extended basis, each at its map's level, as far as they are encoded ahead. With
+    /// Bytes of all plaintexts, each at its map's level, as far as they are encoded ahead. With
     /// bootstraps memory belongs to keys, and plaintexts are encoded where they are used.
     fn plaintext_bytes(&self, program: &CkksProgram) -> u64 {
         if self.parameters.bootstrap.is_some() {
             return 0;
         }
-        let p = self.parameters;
         let bytes_at = |value: &paf_ir::program::Value<Op>| match &value.op {
             Op::Linear { map, level, .. } => {
-                let limbs = u64::from(level.0) + 2 + u64::from(p.special_primes);
-                self.maps[map.index()].plaintexts as u64 * limbs * p.ring_dimension as u64 * 8
+                let work = &self.maps[map.index()];
+                work.plaintexts as u64 * work.plaintext_bytes(*level)
             }
             _ => 0,
         };
         program.values().map(|(_, value)| bytes_at(value)).sum::<u64>().min(PREPARED_LIMIT)
     }
 
-    /// Bytes that an operation needs besides operands and results: rotated babies, or the inside of a bootstrap.
+    /// Bytes that an operation needs besides operands and results: rotated babies, the plaintexts and the decomposition of a
+    /// giant step, or the inside of a bootstrap.
     fn scratch_bytes(&self, op: &Op) -> u64 {
         let p = self.parameters;
         match op {
             Op::Linear { map, level, .. } => {
                 let work = self.maps[map.index()];
-                let extended = p.ciphertext_bytes(Level(level.0 + 1 + p.special_primes));
-                (work.babies + 3 * work.inputs) as u64 * extended
+                let from = Level(level.0 + 1);
+                let extended = p.ciphertext_bytes(Level(from.0 + p.special_primes));
+                let giant = work.plaintexts.div_ceil(work.giants + work.outputs) as u64 * work.plaintext_bytes(*level);
+                let babies = (work.babies + 3 * work.inputs) as u64 * p.ciphertext_bytes(from);
+                babies + giant + (1 + u64::from(p.digits_at(from))) * extended
             }
             Op::Bootstrap { .. } => BOOTSTRAP_CIPHERTEXTS * p.ciphertext_bytes(p.levels),
             _ => 0,
@@ -433,7 +483,9 @@ mod tests {
     /// What the search for places relies on.
     #[test]
     fn nothing_is_cheaper_at_a_higher_level() {
-        let maps = [MapWork { babies: 17, rotations: 24, plaintexts: 144, outputs: 1, inputs: 1 }];
+        let (babies, giants, outer) = (17, 7, 1);
+        let maps =
+            [MapWork { babies, giants, outer, folds: 0, plaintexts: 144, inputs: 1, outputs: 1, period: 1 << 14 }];
         for digits in [1, 2, 3, 4, 5, 9, 14, 27] {
             let parameters = parameters(26, digits);
             let prices = Prices { maps: &maps, slowness: Work::ONES, parameters: &parameters };
