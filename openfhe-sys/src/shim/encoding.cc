@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+// The library has it. Compiled here it would take the library's place, with transforms that do not call the kernels.
+extern template class intnat::ChineseRemainderTransformFTTNat<NativeVector>;
+
 namespace openfhe_shim {
 
 namespace {
