@@ -16,10 +16,10 @@ use rayon::prelude::*;
 use super::structure::Structure;
 
 /// Seconds of a limb transform divided by `N·log2 N`, two threads, AVX-512 kernels.
-const SECONDS_PER_BUTTERFLY: f64 = 1.75e-10;
-/// Time of a bootstrap divided by that of its key switches, products and transforms by this model: fitted to 3.0 s at
-/// N = 2^16, 2^12 slots, budgets {3, 3}, 21 limbs, four digits.
-const BOOTSTRAP_FACTOR: f64 = 1.27;
+const SECONDS_PER_BUTTERFLY: f64 = 2.1e-10;
+/// Time of a bootstrap divided by that of its key switches, products and transforms by this model: fitted, like the seconds
+/// of a butterfly, to four networks with bootstraps of 2^12 to 2^14 slots at N = 2^16 (docs/bootstrapping.md).
+const BOOTSTRAP_FACTOR: f64 = 0.79;
 /// Encoding of a plaintext of N/2 slots, in passes: the transform of its values, and that of each limb. Fewer slots repeat
 /// and take their share of it.
 const ENCODING_PASSES: f64 = 1.0;
