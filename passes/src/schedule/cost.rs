@@ -428,11 +428,12 @@ mod tests {
         }
     }
 
+    /// 2.2 s: `cargo bench -p openfhe-sys --bench stock_vs_kernels`, two threads.
     #[test]
     fn a_bootstrap_takes_what_was_measured() {
         let (parameters, model) = (parameters(20, 4), CostModel::new(&[], Work::ONES));
         let seconds = model.prices(&parameters).bootstrap_seconds(1 << 12);
-        assert!((seconds - 3.0).abs() < 0.1, "{seconds} s");
+        assert!((seconds - 2.2).abs() < 0.1, "{seconds} s");
     }
 
     /// Three rotations at one level, the last like the first.
