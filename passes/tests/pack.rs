@@ -72,6 +72,18 @@ fn finish(graph: &mut Graph, node: NodeId) {
     graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
 }
 
+/// A secure circuit of 14 bits in whatever memory.
+fn without_bootstraps() -> Request {
+    Request {
+        precision_bits: 14.0,
+        memory: None,
+        insecure: false,
+        bootstraps: Bootstraps::Never,
+        iterations: 1,
+        slowness: Work::ONES,
+    }
+}
+
 fn port(scale: f64, shape: Shape) -> Port {
     Port { name: "p".into(), shape, scale, range: (-1.0, 1.0), post: PostProcess::None }
 }
@@ -247,14 +259,7 @@ fn too_deep_says_what_it_needs_and_what_fits() {
     }
     finish(&mut graph, a);
     let program = check(&graph, 1 << 13);
-    let request = Request {
-        precision_bits: 14.0,
-        memory: None,
-        insecure: false,
-        bootstraps: Bootstraps::Never,
-        iterations: 1,
-        slowness: Work::ONES,
-    };
+    let request = without_bootstraps();
     match schedule(&program, &Magnitudes::unknown(), &request) {
         Err(paf_passes::PassError::TooDeep { needed: 65, available, .. }) => assert!((35..65).contains(&available)),
         other => panic!("{other:?}"),
@@ -269,14 +274,7 @@ fn parameters_keep_the_security_limit_and_the_memory() {
     let y = gemm(&mut graph, a, 10);
     finish(&mut graph, y);
     let program = check(&graph, 1 << 13);
-    let request = Request {
-        precision_bits: 14.0,
-        memory: None,
-        insecure: false,
-        bootstraps: Bootstraps::Never,
-        iterations: 1,
-        slowness: Work::ONES,
-    };
+    let request = without_bootstraps();
     let free = schedule(&program, &Magnitudes::unknown(), &request).unwrap();
     assert!(free.parameters.log_qp <= paf_ir::ckks::log_qp_limit_128(free.parameters.ring_dimension));
     assert!(free.precision_bits >= 14.0);
