@@ -128,6 +128,27 @@ fn a_key_of_few_limbs_is_read_by_openfhe_as_it_is() {
     assert!(read.expect("a key of few limbs") == expected, "OpenFHE's own code rotates otherwise");
 }
 
+/// Keys of few limbs may be there when other code is selected.
+#[test]
+fn a_key_of_few_limbs_serves_openfhe_where_it_lies() {
+    let _turn = take_turns();
+    let party = party().expect("the parameters are valid");
+    for limbs in [2, 4, 7] {
+        generate(&party, limbs).expect("key generation");
+        let x = party.encrypted(limbs).expect("encryption");
+        let rotated = || fhe::rotate(&x, 1).and_then(|rotated| fhe::ciphertext_to_bytes(&rotated));
+        let expected = rotated().expect("the key has as many limbs");
+        let before = kernels::selected();
+        kernels::select(Code::OpenFhe).expect("it is available");
+        let got = rotated();
+        let beyond = party.rotation_error(limbs + 1);
+        kernels::select(before).expect("it was selected");
+        assert!(got.expect("a key of few limbs") == expected, "{limbs} limbs: OpenFHE's own code rotates otherwise");
+        let error = beyond.expect_err("the key has fewer limbs");
+        assert!(error.what().contains("fewer limbs"), "{}", error.what());
+    }
+}
+
 #[test]
 fn a_key_of_an_impossible_size_is_refused() {
     let _turn = take_turns();

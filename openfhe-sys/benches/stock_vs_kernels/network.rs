@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use openfhe_sys::kernels::{self, Code};
 use paf_compiler::options::Options;
 use paf_compiler::pipeline::compile;
 use paf_ir::tensor::Shape;
@@ -26,7 +27,10 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
     let circuit = Arc::new(compile(&Options::for_model(model))?.circuit);
     let client = Client::new(circuit.client())?;
     let (secret, public) = client.generate_pair()?;
+    // OpenFHE's own code takes keys over all primes, which it makes; ours takes them too.
+    kernels::select(Code::OpenFhe)?;
     let keys = EvaluationKeys::generate(&secret, &client.key_list()?, &mut |_, _| {})?;
+    kernels::select(table.code())?;
     let mut server = Server::new(Arc::clone(&circuit), Arc::clone(client.scheme()), keys)?;
     server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {})?;
     let port = &circuit.program.inputs[0];

@@ -5,6 +5,7 @@
 // cannot be told from a good one: files need a checksum of their own.
 
 #include "kernels.h"
+#include "key_switch.h"
 #include "team.h"
 
 #include "ciphertext.h"
@@ -195,20 +196,6 @@ KeyShape key_shape(const Context& context, Reader ahead) {
     return {context.extended_bases[context.limb_count() - kept], (kept + width - 1) / width};
 }
 
-// Zeros in place of the limbs of Q that a key does not have.
-void fill_up(std::vector<DCRTPoly>& polynomials, const Context& context) {
-    const auto& basis = context.extended_bases[0];
-    for (auto& polynomial : polynomials) {
-        const std::size_t special = context.parameters->GetParamsP()->GetParams().size();
-        const std::size_t kept    = polynomial.GetNumOfElements() - special;
-        DCRTPoly full(basis, Format::EVALUATION, true);
-        auto& limbs = polynomial.GetAllElements();
-        for (std::size_t i = 0; i < limbs.size(); ++i)
-            full.GetAllElements()[i < kept ? i : context.limb_count() + i - kept] = std::move(limbs[i]);
-        polynomial = std::move(full);
-    }
-}
-
 void check_key_id(const Context& context, std::uint32_t id) {
     auto order     = context.cyclotomic_order();
     bool is_odd    = id % 2 == 1 && id < order;
@@ -270,8 +257,8 @@ std::uint32_t import_evaluation_key(const Context& context, rust::Str tag, rust:
     a_halves.resize(digits);
     // OpenFHE's own key switch looks for the limbs of P where a key over all of Q has them.
     if (!encapsulation && !kernels::in_use()) {
-        fill_up(a_halves, context);
-        fill_up(b_halves, context);
+        fill_up(a_halves, *context.parameters);
+        fill_up(b_halves, *context.parameters);
     }
     auto key = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(context.handle);
     key->SetAVector(std::move(a_halves));

@@ -3,7 +3,7 @@
 #include "kernels.h"
 
 #include "ciphertext.h"
-#include "key/evalkey.h"
+#include "key/evalkeyrelin.h"
 
 namespace openfhe_shim {
 
@@ -35,6 +35,34 @@ std::vector<DCRTPoly> inner_product(const Ciphertext& owner, const Polynomials& 
 std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& digits, const EvaluationKey& key) {
     check_key(*digits, *key);
     return std::move(*key->GetCryptoContext()->GetScheme()->EvalFastKeySwitchCore(digits, key, basis_of(owner)));
+}
+
+void fill_up(std::vector<DCRTPoly>& polynomials, const lbcrypto::CryptoParametersRNS& parameters) {
+    const std::size_t all     = parameters.GetElementParams()->GetParams().size();
+    const std::size_t special = parameters.GetParamsP()->GetParams().size();
+    for (auto& polynomial : polynomials) {
+        const std::size_t kept = polynomial.GetNumOfElements() - special;
+        DCRTPoly full(parameters.GetParamsQP(), Format::EVALUATION, true);
+        auto& limbs = polynomial.GetAllElements();
+        for (std::size_t i = 0; i < limbs.size(); ++i)
+            full.GetAllElements()[i < kept ? i : all + i - kept] = std::move(limbs[i]);
+        polynomial = std::move(full);
+    }
+}
+
+EvaluationKey filled_up(const EvaluationKey& key) {
+    const auto parameters = std::dynamic_pointer_cast<lbcrypto::CryptoParametersRNS>(key->GetCryptoParameters());
+    if (key->GetAVector()[0].GetNumOfElements() == parameters->GetParamsQP()->GetParams().size())
+        return key;
+    auto first  = key->GetBVector();
+    auto second = key->GetAVector();
+    fill_up(first, *parameters);
+    fill_up(second, *parameters);
+    auto full = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(key->GetCryptoContext());
+    full->SetBVector(std::move(first));
+    full->SetAVector(std::move(second));
+    full->SetKeyTag(key->GetKeyTag());
+    return full;
 }
 
 // A key has as many limbs of Q as the largest ciphertext it serves: for a smaller one its limbs of Q are the first ones,

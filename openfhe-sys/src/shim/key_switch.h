@@ -19,6 +19,12 @@ std::vector<DCRTPoly> switch_key(const Ciphertext& owner, const Polynomials& dig
 // Throws unless the key has the limbs and digits of these, the digits of one polynomial.
 void check_key(const std::vector<DCRTPoly>& digits, const lbcrypto::EvalKeyImpl<DCRTPoly>& key);
 
+// Puts zeros in place of the limbs of Q that the polynomials of a key, over the first limbs of Q and all of P, lack.
+void fill_up(std::vector<DCRTPoly>& polynomials, const lbcrypto::CryptoParametersRNS& parameters);
+
+// The key over all of Q * P: OpenFHE's own key switch reads the limbs of P where such a key has them, unchecked.
+EvaluationKey filled_up(const EvaluationKey& key);
+
 // One limb of both parts of the inner product of digits with a key, over the digits' basis; the
 // key must fit.
 void digits_times_key(rust::Slice<std::uint64_t> first, rust::Slice<std::uint64_t> second,

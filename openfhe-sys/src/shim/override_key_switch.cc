@@ -94,13 +94,13 @@ Polynomials KeySwitchHYBRID::EvalKeySwitchPrecomputeCore(
 
 Polynomials KeySwitchHYBRID::EvalFastKeySwitchCoreExt(const Polynomials digits, const EvalKey<DCRTPoly> key,
                                                       const Basis q) const {
+    openfhe_shim::check_key(*digits, *key);
     const auto& basis = digits->at(0).GetParams();
     if (!kernels_can_run(*basis)) {
         using Original = Polynomials(const KeySwitchHYBRID*, const Polynomials, const EvalKey<DCRTPoly>,
                                      const Basis);
-        return stock<symbols::INNER_PRODUCT, Original>()(this, digits, key, q);
+        return stock<symbols::INNER_PRODUCT, Original>()(this, digits, openfhe_shim::filled_up(key), q);
     }
-    openfhe_shim::check_key(*digits, *key);
     DCRTPoly first(basis, Format::EVALUATION);
     DCRTPoly second(basis, Format::EVALUATION);
     for_each_limb(basis->GetParams().size(), [&](int i) {
