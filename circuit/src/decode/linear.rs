@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paf_ir::diagonals::{Giant, PackedMap, Plan, giant_steps};
+use paf_ir::diagonals::{Giant, PackedMap, Plan};
 use paf_ir::linear::{Conv, Primitive, Window};
 use paf_ir::tensor::{Constant, Tensor};
 use paf_ir::{Bias, Layout, LinearMap};
@@ -51,7 +51,7 @@ pub(super) fn map(message: &schema::Map, tables: &Tables<'_>, slots: usize) -> R
         inputs: input.size(),
         outputs: output.size(),
     };
-    let plan = plan(required(message.plan.as_ref(), "a plan")?, input.period, slots)?;
+    let plan = plan(required(message.plan.as_ref(), "a plan")?, input.period)?;
     let packed = PackedMap { name, map: Arc::new(map), input, output, plan };
     packed.check(slots).map_err(|error| malformed(format!("map `{}`: {error}", packed.name)))?;
     Ok(packed)
@@ -137,32 +137,16 @@ fn sides<const N: usize>(list: &[u64]) -> Result<[usize; N]> {
     Ok(list.map(|side| side as usize))
 }
 
-/// A plan whose rotations are shorter than the slots and which takes no diagonal twice.
-fn plan(message: &schema::Plan, input_period: usize, slots: usize) -> Result<Plan> {
-    let modulus = size(message.modulus, input_period as u64, "a plan's modulus")?;
-    let giants = message.giants.iter();
-    let plan = Plan {
-        modulus,
-        giants: giants.map(|giant| Giant { rotation: giant.rotation, babies: giant.babies.clone() }).collect(),
+/// A plan that [`PackedMap::check`] has yet to look at.
+fn plan(message: &schema::Plan, input_period: usize) -> Result<Plan> {
+    Ok(Plan {
+        modulus: size(message.modulus, input_period as u64, "a plan's modulus")?,
+        giants: message
+            .giants
+            .iter()
+            .map(|giant| Giant { rotation: giant.rotation, babies: giant.babies.clone() })
+            .collect(),
         outer_stride: message.outer_stride,
         folds: message.folds.clone(),
-    };
-    let short = |steps: i64| steps.unsigned_abs() < slots as u64;
-    if plan.outer_stride < 0 || !short(plan.outer_stride) {
-        return Err(malformed(format!("a plan's outer giants are multiples of {}", plan.outer_stride)));
-    }
-    let mut taken = vec![false; modulus];
-    for giant in &plan.giants {
-        for &baby in &giant.babies {
-            let whole = short(giant.rotation) && short(baby);
-            if !whole || !short(giant_steps(giant.rotation, plan.outer_stride).outer) {
-                return Err(malformed(format!("a plan rotates by {} and {baby}", giant.rotation)));
-            }
-            let diagonal = (giant.rotation + baby).rem_euclid(modulus as i64) as usize;
-            if std::mem::replace(&mut taken[diagonal], true) {
-                return Err(malformed(format!("a plan takes diagonal {diagonal} twice")));
-            }
-        }
-    }
-    Ok(plan)
+    })
 }

@@ -189,14 +189,14 @@ fn plans_must_be_sound() {
     fn plan(message: &mut schema::Circuit) -> &mut schema::Plan {
         program(message).maps[0].plan.as_mut().unwrap()
     }
-    refused("a plan rotates by", |m| plan(m).giants[0].rotation = i64::MAX);
-    refused("a plan rotates by", |m| plan(m).giants[0].babies[0] = i64::MIN);
+    refused("the plan rotates by", |m| plan(m).giants[0].rotation = i64::MAX);
+    refused("the plan rotates by", |m| plan(m).giants[0].babies[0] = i64::MIN);
     refused("twice", |m| {
         let giant = plan(m).giants[0].clone();
         plan(m).giants.push(giant);
     });
     refused("a plan's modulus", |m| plan(m).modulus = 1 << 40);
-    refused("twice", |m| plan(m).modulus = 8);
+    refused("folds do not fit", |m| plan(m).modulus = 8);
     refused("modulus does not fit", |m| {
         plan(m).giants.clear();
         plan(m).modulus = 48;
