@@ -196,7 +196,7 @@ fn plans_must_be_sound() {
         plan(m).giants.push(giant);
     });
     refused("a plan's modulus", |m| plan(m).modulus = 1 << 40);
-    refused("folds do not fit", |m| plan(m).modulus = 8);
+    refused("modulus does not fit", |m| plan(m).modulus = 8);
     refused("modulus does not fit", |m| {
         plan(m).giants.clear();
         plan(m).modulus = 48;
