@@ -133,6 +133,28 @@ impl<'m> Planner<'m> {
         self.input.period.max(self.output.period) as i64
     }
 
+    /// Every rotation of [`Planner::plan`] that needs a key, ascending.
+    pub(super) fn rotations(&self, cut: &Cut) -> Vec<i64> {
+        let mut rotations = folds(self.input.period, cut.modulus);
+        let mut seen = vec![false; cut.babies as usize];
+        let mut last = None;
+        for &diagonal in &self.diagonals[&cut.modulus] {
+            let (giant, baby) = cut.split(diagonal);
+            if !std::mem::replace(&mut seen[(baby - cut.offset) as usize], true) {
+                rotations.push(wrap(baby, self.input.period as i64));
+            }
+            if last != Some(giant) {
+                let steps = giant_steps(wrap(giant, self.length()), cut.outer_stride);
+                rotations.extend([steps.inner, steps.outer]);
+                last = Some(giant);
+            }
+        }
+        rotations.sort_unstable();
+        rotations.dedup();
+        rotations.retain(|&steps| steps != 0);
+        rotations
+    }
+
     pub(super) fn plan(&self, cut: &Cut) -> Plan {
         let mut giants: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for &diagonal in &self.diagonals[&cut.modulus] {
@@ -218,5 +240,20 @@ mod tests {
         let cuts = planner.cuts_within(1.0);
         let plan = planner.plan(&cuts[0].0);
         assert_eq!((plan.babies().len(), plan.giant_rotations().len()), (2, 2), "{plan:?}");
+    }
+
+    #[test]
+    fn the_rotations_are_those_of_the_plan() {
+        let (input, output) = (Layout::dense(1024, 1024), Layout::dense(256, 256));
+        let matrix = Sparse::from_rows(256, 1024, |row, values| {
+            values.extend([(row as u32, 1.0), ((5 * row as u32 + 300) % 1024, 1.0)])
+        });
+        let planner = Planner::new(&matrix, &input, &output);
+        let cuts = planner.cuts_within(2.0);
+        assert!(cuts.iter().any(|(cut, _)| cut.outer_stride > 0), "{cuts:?}");
+        for (cut, _) in cuts {
+            let rotations: Vec<i64> = planner.plan(&cut).rotations().into_iter().collect();
+            assert_eq!(planner.rotations(&cut), rotations, "{cut:?}");
+        }
     }
 }

@@ -5,12 +5,12 @@
 //! rotations plus [`KEY`] for each distinct rotation, by coordinate descent: map after map takes the plan that is best
 //! beside what the others use, until none changes. Deterministic; the result is no worse than choosing each alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use paf_ir::diagonals::Plan;
 use rayon::prelude::*;
 
-use super::plan::Planner;
+use super::plan::{Cut, Planner};
 
 /// What a key costs, in rotations of one evaluation: about the time to make it, paid once for many evaluations, and its
 /// memory, held in each.
@@ -22,8 +22,8 @@ const ROUNDS: usize = 12;
 
 /// One way to evaluate a map.
 struct Candidate {
-    plan: Plan,
-    rotations: BTreeSet<i64>,
+    cut: Cut,
+    rotations: Vec<i64>,
     /// In rotations, all maps of the group together.
     cost: f64,
 }
@@ -55,7 +55,8 @@ pub(super) fn choose_plans(planners: &[Planner<'_>]) -> Vec<Plan> {
     }
     let mut plans: BTreeMap<usize, Plan> = BTreeMap::new();
     for (group, candidate) in groups.iter().zip(chosen) {
-        plans.extend(group.maps.iter().map(|&map| (map, group.candidates[candidate].plan.clone())));
+        let plan = |map: usize| planners[map].plan(&group.candidates[candidate].cut);
+        plans.extend(group.maps.iter().map(|&map| (map, plan(map))));
     }
     plans.into_values().collect()
 }
@@ -75,17 +76,17 @@ fn groups(planners: &[Planner<'_>]) -> Vec<Group> {
 
 /// The plans near the cheapest, one for each set of rotations.
 fn candidates(planner: &Planner<'_>, maps: usize) -> Vec<Candidate> {
-    let mut cheapest: BTreeMap<Vec<i64>, Candidate> = BTreeMap::new();
-    for (cut, cost) in planner.cuts_within(SLACK) {
-        let plan = planner.plan(&cut);
-        let rotations = plan.rotations();
-        let cost = cost * maps as f64;
-        let key: Vec<i64> = rotations.iter().copied().collect();
-        if cheapest.get(&key).is_none_or(|other| cost < other.cost) {
-            cheapest.insert(key, Candidate { plan, rotations, cost });
+    let cuts = planner.cuts_within(SLACK);
+    let rotations: Vec<Vec<i64>> = cuts.par_iter().map(|(cut, _)| planner.rotations(cut)).collect();
+    let mut cheapest: BTreeMap<Vec<i64>, (Cut, f64)> = BTreeMap::new();
+    for ((cut, cost), rotations) in cuts.into_iter().zip(rotations) {
+        if cheapest.get(&rotations).is_none_or(|&(_, least)| cost < least) {
+            cheapest.insert(rotations, (cut, cost));
         }
     }
-    cheapest.into_values().collect()
+    let candidate =
+        |(rotations, (cut, cost)): (Vec<i64>, (Cut, f64))| Candidate { cut, rotations, cost: cost * maps as f64 };
+    cheapest.into_iter().map(candidate).collect()
 }
 
 /// The candidate that costs least beside the rotations in use elsewhere; the first of equals.
