@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use paf_circuit::AtomicFile;
 use paf_import::{import, with_weights};
-use paf_ir::tensor::Graph;
+use paf_ir::linear::Primitive;
+use paf_ir::tensor::{Graph, Op};
 use paf_passes::PassError;
 use paf_passes::paf::Paf;
 
@@ -18,6 +20,7 @@ use crate::network::Network;
 use crate::paf_file::PafFile;
 use crate::progress::Reporter;
 use crate::steps::{NodeReport, walk};
+use crate::train::{Run, TrainConfig, train};
 
 /// What a recovery reads and writes.
 #[derive(Debug, Clone)]
@@ -49,7 +52,8 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// Runs a recovery and writes both files; on failure neither is written.
+/// Runs a recovery and writes both files; on failure neither is written. A checkpoint of training is removed once they
+/// are.
 ///
 /// # Errors
 /// [`RecoveryError`] naming the file, node or key at fault.
@@ -57,6 +61,9 @@ pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Ou
     let mut outcome = recover_graph(import(&request.model)?.graph, &request.config, data, request.quiet)?;
     outcome.accuracy = test.map(|test| accuracies(&outcome.original, &outcome.network, test)).transpose()?;
     write(request, &outcome.original.graph, &outcome.network)?;
+    if let Some(path) = request.config.checkpoint.as_deref().filter(|path| path.exists()) {
+        std::fs::remove_file(path).map_err(RecoveryError::io(path))?;
+    }
     Ok(outcome)
 }
 
@@ -71,8 +78,50 @@ pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) ->
     let mut reporter = Reporter::new("calibrate, bn, ct", quiet);
     let walked =
         walk(&original, &|node| pafs[node].clone(), &drawn, config, &mut |done, all| reporter.report(done, all))?;
-    let (network, seconds) = (walked.network, walked.time.as_secs_f64());
+    let (mut network, mut seconds) = (walked.network, walked.time.as_secs_f64());
+    if let Some(training) = config.training() {
+        let start = Instant::now();
+        network = trained(&original, &network, &training, config, data, quiet)?;
+        seconds += start.elapsed().as_secs_f64();
+    }
     Ok(Outcome { network, original, nodes: walked.nodes, accuracy: None, seconds })
+}
+
+/// Runs the steps `pa` and `at` on all data.
+fn trained(
+    original: &Network,
+    network: &Network,
+    training: &TrainConfig,
+    config: &Config,
+    data: &Data,
+    quiet: bool,
+) -> Result<Network, RecoveryError> {
+    let frozen = network.graph.nodes().filter(|(_, node)| !can_be_written_back(&node.op)).map(|(id, _)| id).collect();
+    let run = Run {
+        original: &original.graph,
+        data,
+        config: training,
+        seed: config.seed,
+        frozen,
+        checkpoint: config.checkpoint.as_deref(),
+    };
+    let trained = train(network, &run, &mut |progress| {
+        if !quiet {
+            eprintln!("{progress}");
+        }
+    })?;
+    if !quiet && !trained.improved() {
+        eprintln!("warning: training found nothing better on the samples it held back; the network is that before it");
+    }
+    Ok(trained.network)
+}
+
+/// Whether new weights have a place in the ONNX operator: Conv, Gemm, MatMul and BatchNormalization.
+fn can_be_written_back(op: &Op) -> bool {
+    match op {
+        Op::Linear(map) => matches!(map.factors[..], [Primitive::Conv(_) | Primitive::Dense { right: 1, .. }]),
+        _ => true,
+    }
 }
 
 /// The PAF that each ReLU and MaxPool starts from.
