@@ -34,6 +34,8 @@ pub struct Config {
     pub bn: BnConfig,
     /// The steps `pa` and `at`.
     pub train: TrainConfig,
+    /// Whether the exact network is trained the same way too, so that its accuracy tells what training alone gains.
+    pub control: bool,
     /// Where training is kept after each epoch, to go on after it was stopped; removed at its end. Relative to the
     /// configuration's folder.
     pub checkpoint: Option<PathBuf>,
@@ -87,6 +89,7 @@ impl Default for Config {
             ct: CtConfig::default(),
             bn: BnConfig::default(),
             train: TrainConfig::default(),
+            control: false,
             checkpoint: None,
         }
     }
@@ -135,6 +138,9 @@ impl Config {
         within("ct.tail_bound", self.ct.tail_bound, 1.0, 10.0)?;
         if self.samples == 0 {
             return Err("samples = 0: at least one is needed".into());
+        }
+        if self.control && self.training().is_none() {
+            return Err("control = true: it needs the step `pa` or `at`, which it repeats".into());
         }
         self.train.check().map_err(|problem| format!("train.{problem}"))
     }

@@ -29,6 +29,9 @@ pub struct TrainConfig {
     pub groups: usize,
     /// Most groups of epochs for all operators together, at the end.
     pub last_groups: usize,
+    /// Most groups in a row that train the same thing, coefficients or weights, before the other one has its turn. The
+    /// paper, whose groups are ten times as long, has no limit.
+    pub turn: usize,
     /// Which weights the training of one operator may change.
     pub upstream: Upstream,
     /// Whether the average over a group's epochs is a candidate too (SWA).
@@ -135,6 +138,7 @@ impl Default for TrainConfig {
             epochs: 2,
             groups: 4,
             last_groups: 8,
+            turn: 1,
             upstream: Upstream::Segment,
             average: true,
             normalization: Normalization::Running,
@@ -166,7 +170,7 @@ impl TrainConfig {
             within("momentum", momentum, 0.0, 0.999)?;
         }
         self.check_loss()?;
-        for (name, count) in [("batch", self.batch), ("epochs", self.epochs)] {
+        for (name, count) in [("batch", self.batch), ("epochs", self.epochs), ("turn", self.turn)] {
             if count == 0 {
                 return Err(format!("{name} = 0: at least 1 is needed"));
             }

@@ -4,7 +4,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use paf_ir::linear::Window;
 
-use super::{Kernel, Real, each_sample, sum_over_samples};
+use super::{Kernel, Real, each_sample_with, sum_over_samples_with};
 
 /// Operands: images `[batch, channels·height·width]`, weights `[outputs, channels / groups, kernel height, width]`.
 pub(in crate::train) struct Convolution {
@@ -119,11 +119,10 @@ impl Kernel for Convolution {
     fn forward<T: Real>(&self, operands: &[&[T]]) -> Vec<T> {
         let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
         let (rows, positions) = (self.group_outputs(), self.positions());
-        each_sample(operands[0], self.widths(), |image, result| {
-            let mut columns = vec![zero; self.taps() * positions];
+        each_sample_with(operands[0], self.widths(), self.taps() * positions, |image, result, columns| {
             for (group, result) in result.chunks_mut(rows * positions).enumerate() {
-                self.fill_columns(image, group, &mut columns);
-                let columns = matrix(&columns, self.taps(), positions);
+                self.fill_columns(image, group, columns);
+                let columns = matrix(columns, self.taps(), positions);
                 let mut result = matrix_mut(result, rows, positions);
                 general_mat_mul(one, &self.weights_of(operands[1], group), &columns, zero, &mut result);
             }
@@ -141,13 +140,12 @@ impl Convolution {
     fn image_gradient<T: Real>(&self, weights: &[T], gradient: &[T]) -> Vec<T> {
         let (zero, one, positions) = (T::from_f64(0.0), T::from_f64(1.0), self.positions());
         let (inputs, outputs) = self.widths();
-        each_sample(gradient, (outputs, inputs), |gradient, image| {
-            let mut columns = vec![zero; self.taps() * positions];
+        each_sample_with(gradient, (outputs, inputs), self.taps() * positions, |gradient, image, columns| {
             for group in 0..self.groups {
-                let mut product = matrix_mut(&mut columns, self.taps(), positions);
+                let mut product = matrix_mut(columns, self.taps(), positions);
                 let weights = self.weights_of(weights, group);
                 general_mat_mul(one, &weights.t(), &self.rows_of(gradient, group), zero, &mut product);
-                self.add_columns(&columns, group, image);
+                self.add_columns(columns, group, image);
             }
         })
     }
@@ -156,13 +154,13 @@ impl Convolution {
         let (zero, one, positions) = (T::from_f64(0.0), T::from_f64(1.0), self.positions());
         let (inputs, outputs) = self.widths();
         let (rows, taps) = (self.group_outputs(), self.taps());
-        sum_over_samples(gradient.len() / outputs, &vec![zero; operands[1].len()], |sample, sum| {
+        let room = || vec![zero; taps * positions];
+        sum_over_samples_with(gradient.len() / outputs, &vec![zero; operands[1].len()], room, |sample, sum, columns| {
             let image = &operands[0][sample * inputs..][..inputs];
             let gradient = &gradient[sample * outputs..][..outputs];
-            let mut columns = vec![zero; taps * positions];
             for (group, sum) in sum.chunks_mut(rows * taps).enumerate() {
-                self.fill_columns(image, group, &mut columns);
-                let columns = matrix(&columns, taps, positions);
+                self.fill_columns(image, group, columns);
+                let columns = matrix(columns, taps, positions);
                 let mut sum = matrix_mut(sum, rows, taps);
                 general_mat_mul(one, &self.rows_of(gradient, group), &columns.t(), one, &mut sum);
             }
