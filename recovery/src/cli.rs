@@ -94,9 +94,14 @@ fn text(outcome: &Outcome) -> String {
     }
     if let Some((original, recovered)) = outcome.accuracy {
         let side = |accuracy: Accuracy| format!("{:.2} ± {:.2} %", accuracy.percent(), accuracy.standard_error());
-        lines.push(format!("accuracy: original {}, recovered {}", side(original), side(recovered)));
+        let control = control_accuracy(outcome).map_or(String::new(), |control| format!(", control {}", side(control)));
+        lines.push(format!("accuracy: original {}, recovered {}{control}", side(original), side(recovered)));
     }
     lines.join("\n")
+}
+
+fn control_accuracy(outcome: &Outcome) -> Option<Accuracy> {
+    outcome.control.as_ref().and_then(|control| control.accuracy)
 }
 
 /// The facts of `--json`.
@@ -117,5 +122,6 @@ fn facts(outcome: &Outcome) -> Value {
         "seconds": outcome.seconds,
         "original": outcome.accuracy.map(|both| accuracy(both.0)),
         "recovered": outcome.accuracy.map(|both| accuracy(both.1)),
+        "control": control_accuracy(outcome).map(accuracy),
     })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
+use crate::train::{Order, TrainConfig};
 
 /// The configuration of a recovery; every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,13 @@ pub struct Config {
     pub ct: CtConfig,
     /// The step `bn`.
     pub bn: BnConfig,
+    /// The steps `pa` and `at`.
+    pub train: TrainConfig,
+    /// Whether the exact network is trained the same way too, so that its accuracy tells what training alone gains.
+    pub control: bool,
+    /// Where training is kept after each epoch, to go on after it was stopped; removed at its end. Relative to the
+    /// configuration's folder.
+    pub checkpoint: Option<PathBuf>,
 }
 
 /// A step by name.
@@ -43,6 +51,10 @@ pub enum StepName {
     Bn,
     /// Least squares of the coefficients.
     Ct,
+    /// Training, one ReLU or MaxPool at a time, then all of them.
+    Pa,
+    /// Training of all at once.
+    At,
 }
 
 /// Options of `ct`.
@@ -76,6 +88,9 @@ impl Default for Config {
             labels: None,
             ct: CtConfig::default(),
             bn: BnConfig::default(),
+            train: TrainConfig::default(),
+            control: false,
+            checkpoint: None,
         }
     }
 }
@@ -107,7 +122,7 @@ impl Config {
         let mut config: Config = toml::from_str(&text).map_err(fail)?;
         config.check().map_err(|problem| RecoveryError::file(path, problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in [&mut config.data, &mut config.labels].into_iter().flatten() {
+        for file in [&mut config.data, &mut config.labels, &mut config.checkpoint].into_iter().flatten() {
             *file = folder.join(&*file);
         }
         Ok(config)
@@ -124,6 +139,20 @@ impl Config {
         if self.samples == 0 {
             return Err("samples = 0: at least one is needed".into());
         }
-        Ok(())
+        if self.control && self.training().is_none() {
+            return Err("control = true: it needs the step `pa` or `at`, which it repeats".into());
+        }
+        self.train.check().map_err(|problem| format!("train.{problem}"))
+    }
+
+    /// How the steps `pa` and `at` train, if one of them is asked for: `pa` includes `at`.
+    pub fn training(&self) -> Option<TrainConfig> {
+        let order = match (self.steps.contains(&StepName::Pa), self.steps.contains(&StepName::At)) {
+            (true, _) => Order::Progressive,
+            (false, true) if self.train.order == Order::Together => Order::Together,
+            (false, true) => Order::Alternate,
+            (false, false) => return None,
+        };
+        Some(TrainConfig { order, ..self.train.clone() })
     }
 }

@@ -1,12 +1,14 @@
 //! A whole recovery: from a model and data to a model with new weights and the file of its PAFs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use paf_circuit::AtomicFile;
 use paf_import::{import, with_weights};
-use paf_ir::tensor::Graph;
+use paf_ir::linear::Primitive;
+use paf_ir::tensor::{Graph, NodeId, Op};
 use paf_passes::PassError;
 use paf_passes::paf::Paf;
 
@@ -18,6 +20,7 @@ use crate::network::Network;
 use crate::paf_file::PafFile;
 use crate::progress::Reporter;
 use crate::steps::{NodeReport, walk};
+use crate::train::{Run, TrainConfig, train};
 
 /// What a recovery reads and writes.
 #[derive(Debug, Clone)]
@@ -45,18 +48,40 @@ pub struct Outcome {
     pub nodes: Vec<NodeReport>,
     /// Right predictions on the test data, if there are some: of the original network, and of the recovered one.
     pub accuracy: Option<(Accuracy, Accuracy)>,
-    /// Time that the steps took.
+    /// The exact network trained the same way, where the configuration asks for it.
+    pub control: Option<Control>,
+    /// Time that the steps took, without the control.
     pub seconds: f64,
 }
 
-/// Runs a recovery and writes both files; on failure neither is written.
+/// The exact network, trained as the recovered one was: what training gains by itself. Losses are read against the
+/// better one of the original network and this.
+#[derive(Debug)]
+pub struct Control {
+    /// The network; it is not written.
+    pub network: Network,
+    /// Right predictions on the test data, if there are some.
+    pub accuracy: Option<Accuracy>,
+}
+
+/// Runs a recovery and writes both files; on failure neither is written. A checkpoint of training is removed once they
+/// are.
 ///
 /// # Errors
 /// [`RecoveryError`] naming the file, node or key at fault.
 pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Outcome, RecoveryError> {
     let mut outcome = recover_graph(import(&request.model)?.graph, &request.config, data, request.quiet)?;
-    outcome.accuracy = test.map(|test| accuracies(&outcome.original, &outcome.network, test)).transpose()?;
+    if let Some(test) = test {
+        let (original, recovered) = (accuracy(&outcome.original, test)?, accuracy(&outcome.network, test)?);
+        outcome.accuracy = Some((original, recovered));
+        if let Some(control) = &mut outcome.control {
+            control.accuracy = Some(accuracy(&control.network, test)?);
+        }
+    }
     write(request, &outcome.original.graph, &outcome.network)?;
+    if let Some(path) = request.config.checkpoint.as_deref().filter(|path| path.exists()) {
+        std::fs::remove_file(path).map_err(RecoveryError::io(path))?;
+    }
     Ok(outcome)
 }
 
@@ -71,8 +96,58 @@ pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) ->
     let mut reporter = Reporter::new("calibrate, bn, ct", quiet);
     let walked =
         walk(&original, &|node| pafs[node].clone(), &drawn, config, &mut |done, all| reporter.report(done, all))?;
-    let (network, seconds) = (walked.network, walked.time.as_secs_f64());
-    Ok(Outcome { network, original, nodes: walked.nodes, accuracy: None, seconds })
+    let (mut network, mut seconds, mut control) = (walked.network, walked.time.as_secs_f64(), None);
+    if let Some(training) = config.training() {
+        let training = Training { original: &original.graph, config: &training, seed: config.seed, data, quiet };
+        let start = Instant::now();
+        network = training.run(&network, config.checkpoint.as_deref())?;
+        seconds += start.elapsed().as_secs_f64();
+        if config.control {
+            control = Some(Control { network: training.run(&original, None)?, accuracy: None });
+        }
+    }
+    Ok(Outcome { network, original, nodes: walked.nodes, accuracy: None, control, seconds })
+}
+
+/// The steps `pa` and `at` on all data.
+struct Training<'t> {
+    original: &'t Graph,
+    config: &'t TrainConfig,
+    seed: u64,
+    data: &'t Data,
+    quiet: bool,
+}
+
+impl Training<'_> {
+    fn run(&self, network: &Network, checkpoint: Option<&Path>) -> Result<Network, RecoveryError> {
+        let Training { original, config, seed, data, quiet } = *self;
+        let run = Run { original, data, config, seed, frozen: frozen(&network.graph), checkpoint };
+        let control = if network.pafs.is_empty() { "control: " } else { "" };
+        let trained = train(network, &run, &mut |progress| {
+            if !quiet {
+                eprintln!("{control}{progress}");
+            }
+        })?;
+        if !quiet && !trained.improved() {
+            eprintln!(
+                "warning: {control}training found nothing better on the samples it held back; the network is that before it"
+            );
+        }
+        Ok(trained.network)
+    }
+}
+
+/// Nodes whose weights training leaves as they are, because new ones have no place in the ONNX operator.
+pub fn frozen(graph: &Graph) -> BTreeSet<NodeId> {
+    graph.nodes().filter(|(_, node)| !can_be_written_back(&node.op)).map(|(id, _)| id).collect()
+}
+
+/// Whether new weights have a place in the ONNX operator: Conv, Gemm, MatMul and BatchNormalization.
+fn can_be_written_back(op: &Op) -> bool {
+    match op {
+        Op::Linear(map) => matches!(map.factors[..], [Primitive::Conv(_) | Primitive::Dense { right: 1, .. }]),
+        _ => true,
+    }
 }
 
 /// The PAF that each ReLU and MaxPool starts from.
@@ -88,10 +163,9 @@ fn pafs_by_node(network: &Network, config: &Config) -> Result<BTreeMap<String, P
     known.into_iter().map(named).collect()
 }
 
-fn accuracies(original: &Network, recovered: &Network, test: &Data) -> Result<(Accuracy, Accuracy), RecoveryError> {
+fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {
     let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
-    let of = |network: &Network| Ok::<_, RecoveryError>(Accuracy::of(&logits(network, test)?, labels));
-    Ok((of(original)?, of(recovered)?))
+    Ok(Accuracy::of(&logits(network, test)?, labels))
 }
 
 /// Writes the model and its PAFs; the model gets its name last, when everything else is done.

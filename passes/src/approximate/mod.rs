@@ -42,6 +42,7 @@ use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
 pub use margin::Margin;
 pub use polynomial::component;
+pub use pool::{Round, rounds};
 use scales::{Scales, reach_from_middle, reach_of_sign};
 pub use scaling::Scaling;
 pub use sensitivity::Deviation;

@@ -19,21 +19,35 @@ use paf_ir::tensor::Shape;
 
 /// One step of a pool along one axis of `[channels, height, width]`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Round {
+pub enum Round {
     /// Takes elements.
     Select(LinearMap),
     /// The maximum of two selections of the same tensor.
     Max(LinearMap, LinearMap),
     /// The maximum of a selection and a selection of the tensor that came before round number `earlier`.
-    MaxWithEarlier { first: LinearMap, rest: LinearMap, earlier: usize },
+    MaxWithEarlier {
+        /// Taken from the last tensor.
+        first: LinearMap,
+        /// Taken from the earlier tensor.
+        rest: LinearMap,
+        /// Number of the round.
+        earlier: usize,
+    },
     /// The maximum of zero, a selection, and a selection of the tensor that came before round number `earlier`.
-    MaxWithZero { first: LinearMap, rest: LinearMap, earlier: usize },
+    MaxWithZero {
+        /// What is compared with the maximum of zero and the rest.
+        first: LinearMap,
+        /// The rest, taken from the earlier tensor.
+        rest: LinearMap,
+        /// Number of the round.
+        earlier: usize,
+    },
     /// The maximum over several selections, as a balanced tree: where padding meets dilation.
     Tree(Vec<LinearMap>),
 }
 
 /// The rounds of a pool in order, width before height.
-pub(super) fn rounds(window: &Window) -> Vec<Round> {
+pub fn rounds(window: &Window) -> Vec<Round> {
     let mut shape = window.input.to_vec();
     let mut rounds = Vec::new();
     for axis in [1, 0] {

@@ -1,0 +1,111 @@
+//! How well a model does, off the tape.
+
+use candle_core::{D, DType, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::batches;
+use super::config::Loss;
+use super::loss::{cross_entropy, distillation};
+use super::model::{Model, Normalizing, Pass};
+use crate::data::Data;
+use crate::error::RecoveryError;
+
+/// How well a network does on some samples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// What training minimizes.
+    #[serde(with = "finite_or_null")]
+    pub loss: f64,
+    /// Part of the samples whose largest result is at their class; without labels, at the original network's.
+    pub accuracy: f64,
+    /// Number of samples.
+    pub samples: usize,
+}
+
+/// Results of the original network, row by row.
+pub(super) struct Teacher {
+    logits: Tensor,
+}
+
+impl Teacher {
+    /// Computes them for all samples.
+    pub(super) fn new(model: &Model, data: &Data, batch: usize) -> Result<Self, RecoveryError> {
+        let all: Vec<usize> = (0..data.len()).collect();
+        let rows = all.chunks(batch).map(|part| results(model, data, part)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Teacher { logits: Tensor::cat(&rows, 0)? })
+    }
+
+    /// Those of some samples.
+    pub(super) fn of(&self, indices: &[usize]) -> Result<Tensor, RecoveryError> {
+        let places: Vec<u32> = indices.iter().map(|&index| index as u32).collect();
+        let places = Tensor::from_slice(&places, places.len(), self.logits.device())?;
+        Ok(self.logits.index_select(&places, 0)?)
+    }
+}
+
+/// Results of a model as it is deployed.
+pub(super) fn results(model: &Model, data: &Data, indices: &[usize]) -> Result<Tensor, RecoveryError> {
+    let pass = Pass { trained: &Default::default(), normalizing: Normalizing::Running };
+    model.forward(&batches::tensor(data, indices, model.dtype())?, &pass)
+}
+
+/// The loss of results; the teacher's are needed where the loss looks at them.
+pub(super) fn loss_of(
+    kind: Loss,
+    logits: &Tensor,
+    teacher: &Tensor,
+    labels: Option<&[u32]>,
+) -> Result<Tensor, RecoveryError> {
+    let on_labels = || cross_entropy(logits, labels.unwrap_or_default());
+    Ok(match kind {
+        Loss::Labels => on_labels()?,
+        Loss::Distillation { temperature } => distillation(logits, teacher, temperature)?,
+        Loss::Both { distillation: part, temperature } => {
+            ((on_labels()? * (1.0 - part))? + (distillation(logits, teacher, temperature)? * part)?)?
+        }
+    })
+}
+
+/// Labels of some samples.
+pub(super) fn labels_of(data: &Data, indices: &[usize]) -> Option<Vec<u32>> {
+    data.y.as_ref().map(|y| indices.iter().map(|&index| y[index]).collect())
+}
+
+/// Loss and accuracy on some samples.
+pub(super) fn evaluate(
+    model: &Model,
+    data: &Data,
+    indices: &[usize],
+    teacher: &Teacher,
+    kind: Loss,
+    batch: usize,
+) -> Result<Metrics, RecoveryError> {
+    let (mut loss, mut right) = (0.0, 0);
+    for part in indices.chunks(batch) {
+        let (logits, teacher) = (results(model, data, part)?, teacher.of(part)?);
+        let labels = labels_of(data, part);
+        let value = loss_of(kind, &logits, &teacher, labels.as_deref())?;
+        loss += value.to_dtype(DType::F64)?.to_scalar::<f64>()? * part.len() as f64;
+        let wanted = match labels {
+            Some(labels) => labels,
+            None => teacher.argmax(D::Minus1)?.to_vec1()?,
+        };
+        let found: Vec<u32> = logits.argmax(D::Minus1)?.to_vec1()?;
+        right += found.iter().zip(&wanted).filter(|(found, wanted)| found == wanted).count();
+    }
+    let samples = indices.len();
+    Ok(Metrics { loss: loss / samples as f64, accuracy: right as f64 / samples as f64, samples })
+}
+
+/// JSON has no NaN and no infinity.
+pub(super) mod finite_or_null {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in crate::train) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.is_finite().then_some(*value).serialize(serializer)
+    }
+
+    pub(in crate::train) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}

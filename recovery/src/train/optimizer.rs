@@ -1,0 +1,79 @@
+//! AdamW and stochastic gradient descent with momentum, with a state that checkpoints hold.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use candle_core::backprop::GradStore;
+
+use super::config::OptimizerKind;
+use super::parameters::{ParameterId, Parameters};
+use crate::error::RecoveryError;
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// Step size and decay of one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rate {
+    pub(super) step: f64,
+    pub(super) decay: f64,
+}
+
+/// Which parameters move, and what the rule remembers of each.
+pub(super) struct Optimizer {
+    kind: OptimizerKind,
+    rates: BTreeMap<ParameterId, Rate>,
+    /// Steps taken.
+    pub(super) steps: u64,
+    /// Momentum; for AdamW the second moment too.
+    pub(super) moments: BTreeMap<ParameterId, Vec<Tensor>>,
+}
+
+impl Optimizer {
+    pub(super) fn new(kind: OptimizerKind, rates: BTreeMap<ParameterId, Rate>) -> Self {
+        Optimizer { kind, rates, steps: 0, moments: BTreeMap::new() }
+    }
+
+    /// Number of moments that a parameter has.
+    pub(super) fn moment_count(&self) -> usize {
+        match self.kind {
+            OptimizerKind::AdamW => 2,
+            OptimizerKind::Sgd { .. } => 1,
+        }
+    }
+
+    /// One step of every parameter that has a gradient.
+    pub(super) fn step(&mut self, parameters: &Parameters, gradients: &GradStore) -> Result<(), RecoveryError> {
+        self.steps += 1;
+        for (&id, &rate) in &self.rates {
+            let variable = &parameters.get(id).variable;
+            let Some(gradient) = gradients.get(variable.as_tensor()) else { continue };
+            let gradient = gradient.detach();
+            let moments = match self.moments.remove(&id) {
+                Some(moments) => moments,
+                None => (0..self.moment_count()).map(|_| gradient.zeros_like()).collect::<Result<_, _>>()?,
+            };
+            let (direction, moments) = match self.kind {
+                OptimizerKind::AdamW => adam(&gradient, &moments, self.steps)?,
+                OptimizerKind::Sgd { momentum } => {
+                    let direction = ((&moments[0] * momentum)? + &gradient)?;
+                    (direction.clone(), vec![direction])
+                }
+            };
+            self.moments.insert(id, moments);
+            let decayed = (variable.as_detached_tensor() * (1.0 - rate.step * rate.decay))?;
+            variable.set(&(decayed - (direction * rate.step)?)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn adam(gradient: &Tensor, moments: &[Tensor], steps: u64) -> Result<(Tensor, Vec<Tensor>), RecoveryError> {
+    let first = ((&moments[0] * BETA1)? + (gradient * (1.0 - BETA1))?)?;
+    let second = ((&moments[1] * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?;
+    let correction = |beta: f64| 1.0 - beta.powi(steps.min(1 << 20) as i32);
+    let deviation = ((&second / correction(BETA2))?.sqrt()? + EPSILON)?;
+    let direction = ((&first / correction(BETA1))? / deviation)?;
+    Ok((direction, vec![first, second]))
+}

@@ -1,0 +1,114 @@
+//! A run to and from its checkpoint.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::Tensor;
+use paf_ir::tensor::NodeId;
+use sha2::{Digest, Sha256};
+
+use super::checkpoint::{self, damaged};
+use super::config::TrainConfig;
+use super::model::Model;
+use super::optimizer::Optimizer;
+use super::parameters::Snapshot;
+use super::trainer::{State, Trainer};
+use crate::data::Data;
+use crate::error::RecoveryError;
+
+/// What a run is started with, in 64 hexadecimal digits.
+pub(super) fn fingerprint(
+    model: &Model,
+    data: &Data,
+    config: &TrainConfig,
+    seed: u64,
+) -> Result<String, RecoveryError> {
+    let mut hash = Sha256::new();
+    let config = serde_json::to_string(config).map_err(|error| RecoveryError::Usage(error.to_string()))?;
+    hash.update(config.as_bytes());
+    hash.update(seed.to_le_bytes());
+    data.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    data.y.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
+    for id in model.parameters.ids() {
+        hash.update(model.parameters.name(id).as_bytes());
+        model.parameters.values(id)?.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    for (id, scales) in model.scales() {
+        hash.update(id.to_le_bytes());
+        scales.iter().for_each(|scale| hash.update(scale.to_le_bytes()));
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl Trainer<'_> {
+    /// Writes the run's checkpoint.
+    pub(super) fn save(&self, path: &Path, fingerprint: &str) -> Result<(), RecoveryError> {
+        let mut tensors = BTreeMap::new();
+        let now = self.model.parameters.snapshot()?;
+        let snapshots = [("now", Some(&now)), ("incumbent", Some(&self.incumbent))];
+        for (prefix, snapshot) in
+            snapshots.into_iter().chain([("best", self.best.as_ref()), ("average", self.average.as_ref())])
+        {
+            for (id, tensor) in self.model.parameters.ids().zip(snapshot.into_iter().flatten()) {
+                tensors.insert(format!("{prefix}/{}", self.model.parameters.name(id)), tensor.clone());
+            }
+        }
+        for (id, moments) in &self.optimizer.moments {
+            for (place, moment) in moments.iter().enumerate() {
+                tensors.insert(format!("moment{place}/{}", self.model.parameters.name(*id)), moment.clone());
+            }
+        }
+        let state = State { optimizer_steps: self.optimizer.steps, ..self.state.clone() };
+        let state = serde_json::to_string(&state).map_err(|error| damaged(path, error.to_string()))?;
+        checkpoint::write(path, fingerprint, state, &tensors)
+    }
+
+    /// Goes on where a checkpoint stopped. The run must be at its beginning.
+    pub(super) fn resume(&mut self, path: &Path, fingerprint: &str) -> Result<bool, RecoveryError> {
+        let Some((state, tensors)) = checkpoint::read(path, fingerprint)? else { return Ok(false) };
+        self.state = serde_json::from_str(&state).map_err(|error| damaged(path, error.to_string()))?;
+        if self.state.stage > self.task.stages.len() {
+            return Err(damaged(path, format!("it is in stage {}", self.state.stage)));
+        }
+        self.model.set_scales(&self.state.scales);
+        let snapshot = |prefix: &str| self.find(&tensors, prefix);
+        let (now, incumbent) = (snapshot("now"), snapshot("incumbent"));
+        (self.best, self.average) = (snapshot("best"), snapshot("average"));
+        let (Some(now), Some(incumbent)) = (now, incumbent) else {
+            return Err(damaged(path, "tensors are missing".into()));
+        };
+        self.model.parameters.restore(&now)?;
+        self.incumbent = incumbent;
+        if !self.is_over() {
+            let replaced: Vec<NodeId> = self.task.stages[self.state.stage].replaced.clone();
+            self.model.activate(&replaced);
+            self.optimizer = self.optimizer_of(&tensors);
+        }
+        Ok(true)
+    }
+
+    fn optimizer_of(&self, tensors: &HashMap<String, Tensor>) -> Optimizer {
+        let mut optimizer = Optimizer::new(self.task.config.optimizer, self.rates());
+        optimizer.steps = self.state.optimizer_steps;
+        for id in self.rates().into_keys() {
+            let name = self.model.parameters.name(id);
+            let moment = |place: usize| tensors.get(&format!("moment{place}/{name}")).cloned();
+            if let Some(moments) = (0..optimizer.moment_count()).map(moment).collect() {
+                optimizer.moments.insert(id, moments);
+            }
+        }
+        optimizer
+    }
+
+    /// A snapshot, if every tensor of it is there with its shape and type.
+    fn find(&self, tensors: &HashMap<String, Tensor>, prefix: &str) -> Option<Snapshot> {
+        let fits = |tensor: &&Tensor, variable: &Tensor| {
+            tensor.dims() == variable.dims() && tensor.dtype() == variable.dtype()
+        };
+        let find = |id| {
+            let tensor = tensors.get(&format!("{prefix}/{}", self.model.parameters.name(id)));
+            tensor.filter(|tensor| fits(tensor, self.model.parameters.get(id).variable.as_tensor())).cloned()
+        };
+        self.model.parameters.ids().map(find).collect()
+    }
+}

@@ -1,0 +1,242 @@
+//! Training for real, on images of 8×8 pixels.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use paf_ir::tensor::{Graph, Op};
+use paf_passes::paf::Paf;
+
+use super::{calibrated, digits, model_graph};
+use crate::data::Data;
+use crate::error::RecoveryError;
+use crate::evaluate::{Accuracy, logits};
+use crate::network::{Network, Origin};
+use crate::train::{Augment, Loss, OptimizerKind, Order, Phase, Run, TrainConfig, Trained, Upstream, train};
+
+/// A shallow composite, far from ReLU until it is trained.
+const PAF: &str = "f1_g2.smartpaf";
+
+/// Percent, of an accuracy around 96 % on 360 images.
+const STANDARD_ERROR: f64 = 1.0;
+
+/// Rates for some hundred images and a dozen epochs; the paper's are for tens of thousands.
+fn quick(order: Order) -> TrainConfig {
+    TrainConfig {
+        order,
+        coefficient_rate: 1e-2,
+        weight_rate: 1e-3,
+        weight_decay: 0.0,
+        batch: 50,
+        epochs: 2,
+        groups: 2,
+        last_groups: 6,
+        held_back: 0.2,
+        ..TrainConfig::default()
+    }
+}
+
+struct Case {
+    original: Graph,
+    network: Network,
+    data: Data,
+}
+
+fn case(model: &str, data: Data) -> Case {
+    let original = model_graph(model);
+    let network = calibrated(&original, &Paf::by_name(PAF).unwrap(), &data);
+    Case { original, network, data }
+}
+
+fn unlabelled() -> Data {
+    digits("digits_calibration.npy", None)
+}
+
+impl Case {
+    fn run<'r>(&'r self, config: &'r TrainConfig) -> Run<'r> {
+        Run { original: &self.original, data: &self.data, config, seed: 7, frozen: BTreeSet::new(), checkpoint: None }
+    }
+
+    fn train(&self, config: &TrainConfig) -> Trained {
+        train(&self.network, &self.run(config), &mut |_| {}).unwrap()
+    }
+}
+
+#[test]
+fn every_order_lowers_the_loss_on_samples_it_has_not_seen() {
+    let test = digits("digits_test.npy", Some("digits_test_labels.npy"));
+    let accuracy = |network: &Network| {
+        let labels = test.y.as_deref().unwrap();
+        Accuracy::of(&logits(network, &test).unwrap(), labels).percent()
+    };
+    for model in ["digits_cnn.onnx", "digits_resnet_tiny.onnx"] {
+        let case = case(model, unlabelled());
+        for order in [Order::Progressive, Order::Alternate, Order::Together] {
+            let trained = case.train(&quick(order));
+            let (before, after) = (trained.before, trained.after);
+            println!("{model} {order:?}: {before:?} to {after:?}, original {:?}", trained.original);
+            assert!(trained.improved() && trained.groups_taken > 0, "{model} {order:?}");
+            assert!(after.loss < 0.5 * before.loss, "{model} {order:?}: {} to {}", before.loss, after.loss);
+            let (before, after) = (accuracy(&case.network), accuracy(&trained.network));
+            println!("    test {before} to {after}");
+            assert!(after >= before - STANDARD_ERROR, "{model} {order:?}: {before} to {after}");
+        }
+    }
+}
+
+#[test]
+fn every_phase_lowers_the_loss_by_itself_and_leaves_the_rest_alone() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    for (phase, coefficient_rate, weight_rate) in [(Phase::Coefficients, 1e-2, 0.0), (Phase::Weights, 0.0, 1e-3)] {
+        let trained = case.train(&TrainConfig { coefficient_rate, weight_rate, ..quick(Order::Alternate) });
+        assert!(trained.improved(), "{phase:?}: {:?} to {:?}", trained.before, trained.after);
+        let group: Vec<_> = trained.history.iter().filter(|epoch| epoch.phase == phase).take(2).collect();
+        assert!(group[1].training_loss < group[0].training_loss, "{phase:?}: {group:?}");
+        let coefficients = |network: &Network| network.pafs.values().map(|paf| paf.paf.clone()).collect::<Vec<_>>();
+        let same_coefficients = coefficients(&trained.network) == coefficients(&case.network);
+        let same_weights = trained.network.graph == case.network.graph;
+        assert_eq!((same_coefficients, same_weights), (phase == Phase::Weights, phase == Phase::Coefficients));
+    }
+}
+
+#[test]
+fn progressive_approximation_visits_every_operator_and_then_all() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    let trained = case.train(&TrainConfig { epochs: 1, groups: 1, last_groups: 1, ..quick(Order::Progressive) });
+    let stages: Vec<&str> = trained.history.iter().map(|epoch| epoch.stage.as_str()).collect();
+    let names: Vec<&str> = case.network.nonlinear().map(|(_, node)| node.name.as_str()).chain(["all"]).collect();
+    assert_eq!(stages, names);
+}
+
+#[test]
+fn losses_optimizers_and_augmentation_all_train() {
+    let labelled = digits("digits_test.npy", Some("digits_test_labels.npy"));
+    let case = case("digits_resnet_tiny.onnx", labelled);
+    let base = TrainConfig { last_groups: 3, ..quick(Order::Together) };
+    let sgd = OptimizerKind::Sgd { momentum: 0.9 };
+    for config in [
+        TrainConfig { loss: Loss::Labels, ..base.clone() },
+        TrainConfig { loss: Loss::Both { distillation: 0.5, temperature: 2.0 }, ..base.clone() },
+        TrainConfig { optimizer: sgd, coefficient_rate: 1e-3, ..base.clone() },
+        TrainConfig { augment: Augment::Crop, ..base.clone() },
+        TrainConfig { normalization: crate::train::Normalization::Batch, ..base.clone() },
+        TrainConfig { order: Order::Alternate, upstream: Upstream::All, average: false, ..base },
+    ] {
+        let trained = case.train(&config);
+        assert!(trained.improved(), "{config:?}: {:?} to {:?}", trained.before, trained.after);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_network_and_another_seed_another() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    let config = TrainConfig { last_groups: 2, groups: 1, ..quick(Order::Progressive) };
+    let (first, again) = (case.train(&config), case.train(&config));
+    assert!(first.network.graph == again.network.graph, "the same seed");
+    assert_eq!(first.network.pafs, again.network.pafs);
+    let other = train(&case.network, &Run { seed: 8, ..case.run(&config) }, &mut |_| {}).unwrap();
+    assert!(first.network.graph != other.network.graph, "another seed");
+}
+
+/// Runs with a checkpoint, and keeps a copy of what it was after some epochs.
+fn train_and_copy(case: &Case, config: &TrainConfig, path: &Path, copy: &Path, epochs: usize) -> Trained {
+    let mut count = 0;
+    let run = Run { checkpoint: Some(path), ..case.run(config) };
+    train(&case.network, &run, &mut |_| {
+        // An epoch is told before it is saved: the file on disk is that of the one before.
+        if count == epochs {
+            std::fs::copy(path, copy).unwrap();
+        }
+        count += 1;
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_run_that_was_killed_ends_as_if_it_had_not_been() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    let config = TrainConfig { last_groups: 2, epochs: 3, ..quick(Order::Progressive) };
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("run"), folder.path().join("killed"));
+    for epochs in [1, 4, 9] {
+        std::fs::remove_file(&path).ok();
+        let whole = train_and_copy(&case, &config, &path, &copy, epochs);
+        let mut told = 0;
+        let run = Run { checkpoint: Some(&copy), ..case.run(&config) };
+        let resumed = train(&case.network, &run, &mut |_| told += 1).unwrap();
+        assert_eq!(told + epochs, whole.history.len(), "only what was missing is run again");
+        assert_eq!(whole.network.graph, resumed.network.graph, "after {epochs} epochs");
+        assert_eq!(whole.network.pafs, resumed.network.pafs);
+        assert_eq!(whole.after, resumed.after);
+    }
+}
+
+#[test]
+fn checkpoints_of_other_runs_and_damaged_ones_are_refused() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    let config = TrainConfig { groups: 0, last_groups: 1, epochs: 1, ..quick(Order::Progressive) };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let run = Run { checkpoint: Some(&path), ..case.run(&config) };
+    train(&case.network, &run, &mut |_| {}).unwrap();
+    let refusal = |run: &Run<'_>| match train(&case.network, run, &mut |_| {}) {
+        Err(RecoveryError::File { path: named, problem }) => {
+            assert_eq!(named, path);
+            problem
+        }
+        other => panic!("{:?}", other.map(|trained| trained.after)),
+    };
+    assert!(refusal(&Run { seed: 8, checkpoint: Some(&path), ..case.run(&config) }).contains("another configuration"));
+    let bytes = std::fs::read(&path).unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], &bytes[..7], &[]] {
+        std::fs::write(&path, damaged).unwrap();
+        assert!(refusal(&run).contains("no usable checkpoint"));
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_by_name() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    let config = TrainConfig { groups: 0, last_groups: 1, epochs: 1, ..quick(Order::Progressive) };
+    let refusal = |network: &Network, run: Run<'_>| train(network, &run, &mut |_| {}).unwrap_err().to_string();
+    let labels = TrainConfig { loss: Loss::Labels, ..config.clone() };
+    assert!(refusal(&case.network, case.run(&labels)).contains("needs labels"));
+    let negative = TrainConfig { weight_rate: -1.0, ..config.clone() };
+    assert!(refusal(&case.network, case.run(&negative)).contains("weight_rate = -1"));
+    let mut wrong = case.data.clone();
+    wrong.y = Some(vec![10; wrong.len()]);
+    assert!(refusal(&case.network, Run { data: &wrong, ..case.run(&config) }).contains("label 0 is 10"));
+    let mut tight = case.network.clone();
+    tight.pafs.values_mut().for_each(|paf| {
+        paf.paf = Paf::by_name("alpha14").unwrap();
+        paf.margin = 0.01;
+        paf.scale = paf.scale.times(0.001);
+    });
+    let problem = refusal(&tight, case.run(&config));
+    assert!(problem.contains("margin"), "{problem}");
+}
+
+#[test]
+fn frozen_weights_stay_and_origins_are_told() {
+    let case = case("digits_cnn.onnx", unlabelled());
+    let config = TrainConfig { groups: 0, last_groups: 2, ..quick(Order::Progressive) };
+    let frozen: BTreeSet<_> = case.original.nodes().map(|(id, _)| id).collect();
+    let trained = train(&case.network, &Run { frozen, ..case.run(&config) }, &mut |_| {}).unwrap();
+    assert_eq!(trained.network.graph, case.original);
+    assert!(trained.network.pafs.values().all(|paf| paf.coefficients_from == Origin::Pa));
+    let free = case.train(&TrainConfig { order: Order::Together, ..config });
+    let changed =
+        free.network.graph.nodes().zip(case.original.nodes()).filter(|(a, b)| a.1.op != b.1.op).collect::<Vec<_>>();
+    assert!(!changed.is_empty());
+    assert!(changed.into_iter().all(|(node, _)| matches!(node.1.op, Op::Linear(_) | Op::BatchNorm(_))));
+}
+
+#[test]
+fn without_pafs_the_weights_train_alone() {
+    let mut case = case("digits_mlp.onnx", digits("digits_test.npy", Some("digits_test_labels.npy")));
+    case.network = Network::exact(case.original.clone()).unwrap();
+    let config = TrainConfig { loss: Loss::Labels, last_groups: 3, ..quick(Order::Progressive) };
+    let trained = case.train(&config);
+    assert!(trained.after.loss <= trained.before.loss, "{:?} to {:?}", trained.before, trained.after);
+    assert!(trained.history[1].training_loss < trained.history[0].training_loss, "{:?}", trained.history);
+    assert!(trained.history.iter().all(|epoch| epoch.phase == Phase::Weights));
+}

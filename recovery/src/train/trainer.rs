@@ -1,0 +1,344 @@
+//! The loop: epochs, groups of epochs, stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use candle_core::{DType, Tensor};
+use paf_ir::tensor::NodeId;
+use serde::{Deserialize, Serialize};
+
+use super::config::{Augment, Normalization, TrainConfig};
+use super::evaluate::{Metrics, Teacher, evaluate, labels_of, loss_of};
+use super::model::{Model, Normalizing, Pass, Seen};
+use super::optimizer::{Optimizer, Rate};
+use super::parameters::{ParameterId, Snapshot};
+use super::ranges::{is_deployable, renew_scales};
+use super::stages::{Ending, Phase, Stage, Turn, after_group};
+use super::{Epoch, Progress, batches};
+use crate::data::Data;
+use crate::error::RecoveryError;
+
+/// Passes that look for scales that hold together, beyond one for each operator: a new scale changes the values of the
+/// nodes after it.
+const MORE_SCALE_PASSES: usize = 4;
+
+/// How far running statistics move towards those of a batch, as in PyTorch.
+const STATISTICS_MOMENTUM: f64 = 0.1;
+
+/// Everything a run needs and does not change.
+pub(super) struct Task<'t> {
+    pub(super) config: &'t TrainConfig,
+    pub(super) data: &'t Data,
+    pub(super) seed: u64,
+    pub(super) original: Model,
+    pub(super) teacher: Teacher,
+    pub(super) stages: Vec<Stage>,
+    pub(super) training: Vec<usize>,
+    pub(super) held_back: Vec<usize>,
+    /// Margin of each operator's scale.
+    pub(super) margins: BTreeMap<NodeId, f64>,
+}
+
+/// Where a run is; together with the tensors all that a checkpoint holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) stage: usize,
+    pub(super) turn: Turn,
+    /// Epochs of the group that are over.
+    pub(super) epoch: usize,
+    /// Epochs of the run that are over; each has its own stream of random numbers.
+    pub(super) epochs_run: u64,
+    pub(super) optimizer_steps: u64,
+    /// The best so far; it is what a group starts from.
+    pub(super) incumbent: Metrics,
+    /// The best epoch of the group, and its number.
+    pub(super) best: Option<(Metrics, usize)>,
+    pub(super) averaged: usize,
+    pub(super) scales: BTreeMap<u32, Vec<f64>>,
+    pub(super) history: Vec<Epoch>,
+    pub(super) taken: usize,
+}
+
+/// A run.
+pub(super) struct Trainer<'t> {
+    pub(super) task: Task<'t>,
+    pub(super) model: Model,
+    pub(super) state: State,
+    pub(super) incumbent: Snapshot,
+    pub(super) best: Option<Snapshot>,
+    pub(super) average: Option<Snapshot>,
+    pub(super) optimizer: Optimizer,
+}
+
+impl<'t> Trainer<'t> {
+    /// A run at its very beginning.
+    pub(super) fn new(task: Task<'t>, model: Model) -> Result<Self, RecoveryError> {
+        let nothing = Metrics { loss: f64::INFINITY, accuracy: 0.0, samples: 0 };
+        let state = State {
+            stage: 0,
+            turn: Turn::default(),
+            epoch: 0,
+            epochs_run: 0,
+            optimizer_steps: 0,
+            incumbent: nothing,
+            best: None,
+            averaged: 0,
+            scales: BTreeMap::new(),
+            history: vec![],
+            taken: 0,
+        };
+        let optimizer = Optimizer::new(task.config.optimizer, BTreeMap::new());
+        let incumbent = model.parameters.snapshot()?;
+        let mut trainer = Trainer { task, model, state, incumbent, best: None, average: None, optimizer };
+        trainer.begin_stage()?;
+        Ok(trainer)
+    }
+
+    /// Whether every stage is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.state.stage >= self.task.stages.len()
+    }
+
+    /// Runs one epoch and decides what follows.
+    pub(super) fn advance(&mut self, progress: &mut dyn FnMut(&Progress)) -> Result<(), RecoveryError> {
+        let start = Instant::now();
+        if self.state.epoch == 0 {
+            self.begin_group()?;
+        }
+        let training_loss = self.train_epoch()?;
+        self.state.epochs_run += 1;
+        self.state.epoch += 1;
+        let held_back = self.judge_epoch(training_loss)?;
+        self.report(training_loss, held_back, start.elapsed().as_secs_f64(), progress);
+        if self.state.epoch >= self.task.config.epochs || !training_loss.is_finite() {
+            self.end_group()?;
+        }
+        Ok(())
+    }
+
+    fn stage(&self) -> &Stage {
+        &self.task.stages[self.state.stage]
+    }
+
+    fn phase(&self) -> Phase {
+        self.stage().phases[self.state.turn.phase]
+    }
+
+    fn begin_stage(&mut self) -> Result<(), RecoveryError> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let stage = self.stage().clone();
+        self.model.activate(&stage.replaced);
+        self.hold_ranges(&stage.replaced)?;
+        self.state.turn = Turn::default();
+        self.state.incumbent = self.evaluate()?;
+        self.incumbent = self.model.parameters.snapshot()?;
+        if self.state.incumbent.loss.is_finite() {
+            return Ok(());
+        }
+        let problem = format!(
+            "the loss is not finite before training of `{}`; its PAF leaves its range: calibrate first, or take a larger \
+             margin",
+            stage.name
+        );
+        Err(RecoveryError::Training { step: "train", problem })
+    }
+
+    /// Gives operators scales that hold their values on all samples.
+    pub(super) fn hold_ranges(&mut self, operators: &[NodeId]) -> Result<bool, RecoveryError> {
+        let margins = operators.iter().map(|id| (*id, self.task.margins[id])).collect();
+        let mut changed = false;
+        for _ in 0..operators.len() + MORE_SCALE_PASSES {
+            let renewed = renew_scales(&mut self.model, &margins, self.task.data, self.task.config.batch)?;
+            if renewed.is_empty() {
+                break;
+            }
+            changed = true;
+        }
+        self.state.scales = self.model.scales();
+        Ok(changed)
+    }
+
+    fn begin_group(&mut self) -> Result<(), RecoveryError> {
+        self.model.parameters.restore(&self.incumbent)?;
+        (self.best, self.average, self.state.best, self.state.averaged) = (None, None, None, 0);
+        self.optimizer = Optimizer::new(self.task.config.optimizer, self.rates());
+        Ok(())
+    }
+
+    /// What the phase trains, and how fast.
+    pub(super) fn rates(&self) -> BTreeMap<ParameterId, Rate> {
+        let (stage, config, phase) = (self.stage(), self.task.config, self.phase());
+        let mut rates = BTreeMap::new();
+        if phase != Phase::Weights {
+            let rate = Rate { step: config.coefficient_rate, decay: config.coefficient_decay };
+            rates.extend(stage.operators.iter().filter_map(|id| self.model.coefficients(*id)).map(|id| (id, rate)));
+        }
+        if phase != Phase::Coefficients {
+            let rate = Rate { step: config.weight_rate, decay: config.weight_decay };
+            let weights = stage.weights.iter().flat_map(|id| self.model.trainable_weights(*id));
+            rates.extend(weights.map(|id| (id, rate)));
+        }
+        rates
+    }
+
+    /// The mean loss of an epoch; not finite as soon as a batch's is not.
+    fn train_epoch(&mut self) -> Result<f64, RecoveryError> {
+        let (config, data) = (self.task.config, self.task.data);
+        let mut generator = batches::generator(self.task.seed, 1 + self.state.epochs_run);
+        let order = batches::epoch(&self.task.training, config.batch, &mut generator);
+        let trained: BTreeSet<ParameterId> = self.rates().into_keys().collect();
+        let mut total = 0.0;
+        for indices in &order {
+            let x = batches::augmented(data, indices, config.augment, &mut generator, self.model.dtype())?;
+            let teacher = self.teacher(&x, indices)?;
+            let logits = self.training_forward(&x, &trained)?;
+            let loss = loss_of(config.loss, &logits, &teacher, labels_of(data, indices).as_deref())?;
+            let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            if !value.is_finite() {
+                return Ok(value);
+            }
+            total += value * indices.len() as f64;
+            self.optimizer.step(&self.model.parameters, &loss.backward()?)?;
+        }
+        Ok(total / self.task.training.len() as f64)
+    }
+
+    /// Results on the tape; running statistics follow if they are to.
+    fn training_forward(&self, x: &Tensor, trained: &BTreeSet<ParameterId>) -> Result<Tensor, RecoveryError> {
+        let normalizing = match self.task.config.normalization {
+            Normalization::Running => Normalizing::Running,
+            Normalization::Batch => Normalizing::Batch,
+        };
+        let mut seen = Vec::new();
+        let logits = self.model.forward_observed(x, &Pass { trained, normalizing }, &mut |id, what| {
+            if let Seen::Statistics(statistics) = what {
+                seen.push((id, statistics));
+            }
+            Ok(())
+        })?;
+        for (id, statistics) in &seen {
+            self.model.move_statistics(*id, statistics, STATISTICS_MOMENTUM)?;
+        }
+        Ok(logits)
+    }
+
+    fn teacher(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor, RecoveryError> {
+        if self.task.config.augment == Augment::None {
+            return self.task.teacher.of(indices);
+        }
+        let pass = Pass { trained: &BTreeSet::new(), normalizing: Normalizing::Running };
+        self.task.original.forward(x, &pass)
+    }
+
+    pub(super) fn evaluate(&self) -> Result<Metrics, RecoveryError> {
+        let task = &self.task;
+        evaluate(&self.model, task.data, &task.held_back, &task.teacher, task.config.loss, task.config.batch)
+    }
+
+    /// Keeps the epoch if it is the best of its group, and adds it to the average.
+    fn judge_epoch(&mut self, training_loss: f64) -> Result<Metrics, RecoveryError> {
+        let metrics = self.evaluate()?;
+        if !training_loss.is_finite() || !metrics.loss.is_finite() {
+            return Ok(metrics);
+        }
+        self.offer(metrics, self.state.epoch)?;
+        let now = self.model.parameters.snapshot()?;
+        self.state.averaged += 1;
+        self.average = Some(match self.average.take() {
+            Some(average) => average_of(&average, &now, self.state.averaged)?,
+            None => now,
+        });
+        Ok(metrics)
+    }
+
+    fn offer(&mut self, metrics: Metrics, epoch: usize) -> Result<(), RecoveryError> {
+        let is_better = self.state.best.as_ref().is_none_or(|(best, _)| metrics.loss < best.loss);
+        if is_better {
+            self.state.best = Some((metrics, epoch));
+            self.best = Some(self.model.parameters.snapshot()?);
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> Result<(), RecoveryError> {
+        let config = self.task.config;
+        if let (true, Some(average)) = (config.average && self.state.averaged > 1, self.average.take()) {
+            self.model.parameters.restore(&average)?;
+            self.offer(self.evaluate()?, config.epochs)?;
+        }
+        let ending = self.settle()?;
+        self.state.epoch = 0;
+        match after_group(&self.state.turn, ending, self.stage(), config.turn) {
+            Some(turn) => self.state.turn = turn,
+            None => {
+                self.model.parameters.restore(&self.incumbent)?;
+                self.state.stage += 1;
+                self.begin_stage()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the best of the group if it is better than what the group started from, with the scales that it needs.
+    fn settle(&mut self) -> Result<Ending, RecoveryError> {
+        let config = self.task.config;
+        let (Some((metrics, epoch)), Some(best)) = (self.state.best, self.best.take()) else {
+            return Ok(Ending::Rejected);
+        };
+        let is_better =
+            |metrics: Metrics, incumbent: Metrics| metrics.loss < incumbent.loss * (1.0 - config.least_improvement);
+        self.model.parameters.restore(&best)?;
+        if !is_better(metrics, self.state.incumbent) || !self.is_deployable()? {
+            return Ok(Ending::Rejected);
+        }
+        let scales = self.model.scales();
+        let metrics = if self.hold_ranges(&self.stage().replaced.clone())? { self.evaluate()? } else { metrics };
+        if !is_better(metrics, self.state.incumbent) {
+            self.model.set_scales(&scales);
+            self.state.scales = scales;
+            return Ok(Ending::Rejected);
+        }
+        (self.incumbent, self.state.incumbent) = (best, metrics);
+        self.state.taken += 1;
+        Ok(if 2 * epoch <= config.epochs { Ending::BetterEarly } else { Ending::BetterLate })
+    }
+
+    /// Whether circuits take all PAFs that are trained.
+    fn is_deployable(&self) -> Result<bool, RecoveryError> {
+        let each = self.stage().operators.iter().map(|id| is_deployable(&self.model, *id));
+        Ok(each.collect::<Result<Vec<_>, _>>()?.into_iter().all(|deployable| deployable))
+    }
+
+    fn report(&mut self, training_loss: f64, held_back: Metrics, seconds: f64, progress: &mut dyn FnMut(&Progress)) {
+        let stage = self.stage();
+        let epoch = Epoch {
+            stage: stage.name.clone(),
+            phase: self.phase(),
+            group: self.state.turn.groups + 1,
+            epoch: self.state.epoch,
+            training_loss,
+            held_back,
+            seconds,
+        };
+        let (epochs, groups) = (self.task.config.epochs, stage.groups);
+        let here = (groups - self.state.turn.groups) * epochs - self.state.epoch;
+        let later: usize = self.task.stages[self.state.stage + 1..].iter().map(|stage| stage.groups * epochs).sum();
+        progress(&Progress {
+            last: &epoch,
+            stage: self.state.stage + 1,
+            stages: self.task.stages.len(),
+            groups,
+            epochs,
+            most_seconds_left: (here + later) as f64 * seconds,
+        });
+        self.state.history.push(epoch);
+    }
+}
+
+/// The mean of `count` snapshots, from that of all but the last.
+fn average_of(average: &Snapshot, last: &Snapshot, count: usize) -> Result<Snapshot, RecoveryError> {
+    let pairs = average.iter().zip(last);
+    pairs.map(|(average, last)| Ok((average + ((last - average)? / count as f64)?)?)).collect()
+}
