@@ -1,88 +1,276 @@
-//! Accuracy by PAF and step: `cargo bench -p paf-recovery --bench table -- MODEL.onnx TRAIN.npz TEST.npz [PAF…]`.
+//! Accuracy by PAF and step: `cargo bench -p paf-recovery --bench table -- MODEL.onnx TRAIN.npz TEST.npz [--paf P,…]
+//! [--column C,…] [--config C.toml] [--control]`.
 //!
-//! Prints one line a PAF: percent of test samples right without recovery (`none`: the scale is the largest magnitude
-//! that the original network shows), with `calibrate`, with `bn` as well, with `ct` as well, and the seconds that the
-//! last took. Everything is evaluated with static scales. `PAF_SAMPLES` and `PAF_MARGIN` change the configuration.
+//! Columns: `none` (no recovery: the scale is the largest magnitude that the original network shows), `calibrate`, `bn`
+//! and `ct` (each with those before it), `at` (`ct`, then training of all at once) and `pa` (`ct`, then training one
+//! operator after the other, then all at once). The control is the exact network trained as in `at`. Everything is
+//! evaluated with static scales; losses are to the original network, with the standard error of the paired difference.
+//!
+//! Each cell is a line of JSON as soon as it is known; at the end the table comes as Markdown.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::{Parser, ValueEnum};
 use paf_passes::paf::Paf;
 use paf_recovery::config::{Config, StepName};
-use paf_recovery::evaluate::{Accuracy, logits};
+use paf_recovery::evaluate::{Accuracy, Lost, top1};
+use paf_recovery::recover::frozen;
 use paf_recovery::steps::{direct, walk};
+use paf_recovery::train::{Run, TrainConfig, quick_logits, train};
 use paf_recovery::{Data, Network, RecoveryError};
+use serde_json::json;
 
-const DEFAULT_PAFS: [&str; 10] = [
-    "f1_g2.smartpaf",
-    "f1_g2.cheon",
-    "f2_g2.smartpaf",
-    "f2_g2.cheon",
-    "f2_g3.smartpaf",
-    "f2_g3.cheon",
-    "f1sq_g1sq.smartpaf",
-    "f1sq_g1sq.cheon",
-    "alpha7",
-    "alpha10",
-];
+/// Samples that are evaluated together.
+const BATCH: usize = 100;
 
-const STEPS: [&[StepName]; 3] =
-    [&[StepName::Calibrate], &[StepName::Calibrate, StepName::Bn], &[StepName::Calibrate, StepName::Bn, StepName::Ct]];
-
-fn main() -> Result<(), RecoveryError> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let [model, train, test, pafs @ ..] = &arguments[..] else {
-        println!("give MODEL.onnx TRAIN.npz TEST.npz");
-        return Ok(());
-    };
-    let network = Network::exact(paf_import::import(Path::new(model))?.graph)?;
-    let config = configured();
-    let train = Data::read(Path::new(train), None)?.drawn(config.samples, config.seed);
-    let test = Data::read(Path::new(test), None)?;
-    println!("{model}: {} training samples, {} test samples, margin {}", train.len(), test.len(), config.margin);
-    let exact = accuracy(&network, &test)?;
-    println!("{:<20} {:>7.2} ± {:.2}", "original", exact.percent(), exact.standard_error());
-    println!("{:<20} {:>7} {:>7} {:>7} {:>7}", "", "none", "scales", "+bn", "+ct");
-    let pafs: Vec<&str> =
-        if pafs.is_empty() { DEFAULT_PAFS.to_vec() } else { pafs.iter().map(String::as_str).collect() };
-    for name in pafs {
-        row(&network, name, &train, &test, &config)?;
-    }
-    Ok(())
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The ONNX file
+    model: PathBuf,
+    /// Training data with labels where the loss needs them
+    train: PathBuf,
+    /// Test data with labels
+    test: PathBuf,
+    /// PAFs, one a row
+    #[arg(
+        long = "paf",
+        value_delimiter = ',',
+        default_value = "f1_g2.cheon,f2_g2.cheon,f2_g3.cheon,f1sq_g1sq.cheon,alpha7,alpha10"
+    )]
+    pafs: Vec<String>,
+    /// What is measured of each PAF
+    #[arg(long = "column", value_delimiter = ',', default_value = "none,calibrate,bn,ct")]
+    columns: Vec<Column>,
+    /// Configuration of paf-recover
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Train the exact network too
+    #[arg(long)]
+    control: bool,
+    /// Progress of training on stderr
+    #[arg(long)]
+    progress: bool,
+    /// What cargo adds
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-fn configured() -> Config {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<f64>().ok());
-    let default = Config::default();
-    Config {
-        samples: number("PAF_SAMPLES").map_or(default.samples, |samples| samples as usize),
-        margin: number("PAF_MARGIN").unwrap_or(default.margin),
-        ..default
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Column {
+    None,
+    Calibrate,
+    Bn,
+    Ct,
+    At,
+    Pa,
 }
 
-fn row(original: &Network, name: &str, train: &Data, test: &Data, config: &Config) -> Result<(), RecoveryError> {
-    let paf = Paf::by_name(name)?;
-    let pafs = |_: &str| paf.clone();
-    let none = accuracy(&direct(original, &pafs, train)?, test)?;
-    print!("{name:<20} {:>7.2}", none.percent());
-    let mut seconds = 0.0;
-    for steps in STEPS {
-        let config = Config { steps: steps.to_vec(), ..config.clone() };
-        let start = Instant::now();
-        match walk(original, &pafs, train, &config, &mut |_, _| {}) {
-            Ok(walked) => {
-                seconds = start.elapsed().as_secs_f64();
-                print!(" {:>7.2}", accuracy(&walked.network, test)?.percent());
-            }
-            Err(error) => print!(" ({error})"),
+impl Column {
+    fn steps(self) -> Vec<StepName> {
+        use StepName::{At, Bn, Calibrate, Ct, Pa};
+        match self {
+            Column::None => vec![],
+            Column::Calibrate => vec![Calibrate],
+            Column::Bn => vec![Calibrate, Bn],
+            Column::Ct => vec![Calibrate, Bn, Ct],
+            Column::At => vec![Calibrate, Bn, Ct, At],
+            Column::Pa => vec![Calibrate, Bn, Ct, Pa, At],
         }
     }
-    println!("  {seconds:.0} s");
+
+    fn title(self) -> &'static str {
+        match self {
+            Column::None => "none",
+            Column::Calibrate => "calibrate",
+            Column::Bn => "+BN",
+            Column::Ct => "+CT",
+            Column::At => "+CT+AT",
+            Column::Pa => "+CT+PA+AT",
+        }
+    }
+}
+
+struct Table {
+    arguments: Arguments,
+    config: Config,
+    original: Network,
+    train: Data,
+    test: Data,
+    /// Whether the original network is right about each test sample.
+    original_right: Vec<bool>,
+}
+
+struct Row {
+    name: String,
+    cells: Vec<Cell>,
+}
+
+/// A cell, or why it is empty.
+type Cell = Result<Measured, String>;
+
+struct Measured {
+    accuracy: Accuracy,
+    lost: Lost,
+    /// Time that all the steps of the column took.
+    seconds: f64,
+}
+
+fn main() -> Result<(), RecoveryError> {
+    if std::env::args().all(|argument| argument.starts_with("--")) || std::env::args().len() < 4 {
+        println!("skipped: it needs MODEL.onnx TRAIN.npz TEST.npz; --help says more");
+        return Ok(());
+    }
+    let table = Table::new(Arguments::parse())?;
+    table.print_head();
+    let mut rows = vec![];
+    if table.arguments.control {
+        rows.push(table.control()?);
+    }
+    for name in &table.arguments.pafs {
+        rows.push(table.row(name)?);
+    }
+    table.print(&rows);
     Ok(())
 }
 
-fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {
+impl Table {
+    fn new(arguments: Arguments) -> Result<Self, RecoveryError> {
+        let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+        let original = Network::exact(paf_import::import(&arguments.model)?.graph)?;
+        let (train, test) = (Data::read(&arguments.train, None)?, Data::read(&arguments.test, None)?);
+        let original_right = right(&original, &test)?;
+        Ok(Table { arguments, config, original, train, test, original_right })
+    }
+
+    fn print_head(&self) {
+        println!(
+            "{}",
+            json!({
+                "model": self.arguments.model.file_name().map(|name| name.to_string_lossy()),
+                "training_samples": self.train.len(), "test_samples": self.test.len(),
+                "original_percent": self.original_accuracy().percent(),
+                "standard_error": self.original_accuracy().standard_error(),
+                "config": self.config,
+            })
+        );
+    }
+
+    fn original_accuracy(&self) -> Accuracy {
+        accuracy(&self.original_right)
+    }
+
+    fn row(&self, name: &str) -> Result<Row, RecoveryError> {
+        let paf = Paf::by_name(name)?;
+        let cells = self.arguments.columns.iter().map(|column| self.cell(name, &paf, *column)).collect();
+        Ok(Row { name: name.to_owned(), cells })
+    }
+
+    fn cell(&self, name: &str, paf: &Paf, column: Column) -> Cell {
+        let cell = self.recovered(paf, column).and_then(|(network, seconds)| self.measured(&network, seconds));
+        self.tell(name, column.title(), cell.map_err(|error| error.to_string()))
+    }
+
+    /// The network after a column's steps, and the seconds that they took.
+    fn recovered(&self, paf: &Paf, column: Column) -> Result<(Network, f64), RecoveryError> {
+        let pafs = |_: &str| paf.clone();
+        let drawn = self.train.drawn(self.config.samples, self.config.seed);
+        let start = Instant::now();
+        if column == Column::None {
+            return Ok((direct(&self.original, &pafs, &drawn)?, start.elapsed().as_secs_f64()));
+        }
+        let config = Config { steps: column.steps(), ..self.config.clone() };
+        let mut network = walk(&self.original, &pafs, &drawn, &config, &mut |_, _| {})?.network;
+        if let Some(training) = config.training() {
+            network = self.trained(&network, &training)?;
+        }
+        Ok((network, start.elapsed().as_secs_f64()))
+    }
+
+    fn trained(&self, network: &Network, config: &TrainConfig) -> Result<Network, RecoveryError> {
+        let run = Run {
+            original: &self.original.graph,
+            data: &self.train,
+            config,
+            seed: self.config.seed,
+            frozen: frozen(&network.graph),
+            checkpoint: None,
+        };
+        let trained = train(network, &run, &mut |progress| {
+            if self.arguments.progress {
+                eprintln!("{progress}");
+            }
+        })?;
+        Ok(trained.network)
+    }
+
+    /// The exact network, trained as those of the column `+CT+AT` are.
+    fn control(&self) -> Result<Row, RecoveryError> {
+        let config = Config { steps: Column::At.steps(), ..self.config.clone() };
+        let start = Instant::now();
+        let network = match config.training() {
+            Some(training) => self.trained(&self.original, &training)?,
+            None => self.original.clone(),
+        };
+        let measured = self.measured(&network, start.elapsed().as_secs_f64())?;
+        let cell = self.tell("exact", "control", Ok(measured));
+        Ok(Row { name: "exact, trained (control)".into(), cells: vec![cell] })
+    }
+
+    fn measured(&self, network: &Network, seconds: f64) -> Result<Measured, RecoveryError> {
+        let right = right(network, &self.test)?;
+        let lost = Lost::between(&self.original_right, &right);
+        Ok(Measured { accuracy: accuracy(&right), lost, seconds })
+    }
+
+    fn tell(&self, paf: &str, column: &str, cell: Cell) -> Cell {
+        let seed = self.config.seed;
+        match &cell {
+            Ok(Measured { accuracy, lost, seconds }) => println!(
+                "{}",
+                json!({
+                    "paf": paf, "column": column, "percent": accuracy.percent(),
+                    "standard_error": accuracy.standard_error(), "lost": lost.points,
+                    "lost_standard_error": lost.standard_error, "seconds": seconds, "seed": seed,
+                })
+            ),
+            Err(problem) => println!("{}", json!({"paf": paf, "column": column, "problem": problem, "seed": seed})),
+        }
+        cell
+    }
+
+    /// Accuracy, loss with its standard error, and seconds.
+    fn print(&self, rows: &[Row]) {
+        let titles: Vec<&str> = self.arguments.columns.iter().map(|column| column.title()).collect();
+        let original = self.original_accuracy();
+        println!("\noriginal {:.2} ± {:.2} %\n", original.percent(), original.standard_error());
+        println!("| PAF | {} |\n|---|{}", titles.join(" | "), "---|".repeat(titles.len()));
+        for Row { name, cells } in rows {
+            let empty = titles.len() - cells.len();
+            let cells: Vec<String> = cells.iter().map(markdown).collect();
+            println!("| {name} |{} {} |", " |".repeat(empty), cells.join(" | "));
+        }
+    }
+}
+
+fn markdown(cell: &Cell) -> String {
+    match cell {
+        Ok(Measured { accuracy, lost, seconds }) => {
+            format!("{:.2} (−{:.2} ± {:.2}; {seconds:.0} s)", accuracy.percent(), lost.points, lost.standard_error)
+                .replace("−-", "+")
+        }
+        Err(problem) => problem.clone(),
+    }
+}
+
+/// Whether the network is right about each sample.
+fn right(network: &Network, test: &Data) -> Result<Vec<bool>, RecoveryError> {
     let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
-    Ok(Accuracy::of(&logits(network, test)?, labels))
+    let logits = quick_logits(network, test, BATCH)?;
+    let class = |row: &Vec<f32>| top1(&row.iter().map(|&value| f64::from(value)).collect::<Vec<_>>());
+    Ok(logits.iter().zip(labels).map(|(row, label)| class(row) == *label as usize).collect())
+}
+
+fn accuracy(right: &[bool]) -> Accuracy {
+    Accuracy { correct: right.iter().filter(|&&right| right).count(), count: right.len() }
 }

@@ -109,9 +109,14 @@ fn text(outcome: &Outcome) -> String {
     }
     if let Some((original, recovered)) = outcome.accuracy {
         let side = |accuracy: Accuracy| format!("{:.2} ± {:.2} %", accuracy.percent(), accuracy.standard_error());
-        lines.push(format!("accuracy: original {}, recovered {}", side(original), side(recovered)));
+        let control = control_accuracy(outcome).map_or(String::new(), |control| format!(", control {}", side(control)));
+        lines.push(format!("accuracy: original {}, recovered {}{control}", side(original), side(recovered)));
     }
     lines.join("\n")
+}
+
+fn control_accuracy(outcome: &Outcome) -> Option<Accuracy> {
+    outcome.control.as_ref().and_then(|control| control.accuracy)
 }
 
 /// The facts of `--json`.
@@ -133,6 +138,7 @@ fn facts(outcome: &Outcome) -> Value {
         "search": outcome.search.as_ref().map(searched),
         "original": outcome.accuracy.map(|both| accuracy(both.0)),
         "recovered": outcome.accuracy.map(|both| accuracy(both.1)),
+        "control": control_accuracy(outcome).map(accuracy),
     })
 }
 

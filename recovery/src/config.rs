@@ -40,6 +40,8 @@ pub struct Config {
     pub search: SearchConfig,
     /// The steps `pa` and `at`.
     pub train: TrainConfig,
+    /// Whether the exact network is trained the same way too, so that its accuracy tells what training alone gains.
+    pub control: bool,
     /// Where training is kept after each epoch, to go on after it was stopped; removed at its end. Relative to the
     /// configuration's folder.
     pub checkpoint: Option<PathBuf>,
@@ -97,6 +99,7 @@ impl Default for Config {
             bn: BnConfig::default(),
             search: SearchConfig::default(),
             train: TrainConfig::default(),
+            control: false,
             checkpoint: None,
         }
     }
@@ -150,6 +153,9 @@ impl Config {
             Paf::by_name(name).map_err(|error| format!("compare: {error}"))?;
         }
         self.search.check().map_err(|problem| format!("search.{problem}"))?;
+        if self.control && self.training().is_none() {
+            return Err("control = true: it needs the step `pa` or `at`, which it repeats".into());
+        }
         self.train.check().map_err(|problem| format!("train.{problem}"))
     }
 

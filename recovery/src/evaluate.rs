@@ -80,9 +80,46 @@ impl Accuracy {
     }
 }
 
+/// What a second network loses to a first one on the same samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lost {
+    /// Points of accuracy, in percent of the samples.
+    pub points: f64,
+    /// Its standard error: that of a mean of paired differences.
+    pub standard_error: f64,
+}
+
+impl Lost {
+    /// From whether the first and the second network are right about each sample.
+    pub fn between(first: &[bool], second: &[bool]) -> Self {
+        let count = first.len().max(1) as f64;
+        let differ = |from: bool| first.iter().zip(second).filter(|(a, b)| **a == from && **b != from).count() as f64;
+        let (lost, won) = (differ(true), differ(false));
+        let mean = (lost - won) / count;
+        let variance = (lost + won) / count - mean * mean;
+        Lost { points: 100.0 * mean, standard_error: 100.0 * (variance / count).sqrt() }
+    }
+}
+
 /// Index of the largest result; NaN loses.
 pub fn top1(logits: &[f64]) -> usize {
     let better =
         |best: usize, index: usize| if logits[index] > logits[best] || logits[best].is_nan() { index } else { best };
     (1..logits.len()).fold(0, better)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_paired() {
+        let lost = |first: [u8; 4], second: [u8; 4]| Lost::between(&first.map(|x| x == 1), &second.map(|x| x == 1));
+        assert_eq!(lost([1, 1, 0, 0], [1, 1, 0, 0]), Lost { points: 0.0, standard_error: 0.0 });
+        assert_eq!(
+            lost([1, 1, 1, 0], [0, 1, 1, 1]),
+            Lost { points: 0.0, standard_error: 100.0 * (0.5f64 / 4.0).sqrt() }
+        );
+        assert_eq!(lost([1, 1, 1, 0], [0, 0, 1, 0]), Lost { points: 50.0, standard_error: 25.0 });
+    }
 }

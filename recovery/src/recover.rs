@@ -1,6 +1,6 @@
 //! A whole recovery: from a model and data to a model with new weights and the file of its PAFs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use paf_circuit::AtomicFile;
 use paf_import::{import, with_weights};
 use paf_ir::linear::Primitive;
-use paf_ir::tensor::{Graph, Op};
+use paf_ir::tensor::{Graph, NodeId, Op};
 use paf_passes::PassError;
 use paf_passes::paf::Paf;
 
@@ -51,8 +51,20 @@ pub struct Outcome {
     pub search: Option<SearchReport>,
     /// Right predictions on the test data, if there are some: of the original network, and of the recovered one.
     pub accuracy: Option<(Accuracy, Accuracy)>,
-    /// Time that the steps took.
+    /// The exact network trained the same way, where the configuration asks for it.
+    pub control: Option<Control>,
+    /// Time that the steps took, without the control.
     pub seconds: f64,
+}
+
+/// The exact network, trained as the recovered one was: what training gains by itself. Losses are read against the
+/// better one of the original network and this.
+#[derive(Debug)]
+pub struct Control {
+    /// The network; it is not written.
+    pub network: Network,
+    /// Right predictions on the test data, if there are some.
+    pub accuracy: Option<Accuracy>,
 }
 
 /// Runs a recovery and writes both files; on failure neither is written. A checkpoint of training is removed once they
@@ -62,7 +74,13 @@ pub struct Outcome {
 /// [`RecoveryError`] naming the file, node or key at fault.
 pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Outcome, RecoveryError> {
     let mut outcome = recover_graph(import(&request.model)?.graph, &request.config, data, request.quiet)?;
-    outcome.accuracy = test.map(|test| accuracies(&outcome.original, &outcome.network, test)).transpose()?;
+    if let Some(test) = test {
+        let (original, recovered) = (accuracy(&outcome.original, test)?, accuracy(&outcome.network, test)?);
+        outcome.accuracy = Some((original, recovered));
+        if let Some(control) = &mut outcome.control {
+            control.accuracy = Some(accuracy(&control.network, test)?);
+        }
+    }
     write(request, &outcome.original.graph, &outcome.network)?;
     if let Some(path) = request.config.checkpoint.as_deref().filter(|path| path.exists()) {
         std::fs::remove_file(path).map_err(RecoveryError::io(path))?;
@@ -77,13 +95,17 @@ pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Ou
 pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) -> Result<Outcome, RecoveryError> {
     let original = Network::exact(graph)?;
     let (walked, search) = without_gradients(&original, config, data, quiet)?;
-    let (mut network, mut seconds) = (walked.network, walked.time.as_secs_f64());
+    let (mut network, mut seconds, mut control) = (walked.network, walked.time.as_secs_f64(), None);
     if let Some(training) = config.training() {
+        let training = Training { original: &original.graph, config: &training, seed: config.seed, data, quiet };
         let start = Instant::now();
-        network = trained(&original, &network, &training, config, data, quiet)?;
+        network = training.run(&network, config.checkpoint.as_deref())?;
         seconds += start.elapsed().as_secs_f64();
+        if config.control {
+            control = Some(Control { network: training.run(&original, None)?, accuracy: None });
+        }
     }
-    Ok(Outcome { network, original, nodes: walked.nodes, search, accuracy: None, seconds })
+    Ok(Outcome { network, original, nodes: walked.nodes, search, accuracy: None, control, seconds })
 }
 
 /// Runs the steps without gradients, for one PAF a node or in search of one.
@@ -105,33 +127,37 @@ fn without_gradients(
     Ok((walk(original, &|node| pafs[node].clone(), &drawn, config, &mut report)?, None))
 }
 
-/// Runs the steps `pa` and `at` on all data.
-fn trained(
-    original: &Network,
-    network: &Network,
-    training: &TrainConfig,
-    config: &Config,
-    data: &Data,
+/// The steps `pa` and `at` on all data.
+struct Training<'t> {
+    original: &'t Graph,
+    config: &'t TrainConfig,
+    seed: u64,
+    data: &'t Data,
     quiet: bool,
-) -> Result<Network, RecoveryError> {
-    let frozen = network.graph.nodes().filter(|(_, node)| !can_be_written_back(&node.op)).map(|(id, _)| id).collect();
-    let run = Run {
-        original: &original.graph,
-        data,
-        config: training,
-        seed: config.seed,
-        frozen,
-        checkpoint: config.checkpoint.as_deref(),
-    };
-    let trained = train(network, &run, &mut |progress| {
-        if !quiet {
-            eprintln!("{progress}");
+}
+
+impl Training<'_> {
+    fn run(&self, network: &Network, checkpoint: Option<&Path>) -> Result<Network, RecoveryError> {
+        let Training { original, config, seed, data, quiet } = *self;
+        let run = Run { original, data, config, seed, frozen: frozen(&network.graph), checkpoint };
+        let control = if network.pafs.is_empty() { "control: " } else { "" };
+        let trained = train(network, &run, &mut |progress| {
+            if !quiet {
+                eprintln!("{control}{progress}");
+            }
+        })?;
+        if !quiet && !trained.improved() {
+            eprintln!(
+                "warning: {control}training found nothing better on the samples it held back; the network is that before it"
+            );
         }
-    })?;
-    if !quiet && !trained.improved() {
-        eprintln!("warning: training found nothing better on the samples it held back; the network is that before it");
+        Ok(trained.network)
     }
-    Ok(trained.network)
+}
+
+/// Nodes whose weights training leaves as they are, because new ones have no place in the ONNX operator.
+pub fn frozen(graph: &Graph) -> BTreeSet<NodeId> {
+    graph.nodes().filter(|(_, node)| !can_be_written_back(&node.op)).map(|(id, _)| id).collect()
 }
 
 /// Whether new weights have a place in the ONNX operator: Conv, Gemm, MatMul and BatchNormalization.
@@ -162,10 +188,6 @@ pub(crate) fn check_node_names(network: &Network, config: &Config) -> Result<Vec
         Some(node) => Err(PassError::NoSuchNode { node: node.clone(), known }.into()),
         None => Ok(known),
     }
-}
-
-fn accuracies(original: &Network, recovered: &Network, test: &Data) -> Result<(Accuracy, Accuracy), RecoveryError> {
-    Ok((accuracy(original, test)?, accuracy(recovered, test)?))
 }
 
 pub(crate) fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {

@@ -6,7 +6,7 @@ use ndarray::Array4;
 use ndarray_npy::ReadNpyExt;
 use paf_ir::Shape;
 use paf_recovery::recover::{Request, read_network, recover};
-use paf_recovery::train::quick_logits;
+use paf_recovery::train::{Loss, quick_logits};
 use paf_recovery::{Config, Data};
 
 /// Rounding of weights to single precision in the ONNX file.
@@ -51,6 +51,40 @@ fn a_trained_network_comes_back_from_its_files() {
         }
         assert!(!folder.path().join("run").exists(), "the checkpoint goes once the files are there");
     }
+}
+
+#[test]
+fn the_control_is_the_exact_network_trained_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = test_file("digits_test_labels.npy");
+    let data = Data::read(&test_file("digits_test.npy"), Some(&labels)).unwrap();
+    let mut config = config(folder.path(), "[\"calibrate\", \"bn\", \"ct\", \"at\"]");
+    config.control = true;
+    config.train.loss = Loss::Labels;
+    let request = Request {
+        model: test_file("digits_resnet_tiny.onnx"),
+        output: folder.path().join("out.onnx"),
+        paf_output: folder.path().join("out.json"),
+        config,
+        quiet: true,
+    };
+    let outcome = recover(&request, &data, Some(&data)).unwrap();
+    let control = outcome.control.unwrap();
+    assert!(control.network.pafs.is_empty());
+    assert_ne!(control.network.graph, outcome.original.graph, "its weights are trained");
+    let (original, _) = outcome.accuracy.unwrap();
+    assert!(control.accuracy.unwrap().correct >= original.correct, "{control:?}, {original:?}");
+    let written = read_network(&request.output, &request.paf_output).unwrap();
+    assert_eq!(written.pafs, outcome.network.pafs, "what is written has PAFs");
+}
+
+#[test]
+fn a_control_without_training_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "control = true\n").unwrap();
+    let problem = Config::read(&path).unwrap_err().to_string();
+    assert!(problem.contains("control = true") && problem.contains("`at`"), "{problem}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub(super) struct Pass<'p> {
 pub(super) enum Seen<'s> {
     /// The input of a ReLU or MaxPool.
     Operand(&'s Tensor),
+    /// What a MaxPool with a PAF gives to the sign in one of its comparisons.
+    Difference(&'s Tensor),
     /// The statistics of the batch at a batch normalization, where they are used.
     Statistics(Statistics),
 }
@@ -230,7 +232,11 @@ impl Model {
             (Layer::BatchNorm(norm), _) => self.batch_norm(id, norm, &operands[0], pass, observe)?,
             (Layer::Relu(_), Some(place)) => self.rectify(place, &operands[0], pass)?,
             (Layer::Relu(kernel), None) => apply(kernel, &[&operands[0]])?,
-            (Layer::MaxPool(pool), Some(place)) => self.max_pool(pool, place, &operands[0], pass)?,
+            (Layer::MaxPool(pool), Some(place)) => {
+                self.max_pool(pool, place, &operands[0], pass, &mut |difference| {
+                    observe(id, Seen::Difference(difference))
+                })?
+            }
             (Layer::MaxPool(pool), None) => apply(&pool.exact, &[&operands[0]])?,
             (Layer::Function(kernel), _) => apply(kernel, &[&operands[0]])?,
             (Layer::Add, _) => (&operands[0] + &operands[1])?,
@@ -293,11 +299,20 @@ impl Model {
         Ok(apply(&Arc::new(kernel), &[x, &coefficients])?)
     }
 
-    fn max_pool(&self, pool: &Pool, place: &Place, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, RecoveryError> {
+    fn max_pool(
+        &self,
+        pool: &Pool,
+        place: &Place,
+        x: &Tensor,
+        pass: &Pass<'_>,
+        observe: &mut dyn FnMut(&Tensor) -> Result<(), RecoveryError>,
+    ) -> Result<Tensor, RecoveryError> {
         let select = |x: &Tensor, map: &Arc<SparseMap>| apply(map, &[x]);
         // max(a, b) = b + relu(a − b), and so it is with PAFs.
-        let max = |a: Tensor, b: Tensor| -> Result<Tensor, RecoveryError> {
-            Ok((&b + self.rectify(place, &(&a - &b)?, pass)?)?)
+        let mut max = |a: Tensor, b: Tensor| -> Result<Tensor, RecoveryError> {
+            let difference = (&a - &b)?;
+            observe(&difference)?;
+            Ok((&b + self.rectify(place, &difference, pass)?)?)
         };
         let mut states = vec![x.clone()];
         for round in &pool.rounds {
@@ -310,7 +325,7 @@ impl Model {
                 }
                 Comparison::Tree(taps) => {
                     let taps = taps.iter().map(|tap| Ok(select(x, tap)?)).collect::<Result<Vec<_>, RecoveryError>>()?;
-                    maximum_of_all(taps, &max)?
+                    maximum_of_all(taps, &mut max)?
                 }
             });
         }
@@ -341,13 +356,14 @@ impl Model {
 /// Halves, then the maximum of both.
 fn maximum_of_all(
     mut taps: Vec<Tensor>,
-    max: &dyn Fn(Tensor, Tensor) -> Result<Tensor, RecoveryError>,
+    max: &mut dyn FnMut(Tensor, Tensor) -> Result<Tensor, RecoveryError>,
 ) -> Result<Tensor, RecoveryError> {
     if taps.len() == 1 {
         return Ok(taps.swap_remove(0));
     }
     let second = taps.split_off(taps.len() / 2);
-    max(maximum_of_all(taps, max)?, maximum_of_all(second, max)?)
+    let (first, second) = (maximum_of_all(taps, max)?, maximum_of_all(second, max)?);
+    max(first, second)
 }
 
 fn statistics_of(norm: &Normalization, x: &Tensor) -> Result<Statistics, RecoveryError> {

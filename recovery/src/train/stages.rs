@@ -113,6 +113,8 @@ pub(super) struct Turn {
     pub(super) phase: usize,
     /// Groups of epochs that are over.
     pub(super) groups: usize,
+    /// Groups of this phase that are over since it began.
+    in_a_row: usize,
     /// Whether a group of this phase was taken.
     taken: bool,
     /// Phases in a row in which no group was taken.
@@ -132,14 +134,15 @@ pub(super) enum Ending {
 
 /// What follows on a group: the next turn, or `None` at the end of the stage.
 ///
-/// The phase goes on while groups still improve at their ends; it changes where the best came early or not at all. The
-/// stage is over when each phase in a row brought nothing, or after as many groups as it may have.
-pub(super) fn after_group(turn: &Turn, ending: Ending, stage: &Stage) -> Option<Turn> {
-    let mut next = Turn { groups: turn.groups + 1, ..turn.clone() };
+/// The phase goes on while groups still improve at their ends, for at most `longest` groups; it changes where the best
+/// came early or not at all. The stage is over when each phase in a row brought nothing, or after as many groups as it
+/// may have.
+pub(super) fn after_group(turn: &Turn, ending: Ending, stage: &Stage, longest: usize) -> Option<Turn> {
+    let mut next = Turn { groups: turn.groups + 1, in_a_row: turn.in_a_row + 1, ..turn.clone() };
     next.taken |= ending != Ending::Rejected;
-    if ending != Ending::BetterLate {
+    if ending != Ending::BetterLate || next.in_a_row >= longest {
         next.barren = if next.taken { 0 } else { turn.barren + 1 };
-        next.taken = false;
+        (next.taken, next.in_a_row) = (false, 0);
         next.phase = (turn.phase + 1) % stage.phases.len();
     }
     (next.groups < stage.groups && next.barren < stage.phases.len()).then_some(next)
@@ -162,12 +165,12 @@ mod tests {
     }
 
     /// The phases of the groups that are run when groups end like this; `|` marks the end of the stage.
-    fn run(phases: &[Phase], endings: &[Ending]) -> String {
+    fn run(phases: &[Phase], endings: &[Ending], longest: usize) -> String {
         let (stage, mut turn) = (stage(phases), Turn::default());
         let mut text = String::new();
         for ending in endings {
             text.push(if stage.phases[turn.phase] == Phase::Coefficients { 'c' } else { 'w' });
-            match after_group(&turn, *ending, &stage) {
+            match after_group(&turn, *ending, &stage, longest) {
                 Some(next) => turn = next,
                 None => return text + "|",
             }
@@ -185,8 +188,11 @@ mod tests {
             (vec![Rejected, BetterEarly, Rejected, Rejected], "cwcw|"),
             (vec![BetterLate; 12], "ccccccccc|"),
         ] {
-            assert_eq!(run(&both, &endings), expected, "{endings:?}");
+            assert_eq!(run(&both, &endings, usize::MAX), expected, "{endings:?}");
         }
-        assert_eq!(run(&[Phase::Coefficients], &[BetterEarly, Rejected]), "cc|");
+        assert_eq!(run(&[Phase::Coefficients], &[BetterEarly, Rejected], 1), "cc|");
+        assert_eq!(run(&both, &[BetterLate; 9], 1), "cwcwcwcwc|");
+        assert_eq!(run(&both, &[BetterLate, BetterLate, BetterLate, Rejected, Rejected], 2), "ccwwc");
+        assert_eq!(run(&both, &[BetterLate, Rejected, Rejected], 1), "cwc|");
     }
 }

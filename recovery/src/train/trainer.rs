@@ -12,14 +12,15 @@ use super::evaluate::{Metrics, Teacher, evaluate, labels_of, loss_of};
 use super::model::{Model, Normalizing, Pass, Seen};
 use super::optimizer::{Optimizer, Rate};
 use super::parameters::{ParameterId, Snapshot};
-use super::ranges::{guard, renew_scales};
+use super::ranges::{is_deployable, renew_scales};
 use super::stages::{Ending, Phase, Stage, Turn, after_group};
 use super::{Epoch, Progress, batches};
 use crate::data::Data;
 use crate::error::RecoveryError;
 
-/// Most passes that look for scales that hold together: a new scale changes the values of the nodes after it.
-const SCALE_PASSES: usize = 4;
+/// Passes that look for scales that hold together, beyond one for each operator: a new scale changes the values of the
+/// nodes after it.
+const MORE_SCALE_PASSES: usize = 4;
 
 /// How far running statistics move towards those of a batch, as in PyTorch.
 const STATISTICS_MOMENTUM: f64 = 0.1;
@@ -129,7 +130,7 @@ impl<'t> Trainer<'t> {
         }
         let stage = self.stage().clone();
         self.model.activate(&stage.replaced);
-        self.hold_ranges(&stage.operators)?;
+        self.hold_ranges(&stage.replaced)?;
         self.state.turn = Turn::default();
         self.state.incumbent = self.evaluate()?;
         self.incumbent = self.model.parameters.snapshot()?;
@@ -148,7 +149,7 @@ impl<'t> Trainer<'t> {
     pub(super) fn hold_ranges(&mut self, operators: &[NodeId]) -> Result<bool, RecoveryError> {
         let margins = operators.iter().map(|id| (*id, self.task.margins[id])).collect();
         let mut changed = false;
-        for _ in 0..SCALE_PASSES {
+        for _ in 0..operators.len() + MORE_SCALE_PASSES {
             let renewed = renew_scales(&mut self.model, &margins, self.task.data, self.task.config.batch)?;
             if renewed.is_empty() {
                 break;
@@ -189,7 +190,8 @@ impl<'t> Trainer<'t> {
         let order = batches::epoch(&self.task.training, config.batch, &mut generator);
         let trained: BTreeSet<ParameterId> = self.rates().into_keys().collect();
         let mut total = 0.0;
-        for indices in &order {
+        for (number, indices) in order.iter().enumerate() {
+            let done = (self.state.epoch as f64 + number as f64 / order.len() as f64) / config.epochs as f64;
             let x = batches::augmented(data, indices, config.augment, &mut generator, self.model.dtype())?;
             let teacher = self.teacher(&x, indices)?;
             let logits = self.training_forward(&x, &trained)?;
@@ -199,7 +201,7 @@ impl<'t> Trainer<'t> {
                 return Ok(value);
             }
             total += value * indices.len() as f64;
-            self.optimizer.step(&self.model.parameters, &loss.backward()?)?;
+            self.optimizer.step(&self.model.parameters, &loss.backward()?, config.schedule.part(done))?;
         }
         Ok(total / self.task.training.len() as f64)
     }
@@ -269,7 +271,7 @@ impl<'t> Trainer<'t> {
         }
         let ending = self.settle()?;
         self.state.epoch = 0;
-        match after_group(&self.state.turn, ending, self.stage()) {
+        match after_group(&self.state.turn, ending, self.stage(), config.turn) {
             Some(turn) => self.state.turn = turn,
             None => {
                 self.model.parameters.restore(&self.incumbent)?;
@@ -280,15 +282,23 @@ impl<'t> Trainer<'t> {
         Ok(())
     }
 
-    /// Takes the best of the group if it is better than what the group started from.
+    /// Takes the best of the group if it is better than what the group started from, with the scales that it needs.
     fn settle(&mut self) -> Result<Ending, RecoveryError> {
         let config = self.task.config;
         let (Some((metrics, epoch)), Some(best)) = (self.state.best, self.best.take()) else {
             return Ok(Ending::Rejected);
         };
+        let is_better =
+            |metrics: Metrics, incumbent: Metrics| metrics.loss < incumbent.loss * (1.0 - config.least_improvement);
         self.model.parameters.restore(&best)?;
-        let is_better = metrics.loss < self.state.incumbent.loss * (1.0 - config.least_improvement);
-        if !is_better || !self.is_deployable() {
+        if !is_better(metrics, self.state.incumbent) || !self.is_deployable()? {
+            return Ok(Ending::Rejected);
+        }
+        let scales = self.model.scales();
+        let metrics = if self.hold_ranges(&self.stage().replaced.clone())? { self.evaluate()? } else { metrics };
+        if !is_better(metrics, self.state.incumbent) {
+            self.model.set_scales(&scales);
+            self.state.scales = scales;
             return Ok(Ending::Rejected);
         }
         (self.incumbent, self.state.incumbent) = (best, metrics);
@@ -296,9 +306,10 @@ impl<'t> Trainer<'t> {
         Ok(if 2 * epoch <= config.epochs { Ending::BetterEarly } else { Ending::BetterLate })
     }
 
-    /// Whether the coefficients make PAFs whose pools can be kept in range.
-    fn is_deployable(&self) -> bool {
-        self.stage().operators.iter().all(|id| guard(&self.model, *id).is_ok())
+    /// Whether circuits take all PAFs that are trained.
+    fn is_deployable(&self) -> Result<bool, RecoveryError> {
+        let each = self.stage().operators.iter().map(|id| is_deployable(&self.model, *id));
+        Ok(each.collect::<Result<Vec<_>, _>>()?.into_iter().all(|deployable| deployable))
     }
 
     fn report(&mut self, training_loss: f64, held_back: Metrics, seconds: f64, progress: &mut dyn FnMut(&Progress)) {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use paf_passes::approximate::Scaling;
+use pulp::NullaryFnOnce;
 use rayon::prelude::*;
 
 use super::{Kernel, Real, each_pair, each_sample, sum_over_samples, vectorized};
@@ -179,16 +180,7 @@ impl Kernel for PafRectifier {
         let coefficients: Vec<f64> = operands[1].iter().map(|value| value.to_f64()).collect();
         let components = self.components(&coefficients);
         each_sample(operands[0], self.widths(), |x, y| {
-            let mut values = vec![[0.0; LANES]; components.len() + 1];
-            for (scale, stretch) in self.stretches() {
-                for (x, y) in x[stretch.clone()].chunks(LANES).zip(y[stretch].chunks_mut(LANES)) {
-                    let mut lane = load(x);
-                    Self::trace(&components, scale, &lane, &mut values);
-                    let signs = &values[components.len()];
-                    lane.iter_mut().zip(signs).for_each(|(x, sign)| *x = 0.5 * (*x + *x * sign));
-                    store(&lane, y);
-                }
-            }
+            vectorized(SampleValues { kernel: self, components: &components, x, y });
         })
     }
 
@@ -200,7 +192,9 @@ impl Kernel for PafRectifier {
         let by_sample: Vec<Vec<f64>> = elements
             .par_chunks_mut(self.width)
             .zip(samples)
-            .map(|(result, (x, gradient))| vectorized(|| self.sample_gradients(&components, x, gradient, result)))
+            .map(|(result, (x, gradient))| {
+                vectorized(SampleGradients { kernel: self, components: &components, x, gradient, result })
+            })
             .collect();
         let add = |sample: usize, sum: &mut [f64]| {
             sum.iter_mut().zip(&by_sample[sample]).for_each(|(to, from)| *to += from);
@@ -213,15 +207,56 @@ impl Kernel for PafRectifier {
     }
 }
 
-impl PafRectifier {
-    /// Fills in the gradient of a sample's elements and gives that of the coefficients.
+/// Fills in a sample of the result.
+struct SampleValues<'s, T> {
+    kernel: &'s PafRectifier,
+    components: &'s [&'s [f64]],
+    x: &'s [T],
+    y: &'s mut [T],
+}
+
+impl<T: Real> NullaryFnOnce for SampleValues<'_, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn sample_gradients<T: Real>(&self, components: &[&[f64]], x: &[T], gradient: &[T], result: &mut [T]) -> Vec<f64> {
-        let mut scratch = self.scratch();
-        for (scale, stretch) in self.stretches() {
+    fn call(self) {
+        let SampleValues { kernel, components, x, y } = self;
+        let mut values = vec![[0.0; LANES]; components.len() + 1];
+        for (scale, stretch) in kernel.stretches() {
+            for (x, y) in x[stretch.clone()].chunks(LANES).zip(y[stretch].chunks_mut(LANES)) {
+                let mut lane = load(x);
+                PafRectifier::trace(components, scale, &lane, &mut values);
+                let signs = &values[components.len()];
+                for i in 0..LANES {
+                    lane[i] = 0.5 * (lane[i] + lane[i] * signs[i]);
+                }
+                store(&lane, y);
+            }
+        }
+    }
+}
+
+/// Fills in the gradient of a sample's elements and gives that of the coefficients.
+struct SampleGradients<'s, T> {
+    kernel: &'s PafRectifier,
+    components: &'s [&'s [f64]],
+    x: &'s [T],
+    gradient: &'s [T],
+    result: &'s mut [T],
+}
+
+impl<T: Real> NullaryFnOnce for SampleGradients<'_, T> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f64> {
+        let SampleGradients { kernel, components, x, gradient, result } = self;
+        let mut scratch = kernel.scratch();
+        for (scale, stretch) in kernel.stretches() {
             let lanes = x[stretch.clone()].chunks(LANES).zip(gradient[stretch.clone()].chunks(LANES));
             for (result, (x, gradient)) in result[stretch].chunks_mut(LANES).zip(lanes) {
-                store(&Self::pull_back(components, scale, &load(x), &load(gradient), &mut scratch), result);
+                let lane = PafRectifier::pull_back(components, scale, &load(x), &load(gradient), &mut scratch);
+                store(&lane, result);
             }
         }
         scratch.coefficients.iter().map(|lane| lane.iter().sum()).collect()

@@ -20,6 +20,7 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, WithDType,
 };
 use ndarray::LinalgScalar;
+use pulp::NullaryFnOnce;
 use rayon::prelude::*;
 
 /// Samples whose contributions to a gradient are added up before they join the others.
@@ -173,15 +174,28 @@ impl<K: Kernel> CustomOp3 for OnTape<K> {
     }
 }
 
-/// Runs a loop compiled for the widest vector instructions that the processor has.
-fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+/// Runs work compiled for the widest vector instructions that the processor has. A closure may stay a call, and is then
+/// compiled for the least of them; what should not is a type whose `call` is always inlined.
+fn vectorized<W: NullaryFnOnce>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
 /// Maps every sample of `x` to a sample of the result.
 fn each_sample<T: Real>(x: &[T], widths: (usize, usize), f: impl Fn(&[T], &mut [T]) + Sync) -> Vec<T> {
+    each_sample_with(x, widths, 0, |x, y, _| f(x, y))
+}
+
+/// As [`each_sample`], with room for `scratch` numbers, zero at first and then as the last sample left them.
+fn each_sample_with<T: Real>(
+    x: &[T],
+    widths: (usize, usize),
+    scratch: usize,
+    f: impl Fn(&[T], &mut [T], &mut [T]) + Sync,
+) -> Vec<T> {
     let mut result = vec![T::from_f64(0.0); x.len() / widths.0 * widths.1];
-    result.par_chunks_mut(widths.1).zip(x.par_chunks(widths.0)).for_each(|(y, x)| vectorized(|| f(x, y)));
+    let room = || vec![T::from_f64(0.0); scratch];
+    let samples = result.par_chunks_mut(widths.1).zip(x.par_chunks(widths.0));
+    samples.for_each_init(room, |room, (y, x)| vectorized(|| f(x, y, room)));
     result
 }
 
@@ -204,11 +218,22 @@ fn sum_over_samples<A: Copy + Send + Sync + std::ops::AddAssign>(
     zero: &[A],
     add: impl Fn(usize, &mut [A]) + Sync,
 ) -> Vec<A> {
+    sum_over_samples_with(samples, zero, || (), |sample, sum, ()| add(sample, sum))
+}
+
+/// As [`sum_over_samples`], with a scratch space for each group of samples.
+fn sum_over_samples_with<A: Copy + Send + Sync + std::ops::AddAssign, S>(
+    samples: usize,
+    zero: &[A],
+    scratch: impl Fn() -> S + Sync,
+    add: impl Fn(usize, &mut [A], &mut S) + Sync,
+) -> Vec<A> {
     let groups = samples.div_ceil(SAMPLES_A_GROUP);
     let group_sum = |group: usize| {
-        let mut sum = zero.to_vec();
+        let (mut sum, mut scratch) = (zero.to_vec(), scratch());
         let first = group * SAMPLES_A_GROUP;
-        (first..samples.min(first + SAMPLES_A_GROUP)).for_each(|sample| vectorized(|| add(sample, &mut sum)));
+        (first..samples.min(first + SAMPLES_A_GROUP))
+            .for_each(|sample| vectorized(|| add(sample, &mut sum, &mut scratch)));
         sum
     };
     let partial: Vec<Vec<A>> = (0..groups).into_par_iter().map(group_sum).collect();
