@@ -21,6 +21,8 @@ pub struct TrainConfig {
     pub weight_rate: f64,
     /// Weight decay of weights.
     pub weight_decay: f64,
+    /// How the step sizes change within a group.
+    pub schedule: Schedule,
     /// Samples a step.
     pub batch: usize,
     /// Epochs between two decisions. The paper takes 20.
@@ -92,6 +94,26 @@ pub enum OptimizerKind {
     },
 }
 
+/// How step sizes change within a group of epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Not at all, as in the paper.
+    Constant,
+    /// They fall to nothing at its end, so that the last epoch is not worse than need be for being short.
+    Linear,
+}
+
+impl Schedule {
+    /// The part of the step size after a part of the group.
+    pub(super) fn part(self, done: f64) -> f64 {
+        match self {
+            Schedule::Constant => 1.0,
+            Schedule::Linear => 1.0 - done,
+        }
+    }
+}
+
 /// Which weights the training of one operator may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,6 +156,7 @@ impl Default for TrainConfig {
             coefficient_decay: 0.01,
             weight_rate: 1e-5,
             weight_decay: 0.1,
+            schedule: Schedule::Linear,
             batch: 100,
             epochs: 2,
             groups: 4,
@@ -209,6 +232,8 @@ mod tests {
             "loss = { both = { distillation = 0.5, temperature = 2.0 } }",
             "optimizer = \"adamw\"",
             "optimizer = { sgd = { momentum = 0.9 } }",
+            "schedule = \"constant\"",
+            "schedule = \"linear\"",
             "upstream = \"segment\"",
             "upstream = \"all\"",
             "augment = \"none\"",

@@ -42,7 +42,7 @@ use evaluate::{Teacher, evaluate};
 use model::Model;
 use trainer::{Task, Trainer};
 
-pub use config::{Augment, Loss, Normalization, OptimizerKind, Order, TrainConfig, Upstream};
+pub use config::{Augment, Loss, Normalization, OptimizerKind, Order, Schedule, TrainConfig, Upstream};
 pub use evaluate::Metrics;
 pub use stages::Phase;
 

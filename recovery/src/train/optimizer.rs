@@ -43,8 +43,13 @@ impl Optimizer {
         }
     }
 
-    /// One step of every parameter that has a gradient.
-    pub(super) fn step(&mut self, parameters: &Parameters, gradients: &GradStore) -> Result<(), RecoveryError> {
+    /// One step of every parameter that has a gradient, of a part of its full size.
+    pub(super) fn step(
+        &mut self,
+        parameters: &Parameters,
+        gradients: &GradStore,
+        part: f64,
+    ) -> Result<(), RecoveryError> {
         self.steps += 1;
         for (&id, &rate) in &self.rates {
             let variable = &parameters.get(id).variable;
@@ -62,8 +67,9 @@ impl Optimizer {
                 }
             };
             self.moments.insert(id, moments);
-            let decayed = (variable.as_detached_tensor() * (1.0 - rate.step * rate.decay))?;
-            variable.set(&(decayed - (direction * rate.step)?)?)?;
+            let size = rate.step * part;
+            let decayed = (variable.as_detached_tensor() * (1.0 - size * rate.decay))?;
+            variable.set(&(decayed - (direction * size)?)?)?;
         }
         Ok(())
     }

@@ -190,7 +190,8 @@ impl<'t> Trainer<'t> {
         let order = batches::epoch(&self.task.training, config.batch, &mut generator);
         let trained: BTreeSet<ParameterId> = self.rates().into_keys().collect();
         let mut total = 0.0;
-        for indices in &order {
+        for (number, indices) in order.iter().enumerate() {
+            let done = (self.state.epoch as f64 + number as f64 / order.len() as f64) / config.epochs as f64;
             let x = batches::augmented(data, indices, config.augment, &mut generator, self.model.dtype())?;
             let teacher = self.teacher(&x, indices)?;
             let logits = self.training_forward(&x, &trained)?;
@@ -200,7 +201,7 @@ impl<'t> Trainer<'t> {
                 return Ok(value);
             }
             total += value * indices.len() as f64;
-            self.optimizer.step(&self.model.parameters, &loss.backward()?)?;
+            self.optimizer.step(&self.model.parameters, &loss.backward()?, config.schedule.part(done))?;
         }
         Ok(total / self.task.training.len() as f64)
     }

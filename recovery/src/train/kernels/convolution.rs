@@ -37,8 +37,8 @@ impl Convolution {
         self.window.output[0] * self.window.output[1]
     }
 
-    /// Visits the stretches of a row of patches that lie inside of the image: row of the columns' matrix, first output
-    /// element, number of outputs, first input element.
+    /// Visits the stretches of patches that lie inside of the image: row of the columns' matrix, first output element,
+    /// number of outputs, first input element.
     fn stretches(&self, group: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
         let [_, height, width] = self.window.input;
         let mut row = 0;
@@ -62,9 +62,40 @@ impl Convolution {
         }
     }
 
+    /// Whether patches of a row of the columns' matrix lie in the image as they lie there, borders aside: then a row is
+    /// one stretch.
+    fn keeps_rows(&self) -> bool {
+        self.window.strides == [1, 1] && self.window.output[1] == self.window.input[2]
+    }
+
+    /// As [`Convolution::stretches`] where whole rows are kept: one stretch for each row of the matrix, from the first to
+    /// the last element inside, and the columns of the image, from first to end, that are not outside in it.
+    fn long_stretches(&self, group: usize, mut visit: impl FnMut(usize, usize, usize, usize, (usize, usize))) {
+        let [_, height, width] = self.window.input;
+        let taps = self.window.kernel[0] * self.window.kernel[1];
+        for row in 0..self.taps() {
+            let (channel, tap) = (group * self.group_inputs() + row / taps, row % taps);
+            let (tap_y, tap_x) = (tap / self.window.kernel[1], tap % self.window.kernel[1]);
+            let ((first_y, end_y), (first_x, end_x)) = (self.valid[0][tap_y], self.valid[1][tap_x]);
+            let inside = (self.window.input_index(0, first_y, tap_y), self.window.input_index(1, first_x, tap_x));
+            if let ((Some(in_y), Some(in_x)), true) = (inside, first_y < end_y && first_x < end_x) {
+                let out = first_y * width + first_x;
+                let count = (end_y - 1) * width + end_x - out;
+                visit(row, out, count, (channel * height + in_y) * width + in_x, (first_x, end_x));
+            }
+        }
+    }
+
     /// Patches of one group of channels, `[taps, positions]`; what lies in the padding keeps its zero.
     fn fill_columns<T: Real>(&self, image: &[T], group: usize, columns: &mut [T]) {
         let (positions, stride) = (self.positions(), self.window.strides[1]);
+        if self.keeps_rows() {
+            return self.long_stretches(group, |row, out, count, input, inside| {
+                let row = &mut columns[row * positions..][..positions];
+                row[out..out + count].copy_from_slice(&image[input..input + count]);
+                self.clear_outside(row, inside);
+            });
+        }
         self.stretches(group, |row, out, count, input| {
             let target = &mut columns[row * positions + out..][..count];
             if stride == 1 {
@@ -75,13 +106,30 @@ impl Convolution {
         });
     }
 
-    /// Adds patches back to where they were taken from.
-    fn add_columns<T: Real>(&self, columns: &[T], group: usize, image: &mut [T]) {
+    /// Adds patches back to where they were taken from; leaves the patches of no use.
+    fn add_columns<T: Real>(&self, columns: &mut [T], group: usize, image: &mut [T]) {
         let (positions, stride) = (self.positions(), self.window.strides[1]);
+        if self.keeps_rows() {
+            return self.long_stretches(group, |row, out, count, input, inside| {
+                let row = &mut columns[row * positions..][..positions];
+                self.clear_outside(row, inside);
+                let source = &row[out..out + count];
+                image[input..input + count].iter_mut().zip(source).for_each(|(to, from)| *to += *from);
+            });
+        }
         self.stretches(group, |row, out, count, input| {
             let source = &columns[row * positions + out..][..count];
             image[input..].iter_mut().step_by(stride).zip(source).for_each(|(to, from)| *to += *from);
         });
+    }
+
+    /// Zeroes what lies left and right of the image in a row of patches.
+    fn clear_outside<T: Real>(&self, row: &mut [T], (first, end): (usize, usize)) {
+        let zero = T::from_f64(0.0);
+        for line in row.chunks_mut(self.window.output[1]) {
+            line[..first].fill(zero);
+            line[end..].fill(zero);
+        }
     }
 
     fn weights_of<'w, T>(&self, weights: &'w [T], group: usize) -> ArrayView2<'w, T> {

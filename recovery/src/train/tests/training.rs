@@ -216,6 +216,21 @@ fn what_cannot_be_trained_is_refused_by_name() {
 }
 
 #[test]
+fn values_beyond_a_scale_do_not_spoil_the_scales_after_it() {
+    let mut case = case("digits_resnet_tiny.onnx", unlabelled());
+    case.network = calibrated(&case.original, &Paf::by_name("alpha7").unwrap(), &case.data);
+    let sound = case.network.pafs.clone();
+    let (_, first) = case.network.pafs.iter_mut().next().unwrap();
+    first.scale = first.scale.times(0.5);
+    let trained = case.train(&TrainConfig { last_groups: 1, ..quick(Order::Together) });
+    for (id, paf) in &trained.network.pafs {
+        let (found, sound) = (paf.scale.largest(), sound[id].scale.largest());
+        assert!(found < 1.5 * sound, "{}: {found}, calibrated {sound}", case.original.node(*id).name);
+    }
+    assert!(trained.after.accuracy > 0.9, "{:?}", trained.after);
+}
+
+#[test]
 fn frozen_weights_stay_and_origins_are_told() {
     let case = case("digits_cnn.onnx", unlabelled());
     let config = TrainConfig { groups: 0, last_groups: 2, ..quick(Order::Progressive) };
