@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde_json::{Value, json};
 
+use crate::compare::compare;
 use crate::config::Config;
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::Accuracy;
 use crate::recover::{Outcome, Request, recover};
 use crate::report;
+use crate::search::{SearchReport, Tried};
 
 /// Adapts a trained ONNX network to polynomial ReLU and MaxPool, and writes it with the polynomials to use
 #[derive(Debug, Parser)]
@@ -68,7 +70,8 @@ pub fn run(arguments: &Arguments) -> Result<(), RecoveryError> {
     };
     let outcome = recover(&request, &data, test.as_ref())?;
     if let Some(path) = &arguments.report {
-        report::write(path, &outcome)?;
+        let compared = test.as_ref().map(|test| compare(&outcome, &request.config, &data, test)).transpose()?;
+        report::write(path, &outcome, &compared.unwrap_or_default())?;
     }
     for node in &outcome.nodes {
         let kept = node.kept.iter().map(|reason| format!("ct left its coefficients: {reason}"));
@@ -91,6 +94,18 @@ fn text(outcome: &Outcome) -> String {
     for (node, chosen) in outcome.nodes.iter().zip(outcome.network.pafs.values()) {
         let (scale, (before, after)) = (chosen.scale.largest(), node.error);
         lines.push(format!("{:<40} {:<20} {scale:>10.4} {before:>12.2e} {after:>12.2e}", node.node, chosen.paf.name));
+    }
+    if let Some(search) = &outcome.search {
+        let Tried { levels, judged, .. } = &search.tried[search.chosen];
+        lines.push(format!(
+            "search: of {} mixes one of {levels} levels on the deepest path, {:.2} % of {} held-back samples; \
+             {:.2} ± {:.2} points lost",
+            search.tried.len(),
+            judged.accuracy.percent(),
+            judged.accuracy.count,
+            judged.lost,
+            judged.standard_error,
+        ));
     }
     if let Some((original, recovered)) = outcome.accuracy {
         let side = |accuracy: Accuracy| format!("{:.2} ± {:.2} %", accuracy.percent(), accuracy.standard_error());
@@ -120,8 +135,26 @@ fn facts(outcome: &Outcome) -> Value {
         "nodes": nodes.collect::<Vec<_>>(),
         "total_depth": outcome.network.total_depth(),
         "seconds": outcome.seconds,
+        "search": outcome.search.as_ref().map(searched),
         "original": outcome.accuracy.map(|both| accuracy(both.0)),
         "recovered": outcome.accuracy.map(|both| accuracy(both.1)),
         "control": control_accuracy(outcome).map(accuracy),
+    })
+}
+
+fn searched(search: &SearchReport) -> Value {
+    let tried = |tried: &Tried| {
+        let judged = &tried.judged;
+        json!({
+            "pafs": tried.pafs, "uniform": tried.uniform(), "levels": tried.levels,
+            "percent": judged.accuracy.percent(), "lost": judged.lost,
+            "standard_error": judged.standard_error, "divergence": judged.divergence,
+        })
+    };
+    json!({
+        "held_back": search.original.count,
+        "original_percent": search.original.percent(),
+        "chosen": tried(&search.tried[search.chosen]),
+        "tried": search.tried.iter().map(tried).collect::<Vec<_>>(),
     })
 }

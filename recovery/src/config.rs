@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use paf_passes::paf::Paf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
+use crate::search::SearchConfig;
 use crate::train::{Order, TrainConfig};
 
 /// The configuration of a recovery; every key has a default.
@@ -28,10 +30,14 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// Labels of training data in `.npy`; relative to the configuration's folder.
     pub labels: Option<PathBuf>,
+    /// PAFs that the report compares step by step on test data.
+    pub compare: Vec<String>,
     /// The step `ct`.
     pub ct: CtConfig,
     /// The step `bn`.
     pub bn: BnConfig,
+    /// The step `search`.
+    pub search: SearchConfig,
     /// The steps `pa` and `at`.
     pub train: TrainConfig,
     /// Whether the exact network is trained the same way too, so that its accuracy tells what training alone gains.
@@ -51,6 +57,8 @@ pub enum StepName {
     Bn,
     /// Least squares of the coefficients.
     Ct,
+    /// A PAF for each node instead of `paf` for all.
+    Search,
     /// Training, one ReLU or MaxPool at a time, then all of them.
     Pa,
     /// Training of all at once.
@@ -86,8 +94,10 @@ impl Default for Config {
             samples: 1000,
             data: None,
             labels: None,
+            compare: vec![],
             ct: CtConfig::default(),
             bn: BnConfig::default(),
+            search: SearchConfig::default(),
             train: TrainConfig::default(),
             control: false,
             checkpoint: None,
@@ -142,6 +152,10 @@ impl Config {
         if self.control && self.training().is_none() {
             return Err("control = true: it needs the step `pa` or `at`, which it repeats".into());
         }
+        for name in &self.compare {
+            Paf::by_name(name).map_err(|error| format!("compare: {error}"))?;
+        }
+        self.search.check().map_err(|problem| format!("search.{problem}"))?;
         self.train.check().map_err(|problem| format!("train.{problem}"))
     }
 

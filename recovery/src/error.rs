@@ -61,6 +61,9 @@ pub enum RecoveryError {
         /// What happened.
         problem: String,
     },
+    /// No mix of PAFs keeps the bounds that the search was given.
+    #[error("search: {0}")]
+    Search(String),
     /// The external command failed.
     #[error("recovery command `{command}`: {problem}")]
     Command {

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::convolve::convolved;
 use crate::data::Data;
 use crate::error::RecoveryError;
+use crate::live::follow;
 use crate::network::{Network, NodePaf};
 
 /// Samples that go through a network together where only its results are wanted.
@@ -56,33 +57,11 @@ pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryE
     data.check_for(&network.graph)?;
     let mut results = Vec::with_capacity(data.len());
     for start in (0..data.len()).step_by(BATCH) {
-        results.extend(forward(network, input_values(data, start..data.len().min(start + BATCH))));
+        let samples = start..data.len().min(start + BATCH);
+        let value = |id, _: &Node, operands: &[&Values]| Ok::<_, RecoveryError>(node_values(network, id, operands));
+        results.extend(follow(&network.graph, data, samples, value)?.results());
     }
     Ok(results)
-}
-
-fn forward(network: &Network, input: Values) -> Vec<Vec<f64>> {
-    let graph = &network.graph;
-    let result = graph.outputs[0].node;
-    let mut pending: Vec<usize> = graph.consumers().iter().map(Vec::len).collect();
-    let mut values: Vec<Option<Values>> = Vec::with_capacity(graph.len());
-    for (id, node) in graph.nodes() {
-        let value = if node.op == Op::Input {
-            input.clone()
-        } else {
-            let operands: Vec<&Values> =
-                node.inputs.iter().filter_map(|input| values[input.index()].as_ref()).collect();
-            node_values(network, id, &operands)
-        };
-        values.push(Some(value));
-        for input in &node.inputs {
-            pending[input.index()] -= 1;
-            if pending[input.index()] == 0 && *input != result {
-                values[input.index()] = None;
-            }
-        }
-    }
-    values[result.index()].take().map(|values| values.samples()).unwrap_or_default()
 }
 
 /// How well results fit labels.

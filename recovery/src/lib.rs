@@ -6,16 +6,19 @@
 
 pub mod cli;
 pub mod command;
+pub mod compare;
 pub mod config;
 mod convolve;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+mod live;
 pub mod network;
 pub mod paf_file;
 mod progress;
 pub mod recover;
 pub mod report;
+pub mod search;
 pub mod steps;
 pub mod train;
 

@@ -12,14 +12,15 @@ use paf_ir::tensor::{Graph, NodeId, Op};
 use paf_passes::PassError;
 use paf_passes::paf::Paf;
 
-use crate::config::Config;
+use crate::config::{Config, StepName};
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{Accuracy, logits};
 use crate::network::Network;
 use crate::paf_file::PafFile;
 use crate::progress::Reporter;
-use crate::steps::{NodeReport, walk};
+use crate::search::{SearchReport, search};
+use crate::steps::{NodeReport, Walked, walk};
 use crate::train::{Run, TrainConfig, train};
 
 /// What a recovery reads and writes.
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub original: Network,
     /// Every ReLU and MaxPool in graph order.
     pub nodes: Vec<NodeReport>,
+    /// What the search tried, if there was one.
+    pub search: Option<SearchReport>,
     /// Right predictions on the test data, if there are some: of the original network, and of the recovered one.
     pub accuracy: Option<(Accuracy, Accuracy)>,
     /// The exact network trained the same way, where the configuration asks for it.
@@ -91,11 +94,7 @@ pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Ou
 /// [`RecoveryError`] naming the node or key at fault.
 pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) -> Result<Outcome, RecoveryError> {
     let original = Network::exact(graph)?;
-    let pafs = pafs_by_node(&original, config)?;
-    let drawn = data.drawn(config.samples, config.seed);
-    let mut reporter = Reporter::new("calibrate, bn, ct", quiet);
-    let walked =
-        walk(&original, &|node| pafs[node].clone(), &drawn, config, &mut |done, all| reporter.report(done, all))?;
+    let (walked, search) = without_gradients(&original, config, data, quiet)?;
     let (mut network, mut seconds, mut control) = (walked.network, walked.time.as_secs_f64(), None);
     if let Some(training) = config.training() {
         let training = Training { original: &original.graph, config: &training, seed: config.seed, data, quiet };
@@ -106,7 +105,26 @@ pub fn recover_graph(graph: Graph, config: &Config, data: &Data, quiet: bool) ->
             control = Some(Control { network: training.run(&original, None)?, accuracy: None });
         }
     }
-    Ok(Outcome { network, original, nodes: walked.nodes, accuracy: None, control, seconds })
+    Ok(Outcome { network, original, nodes: walked.nodes, search, accuracy: None, control, seconds })
+}
+
+/// Runs the steps without gradients, for one PAF a node or in search of one.
+fn without_gradients(
+    original: &Network,
+    config: &Config,
+    data: &Data,
+    quiet: bool,
+) -> Result<(Walked, Option<SearchReport>), RecoveryError> {
+    if config.steps.contains(&StepName::Search) {
+        let mut reporter = Reporter::new("search", quiet);
+        let (walked, report) = search(original, data, config, &mut |done, all| reporter.report(done, all))?;
+        return Ok((walked, Some(report)));
+    }
+    let pafs = pafs_by_node(original, config)?;
+    let drawn = data.drawn(config.samples, config.seed);
+    let mut reporter = Reporter::new("calibrate, bn, ct", quiet);
+    let mut report = |done, all| reporter.report(done, all);
+    Ok((walk(original, &|node| pafs[node].clone(), &drawn, config, &mut report)?, None))
 }
 
 /// The steps `pa` and `at` on all data.
@@ -152,10 +170,7 @@ fn can_be_written_back(op: &Op) -> bool {
 
 /// The PAF that each ReLU and MaxPool starts from.
 fn pafs_by_node(network: &Network, config: &Config) -> Result<BTreeMap<String, Paf>, RecoveryError> {
-    let known: Vec<String> = network.nonlinear().map(|(_, node)| node.name.clone()).collect();
-    if let Some(node) = config.node_pafs.keys().find(|name| !known.contains(name)) {
-        return Err(PassError::NoSuchNode { node: node.clone(), known }.into());
-    }
+    let known = check_node_names(network, config)?;
     let named = |node: String| {
         let paf = Paf::by_name(config.node_pafs.get(&node).unwrap_or(&config.paf))?;
         Ok((node, paf))
@@ -163,7 +178,19 @@ fn pafs_by_node(network: &Network, config: &Config) -> Result<BTreeMap<String, P
     known.into_iter().map(named).collect()
 }
 
-fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {
+/// The names of all ReLU and MaxPool nodes.
+///
+/// # Errors
+/// [`PassError::NoSuchNode`] if the configuration gives a PAF to another name.
+pub(crate) fn check_node_names(network: &Network, config: &Config) -> Result<Vec<String>, RecoveryError> {
+    let known: Vec<String> = network.nonlinear().map(|(_, node)| node.name.clone()).collect();
+    match config.node_pafs.keys().find(|name| !known.contains(name)) {
+        Some(node) => Err(PassError::NoSuchNode { node: node.clone(), known }.into()),
+        None => Ok(known),
+    }
+}
+
+pub(crate) fn accuracy(network: &Network, test: &Data) -> Result<Accuracy, RecoveryError> {
     let labels = test.y.as_deref().ok_or_else(|| RecoveryError::Data("the test data have no labels".into()))?;
     Ok(Accuracy::of(&logits(network, test)?, labels))
 }

@@ -43,7 +43,7 @@ fn writes_model_pafs_and_report() {
     assert!(percent("recovered") > 94.0, "{}", percent("recovered"));
     assert!(folder.path().join("recovered.onnx").is_file() && folder.path().join("p.json").is_file());
     let report = fs::read_to_string(folder.path().join("r.html")).unwrap();
-    assert_eq!(report.matches("<svg").count(), 3);
+    assert_eq!(report.matches("<svg").count(), 3 + 1, "one a node, and accuracy by step");
     assert!(report.contains("stem_relu") && report.contains("original 97.22"));
 }
 

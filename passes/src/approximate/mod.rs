@@ -137,26 +137,35 @@ pub(crate) fn approximate_with(
 
 /// Levels of a folded network with one PAF for all nodes, every scale folded: what the optimizer reaches.
 pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
-    let relu = paf.sign_depth() as u32 + 1;
     let consumers = graph.consumers();
     let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
     for (id, node) in graph.nodes() {
         let operands = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
-        depths.push(
-            operands
-                + match &node.op {
-                    Op::Linear(map) => u32::from(map.as_view().is_none()),
-                    Op::Relu if order::joins_pool(graph, &consumers, id) => 0,
-                    Op::Relu => relu,
-                    Op::MaxPool(window) => pool::comparisons(window) * relu,
-                    // The degree depends on the calibration; 2 is the least of any use.
-                    Op::Function(_) => 2,
-                    Op::Mul | Op::BatchNorm(_) => 1,
-                    _ => 0,
-                },
-        );
+        let own = match &node.op {
+            Op::Relu if order::joins_pool(graph, &consumers, id) => 0,
+            Op::Relu | Op::MaxPool(_) => levels_with(&node.op, paf),
+            op => levels_without_paf(op),
+        };
+        depths.push(operands + own);
     }
     graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+}
+
+/// Levels of a ReLU or MaxPool with a PAF: each comparison in sequence takes the sign's and a product.
+pub fn levels_with(op: &Op, paf: &Paf) -> u32 {
+    let comparisons = if let Op::MaxPool(window) = op { pool::comparisons(window) } else { 1 };
+    comparisons * (paf.sign_depth() as u32 + 1)
+}
+
+/// Levels of any other operation of a folded network, every scale folded.
+pub(crate) fn levels_without_paf(op: &Op) -> u32 {
+    match op {
+        Op::Linear(map) => u32::from(map.as_view().is_none()),
+        // The degree depends on the calibration; 2 is the least of any use.
+        Op::Function(_) => 2,
+        Op::Mul | Op::BatchNorm(_) => 1,
+        _ => 0,
+    }
 }
 
 /// The static scale of a ReLU or MaxPool that is to have this PAF and sees these values, as [`approximate`] decides it:

@@ -14,7 +14,7 @@ use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
-use super::{Options, finite_range, pool, port_samples};
+use super::{Options, finite_range, levels_with, port_samples};
 use crate::error::PassError;
 use crate::paf::Paf;
 use crate::recover::Samples;
@@ -113,7 +113,7 @@ pub(crate) fn measure(
         let effect = |&paf: &usize| {
             let value = network.replaced(node, operand, &pafs[paf], scaling)?;
             let moved = reference.deviation(&tensors(&network.outputs_with(id, value, live)));
-            let levels = comparisons(node) * (pafs[paf].sign_depth() as u32 + 1);
+            let levels = levels_with(&node.op, &pafs[paf]);
             moved.rms.is_finite().then_some(Effect { paf, levels, mean_square: moved.rms * moved.rms })
         };
         let allowed = allowed(node);
@@ -131,10 +131,6 @@ pub(crate) fn measure(
 fn probes(samples: &Samples, work: usize) -> Samples {
     let count = (PROBING_WORK / work.max(1)).clamp(PROBES.0, PROBES.1).min(samples.len());
     (0..count).map(|probe| samples[probe * samples.len() / count].clone()).collect()
-}
-
-fn comparisons(node: &Node) -> u32 {
-    if let Op::MaxPool(window) = &node.op { pool::comparisons(window) } else { 1 }
 }
 
 /// Why no PAF that a node may have is of use there.

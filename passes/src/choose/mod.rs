@@ -9,6 +9,7 @@
 //! 4. The networks that it proposes are approximated, scales and all, and compared with the original on every sample.
 //!    What counts is this measurement; the prediction says where to look.
 
+mod mixes;
 pub mod search;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::approximate::{
 use crate::error::PassError;
 use crate::paf::Paf;
 use crate::recover::Samples;
+pub use mixes::{LevelGraph, Mix};
 use search::{Choice, Selection, Step};
 
 /// Networks that are approximated and measured at most.

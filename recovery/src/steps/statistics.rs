@@ -20,7 +20,7 @@ const SILENT: f64 = 1e-4;
 
 /// Mean and deviation of one channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Moments {
+pub(super) struct Moments {
     mean: f64,
     deviation: f64,
 }
@@ -44,9 +44,18 @@ fn moments(values: &Values, channels: usize) -> Vec<Moments> {
     sums.iter().map(moments).collect()
 }
 
+/// What the original network shows at one node: of a BatchNorm its input's moments, of a layer with channels its
+/// result's; `None` for any other node.
+pub(super) fn reference(graph: &Graph, id: NodeId, operand: &Values, result: &Values) -> Option<Vec<Moments>> {
+    match &graph.node(id).op {
+        Op::BatchNorm(norm) => Some(moments(operand, norm.mean.data.len())),
+        _ => output_channels(graph, id).map(|channels| moments(result, channels)),
+    }
+}
+
 /// For each channel: σ₁/σ₀ and both means; the ratio is 1 for silent channels.
-fn ratios(exact: &Values, approximated: &Values, channels: usize) -> Vec<(f64, f64, f64)> {
-    let (before, after) = (moments(exact, channels), moments(approximated, channels));
+fn ratios(before: &[Moments], approximated: &Values) -> Vec<(f64, f64, f64)> {
+    let after = moments(approximated, before.len());
     let largest = before.iter().map(|moments| moments.deviation).fold(0.0, f64::max);
     let ratio = |(before, after): (&Moments, &Moments)| {
         let silent = before.deviation.min(after.deviation) <= SILENT * largest;
@@ -57,8 +66,8 @@ fn ratios(exact: &Values, approximated: &Values, channels: usize) -> Vec<(f64, f
 }
 
 /// Running statistics under which what comes now is normalized to what came in the original network.
-pub(super) fn matched_norm(norm: &BatchNorm, exact: &Values, approximated: &Values) -> BatchNorm {
-    let ratios = ratios(exact, approximated, norm.mean.data.len());
+pub(super) fn matched_norm(norm: &BatchNorm, exact: &[Moments], approximated: &Values) -> BatchNorm {
+    let ratios = ratios(exact, approximated);
     let channels = ratios.iter().enumerate();
     let (mean, variance) = channels
         .map(|(channel, &(ratio, before, after))| {
@@ -81,14 +90,14 @@ pub(super) struct Correction {
 
 impl Correction {
     /// The correction of a layer that nothing else normalizes; `None` for any other node.
-    pub(super) fn of(graph: &Graph, layer: NodeId, exact: &Values, approximated: &Values) -> Option<Self> {
-        let channels = output_channels(graph, layer)?;
+    pub(super) fn of(graph: &Graph, layer: NodeId, exact: &[Moments], approximated: &Values) -> Option<Self> {
+        output_channels(graph, layer)?;
         let consumers = &graph.consumers()[layer.index()];
         let is_normalized = |&reader: &NodeId| matches!(graph.node(reader).op, Op::BatchNorm(_));
         if !consumers.is_empty() && consumers.iter().all(is_normalized) {
             return None;
         }
-        let (factors, shifts) = ratios(exact, approximated, channels)
+        let (factors, shifts) = ratios(exact, approximated)
             .iter()
             .map(|&(ratio, before, after)| (1.0 / ratio, before - after / ratio))
             .unzip();

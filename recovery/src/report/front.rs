@@ -1,0 +1,107 @@
+//! Accuracy against levels: what the search tried and what nothing else beats.
+
+use std::fmt::Write as _;
+
+use plotters::prelude::*;
+
+use super::{escaped, percent};
+use crate::search::{SearchReport, Tried};
+
+const WIDTH: u32 = 760;
+const HEIGHT: u32 = 420;
+/// Mixes that lose more points than this are not drawn.
+const SHOWN: f64 = 12.0;
+const MIX: RGBColor = RGBColor(150, 150, 150);
+
+/// A plot and the table of the front.
+pub(super) fn section(search: &SearchReport) -> Result<String, String> {
+    let mut svg = String::new();
+    draw(&mut svg, search).map_err(|error| error.to_string())?;
+    let hidden = search.tried.iter().filter(|tried| !is_shown(tried)).count();
+    let below = if hidden > 0 { format!(", {hidden} lie below") } else { String::new() };
+    let caption = format!(
+        "{} mixes on {} samples that no step looked at{below}. Blue: one PAF for all nodes. Red: nothing tried beats \
+         these in levels and accuracy. Green: chosen. Dashed: the original network, and what may be lost.",
+        search.tried.len(),
+        search.original.count,
+    );
+    Ok(format!("<h2>Search</h2>\n<figure>{svg}<figcaption>{caption}</figcaption></figure>\n{}", table(search)))
+}
+
+fn table(search: &SearchReport) -> String {
+    let mut table = String::from("<table><tr><th>levels<th>accuracy<th>lost<th>divergence<th>PAFs</tr>\n");
+    for tried in search.front() {
+        let judged = &tried.judged;
+        let pafs = tried.uniform().map_or_else(|| tried.pafs.join(", "), |paf| format!("{paf} everywhere"));
+        let chosen = if *tried == search.tried[search.chosen] { " (chosen)" } else { "" };
+        let _ = writeln!(
+            table,
+            "<tr><td>{}{chosen}<td>{}<td>{:.2} ± {:.2}<td>{:.2e}<td>{}</tr>",
+            tried.levels,
+            percent(judged.accuracy),
+            judged.lost,
+            judged.standard_error,
+            judged.divergence,
+            escaped(&pafs),
+        );
+    }
+    table + "</table>\n"
+}
+
+fn is_shown(tried: &Tried) -> bool {
+    tried.judged.lost <= SHOWN
+}
+
+fn place(tried: &Tried) -> (f64, f64) {
+    (f64::from(tried.levels), tried.judged.accuracy.percent())
+}
+
+fn draw(svg: &mut String, search: &SearchReport) -> Result<(), Box<dyn std::error::Error>> {
+    let shown: Vec<&Tried> = search.tried.iter().filter(|tried| is_shown(tried)).collect();
+    let levels = || search.tried.iter().map(|tried| f64::from(tried.levels));
+    let (least, most) = (levels().fold(f64::INFINITY, f64::min), levels().fold(0.0, f64::max));
+    let original = search.original.percent();
+    let bottom = shown.iter().map(|tried| place(tried).1).fold(original - 1.0, f64::min);
+    let top = shown.iter().map(|tried| place(tried).1).fold(original, f64::max);
+
+    let area = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(48)
+        .build_cartesian_2d(least - 1.0..most + 3.0, bottom - 0.5..top + 0.8)?;
+    let whole = |x: &f64| format!("{x:.0}");
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("levels on the deepest path")
+        .y_desc("% of held-back samples")
+        .x_label_formatter(&whole)
+        .draw()?;
+    for height in [Some(original), search.max_lost.map(|lost| original - lost)].into_iter().flatten() {
+        chart.draw_series(DashedLineSeries::new([(least - 1.0, height), (most + 3.0, height)], 6, 4, BLACK.into()))?;
+    }
+    let (uniform, mixed): (Vec<&Tried>, Vec<&Tried>) = shown.into_iter().partition(|tried| tried.uniform().is_some());
+    chart.draw_series(mixed.iter().map(|tried| Circle::new(place(tried), 2, MIX.filled())))?;
+    chart.draw_series(LineSeries::new(stairs(&search.front()), RED.stroke_width(2)))?;
+    chart.draw_series(uniform.iter().map(|tried| {
+        let label = Text::new(tried.uniform().unwrap_or_default().to_owned(), (6, 4), ("sans-serif", 11));
+        EmptyElement::at(place(tried)) + Circle::new((0, 0), 4, BLUE.filled()) + label
+    }))?;
+    let chosen = &search.tried[search.chosen];
+    chart.draw_series([Circle::new(place(chosen), 7, GREEN.stroke_width(3))])?;
+    area.present()?;
+    Ok(())
+}
+
+/// The most accuracy within each number of levels.
+fn stairs(front: &[&Tried]) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for tried in front.iter().filter(|tried| is_shown(tried)) {
+        let (x, y) = place(tried);
+        points.extend(points.last().map(|&(_, before)| (x, before)));
+        points.push((x, y));
+    }
+    points
+}

@@ -1,0 +1,109 @@
+//! How good a network is on samples that no step has looked at.
+
+use std::cmp::Ordering;
+
+use super::config::Goal;
+use crate::data::Data;
+use crate::error::RecoveryError;
+use crate::evaluate::{Accuracy, top1};
+use crate::network::Network;
+use crate::train::quick_logits;
+
+/// Samples that go through a network together.
+const BATCH: usize = 100;
+
+/// A network's results beside those of the original one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// Samples whose largest result is at their class; without labels, at the original network's.
+    pub accuracy: Accuracy,
+    /// Points of accuracy lost against the original network; negative if some were won.
+    pub lost: f64,
+    /// Standard error of `lost`, from the samples on which the two differ.
+    pub standard_error: f64,
+    /// Mean Kullback-Leibler divergence of the class probabilities from the original network's.
+    pub divergence: f64,
+}
+
+/// The samples that judge, and what the original network makes of them.
+pub(super) struct Judge<'a> {
+    data: &'a Data,
+    classes: Vec<u32>,
+    original: Vec<Vec<f64>>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(original: &Network, data: &'a Data) -> Result<Self, RecoveryError> {
+        let original = results(original, data)?;
+        let predicted = || original.iter().map(|result| top1(result) as u32).collect();
+        let classes = data.y.clone().unwrap_or_else(predicted);
+        Ok(Judge { data, classes, original })
+    }
+
+    /// How well the original network does.
+    pub(super) fn original(&self) -> Accuracy {
+        Accuracy::of(&self.original, &self.classes)
+    }
+
+    pub(super) fn judge(&self, network: &Network) -> Result<Judged, RecoveryError> {
+        let results = results(network, self.data)?;
+        let accuracy = Accuracy::of(&results, &self.classes);
+        let is_right = |result: &[f64], class: &u32| top1(result) == *class as usize;
+        let pairs = self.original.iter().zip(&results).zip(&self.classes);
+        let differ = pairs.filter(|((a, b), class)| is_right(a, class) != is_right(b, class)).count();
+        let count = self.classes.len() as f64;
+        let lost = self.original().correct as f64 - accuracy.correct as f64;
+        Ok(Judged {
+            accuracy,
+            lost: 100.0 * lost / count,
+            standard_error: 100.0 * (differ as f64 - lost * lost / count).max(0.0).sqrt() / count,
+            divergence: divergence(&self.original, &results),
+        })
+    }
+}
+
+fn results(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryError> {
+    let logits = quick_logits(network, data, BATCH)?;
+    Ok(logits.into_iter().map(|sample| sample.into_iter().map(f64::from).collect()).collect())
+}
+
+/// Mean Kullback-Leibler divergence of class probabilities from those of the original network; infinite where results
+/// are not finite.
+pub(super) fn divergence(original: &[Vec<f64>], results: &[Vec<f64>]) -> f64 {
+    let of_sample = |(original, result): (&Vec<f64>, &Vec<f64>)| {
+        let (p, q) = (log_softmax(original), log_softmax(result));
+        p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
+    };
+    let sum: f64 = original.iter().zip(results).map(of_sample).sum();
+    if sum.is_finite() { sum.max(0.0) / original.len().max(1) as f64 } else { f64::INFINITY }
+}
+
+fn log_softmax(logits: &[f64]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+    logits.iter().map(|logit| logit - largest - sum.ln()).collect()
+}
+
+impl Goal {
+    /// Whether a mix keeps the bounds.
+    pub(super) fn is_met(&self, levels: u32, judged: &Judged) -> bool {
+        let keeps = |(points, certainty): (f64, f64)| judged.lost + certainty * judged.standard_error <= points;
+        levels <= self.max_levels && self.max_lost.is_none_or(keeps)
+    }
+
+    /// `Less` for the better one. Of mixes that keep the bounds the one of fewer levels is better if a bound on the loss
+    /// asks for that; then the more accurate one, the one that diverges less, the one of fewer levels.
+    pub(super) fn order(&self, (a_levels, a): (u32, &Judged), (b_levels, b): (u32, &Judged)) -> Ordering {
+        let is_met = [self.is_met(a_levels, a), self.is_met(b_levels, b)];
+        let fewest_first = self.max_lost.is_some() && is_met == [true, true];
+        let by_levels = a_levels.cmp(&b_levels);
+        let is_within = [a_levels, b_levels].map(|levels| levels <= self.max_levels);
+        is_met[1]
+            .cmp(&is_met[0])
+            .then(is_within[1].cmp(&is_within[0]))
+            .then(if fewest_first { by_levels } else { Ordering::Equal })
+            .then(b.accuracy.correct.cmp(&a.accuracy.correct))
+            .then(a.divergence.total_cmp(&b.divergence))
+            .then(by_levels)
+    }
+}

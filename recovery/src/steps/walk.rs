@@ -1,0 +1,204 @@
+//! One walk over a network in graph order: what has been passed is final, what comes is the original.
+
+use paf_ir::tensor::{Node, NodeId, Op};
+use paf_passes::PassError;
+use paf_passes::approximate::{self, Margin, Values, static_scale};
+use paf_passes::paf::Paf;
+use paf_passes::recover::Recovered;
+
+use super::statistics::{self, Moments};
+use super::{Histogram, NodeReport, fit};
+use crate::config::{Config, StepName};
+use crate::data::Data;
+use crate::error::RecoveryError;
+use crate::evaluate::{input_values, node_values};
+use crate::live::{Live, follow};
+use crate::network::{Network, NodePaf, Origin};
+
+/// Means and deviations of the original network on the samples, which `bn` restores.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reference {
+    /// By node; empty without `bn`.
+    moments: Vec<Option<Vec<Moments>>>,
+}
+
+impl Reference {
+    /// What the steps of a configuration need to know of the original network.
+    pub(crate) fn for_steps(original: &Network, data: &Data, config: &Config) -> Self {
+        if !config.steps.contains(&StepName::Bn) {
+            return Reference::default();
+        }
+        let graph = &original.graph;
+        let mut moments = vec![None; graph.len()];
+        let Ok(_) = follow(graph, data, 0..data.len(), |id, _, operands| {
+            let result = node_values(original, id, operands);
+            moments[id.index()] = statistics::reference(graph, id, operands[0], &result);
+            Ok::<_, std::convert::Infallible>(result)
+        });
+        Reference { moments }
+    }
+}
+
+/// The state of a walk; a clone goes on from the same place another way, and shares the values so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk<'a> {
+    original: &'a Network,
+    reference: &'a Reference,
+    data: &'a Data,
+    config: &'a Config,
+    network: Network,
+    reports: Vec<NodeReport>,
+    live: Live,
+}
+
+/// What the steps make of one PAF at one node.
+#[derive(Debug, Clone)]
+pub(crate) struct Tuned {
+    pub(crate) chosen: NodePaf,
+    pub(crate) report: NodeReport,
+}
+
+impl<'a> Walk<'a> {
+    /// Before the first node. The samples must fit the network.
+    pub(crate) fn new(original: &'a Network, reference: &'a Reference, data: &'a Data, config: &'a Config) -> Self {
+        let network = Network { graph: original.graph.clone(), pafs: Default::default() };
+        Walk { original, reference, data, config, network, reports: vec![], live: Live::new(&original.graph) }
+    }
+
+    /// Goes on to the next ReLU or MaxPool, which waits for a decision; `None` at the end.
+    pub(crate) fn advance(&mut self) -> Result<Option<(NodeId, &'a Node)>, RecoveryError> {
+        let original = self.original;
+        while let Some(id) = self.live.next() {
+            let node = original.graph.node(id);
+            if matches!(node.op, Op::Relu | Op::MaxPool(_)) {
+                return Ok(Some((id, node)));
+            }
+            let value = match node.op {
+                Op::Input => input_values(self.data, 0..self.data.len()),
+                _ => self.corrected_values(id)?,
+            };
+            self.push(node, value)?;
+        }
+        Ok(None)
+    }
+
+    /// What the steps make of a PAF at the node that waits: its static scale, and tuned coefficients where `ct` is asked
+    /// for.
+    pub(crate) fn tuned(&self, paf: Paf) -> Result<Tuned, RecoveryError> {
+        let (id, node) = self.waiting();
+        let operand = self.live.operands(node)[0];
+        let scale = static_scale(&self.network.graph, id, &paf, operand, &scale_options(&paf, self.config.margin))?;
+        let histogram = Histogram::of(&node.op, operand, &scale);
+        let before = histogram.error(&paf);
+        let mut chosen = NodePaf {
+            paf,
+            scale,
+            margin: self.config.margin,
+            coefficients_from: Origin::Named,
+            scale_from: Origin::Calibrate,
+        };
+        let mut kept = None;
+        if self.does(StepName::Ct) {
+            match fit(&chosen.paf, &histogram, &self.config.ct) {
+                Ok(tuned) => (chosen.paf, chosen.coefficients_from) = (tuned, Origin::Ct),
+                Err(reason) => kept = Some(reason),
+            }
+        }
+        let error = (before, histogram.error(&chosen.paf));
+        let warnings = histogram.warnings();
+        Ok(Tuned { chosen, report: NodeReport { node: node.name.clone(), histogram, error, kept, warnings } })
+    }
+
+    /// Decides for the node that waits, and passes it.
+    pub(crate) fn place(&mut self, tuned: Tuned) -> Result<(), RecoveryError> {
+        self.network.pafs.insert(self.waiting().0, tuned.chosen);
+        self.reports.push(tuned.report);
+        self.pass()
+    }
+
+    /// Passes the node that waits; without a decision it stays exact.
+    pub(crate) fn pass(&mut self) -> Result<(), RecoveryError> {
+        let (id, node) = self.waiting();
+        let value = node_values(&self.network, id, &self.live.operands(node));
+        self.push(node, value)
+    }
+
+    /// Passes everything that is left, exactly.
+    pub(crate) fn pass_all(&mut self) -> Result<(), RecoveryError> {
+        while self.advance()?.is_some() {
+            self.pass()?;
+        }
+        Ok(())
+    }
+
+    /// What was found out about the nodes so far.
+    pub(crate) fn reports(&self) -> &[NodeReport] {
+        &self.reports
+    }
+
+    /// The network's results on the samples, once everything was passed.
+    pub(crate) fn results(&self) -> Vec<Vec<f64>> {
+        self.live.results()
+    }
+
+    /// Bytes of the values that it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<f64>() * self.live.size(&self.original.graph) * self.data.len()
+    }
+
+    /// The network with what was decided, and what was found out about its nodes.
+    pub(crate) fn finish(self) -> (Network, Vec<NodeReport>) {
+        (self.network, self.reports)
+    }
+
+    fn waiting(&self) -> (NodeId, &'a Node) {
+        let id = self.live.next().expect("a node waits for a decision");
+        (id, self.original.graph.node(id))
+    }
+
+    fn does(&self, step: StepName) -> bool {
+        self.config.steps.contains(&step)
+    }
+
+    fn push(&mut self, node: &Node, value: Values) -> Result<(), RecoveryError> {
+        value.range().ok_or_else(|| PassError::NotFinite { node: node.name.clone() })?;
+        self.live.push(node, value);
+        Ok(())
+    }
+
+    /// The values of a node, after its weights were corrected where `bn` is asked for.
+    fn corrected_values(&mut self, id: NodeId) -> Result<Values, RecoveryError> {
+        let node = self.original.graph.node(id);
+        let operands = self.live.operands(node);
+        let exact = self.reference.moments.get(id.index()).and_then(Option::as_ref);
+        let Some(exact) = exact.filter(|_| !self.network.pafs.is_empty()) else {
+            return Ok(node_values(&self.network, id, &operands));
+        };
+        if let Op::BatchNorm(norm) = &node.op {
+            let corrected = statistics::matched_norm(norm, exact, operands[0]);
+            self.network.graph.replace_weights(id, Op::BatchNorm(corrected))?;
+            return Ok(node_values(&self.network, id, &operands));
+        }
+        let values = node_values(&self.network, id, &operands);
+        if !self.config.bn.match_linear {
+            return Ok(values);
+        }
+        match statistics::Correction::of(&self.network.graph, id, exact, &values) {
+            Some(correction) => {
+                let changed = correction.apply(&mut self.network.graph)?;
+                Ok(if changed { node_values(&self.network, id, &operands) } else { values })
+            }
+            None => Ok(values),
+        }
+    }
+}
+
+fn scale_options(paf: &Paf, margin: f64) -> approximate::Options {
+    approximate::Options {
+        default_paf: paf.clone(),
+        per_node: Recovered::default(),
+        margin: Margin::Fixed(margin),
+        input_range: (-1.0, 1.0),
+        function_error: 1e-3,
+    }
+}

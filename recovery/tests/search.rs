@@ -1,0 +1,159 @@
+//! The step `search`, on small trained networks: never worse than a uniform PAF, better where levels are scarce, and
+//! words that help where bounds cannot be kept.
+
+mod common;
+
+use common::{calibration, configured, digits_network, distance, held_back, testdata};
+use paf_passes::approximate::{Margin, Options, approximate};
+use paf_passes::fold::fold;
+use paf_passes::paf::Paf;
+use paf_recovery::config::StepName::{Bn, Calibrate, Ct, Search};
+use paf_recovery::paf_file::PafFile;
+use paf_recovery::recover::{Request, recover, recover_graph};
+use paf_recovery::search::{SearchConfig, SearchReport, Tried};
+use paf_recovery::{Config, Network};
+
+const MODEL: &str = "digits_resnet_tiny.onnx";
+
+fn config(pafs: &[&str]) -> Config {
+    let search = SearchConfig {
+        pafs: pafs.iter().map(|paf| (*paf).to_owned()).collect(),
+        held_back: 400,
+        tries: 12,
+        ..SearchConfig::default()
+    };
+    Config { search, ..configured(&[Calibrate, Bn, Ct, Search]) }
+}
+
+fn searched(model: &str, config: &Config) -> (Network, SearchReport) {
+    let outcome = recover_graph(digits_network(model).graph, config, &calibration(), true).unwrap();
+    (outcome.network, outcome.search.unwrap())
+}
+
+fn chosen(report: &SearchReport) -> &Tried {
+    &report.tried[report.chosen]
+}
+
+fn uniform<'r>(report: &'r SearchReport, paf: &str) -> &'r Tried {
+    report.tried.iter().find(|tried| tried.uniform() == Some(paf)).unwrap()
+}
+
+#[test]
+fn a_mix_beats_the_uniform_paf_of_the_same_depth() {
+    let mut config = config(&["alpha4", "alpha5", "alpha6"]);
+    let levels = uniform(&searched(MODEL, &config).1, "alpha5").levels;
+    config.search.max_levels = Some(levels);
+    let (network, report) = searched(MODEL, &config);
+    let (best, even) = (chosen(&report), uniform(&report, "alpha5"));
+    assert!(best.levels <= levels && best.uniform().is_none(), "{best:?}");
+    assert!(best.judged.divergence < 0.9 * even.judged.divergence, "{best:?} and {even:?}");
+    let original = digits_network(MODEL);
+    let alone = common::walked(&original, "alpha5", &configured(&[Calibrate, Bn, Ct])).network;
+    let (mixed, alone) = (distance(&original, &network, &held_back()), distance(&original, &alone, &held_back()));
+    assert!(mixed < alone, "on images that nothing has seen: {mixed} and {alone}");
+}
+
+#[test]
+fn nothing_uniform_is_better_than_what_is_chosen() {
+    for (model, max_levels, max_lost) in
+        [(MODEL, Some(24), None), (MODEL, None, Some(1.0)), ("digits_cnn.onnx", Some(23), None)]
+    {
+        let mut config = config(&["alpha4", "alpha5", "f1_g2.cheon", "alpha7"]);
+        (config.search.max_levels, config.search.max_lost) = (max_levels, max_lost);
+        let (network, report) = searched(model, &config);
+        let best = chosen(&report);
+        let names: Vec<&str> = network.pafs.values().map(|chosen| chosen.paf.name.as_str()).collect();
+        assert_eq!(names, best.pafs, "the network is the one that was judged");
+        assert!(best.levels <= max_levels.unwrap_or(u32::MAX));
+        let uniform: Vec<&Tried> = report.tried.iter().filter(|tried| tried.uniform().is_some()).collect();
+        assert_eq!(uniform.len(), 4, "{model}");
+        for other in uniform {
+            let (more, keeps) = (other.judged.accuracy.correct > best.judged.accuracy.correct, |tried: &Tried| {
+                tried.judged.lost + tried.judged.standard_error <= max_lost.unwrap_or(100.0)
+            });
+            assert!(keeps(best), "{best:?}");
+            assert!(!(more && other.levels <= best.levels), "{model}: {other:?} against {best:?}");
+            if max_lost.is_some() {
+                assert!(!keeps(other) || other.levels >= best.levels, "{model}: {other:?} against {best:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nodes_with_a_paf_of_their_own_keep_it() {
+    let mut config = config(&["alpha4", "alpha5"]);
+    config.node_pafs = [("stem_relu".to_owned(), "alpha7".to_owned())].into();
+    let (_, report) = searched(MODEL, &config);
+    assert!(report.tried.iter().all(|tried| tried.pafs[0] == "alpha7" && tried.pafs[1] != "alpha7"));
+}
+
+#[test]
+fn the_same_seed_finds_the_same_mix() {
+    let config = config(&["alpha4", "f1_g2.cheon"]);
+    let (a, b) = (searched(MODEL, &config), searched(MODEL, &config));
+    assert_eq!(a.1, b.1);
+    assert_eq!(a.0.pafs, b.0.pafs);
+}
+
+#[test]
+fn bounds_that_nothing_keeps_get_an_error_that_says_what_would_work() {
+    let cases: [(Option<u32>, Option<f64>, &str); 3] = [
+        (Some(5), None, "max_levels = 5: with the shallowest of its PAFs the network takes "),
+        (None, Some(0.0), "max_lost = 0: of "),
+        (Some(17), Some(0.0), "would work"),
+    ];
+    for (max_levels, max_lost, part) in cases {
+        let mut config = config(&["alpha4"]);
+        (config.search.max_levels, config.search.max_lost) = (max_levels, max_lost);
+        let graph = digits_network(MODEL).graph;
+        let error = recover_graph(graph, &config, &calibration(), true).unwrap_err();
+        assert!(error.to_string().contains(part) && error.exit_code() == 1, "{error}");
+    }
+}
+
+/// What `paf-compile --paf-file` does with the file, up to the polynomial network.
+#[test]
+fn the_file_of_a_mix_gives_the_polynomial_network_that_was_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = Request {
+        model: testdata(MODEL),
+        output: folder.path().join("recovered.onnx"),
+        paf_output: folder.path().join("p.json"),
+        config: config(&["alpha4", "alpha5", "alpha7"]),
+        quiet: true,
+    };
+    let outcome = recover(&request, &calibration(), None).unwrap();
+    let best = chosen(outcome.search.as_ref().unwrap()).clone();
+    let graph = paf_import::import(&request.output).unwrap().graph;
+    let per_node = PafFile::read(&request.paf_output).unwrap().recovered(&graph).unwrap();
+    let options = Options {
+        default_paf: Paf::by_name("alpha14").unwrap(),
+        per_node,
+        margin: Margin::Fixed(1.5),
+        input_range: (-1.0, 1.0),
+        function_error: 1e-3,
+    };
+    let data = calibration();
+    let samples = (0..8).map(|k| vec![data.sample(k).iter().map(|&x| f64::from(x)).collect()]).collect();
+    let approximated = approximate(&fold(&graph).unwrap(), &options, &samples).unwrap();
+    let pafs: Vec<&str> = approximated.replaced.iter().map(|replaced| replaced.paf.as_str()).collect();
+    assert_eq!(pafs, best.pafs);
+}
+
+#[test]
+fn keys_of_the_search_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    let cases = [
+        ("max_lost = -1.0", "search.max_lost = -1: a number from 0 to 100"),
+        ("pafs = []", "search.pafs"),
+        ("held_back = 0", "search.held_back"),
+        ("levels = 3", "unknown field `levels`"),
+    ];
+    for (text, part) in cases {
+        std::fs::write(&path, format!("[search]\n{text}\n")).unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
