@@ -149,13 +149,13 @@ impl Config {
         if self.samples == 0 {
             return Err("samples = 0: at least one is needed".into());
         }
-        if self.control && self.training().is_none() {
-            return Err("control = true: it needs the step `pa` or `at`, which it repeats".into());
-        }
         for name in &self.compare {
             Paf::by_name(name).map_err(|error| format!("compare: {error}"))?;
         }
         self.search.check().map_err(|problem| format!("search.{problem}"))?;
+        if self.control && self.training().is_none() {
+            return Err("control = true: it needs the step `pa` or `at`, which it repeats".into());
+        }
         self.train.check().map_err(|problem| format!("train.{problem}"))
     }
 

@@ -3,18 +3,22 @@
 use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
 use paf_ir::LinearMap;
 use paf_ir::linear::{Conv, Primitive};
-use rayon::prelude::*;
+use paf_passes::approximate::Values;
 
-/// The results of a map that is one convolution, sample by sample; `None` for any other map.
-pub(crate) fn convolved(map: &LinearMap, samples: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
+/// The results of a map that is one convolution; `None` for any other map.
+pub(crate) fn convolved(map: &LinearMap, x: &Values) -> Option<Values> {
     let [Primitive::Conv(conv)] = &map.factors[..] else { return None };
-    let one = |patches: &mut Vec<f64>, x: &Vec<f64>| {
-        let mut y = vec![0.0; map.outputs];
-        convolve(conv, map.scale, x, patches, &mut y);
-        map.add_bias(&mut y);
-        y
-    };
-    Some(samples.par_iter().map_init(Vec::new, one).collect())
+    Some(x.rewritten(|samples| {
+        let mut patches = Vec::new();
+        samples.iter().map(|x| one(map, conv, x, &mut patches)).collect()
+    }))
+}
+
+fn one(map: &LinearMap, conv: &Conv, x: &[f64], patches: &mut Vec<f64>) -> Vec<f64> {
+    let mut y = vec![0.0; map.outputs];
+    convolve(conv, map.scale, x, patches, &mut y);
+    map.add_bias(&mut y);
+    y
 }
 
 /// `y = scale · W · patches` for each group.
@@ -100,7 +104,7 @@ mod tests {
             let map = LinearMap { scale: 0.5, ..LinearMap::of(Primitive::Conv(conv), bias) };
             let samples: Vec<Vec<f64>> = (0..3).map(|k| counted(vec![4 * 7 * 6 + k]).data[k..].to_vec()).collect();
             let expected: Vec<Vec<f64>> = samples.iter().map(|x| map.apply(x)).collect();
-            assert_eq!(convolved(&map, &samples).unwrap(), expected);
+            assert_eq!(convolved(&map, &Values::of_samples(&samples)).unwrap().samples(), expected);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use paf_ir::tensor::{BatchNorm, Node, NodeId, Op};
 use paf_passes::approximate::Values;
-use rayon::prelude::*;
 
 use crate::convolve::convolved;
 use crate::data::Data;
@@ -21,26 +20,15 @@ pub fn node_values(network: &Network, id: NodeId, operands: &[&Values]) -> Value
         (Op::MaxPool(window), Some(NodePaf { paf, scale, .. })) => {
             operands[0].pool(window, &|a, b| a.max(b, paf, scale))
         }
-        (Op::BatchNorm(norm), _) => batch_norm(norm, node, operands[0]),
-        (Op::Linear(map), _) => match convolved(map, &operands[0].samples()) {
-            Some(results) => Values::of_samples(&results),
-            None => Values::exact(&node.op, operands),
-        },
+        (Op::BatchNorm(norm), _) => operands[0].affine(&affine(norm)),
+        (Op::Linear(map), _) => convolved(map, operands[0]).unwrap_or_else(|| Values::exact(&node.op, operands)),
         (op, _) => Values::exact(op, operands),
     }
 }
 
-/// `γ·(x − μ)/√(σ² + ε) + β` per channel.
-fn batch_norm(norm: &BatchNorm, node: &Node, x: &Values) -> Values {
-    let plane: usize = node.shape.0[2..].iter().product();
-    let affine: Vec<(f64, f64)> = (0..norm.scale.data.len()).map(|channel| norm.affine(channel)).collect();
-    let normalized = |x: &Vec<f64>| {
-        let channels = x.chunks(plane.max(1)).zip(affine.iter().cycle());
-        channels
-            .flat_map(|(part, (factor, offset))| part.iter().map(move |x| factor * x + offset))
-            .collect::<Vec<f64>>()
-    };
-    Values::of_samples(&x.samples().par_iter().map(normalized).collect::<Vec<_>>())
+/// `γ·(x − μ)/√(σ² + ε) + β` as factor and offset of each channel.
+fn affine(norm: &BatchNorm) -> Vec<(f64, f64)> {
+    (0..norm.scale.data.len()).map(|channel| norm.affine(channel)).collect()
 }
 
 /// The samples as values of the network's input.

@@ -39,8 +39,19 @@ impl Batch {
 
     /// One flat tensor a sample.
     pub(super) fn samples(&self) -> Vec<Vec<f64>> {
-        let blocks = self.blocks.iter().enumerate();
-        blocks.flat_map(|(index, block)| apart(block, self.count - index * LANES)).collect()
+        self.summaries(<[_]>::to_vec).concat()
+    }
+
+    /// One result a block, from its samples.
+    pub(super) fn summaries<T: Send>(&self, f: impl Fn(&[Vec<f64>]) -> T + Sync) -> Vec<T> {
+        let blocks = self.blocks.par_iter().enumerate();
+        blocks.map(|(index, block)| f(&apart(block, self.count - index * LANES))).collect()
+    }
+
+    /// Other samples from those of each block.
+    pub(super) fn rewritten(&self, f: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync) -> Batch {
+        let block = |samples: &[Vec<f64>]| side_by_side(&f(samples).iter().map(Vec::as_slice).collect::<Vec<_>>());
+        Batch { count: self.count, blocks: self.summaries(block) }
     }
 
     /// Block by block, on all cores.

@@ -35,6 +35,44 @@ impl Values {
         }
     }
 
+    /// One result for each few samples, on all cores; none where only bounds are known.
+    pub fn summaries<T: Send>(&self, f: impl Fn(&[Vec<f64>]) -> T + Sync) -> Vec<T> {
+        if let Values::Samples(batch) = self { batch.summaries(f) } else { vec![] }
+    }
+
+    /// A map of samples that the caller computes, a few at once, on all cores.
+    pub fn rewritten(&self, f: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync) -> Values {
+        match self {
+            Values::Samples(batch) => Values::Samples(Arc::new(batch.rewritten(f))),
+            Values::Bounds(_) => unreachable!("a map of samples says nothing of bounds"),
+        }
+    }
+
+    /// `factor·x + offset` of each channel.
+    pub fn affine(&self, channels: &[(f64, f64)]) -> Values {
+        let at = |index: usize, size: usize| channels[index * channels.len() / size];
+        match self {
+            Values::Samples(batch) => {
+                let repeat = (batch.size() / channels.len()).max(1);
+                Values::Samples(Arc::new(batch.map(|block| {
+                    let parts = block.chunks(repeat).zip(channels);
+                    let part = |(part, &(factor, offset)): (&[[f64; _]], &(f64, f64))| {
+                        part.iter().map(|element| element.map(|x| factor * x + offset)).collect::<Vec<_>>()
+                    };
+                    parts.flat_map(part).collect()
+                })))
+            }
+            Values::Bounds(bounds) => {
+                let bound = |(index, &(low, high)): (usize, &(f64, f64))| {
+                    let (factor, offset) = at(index, bounds.len());
+                    let (a, b) = (factor * low + offset, factor * high + offset);
+                    (a.min(b), a.max(b))
+                };
+                Values::Bounds(bounds.iter().enumerate().map(bound).collect())
+            }
+        }
+    }
+
     /// Number of samples; 0 where only bounds are known.
     pub(super) fn sample_count(&self) -> usize {
         if let Values::Samples(batch) = self { batch.count() } else { 0 }

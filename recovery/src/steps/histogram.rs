@@ -27,8 +27,7 @@ pub struct Histogram {
 impl Histogram {
     /// The arguments that the sign of a node sees: its operand for a ReLU, all differences of its tree for a MaxPool.
     pub fn of(op: &Op, operand: &Values, scale: &Scaling) -> Self {
-        let mut histogram =
-            Histogram { counts: vec![0; BINS], weights: vec![0.0; BINS], moments: vec![0.0; BINS], largest: 0.0 };
+        let mut histogram = Histogram::empty();
         match op {
             Op::MaxPool(window) => {
                 let shared = RefCell::new(histogram);
@@ -45,13 +44,31 @@ impl Histogram {
         }
     }
 
+    fn empty() -> Self {
+        Histogram { counts: vec![0; BINS], weights: vec![0.0; BINS], moments: vec![0.0; BINS], largest: 0.0 }
+    }
+
     fn add_all(&mut self, values: &Values, scale: &Scaling) {
-        for sample in values.samples() {
-            let (scales, repeat) = scale.parts(sample.len());
-            for (part, &scale) in sample.chunks(repeat).zip(scales.iter().cycle()) {
-                part.iter().for_each(|&x| self.add(x.abs() / scale, x * x));
-            }
+        let blocks = values.summaries(|samples| {
+            let mut block = Histogram::empty();
+            samples.iter().for_each(|sample| block.add_sample(sample, scale));
+            block
+        });
+        blocks.iter().for_each(|block| self.merge(block));
+    }
+
+    fn add_sample(&mut self, sample: &[f64], scale: &Scaling) {
+        let (scales, repeat) = scale.parts(sample.len());
+        for (part, &scale) in sample.chunks(repeat).zip(scales.iter().cycle()) {
+            part.iter().for_each(|&x| self.add(x.abs() / scale, x * x));
         }
+    }
+
+    fn merge(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(own, other)| *own += other);
+        self.weights.iter_mut().zip(&other.weights).for_each(|(own, other)| *own += other);
+        self.moments.iter_mut().zip(&other.moments).for_each(|(own, other)| *own += other);
+        self.largest = self.largest.max(other.largest);
     }
 
     fn add(&mut self, u: f64, weight: f64) {

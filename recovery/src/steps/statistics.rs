@@ -28,12 +28,9 @@ pub(super) struct Moments {
 /// Moments of `channels` equal parts of each sample.
 fn moments(values: &Values, channels: usize) -> Vec<Moments> {
     let mut sums = vec![(0.0, 0.0, 0usize); channels];
-    for sample in values.samples() {
-        let part = (sample.len() / channels).max(1);
-        for (sum, channel) in sums.iter_mut().zip(sample.chunks(part)) {
-            for x in channel {
-                *sum = (sum.0 + x, sum.1 + x * x, sum.2 + 1);
-            }
+    for block in values.summaries(|samples| sums_of(samples, channels)) {
+        for (sum, part) in sums.iter_mut().zip(block) {
+            *sum = (sum.0 + part.0, sum.1 + part.1, sum.2 + part.2);
         }
     }
     let moments = |&(sum, squares, count): &(f64, f64, usize)| {
@@ -42,6 +39,22 @@ fn moments(values: &Values, channels: usize) -> Vec<Moments> {
         Moments { mean, deviation: (squares / count - mean * mean).max(0.0).sqrt() }
     };
     sums.iter().map(moments).collect()
+}
+
+/// For each channel the sum, the sum of squares, and the number of values.
+fn sums_of(samples: &[Vec<f64>], channels: usize) -> Vec<(f64, f64, usize)> {
+    let mut sums = vec![(0.0, 0.0, 0); channels];
+    for sample in samples {
+        let part = (sample.len() / channels).max(1);
+        for (sum, channel) in sums.iter_mut().zip(sample.chunks(part)) {
+            let (mut first, mut second) = (0.0, 0.0);
+            for x in channel {
+                (first, second) = (first + x, second + x * x);
+            }
+            *sum = (sum.0 + first, sum.1 + second, sum.2 + channel.len());
+        }
+    }
+    sums
 }
 
 /// What the original network shows at one node: of a BatchNorm its input's moments, of a layer with channels its
