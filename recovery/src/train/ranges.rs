@@ -10,6 +10,9 @@ use super::model::{Model, Normalizing, Pass, Seen};
 use crate::data::Data;
 use crate::error::RecoveryError;
 
+/// What a scale that grows gets on top, so that it need not grow again when those before it settle.
+const SLACK: f64 = 1.02;
+
 /// What a part of a tensor with a scale of its own showed.
 #[derive(Debug, Clone, Copy)]
 struct Range {
@@ -66,8 +69,12 @@ pub(super) fn renew_scales(
 
 fn renewed_scale(scale: &Scaling, scales: &[f64], reached: &[f64], margin: f64) -> Scaling {
     let renew = |(scale, reached): (&f64, &f64)| {
-        let room = if reached > scale { margin } else { (1.0 + margin) / 2.0 };
-        scale.max(room * reached)
+        let enough = (1.0 + margin) / 2.0 * reached;
+        match (reached > scale, enough > *scale) {
+            (true, _) => margin * reached,
+            (false, true) => SLACK * enough,
+            (false, false) => *scale,
+        }
     };
     let scales: Vec<f64> = scales.iter().zip(reached).map(renew).collect();
     match scale {
