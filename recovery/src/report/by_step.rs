@@ -68,6 +68,7 @@ fn draw(
     chart
         .configure_mesh()
         .light_line_style(WHITE)
+        .disable_x_mesh()
         .x_labels(2 * steps.len() + 2)
         .x_label_formatter(&name)
         .y_desc("% of test samples")

@@ -11,6 +11,8 @@ const WIDTH: u32 = 760;
 const HEIGHT: u32 = 420;
 /// Mixes that lose more points than this are not drawn.
 const SHOWN: f64 = 12.0;
+/// Lines of text that the plot is high.
+const LINES: f64 = 25.0;
 const MIX: RGBColor = RGBColor(150, 150, 150);
 
 /// A plot and the table of the front.
@@ -70,7 +72,7 @@ fn draw(svg: &mut String, search: &SearchReport) -> Result<(), Box<dyn std::erro
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(48)
-        .build_cartesian_2d(least - 1.0..most + 3.0, bottom - 0.5..top + 0.8)?;
+        .build_cartesian_2d(least - 1.0..most + 4.0, bottom - 0.5..(top + 0.8).min(100.2))?;
     let whole = |x: &f64| format!("{x:.0}");
     chart
         .configure_mesh()
@@ -80,19 +82,36 @@ fn draw(svg: &mut String, search: &SearchReport) -> Result<(), Box<dyn std::erro
         .x_label_formatter(&whole)
         .draw()?;
     for height in [Some(original), search.max_lost.map(|lost| original - lost)].into_iter().flatten() {
-        chart.draw_series(DashedLineSeries::new([(least - 1.0, height), (most + 3.0, height)], 6, 4, BLACK.into()))?;
+        chart.draw_series(DashedLineSeries::new([(least - 1.0, height), (most + 4.0, height)], 6, 4, BLACK.into()))?;
     }
     let (uniform, mixed): (Vec<&Tried>, Vec<&Tried>) = shown.into_iter().partition(|tried| tried.uniform().is_some());
     chart.draw_series(mixed.iter().map(|tried| Circle::new(place(tried), 2, MIX.filled())))?;
     chart.draw_series(LineSeries::new(stairs(&search.front()), RED.stroke_width(2)))?;
-    chart.draw_series(uniform.iter().map(|tried| {
-        let label = Text::new(tried.uniform().unwrap_or_default().to_owned(), (6, 4), ("sans-serif", 11));
-        EmptyElement::at(place(tried)) + Circle::new((0, 0), 4, BLUE.filled()) + label
-    }))?;
+    chart.draw_series(uniform.iter().map(|tried| Circle::new(place(tried), 4, BLUE.filled())))?;
+    let labels = labels(&uniform, (top - bottom) / LINES).into_iter();
+    chart.draw_series(labels.map(|(at, text)| EmptyElement::at(at) + Text::new(text, (7, 5), ("sans-serif", 11))))?;
     let chosen = &search.tried[search.chosen];
     chart.draw_series([Circle::new(place(chosen), 7, GREEN.stroke_width(3))])?;
     area.present()?;
     Ok(())
+}
+
+/// Names of PAFs beside their points; those of points too close for a line each stand together.
+fn labels(uniform: &[&Tried], line: f64) -> Vec<((f64, f64), String)> {
+    let mut points: Vec<((f64, f64), &str)> =
+        uniform.iter().map(|tried| (place(tried), tried.uniform().unwrap_or_default())).collect();
+    points.sort_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let mut labels: Vec<((f64, f64), String)> = Vec::new();
+    for (at, name) in points {
+        match labels.last_mut() {
+            Some((first, text)) if first.0 == at.0 && first.1 - at.1 < line => {
+                text.push_str(", ");
+                text.push_str(name);
+            }
+            _ => labels.push((at, name.to_owned())),
+        }
+    }
+    labels
 }
 
 /// The most accuracy within each number of levels.

@@ -12,6 +12,10 @@ use crate::train::quick_logits;
 /// Samples that go through a network together.
 const BATCH: usize = 100;
 
+/// Divergence of a sample that is lost altogether, as where a value leaves the range of its PAF: what it is beyond that
+/// says nothing about the other samples.
+const LOST: f64 = 10.0;
+
 /// A network's results beside those of the original one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
@@ -21,7 +25,7 @@ pub struct Judged {
     pub lost: f64,
     /// Standard error of `lost`, from the samples on which the two differ.
     pub standard_error: f64,
-    /// Mean Kullback-Leibler divergence of the class probabilities from the original network's.
+    /// Mean Kullback-Leibler divergence of the class probabilities from the original network's; a sample counts at most 10.
     pub divergence: f64,
 }
 
@@ -67,15 +71,16 @@ fn results(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryErro
     Ok(logits.into_iter().map(|sample| sample.into_iter().map(f64::from).collect()).collect())
 }
 
-/// Mean Kullback-Leibler divergence of class probabilities from those of the original network; infinite where results
-/// are not finite.
+/// Mean Kullback-Leibler divergence of class probabilities from those of the original network, at most [`LOST`] a sample.
 pub(super) fn divergence(original: &[Vec<f64>], results: &[Vec<f64>]) -> f64 {
     let of_sample = |(original, result): (&Vec<f64>, &Vec<f64>)| {
         let (p, q) = (log_softmax(original), log_softmax(result));
-        p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
+        let divergence: f64 = p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum();
+        // NaN counts as lost too.
+        if divergence < LOST { divergence.max(0.0) } else { LOST }
     };
     let sum: f64 = original.iter().zip(results).map(of_sample).sum();
-    if sum.is_finite() { sum.max(0.0) / original.len().max(1) as f64 } else { f64::INFINITY }
+    sum / original.len().max(1) as f64
 }
 
 fn log_softmax(logits: &[f64]) -> Vec<f64> {
@@ -105,5 +110,25 @@ impl Goal {
             .then(b.accuracy.correct.cmp(&a.accuracy.correct))
             .then(a.divergence.total_cmp(&b.divergence))
             .then(by_levels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lost_sample_does_not_hide_the_others() {
+        let original = vec![vec![2.0, 0.0]; 4];
+        assert_eq!(divergence(&original, &original), 0.0);
+        for lost in [f64::NAN, f64::INFINITY, 1e30] {
+            let mut results = original.clone();
+            results[1] = vec![-lost, lost];
+            assert_eq!(divergence(&original, &results), LOST / 4.0);
+        }
+        // KL of Bernoulli(σ(2)) from Bernoulli(½): ln 2 minus the entropy of the first.
+        let p = 1.0 / (1.0 + (-2f64).exp());
+        let expected = 2f64.ln() + p * p.ln() + (1.0 - p) * (1.0 - p).ln();
+        assert!((divergence(&original, &vec![vec![0.0, 0.0]; 4]) - expected).abs() < 1e-12);
     }
 }
