@@ -13,6 +13,8 @@ const HEIGHT: u32 = 420;
 const SHOWN: f64 = 12.0;
 /// Lines of text that the plot is high.
 const LINES: f64 = 25.0;
+/// Pixels from one line of text to the next.
+const LINE_HEIGHT: i32 = 12;
 const MIX: RGBColor = RGBColor(150, 150, 150);
 
 /// A plot and the table of the front.
@@ -89,27 +91,25 @@ fn draw(svg: &mut String, search: &SearchReport) -> Result<(), Box<dyn std::erro
     chart.draw_series(LineSeries::new(stairs(&search.front()), RED.stroke_width(2)))?;
     chart.draw_series(uniform.iter().map(|tried| Circle::new(place(tried), 4, BLUE.filled())))?;
     let labels = labels(&uniform, (top - bottom) / LINES).into_iter();
-    chart.draw_series(labels.map(|(at, text)| EmptyElement::at(at) + Text::new(text, (7, 5), ("sans-serif", 11))))?;
+    chart.draw_series(labels.map(|(at, line, text)| {
+        EmptyElement::at(at) + Text::new(text.to_owned(), (7, 5 + LINE_HEIGHT * line), ("sans-serif", 11))
+    }))?;
     let chosen = &search.tried[search.chosen];
     chart.draw_series([Circle::new(place(chosen), 7, GREEN.stroke_width(3))])?;
     area.present()?;
     Ok(())
 }
 
-/// Names of PAFs beside their points; those of points too close for a line each stand together.
-fn labels(uniform: &[&Tried], line: f64) -> Vec<((f64, f64), String)> {
+/// Names of PAFs beside their points; those of points too close for a line each stand below each other at the first.
+fn labels<'t>(uniform: &[&'t Tried], line: f64) -> Vec<((f64, f64), i32, &'t str)> {
     let mut points: Vec<((f64, f64), &str)> =
         uniform.iter().map(|tried| (place(tried), tried.uniform().unwrap_or_default())).collect();
     points.sort_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
-    let mut labels: Vec<((f64, f64), String)> = Vec::new();
+    let mut labels: Vec<((f64, f64), i32, &str)> = Vec::new();
     for (at, name) in points {
-        match labels.last_mut() {
-            Some((first, text)) if first.0 == at.0 && first.1 - at.1 < line => {
-                text.push_str(", ");
-                text.push_str(name);
-            }
-            _ => labels.push((at, name.to_owned())),
-        }
+        let above = labels.last().filter(|(first, ..)| first.0 == at.0 && first.1 - at.1 < line);
+        let (at, line) = above.map_or((at, 0), |&(first, above, _)| (first, above + 1));
+        labels.push((at, line, name));
     }
     labels
 }
