@@ -25,7 +25,8 @@ use clap::Parser;
 use paf_circuit::write_circuit;
 use paf_compiler::import::import;
 use paf_compiler::options::Options;
-use paf_compiler::pipeline::{compile, sample_shape};
+use paf_compiler::pipeline::compile;
+use paf_passes::pack::sample_shape;
 use serde_json::{Value, json};
 
 use common::zoo::{NETWORKS, Network};

@@ -5,10 +5,10 @@ use std::path::Path;
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
 use paf_ir::tensor::{Graph, NodeId};
+use paf_passes::pack::sample_shape;
 use paf_passes::recover::Samples;
 
 use crate::error::CompileError;
-use crate::pipeline::sample_shape;
 
 /// Reads samples for the inputs of a graph, one file an input, in order: `[k, sample shape…]`, float32 or float64.
 ///

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use paf_ir::ckks::MachineCosts;
 pub use paf_passes::approximate::Margin;
-pub use paf_passes::schedule::Bootstraps;
+pub use paf_passes::schedule::{Bootstraps, DEFAULT_PRECISION};
 
 /// A choice of PAF, for every node or for one.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,8 +109,6 @@ pub const DEFAULT_PAF: &str = "alpha7";
 pub const AUTO_PAF: &str = "auto";
 /// Default error of a smooth function's polynomial.
 pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
-/// Default precision in bits.
-pub const DEFAULT_PRECISION: f64 = 13.0;
 
 impl Options {
     /// Default options for a model.

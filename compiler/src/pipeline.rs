@@ -6,18 +6,17 @@ use std::time::{Duration, Instant};
 use paf_circuit::{Circuit, Model};
 use paf_ir::ckks::{MachineCosts, Work};
 use paf_ir::slots::SlotProgram;
-use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
+use paf_ir::tensor::Graph;
 use paf_passes::PassError;
 use paf_passes::approximate::{self, Approximated, approximate};
 use paf_passes::choose::Chosen;
 use paf_passes::fold::fold;
 use paf_passes::optimize::{self, RuleEffect, optimize};
-use paf_passes::pack::{self, Packed, Port, pack};
+use paf_passes::pack::{self, pack};
 use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
 use paf_passes::schedule::{
-    Alternative, Magnitudes, Request, Scheduled, drawn_samples, expects_bootstraps, magnitudes, may_be_refreshed,
-    schedule,
+    Alternative, Magnitudes, Request, Scheduled, expects_bootstraps, may_be_refreshed, schedule,
 };
 use sha2::{Digest, Sha256};
 
@@ -28,9 +27,6 @@ use crate::import::{ImportError, Imported, import};
 use crate::options::{Options, Step};
 use crate::pafs::PafRequest;
 use crate::recovery::recovered;
-
-/// Most slots of a ciphertext: half of the largest ring dimension.
-const MAX_SLOTS: usize = 1 << 15;
 
 /// A compiled model and what happened on the way.
 #[derive(Debug, Clone)]
@@ -129,14 +125,14 @@ fn compile_with(
     }
     let request = request(options);
     let deep = expects_bootstraps(report.levels_after, &request);
-    let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &ports(&graph, &polynomial, deep))?))?;
+    let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &pack::options(&graph, &polynomial, deep))?))?;
     if last == Step::Pack {
         return Ok(Reached::Slots(packed.program));
     }
     let scheduled = timer.step(Step::Schedule, || {
         let refreshable = may_be_refreshed(report.levels_after, &request);
         let magnitudes = match refreshable {
-            true => magnitudes_of(&optimized, &packed, &polynomial, &samples)?,
+            true => Magnitudes::of(&optimized, &packed, &polynomial, &samples)?,
             false => Magnitudes::unknown(),
         };
         schedule(&packed.program, &magnitudes, &request)
@@ -203,63 +199,6 @@ fn request(options: &Options) -> Request {
     }
 }
 
-/// The shape of one sample: without the batch axis.
-pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
-    Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
-}
-
-/// Magnitudes on calibration samples, or on inputs drawn from their ranges.
-fn magnitudes_of(
-    optimized: &Graph,
-    packed: &Packed,
-    polynomial: &Approximated,
-    samples: &Samples,
-) -> Result<Magnitudes, CompileError> {
-    let sizes = optimized.inputs.iter().map(|input| optimized.node(input.0).shape.size());
-    let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.1)).collect();
-    let drawn = if samples.is_empty() { drawn_samples(&inputs) } else { vec![] };
-    let scaled = |sample: &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
-        let inputs = sample.iter().zip(&polynomial.inputs);
-        inputs.map(|(x, (scale, _))| x.iter().map(|x| x * scale).collect()).collect()
-    };
-    let scaled: Vec<_> = samples.iter().chain(&drawn).map(scaled).collect();
-    Ok(magnitudes(optimized, &packed.values, &scaled)?)
-}
-
-fn ports(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> pack::Options {
-    let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
-        name: graph.node(*id).name.clone(),
-        shape: sample_shape(&graph.node(*id).shape, *batch),
-        scale: *scale,
-        range: *range,
-        post: PostProcess::None,
-    });
-    let batched = graph.inputs.iter().any(|input| input.1);
-    let outputs = graph.outputs.iter().zip(&polynomial.output_scales).map(|(output, scale)| {
-        let shape = &graph.node(output.node).shape;
-        let batched = batched && shape.0.first() == Some(&1) && shape.0.len() > 1;
-        Port {
-            name: output.name.clone(),
-            shape: sample_shape(shape, batched),
-            scale: *scale,
-            range: (0.0, 0.0),
-            post: post_of_sample(output, batched),
-        }
-    });
-    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed }
-}
-
-/// Post-processing with its axis counted without the batch axis.
-fn post_of_sample(output: &Output, batched: bool) -> PostProcess {
-    let without = |axis: usize| axis.saturating_sub(usize::from(batched));
-    match output.post {
-        PostProcess::None => PostProcess::None,
-        PostProcess::Softmax { axis } => PostProcess::Softmax { axis: without(axis) },
-        PostProcess::LogSoftmax { axis } => PostProcess::LogSoftmax { axis: without(axis) },
-        PostProcess::ArgMax { axis, keep_axis } => PostProcess::ArgMax { axis: without(axis), keep_axis },
-    }
-}
-
 /// Names the most accurate PAF with which a network that is too deep would fit: the first one whose least depth is
 /// small enough and whose circuit then has parameters indeed.
 fn with_fitting_paf(
@@ -277,7 +216,7 @@ fn with_fitting_paf(
         let other = approximate::Options { default_paf: paf.clone(), per_node: Recovered::default(), ..choice.clone() };
         let polynomial = approximate(folded, &other, samples).ok()?;
         let (optimized, _) = optimize(&polynomial.graph).ok()?;
-        let slots = pack(&optimized, &ports(folded, &polynomial, false)).ok()?.program;
+        let slots = pack(&optimized, &pack::options(folded, &polynomial, false)).ok()?.program;
         let scheduled = schedule(&slots, &Magnitudes::unknown(), request).ok()?;
         Some((paf.name, scheduled.program.top_level().0))
     });

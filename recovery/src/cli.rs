@@ -13,7 +13,7 @@ use crate::error::RecoveryError;
 use crate::evaluate::Accuracy;
 use crate::recover::{Outcome, Request, recover};
 use crate::report;
-use crate::search::{SearchReport, Tried};
+use crate::search::{Cost, SearchReport, Tried};
 
 /// Adapts a trained ONNX network to polynomial ReLU and MaxPool, and writes it with the polynomials to use
 #[derive(Debug, Parser)]
@@ -96,10 +96,10 @@ fn text(outcome: &Outcome) -> String {
         lines.push(format!("{:<40} {:<20} {scale:>10.4} {before:>12.2e} {after:>12.2e}", node.node, chosen.paf.name));
     }
     if let Some(search) = &outcome.search {
-        let Tried { levels, judged, .. } = &search.tried[search.chosen];
+        let Tried { cost: Cost { levels, bootstraps }, judged, .. } = &search.tried[search.chosen];
         lines.push(format!(
-            "search: of {} mixes one of {levels} levels on the deepest path, {:.2} % of {} held-back samples; \
-             {:.2} ± {:.2} points lost",
+            "search: of {} mixes one of {levels} levels on the deepest path and {bootstraps} bootstraps, {:.2} % of {} \
+             held-back samples; {:.2} ± {:.2} points lost",
             search.tried.len(),
             judged.accuracy.percent(),
             judged.accuracy.count,
@@ -146,7 +146,8 @@ fn searched(search: &SearchReport) -> Value {
     let tried = |tried: &Tried| {
         let judged = &tried.judged;
         json!({
-            "pafs": tried.pafs, "uniform": tried.uniform(), "levels": tried.levels,
+            "pafs": tried.pafs, "uniform": tried.uniform(),
+            "levels": tried.cost.levels, "bootstraps": tried.cost.bootstraps,
             "percent": judged.accuracy.percent(), "lost": judged.lost,
             "standard_error": judged.standard_error, "divergence": judged.divergence,
         })

@@ -41,11 +41,11 @@ fn uniform<'r>(report: &'r SearchReport, paf: &str) -> &'r Tried {
 #[test]
 fn a_mix_beats_the_uniform_paf_of_the_same_depth() {
     let mut config = config(&["alpha4", "alpha5", "alpha6"]);
-    let levels = uniform(&searched(MODEL, &config).1, "alpha5").levels;
+    let levels = uniform(&searched(MODEL, &config).1, "alpha5").cost.levels;
     config.search.max_levels = Some(levels);
     let (network, report) = searched(MODEL, &config);
     let (best, even) = (chosen(&report), uniform(&report, "alpha5"));
-    assert!(best.levels <= levels && best.uniform().is_none(), "{best:?}");
+    assert!(best.cost.levels <= levels && best.uniform().is_none(), "{best:?}");
     assert!(best.judged.divergence < 0.9 * even.judged.divergence, "{best:?} and {even:?}");
     let original = digits_network(MODEL);
     let alone = common::walked(&original, "alpha5", &configured(&[Calibrate, Bn, Ct])).network;
@@ -64,7 +64,7 @@ fn nothing_uniform_is_better_than_what_is_chosen() {
         let best = chosen(&report);
         let names: Vec<&str> = network.pafs.values().map(|chosen| chosen.paf.name.as_str()).collect();
         assert_eq!(names, best.pafs, "the network is the one that was judged");
-        assert!(best.levels <= max_levels.unwrap_or(u32::MAX));
+        assert!(best.cost.levels <= max_levels.unwrap_or(u32::MAX));
         let uniform: Vec<&Tried> = report.tried.iter().filter(|tried| tried.uniform().is_some()).collect();
         assert_eq!(uniform.len(), 4, "{model}");
         for other in uniform {
@@ -72,9 +72,9 @@ fn nothing_uniform_is_better_than_what_is_chosen() {
                 tried.judged.lost + tried.judged.standard_error <= max_lost.unwrap_or(100.0)
             });
             assert!(keeps(best), "{best:?}");
-            assert!(!(more && other.levels <= best.levels), "{model}: {other:?} against {best:?}");
+            assert!(!(more && other.cost.levels <= best.cost.levels), "{model}: {other:?} against {best:?}");
             if max_lost.is_some() {
-                assert!(!keeps(other) || other.levels >= best.levels, "{model}: {other:?} against {best:?}");
+                assert!(!keeps(other) || other.cost.levels >= best.cost.levels, "{model}: {other:?} against {best:?}");
             }
         }
     }

@@ -153,8 +153,12 @@ pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
 
 /// Levels of a ReLU or MaxPool with a PAF: each comparison in sequence takes the sign's and a product.
 pub fn levels_with(op: &Op, paf: &Paf) -> u32 {
-    let comparisons = if let Op::MaxPool(window) = op { pool::comparisons(window) } else { 1 };
-    comparisons * (paf.sign_depth() as u32 + 1)
+    comparisons(op) * (paf.sign_depth() as u32 + 1)
+}
+
+/// Comparisons in sequence of a ReLU or MaxPool.
+pub(crate) fn comparisons(op: &Op) -> u32 {
+    if let Op::MaxPool(window) = op { pool::comparisons(window) } else { 1 }
 }
 
 /// Levels of any other operation of a folded network, every scale folded.

@@ -1,5 +1,5 @@
-//! Levels of a network whose ReLU and MaxPool nodes keep their places and scales, as with a PAF file, and the mixes of
-//! PAFs that cost the least at every depth.
+//! Levels and bootstraps of a network whose ReLU and MaxPool nodes keep their places and scales, as with a PAF file, and
+//! the mixes of PAFs that lose the least for them.
 //!
 //! Nodes go by name, because the imported graph and the folded one number them differently.
 
@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use paf_ir::tensor::{Graph, Node};
 
 use super::is_nonlinear;
+use super::refreshes::{Refreshed, Refreshes};
 use super::search::{self, Choice, Step};
-use crate::approximate::{Scaling, in_cheaper_order, levels_without_paf};
+use crate::approximate::{Scaling, comparisons, in_cheaper_order, levels_without_paf};
 use crate::error::PassError;
 use crate::fold::fold;
+use crate::pack::MAX_SLOTS;
 use crate::recover::Recovered;
+use crate::schedule::Stretch;
 
 /// A folded network as a graph of levels.
 #[derive(Debug, Clone)]
@@ -22,6 +25,10 @@ pub struct LevelGraph {
     outputs: Vec<usize>,
     /// The step of each ReLU and MaxPool.
     nonlinear: BTreeMap<String, usize>,
+    /// Comparisons in sequence of each step: between them a ciphertext can be refreshed.
+    comparisons: Vec<u32>,
+    /// Elements of each step's result.
+    sizes: Vec<usize>,
 }
 
 /// A choice for each ReLU and MaxPool.
@@ -54,14 +61,46 @@ impl LevelGraph {
             steps: folded.nodes().map(|(_, node)| step(node)).collect(),
             outputs: folded.outputs.iter().map(|output| output.node.index()).collect(),
             nonlinear: nonlinear.map(|(id, node)| (node.name.clone(), id.index())).collect(),
+            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op)).collect(),
+            sizes: folded.nodes().map(|(_, node)| node.shape.size()).collect(),
         })
+    }
+
+    /// Slots of a ciphertext that holds the largest value, or as much of it as a ciphertext can.
+    pub fn slots(&self) -> usize {
+        self.sizes.iter().max().map_or(1, |size| size.next_power_of_two().min(MAX_SLOTS))
+    }
+
+    /// Fewest bootstraps of the cheapest of these chains if each ReLU and MaxPool takes so many levels; `None` if no chain
+    /// has the levels.
+    pub fn bootstraps(&self, levels: &BTreeMap<String, u32>, stretches: &[Stretch]) -> Option<u32> {
+        let steps = self.with_levels(levels);
+        let on = |&stretch: &Stretch| Some((self.refreshes(&steps, stretch).front().first()?.bootstraps, stretch));
+        let seconds = |&(bootstraps, stretch): &(u32, Stretch)| f64::from(bootstraps) * stretch.seconds;
+        let all = stretches.iter().filter_map(on);
+        all.min_by(|a, b| seconds(a).total_cmp(&seconds(b)).then(a.0.cmp(&b.0))).map(|(bootstraps, _)| bootstraps)
+    }
+
+    /// For each chain mixes of ascending bootstraps and descending error, none of which another one beats in both.
+    pub fn fronts_by_bootstraps(
+        &self,
+        choices: &BTreeMap<String, Vec<Choice>>,
+        stretches: &[Stretch],
+    ) -> Vec<BTreeMap<String, usize>> {
+        let steps = self.with_choices(choices);
+        let picks = |found: Refreshed| self.nonlinear.iter().map(|(n, &step)| (n.clone(), found.picks[step])).collect();
+        stretches.iter().flat_map(|stretch| self.refreshes(&steps, *stretch).front()).map(picks).collect()
+    }
+
+    fn refreshes<'s>(&'s self, steps: &'s [Step], stretch: Stretch) -> Refreshes<'s> {
+        let ciphertexts = self.sizes.iter().map(|size| size.div_ceil(MAX_SLOTS) as u32).collect();
+        Refreshes { steps, outputs: &self.outputs, comparisons: &self.comparisons, ciphertexts, stretch }
     }
 
     /// Levels on the deepest path, linear layers included, if each ReLU and MaxPool takes so many; those left out are
     /// free.
     pub fn depth(&self, levels: &BTreeMap<String, u32>) -> u32 {
-        let choices = levels.iter().map(|(name, &levels)| (name.clone(), vec![Choice { levels, error: 0.0 }]));
-        search::depth(&self.with_choices(&choices.collect()), &self.outputs, &vec![0; self.steps.len()])
+        search::depth(&self.with_levels(levels), &self.outputs, &vec![0; self.steps.len()])
     }
 
     /// Mixes of ascending depth and descending error, none of which another one beats in both.
@@ -72,6 +111,11 @@ impl LevelGraph {
             picks: self.nonlinear.iter().map(|(name, &step)| (name.clone(), selection.picks[step])).collect(),
         };
         search::front(&self.with_choices(choices), &self.outputs).into_iter().map(mix).collect()
+    }
+
+    fn with_levels(&self, levels: &BTreeMap<String, u32>) -> Vec<Step> {
+        let choices = levels.iter().map(|(name, &levels)| (name.clone(), vec![Choice { levels, error: 0.0 }]));
+        self.with_choices(&choices.collect())
     }
 
     fn with_choices(&self, choices: &BTreeMap<String, Vec<Choice>>) -> Vec<Step> {

@@ -10,6 +10,7 @@
 //!    What counts is this measurement; the prediction says where to look.
 
 mod mixes;
+mod refreshes;
 pub mod search;
 
 use std::collections::BTreeMap;

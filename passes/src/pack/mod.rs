@@ -9,6 +9,7 @@
 
 mod layouts;
 mod plan;
+mod ports;
 mod sharing;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use rayon::prelude::*;
 use crate::error::PassError;
 use layouts::Plane;
 use plan::Planner;
+pub use ports::{MAX_SLOTS, options, sample_shape};
 
 /// Most ciphertexts a tensor may take.
 const CIPHERTEXT_LIMIT: usize = 64;

@@ -16,7 +16,7 @@ use super::structure::{Structure, depth};
 use crate::error::PassError;
 
 /// Level of a value that is refreshed: a bootstrap takes one.
-pub(super) const LEVEL_BEFORE_REFRESH: u32 = 1;
+pub(crate) const LEVEL_BEFORE_REFRESH: u32 = 1;
 
 /// For each value the slots of its bootstrap, if it is refreshed.
 pub(super) type Placement = Vec<Option<usize>>;

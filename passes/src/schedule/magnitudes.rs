@@ -3,7 +3,10 @@
 use paf_ir::program::ValueId;
 use paf_ir::tensor::{Evaluator, Graph};
 
+use crate::approximate::Approximated;
 use crate::error::PassError;
+use crate::pack::Packed;
+use crate::recover::Samples;
 
 /// A value is refreshed if its magnitude on the samples times this stays within 1. The modular reduction inside of a
 /// bootstrap is accurate to a third power of the magnitude, so a value slightly above 1 on other data loses bits, not its
@@ -14,8 +17,8 @@ const MARGIN: f64 = 1.05;
 const SAMPLES: usize = 6;
 
 /// Inputs for a network without calibration data: the ends of each input's range, and numbers between them from a fixed
-/// seed. `inputs` says of each input how many elements it has and what range; the results are not scaled.
-pub fn drawn_samples(inputs: &[(usize, (f64, f64))]) -> Vec<Vec<Vec<f64>>> {
+/// seed. `inputs` says of each input how many elements it has and what range.
+fn drawn_samples(inputs: &[(usize, (f64, f64))]) -> Vec<Vec<Vec<f64>>> {
     let mut state = 0u64;
     // SplitMix64 (Steele, Lea, Flood 2014).
     let mut uniform = || {
@@ -39,6 +42,28 @@ pub fn drawn_samples(inputs: &[(usize, (f64, f64))]) -> Vec<Vec<Vec<f64>>> {
 pub struct Magnitudes(pub Vec<f64>);
 
 impl Magnitudes {
+    /// Of an optimized network that was packed, on the samples that it was approximated with, or where there are none on
+    /// inputs drawn from their ranges.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] if a sample does not fit the graph.
+    pub fn of(
+        optimized: &Graph,
+        packed: &Packed,
+        polynomial: &Approximated,
+        samples: &Samples,
+    ) -> Result<Self, PassError> {
+        let sizes = optimized.inputs.iter().map(|input| optimized.node(input.0).shape.size());
+        let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.1)).collect();
+        let drawn = if samples.is_empty() { drawn_samples(&inputs) } else { vec![] };
+        let scaled = |sample: &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            let inputs = sample.iter().zip(&polynomial.inputs);
+            inputs.map(|(x, (scale, _))| x.iter().map(|x| x * scale).collect()).collect()
+        };
+        let looked_at = samples.iter().chain(&drawn).take(SAMPLES);
+        magnitudes(optimized, &packed.values, &looked_at.map(scaled).collect::<Vec<_>>())
+    }
+
     /// Nothing known: nothing is refreshed.
     pub fn unknown() -> Self {
         Magnitudes(vec![])
@@ -50,22 +75,15 @@ impl Magnitudes {
     }
 }
 
-/// Measures the magnitudes of a packed graph on samples, which are scaled as the client scales them: one list of flat
-/// tensors, one for each input, a sample. `values` is the value of each node of the graph in the slots program. What lies in
-/// slots between a tensor's elements is left out: there an operation computes the same function of a zero, or of
-/// elements of the same tensor.
-///
-/// # Errors
-/// [`PassError::Ir`] if a sample does not fit the graph.
-pub fn magnitudes(graph: &Graph, values: &[ValueId], samples: &[Vec<Vec<f64>>]) -> Result<Magnitudes, PassError> {
-    let looked_at = &samples[..samples.len().min(SAMPLES)];
-    let measured = Evaluator::new(graph).largest_magnitudes(looked_at)?;
+/// The magnitudes of a packed graph on samples, which are scaled as the client scales them. `values` is the value of each
+/// node of the graph in the slots program. What lies in slots between a tensor's elements is left out: there an operation
+/// computes the same function of a zero, or of elements of the same tensor.
+fn magnitudes(graph: &Graph, values: &[ValueId], samples: &[Vec<Vec<f64>>]) -> Result<Magnitudes, PassError> {
+    let measured = Evaluator::new(graph).largest_magnitudes(samples)?;
     let count = values.iter().map(|value| value.index() + 1).max().unwrap_or(0);
-    let mut magnitudes = vec![if samples.is_empty() { f64::INFINITY } else { 0.0 }; count];
-    if !samples.is_empty() {
-        for (value, magnitude) in values.iter().zip(measured) {
-            magnitudes[value.index()] = magnitude.max(magnitudes[value.index()]);
-        }
+    let mut magnitudes = vec![0.0; count];
+    for (value, magnitude) in values.iter().zip(measured) {
+        magnitudes[value.index()] = magnitude.max(magnitudes[value.index()]);
     }
     Ok(Magnitudes(magnitudes))
 }

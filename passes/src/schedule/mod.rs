@@ -9,6 +9,7 @@ mod magnitudes;
 mod parameters;
 mod plans;
 mod search;
+mod stretches;
 mod structure;
 
 use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified, Work};
@@ -16,9 +17,11 @@ use paf_ir::slots::SlotProgram;
 
 use crate::error::PassError;
 use cost::MemoryPlan;
-pub use magnitudes::{Magnitudes, drawn_samples, magnitudes};
-pub use parameters::{Bootstraps, Request};
+pub(crate) use levels::LEVEL_BEFORE_REFRESH;
+pub use magnitudes::Magnitudes;
+pub use parameters::{Bootstraps, DEFAULT_PRECISION, Request};
 use plans::{Plan, Planner};
+pub use stretches::{Stretch, most_levels, stretches};
 use structure::Structure;
 
 /// A circuit with its parameters and predictions.

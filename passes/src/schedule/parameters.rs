@@ -64,6 +64,23 @@ pub struct Request {
     pub slowness: Work,
 }
 
+/// Bits of precision that are enough for most networks.
+pub const DEFAULT_PRECISION: f64 = 13.0;
+
+impl Default for Request {
+    /// The defaults of `paf-compile`.
+    fn default() -> Self {
+        Request {
+            precision_bits: DEFAULT_PRECISION,
+            memory: None,
+            insecure: false,
+            bootstraps: Bootstraps::default(),
+            iterations: 1,
+            slowness: Work::ONES,
+        }
+    }
+}
+
 /// What a program asks of its parameters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {

@@ -33,15 +33,17 @@ pub(super) fn section(search: &SearchReport) -> Result<String, String> {
 }
 
 fn table(search: &SearchReport) -> String {
-    let mut table = String::from("<table><tr><th>levels<th>accuracy<th>lost<th>divergence<th>PAFs</tr>\n");
-    for tried in search.front() {
+    let mut table =
+        String::from("<table><tr><th>levels<th>bootstraps<th>accuracy<th>lost<th>divergence<th>PAFs</tr>\n");
+    for tried in rows(search) {
         let judged = &tried.judged;
         let pafs = tried.uniform().map_or_else(|| tried.pafs.join(", "), |paf| format!("{paf} everywhere"));
         let chosen = if *tried == search.tried[search.chosen] { " (chosen)" } else { "" };
         let _ = writeln!(
             table,
-            "<tr><td>{}{chosen}<td>{}<td>{:.2} ± {:.2}<td>{:.2e}<td>{}</tr>",
-            tried.levels,
+            "<tr><td>{}{chosen}<td>{}<td>{}<td>{:.2} ± {:.2}<td>{:.2e}<td>{}</tr>",
+            tried.cost.levels,
+            tried.cost.bootstraps,
             percent(judged.accuracy),
             judged.lost,
             judged.standard_error,
@@ -52,17 +54,30 @@ fn table(search: &SearchReport) -> String {
     table + "</table>\n"
 }
 
+/// What nothing tried beats in levels and accuracy, or in bootstraps and accuracy; and what was chosen.
+fn rows(search: &SearchReport) -> Vec<&Tried> {
+    let by_bootstraps = if search.has_bootstraps() { search.front_by_bootstraps() } else { vec![] };
+    let mut rows = search.front();
+    for tried in by_bootstraps.into_iter().chain([&search.tried[search.chosen]]) {
+        if !rows.contains(&tried) {
+            rows.push(tried);
+        }
+    }
+    rows.sort_by_key(|tried| (tried.cost.levels, tried.judged.accuracy.correct));
+    rows
+}
+
 fn is_shown(tried: &Tried) -> bool {
     tried.judged.lost <= SHOWN
 }
 
 fn place(tried: &Tried) -> (f64, f64) {
-    (f64::from(tried.levels), tried.judged.accuracy.percent())
+    (f64::from(tried.cost.levels), tried.judged.accuracy.percent())
 }
 
 fn draw(svg: &mut String, search: &SearchReport) -> Result<(), Box<dyn std::error::Error>> {
     let shown: Vec<&Tried> = search.tried.iter().filter(|tried| is_shown(tried)).collect();
-    let levels = || search.tried.iter().map(|tried| f64::from(tried.levels));
+    let levels = || search.tried.iter().map(|tried| f64::from(tried.cost.levels));
     let (least, most) = (levels().fold(f64::INFINITY, f64::min), levels().fold(0.0, f64::max));
     let original = search.original.percent();
     let bottom = shown.iter().map(|tried| place(tried).1).fold(original - 1.0, f64::min);

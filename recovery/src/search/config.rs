@@ -1,5 +1,6 @@
 //! What the search may use and what it aims for.
 
+use paf_passes::schedule;
 use serde::{Deserialize, Serialize};
 
 /// Options of `search`.
@@ -10,7 +11,9 @@ pub struct SearchConfig {
     pub pafs: Vec<String>,
     /// Most levels on the deepest path, linear layers included, as `paf-compile --max-levels` counts them.
     pub max_levels: Option<u32>,
-    /// Most points of accuracy that may be lost against the original network; 1 if neither bound is given.
+    /// Most bootstraps.
+    pub max_bootstraps: Option<u32>,
+    /// Most points of accuracy that may be lost against the original network; 1 if no bound is given.
     pub max_lost: Option<f64>,
     /// By how many of its standard errors a loss must stay below `max_lost`.
     pub certainty: f64,
@@ -18,13 +21,16 @@ pub struct SearchConfig {
     pub held_back: usize,
     /// Most mixes that are tried after the uniform ones.
     pub tries: usize,
+    /// Memory that the circuit may take, as for `paf-compile --memory`: what bootstraps are counted for.
+    pub memory: Option<String>,
 }
 
 /// Bounds that a mix must keep.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Goal {
     pub(super) max_levels: u32,
-    /// Points lost and standard errors; with it fewest levels are wanted, without it most accuracy.
+    pub(super) max_bootstraps: u32,
+    /// Points lost and standard errors; with it the cheapest mix is wanted, without it most accuracy.
     pub(super) max_lost: Option<(f64, f64)>,
 }
 
@@ -46,10 +52,12 @@ impl Default for SearchConfig {
         SearchConfig {
             pafs: pafs.map(String::from).to_vec(),
             max_levels: None,
+            max_bootstraps: None,
             max_lost: None,
             certainty: 1.0,
             held_back: 3000,
             tries: 40,
+            memory: None,
         }
     }
 }
@@ -63,6 +71,7 @@ impl SearchConfig {
                 return Err(format!("{name} = {value}: a number from 0 to {most} is needed"));
             }
         }
+        self.memory_bytes()?;
         match (self.pafs.is_empty(), self.held_back) {
             (true, _) => Err("pafs = []: at least one is needed".into()),
             (_, 0) => Err("held_back = 0: at least one sample is needed".into()),
@@ -71,8 +80,25 @@ impl SearchConfig {
     }
 
     pub(super) fn goal(&self) -> Goal {
-        let default = self.max_levels.is_none().then_some(1.0);
-        let max_lost = self.max_lost.or(default).map(|points| (points, self.certainty));
-        Goal { max_levels: self.max_levels.unwrap_or(u32::MAX), max_lost }
+        let default = (self.max_levels.is_none() && self.max_bootstraps.is_none()).then_some(1.0);
+        Goal {
+            max_levels: self.max_levels.unwrap_or(u32::MAX),
+            max_bootstraps: self.max_bootstraps.unwrap_or(u32::MAX),
+            max_lost: self.max_lost.or(default).map(|points| (points, self.certainty)),
+        }
+    }
+
+    /// What a compilation would be asked for.
+    pub(super) fn request(&self) -> schedule::Request {
+        let memory = self.memory_bytes().expect("it was checked when the configuration was read");
+        schedule::Request { memory, ..schedule::Request::default() }
+    }
+
+    fn memory_bytes(&self) -> Result<Option<u64>, String> {
+        let size = parse_size::Config::new().with_binary();
+        let bytes = |text: &String| {
+            size.parse_size(text).map_err(|error| format!("memory = \"{text}\": {error}; write 16G, for example"))
+        };
+        self.memory.as_ref().map(bytes).transpose()
     }
 }

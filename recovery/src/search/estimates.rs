@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use paf_passes::choose::{LevelGraph, search::Choice};
+use paf_passes::choose::search::Choice;
 
+use super::cost::{Cost, Costs};
 use super::offers::{Menu, Offer};
 use super::walker::Assignment;
 
@@ -16,15 +17,15 @@ const MOST_CORRECTION: f64 = 10.0;
 const LEAST: f64 = 1e-9;
 
 pub(super) struct Estimates<'a> {
-    levels: &'a LevelGraph,
+    pub(super) costs: &'a Costs<'a>,
     menus: Vec<Menu>,
 }
 
 impl<'a> Estimates<'a> {
-    pub(super) fn new(levels: &'a LevelGraph, mut menus: Vec<Menu>) -> Self {
+    pub(super) fn new(costs: &'a Costs<'a>, mut menus: Vec<Menu>) -> Self {
         let offers = menus.iter_mut().flat_map(|menu| &mut menu.offers);
         offers.for_each(|offer| offer.loss = offer.loss.max(LEAST));
-        Estimates { levels, menus }
+        Estimates { costs, menus }
     }
 
     pub(super) fn assignment(&self, picks: &[usize]) -> Assignment {
@@ -37,9 +38,9 @@ impl<'a> Estimates<'a> {
         self.menus.iter().zip(assignment).map(place).collect()
     }
 
-    /// Levels on the deepest path.
-    pub(super) fn depth(&self, picks: &[usize]) -> u32 {
-        self.levels.depth(&self.picked(picks).map(|(menu, offer)| (menu.node.clone(), offer.levels)).collect())
+    /// What a mix is expected to cost.
+    pub(super) fn cost(&self, picks: &[usize]) -> Cost {
+        self.costs.expected(&self.picked(picks).map(|(menu, offer)| (menu.node.clone(), offer.levels)).collect())
     }
 
     pub(super) fn loss(&self, picks: &[usize]) -> f64 {
@@ -56,8 +57,8 @@ impl<'a> Estimates<'a> {
         }
     }
 
-    /// The mixes of least expected loss at every depth, shallow ones first, with their levels.
-    pub(super) fn front(&self) -> Vec<(u32, Picks)> {
+    /// The mixes of least expected loss for every number of levels and of bootstraps.
+    pub(super) fn front(&self) -> Vec<Picks> {
         let choice = |offer: &Offer| Choice { levels: offer.levels, error: offer.loss };
         let choices: BTreeMap<String, Vec<Choice>> =
             self.menus.iter().map(|menu| (menu.node.clone(), menu.offers.iter().map(choice).collect())).collect();
@@ -66,7 +67,7 @@ impl<'a> Estimates<'a> {
             picks.get(&menu.node).copied().unwrap_or(menu.offers.len() - 1)
         };
         let picks = |picks: &BTreeMap<String, usize>| self.menus.iter().map(|menu| pick(picks, menu)).collect();
-        self.levels.front(&choices).iter().map(|mix| (mix.levels, picks(&mix.picks))).collect()
+        self.costs.fronts(&choices).iter().map(picks).collect()
     }
 
     /// For each depth of a sign that is offered: every node has the deepest offer of at most that depth.

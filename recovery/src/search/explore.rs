@@ -1,37 +1,37 @@
 //! Which mixes are walked, and in which order.
 //!
 //! First every uniform PAF, then for each depth what fits each node best. Their losses correct the estimates, which then
-//! propose one mix after the other: halfway between the levels known to suffice and those known not to, and once these
-//! meet, the most promising mixes of one level less, until [`PATIENCE`] of them in a row have failed.
+//! propose one mix after the other: halfway between the cost known to suffice and that known not to, and once these meet,
+//! the most promising mixes of one level or bootstrap less, until [`PATIENCE`] of them in a row have failed.
 
 use std::collections::BTreeSet;
 
 use paf_ir::tensor::Op;
 use paf_passes::approximate::levels_with;
-use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
 
 use super::config::Goal;
+use super::cost::{Cost, Costs};
 use super::estimates::{Estimates, Picks};
 use super::judge::{Judge, Judged};
 use super::walker::{Assignment, Walker};
 use crate::error::RecoveryError;
 
-/// Mixes of one number of levels that fail before it counts as too few; half as many are tried for more accuracy at the
-/// levels that suffice.
+/// Mixes of one cost that fail before it counts as too little; half as many are tried for more accuracy at the cost that
+/// suffices.
 const PATIENCE: usize = 8;
 
 /// A mix that was walked and judged.
 pub(super) struct Walked {
     pub(super) assignment: Assignment,
-    pub(super) levels: u32,
+    pub(super) cost: Cost,
     pub(super) judged: Judged,
 }
 
 pub(super) struct Explorer<'a> {
     pub(super) judge: &'a Judge<'a>,
     pub(super) walker: Walker<'a>,
-    pub(super) levels: &'a LevelGraph,
+    pub(super) costs: &'a Costs<'a>,
     /// Name and operation of each ReLU and MaxPool.
     pub(super) nodes: Vec<(String, Op)>,
     pub(super) pafs: &'a [Paf],
@@ -42,11 +42,11 @@ pub(super) struct Explorer<'a> {
     pub(super) seen: BTreeSet<Assignment>,
 }
 
-/// Where the levels that suffice are sought.
+/// Where the cost that suffices is sought, as [`Costs::rank`] numbers it.
 struct Bracket {
-    /// Levels known not to suffice, as far as halving has shown.
-    too_few: u32,
-    /// Mixes of one level less than what suffices that have failed.
+    /// Known not to suffice, as far as halving has shown.
+    too_little: u32,
+    /// Mixes of one less than what suffices that have failed.
     failures: usize,
     /// Mixes tried for more accuracy.
     refinements: usize,
@@ -63,25 +63,25 @@ impl Explorer<'_> {
         if let Some(picks) = self.estimates.picks(&assignment) {
             self.estimates.learn(&picks, judged.divergence);
         }
-        let levels = self.depth(&assignment);
-        self.walked.push(Walked { assignment, levels, judged });
+        let cost = self.costs.compiled(&network, self.expected_cost(&assignment))?;
+        self.walked.push(Walked { assignment, cost, judged });
         Ok(())
     }
 
-    fn depth(&self, assignment: &[usize]) -> u32 {
+    fn expected_cost(&self, assignment: &[usize]) -> Cost {
         let levels = self.nodes.iter().zip(assignment);
-        self.levels.depth(&levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf]))).collect())
+        let levels = levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf])));
+        self.costs.expected(&levels.collect())
     }
 
     /// Proposes and walks mixes.
     pub(super) fn explore(&mut self, tries: usize, mut progress: impl FnMut()) -> Result<(), RecoveryError> {
-        let front = self.estimates.front();
-        let least = front.first().map_or(0, |mix| mix.0);
-        let most = front.last().map_or(0, |mix| mix.0).min(self.goal.max_levels);
-        let mut bracket = Bracket { too_few: least.saturating_sub(1), failures: 0, refinements: 0 };
+        let ranks = self.allowed_ranks();
+        let (least, most) = (ranks.iter().min().copied().unwrap_or(0), ranks.iter().max().copied().unwrap_or(0));
+        let mut bracket = Bracket { too_little: least.saturating_sub(1), failures: 0, refinements: 0 };
         for _ in 0..tries {
             let before = self.best_met();
-            let enough = before.map_or(most + 1, |best| best.levels);
+            let enough = before.map_or(most + 1, |best| self.costs.rank(best.cost));
             let Some(limit) = self.next_limit(&bracket, enough) else { break };
             let Some(picks) = self.proposal(limit) else { break };
             let best_before = before.map(|best| best.assignment.clone());
@@ -93,13 +93,19 @@ impl Explorer<'_> {
         Ok(())
     }
 
-    /// The most levels that the next mix may have; `None` if enough was tried.
+    /// The costs of the mixes that lose least, as far as the bounds allow them.
+    pub(super) fn allowed_ranks(&self) -> Vec<u32> {
+        let costs = self.estimates.front().into_iter().map(|picks| self.estimates.cost(&picks));
+        costs.filter(|&cost| self.goal.allows(cost)).map(|cost| self.costs.rank(cost)).collect()
+    }
+
+    /// The most that the next mix may cost; `None` if enough was tried.
     fn next_limit(&self, bracket: &Bracket, enough: u32) -> Option<u32> {
         if self.goal.max_lost.is_none() {
-            return (bracket.failures < PATIENCE).then_some(self.goal.max_levels);
+            return (bracket.failures < PATIENCE).then_some(u32::MAX);
         }
-        match (enough.saturating_sub(bracket.too_few), bracket.failures, bracket.refinements) {
-            (2.., _, _) => Some(bracket.too_few.midpoint(enough)),
+        match (enough.saturating_sub(bracket.too_little), bracket.failures, bracket.refinements) {
+            (2.., _, _) => Some(bracket.too_little.midpoint(enough)),
             (_, 0..PATIENCE, _) => Some(enough - 1),
             (_, _, refinements) => (refinements < PATIENCE / 2).then_some(enough),
         }
@@ -107,33 +113,41 @@ impl Explorer<'_> {
 
     /// The best mix that keeps the bounds.
     fn best_met(&self) -> Option<&Walked> {
-        self.best().filter(|best| self.goal.is_met(best.levels, &best.judged))
+        self.best().filter(|best| self.goal.is_met(best.cost, &best.judged))
     }
 
     /// The best mix of all.
     pub(super) fn best(&self) -> Option<&Walked> {
-        self.walked.iter().min_by(|a, b| self.goal.order((a.levels, &a.judged), (b.levels, &b.judged)))
+        self.walked.iter().min_by(|a, b| self.goal.order((a.cost, &a.judged), (b.cost, &b.judged)))
     }
 
-    /// The mix of least expected loss that was not walked, of those at every depth and the neighbours of good ones.
+    /// The mix of least expected loss that was not walked, of those that lose least for their cost and the neighbours of
+    /// good ones.
     fn proposal(&self, limit: u32) -> Option<Picks> {
-        let front = self.estimates.front();
-        let bases = front.iter().rev().find(|mix| mix.0 <= limit).map(|mix| mix.1.clone());
+        let fits = |picks: &Picks| {
+            let cost = self.estimates.cost(picks);
+            self.goal.allows(cost) && self.costs.rank(cost) <= limit
+        };
+        let by_loss = |a: &Picks, b: &Picks| self.estimates.loss(a).total_cmp(&self.estimates.loss(b));
+        let mut pool = self.estimates.front();
+        pool.sort_by(by_loss);
+        let base = pool.iter().find(|picks| fits(picks)).cloned();
         let last = self.walked.last().into_iter().chain(self.best());
-        let bases = bases.into_iter().chain(last.filter_map(|mix| self.estimates.picks(&mix.assignment)));
-        let mut pool: Vec<Picks> = front.into_iter().map(|mix| mix.1).collect();
+        let bases = base.into_iter().chain(last.filter_map(|mix| self.estimates.picks(&mix.assignment)));
         bases.for_each(|base| pool.extend(self.estimates.neighbours(&base)));
         pool.retain(|picks| !self.seen.contains(&self.estimates.assignment(picks)));
-        pool.sort_by(|a, b| self.estimates.loss(a).total_cmp(&self.estimates.loss(b)));
-        pool.into_iter().find(|picks| self.estimates.depth(picks) <= limit)
+        pool.sort_by(by_loss);
+        pool.into_iter().find(fits)
     }
 }
 
 impl Bracket {
     fn update(&mut self, limit: u32, enough: u32, improved: bool) {
         match (improved, limit) {
+            (true, u32::MAX) => self.failures = 0,
+            (false, u32::MAX) => self.failures += 1,
             (true, _) if limit < enough => self.failures = 0,
-            (false, _) if limit + 1 < enough => self.too_few = limit,
+            (false, _) if limit.saturating_add(1) < enough => self.too_little = limit,
             _ if limit >= enough => self.refinements += 1,
             _ => self.failures += 1,
         }

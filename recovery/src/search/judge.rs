@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::config::Goal;
+use super::cost::Cost;
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{Accuracy, top1};
@@ -91,25 +92,30 @@ fn log_softmax(logits: &[f64]) -> Vec<f64> {
 
 impl Goal {
     /// Whether a mix keeps the bounds.
-    pub(super) fn is_met(&self, levels: u32, judged: &Judged) -> bool {
+    pub(super) fn is_met(&self, cost: Cost, judged: &Judged) -> bool {
         let keeps = |(points, certainty): (f64, f64)| judged.lost + certainty * judged.standard_error <= points;
-        levels <= self.max_levels && self.max_lost.is_none_or(keeps)
+        self.allows(cost) && self.max_lost.is_none_or(keeps)
     }
 
-    /// `Less` for the better one. Of mixes that keep the bounds the one of fewer levels is better if a bound on the loss
-    /// asks for that; then the more accurate one, the one that diverges less, the one of fewer levels.
-    pub(super) fn order(&self, (a_levels, a): (u32, &Judged), (b_levels, b): (u32, &Judged)) -> Ordering {
-        let is_met = [self.is_met(a_levels, a), self.is_met(b_levels, b)];
-        let fewest_first = self.max_lost.is_some() && is_met == [true, true];
-        let by_levels = a_levels.cmp(&b_levels);
-        let is_within = [a_levels, b_levels].map(|levels| levels <= self.max_levels);
+    /// Whether a cost keeps the bounds.
+    pub(super) fn allows(&self, cost: Cost) -> bool {
+        cost.levels <= self.max_levels && cost.bootstraps <= self.max_bootstraps && cost.bootstraps < u32::MAX
+    }
+
+    /// `Less` for the better one. Of mixes that keep the bounds the cheaper one is better if a bound on the loss asks for
+    /// that; then the more accurate one, the one that diverges less, the cheaper one, the one of fewer levels.
+    pub(super) fn order(&self, (a_cost, a): (Cost, &Judged), (b_cost, b): (Cost, &Judged)) -> Ordering {
+        let is_met = [self.is_met(a_cost, a), self.is_met(b_cost, b)];
+        let cheapest_first = self.max_lost.is_some() && is_met == [true, true];
+        let by_price = a_cost.price().cmp(&b_cost.price());
         is_met[1]
             .cmp(&is_met[0])
-            .then(is_within[1].cmp(&is_within[0]))
-            .then(if fewest_first { by_levels } else { Ordering::Equal })
+            .then(self.allows(b_cost).cmp(&self.allows(a_cost)))
+            .then(if cheapest_first { by_price } else { Ordering::Equal })
             .then(b.accuracy.correct.cmp(&a.accuracy.correct))
             .then(a.divergence.total_cmp(&b.divergence))
-            .then(by_levels)
+            .then(by_price)
+            .then(a_cost.levels.cmp(&b_cost.levels))
     }
 }
 

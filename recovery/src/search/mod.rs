@@ -5,11 +5,13 @@
 //! PAF is among them, so nothing worse than one of the same levels is ever chosen.
 //!
 //! 1. [`offers`]: each PAF at each node alone, all others exact.
-//! 2. [`estimates`]: losses of nodes add up, and the least sum at every depth is found exactly
-//!    ([`paf_passes::choose::LevelGraph`]); what walks show corrects the summands.
-//! 3. [`explore`]: which mixes are walked. What was measured decides; estimates only say where to look.
+//! 2. [`estimates`]: losses of nodes add up, and the least sum for every number of levels and of bootstraps is found
+//!    exactly ([`paf_passes::choose::LevelGraph`]); what walks show corrects the summands.
+//! 3. [`explore`]: which mixes are walked. What was measured decides, and where bootstraps are needed as many as a
+//!    compilation of the mix takes ([`cost`]); estimates only say where to look.
 
 mod config;
+mod cost;
 mod estimates;
 mod explore;
 mod judge;
@@ -28,7 +30,10 @@ use crate::error::RecoveryError;
 use crate::evaluate::Accuracy;
 use crate::network::Network;
 use crate::steps::{Reference, Walk, Walked};
+use config::Goal;
 pub use config::SearchConfig;
+pub use cost::Cost;
+use cost::Costs;
 use estimates::Estimates;
 use explore::Explorer;
 use judge::Judge;
@@ -42,8 +47,8 @@ use walker::{Assignment, Walker};
 pub struct Tried {
     /// The PAF of each ReLU and MaxPool in graph order.
     pub pafs: Vec<String>,
-    /// Levels on the deepest path, linear layers included.
-    pub levels: u32,
+    /// What it costs.
+    pub cost: Cost,
     /// How good it is.
     pub judged: Judged,
 }
@@ -70,19 +75,39 @@ impl Tried {
 }
 
 impl SearchReport {
+    /// Whether any mix is refreshed.
+    pub fn has_bootstraps(&self) -> bool {
+        self.tried.iter().any(|tried| tried.cost.bootstraps > 0)
+    }
+
+    /// Mixes of ascending bootstraps and accuracy, none of which another one beats in both; of equals the one of fewest
+    /// levels.
+    pub fn front_by_bootstraps(&self) -> Vec<&Tried> {
+        let mut front: Vec<&Tried> = self.tried.iter().collect();
+        front.sort_by_key(|tried| {
+            (tried.cost.bootstraps, std::cmp::Reverse(tried.judged.accuracy.correct), tried.cost.levels)
+        });
+        unbeaten(front)
+    }
+
     /// Mixes of ascending levels and accuracy, none of which another one beats in both.
     pub fn front(&self) -> Vec<&Tried> {
         let mut front: Vec<&Tried> = self.tried.iter().collect();
-        front.sort_by_key(|tried| (tried.levels, std::cmp::Reverse(tried.judged.accuracy.correct)));
-        let mut most = None;
-        front.retain(|tried| {
-            let correct = Some(tried.judged.accuracy.correct);
-            let better = correct > most;
-            most = most.max(correct);
-            better
-        });
-        front
+        front.sort_by_key(|tried| (tried.cost.levels, std::cmp::Reverse(tried.judged.accuracy.correct)));
+        unbeaten(front)
     }
+}
+
+/// Those that are more accurate than all before them.
+fn unbeaten(mut front: Vec<&Tried>) -> Vec<&Tried> {
+    let mut most = None;
+    front.retain(|tried| {
+        let correct = Some(tried.judged.accuracy.correct);
+        let better = correct > most;
+        most = most.max(correct);
+        better
+    });
+    front
 }
 
 /// Searches, and walks the mix that it chooses. `progress` is told of the parts that are done, of all.
@@ -100,6 +125,7 @@ pub fn search(
     let (seen, held_back) = split(data, config)?;
     let candidates = Candidates::new(original, config)?;
     let levels = LevelGraph::new(&original.graph)?;
+    let costs = Costs::new(&levels, config.search.request(), &seen);
     let judge = Judge::new(original, &held_back)?;
     let reference = Reference::for_steps(original, &seen, config);
     let start = Walk::new(original, &reference, &seen, config);
@@ -118,15 +144,15 @@ pub fn search(
     let mut explorer = Explorer {
         judge: &judge,
         walker: Walker::new(start, &candidates.pafs),
-        levels: &levels,
+        costs: &costs,
         nodes,
         pafs: &candidates.pafs,
-        estimates: Estimates::new(&levels, menus),
+        estimates: Estimates::new(&costs, menus),
         goal: config.search.goal(),
         walked: vec![],
         seen: BTreeSet::new(),
     };
-    explorer.check_levels()?;
+    explorer.check_cost()?;
     for assignment in uniform {
         explorer.walk(assignment)?;
         part_done();
@@ -189,31 +215,49 @@ impl Candidates {
 }
 
 impl Explorer<'_> {
-    fn check_levels(&self) -> Result<(), RecoveryError> {
-        let least = self.estimates.front().first().map_or(0, |mix| mix.0);
-        let wanted = self.goal.max_levels;
-        if least <= wanted {
+    fn check_cost(&self) -> Result<(), RecoveryError> {
+        if !self.allowed_ranks().is_empty() {
             return Ok(());
         }
-        let problem = format!(
-            "max_levels = {wanted}: with the shallowest of its PAFs the network takes {least} levels; \
-             allow that many, or shallower PAFs in search.pafs"
-        );
+        let costs = || self.estimates.front().into_iter().map(|picks| self.estimates.cost(&picks));
+        let levels = costs().map(|cost| cost.levels).min().unwrap_or(0);
+        let problem = match self.goal {
+            Goal { max_levels, .. } if levels > max_levels => format!(
+                "max_levels = {max_levels}: with the shallowest of its PAFs the network takes {levels} levels; allow that \
+                 many, or shallower PAFs in search.pafs"
+            ),
+            Goal { max_bootstraps, .. } => match costs().map(|cost| cost.bootstraps).min() {
+                None | Some(u32::MAX) => {
+                    "no parameters have the levels of its PAFs; allow shallower ones in search.pafs".into()
+                }
+                Some(least) => format!(
+                    "max_bootstraps = {max_bootstraps}: the network is expected to take {least} within its levels; allow \
+                     that many, or shallower PAFs in search.pafs"
+                ),
+            },
+        };
         Err(RecoveryError::Search(problem))
     }
 
     fn chosen(&self) -> Result<&explore::Walked, RecoveryError> {
         let best = self.best().ok_or_else(|| RecoveryError::Search("no mix of its PAFs can be used".into()))?;
-        if self.goal.is_met(best.levels, &best.judged) {
+        if self.goal.is_met(best.cost, &best.judged) {
             return Ok(best);
+        }
+        let Cost { levels, bootstraps } = best.cost;
+        if !self.goal.allows(best.cost) {
+            return Err(RecoveryError::Search(format!(
+                "of {} mixes the best one takes {levels} levels and {bootstraps} bootstraps; allow that many, more memory in \
+                 search.memory, or shallower PAFs in search.pafs",
+                self.walked.len(),
+            )));
         }
         let (points, certainty) = self.goal.max_lost.unwrap_or_default();
         let needed = best.judged.lost + certainty * best.judged.standard_error;
         Err(RecoveryError::Search(format!(
-            "max_lost = {points}: of {} mixes the best one within {} levels loses {:.2} ± {:.2} points; max_lost = \
-             {:.2} would work, or deeper PAFs in search.pafs, or more levels",
+            "max_lost = {points}: of {} mixes the best one within {levels} levels loses {:.2} ± {:.2} points; max_lost = \
+             {:.2} would work, or deeper PAFs in search.pafs, or more levels and bootstraps",
             self.walked.len(),
-            best.levels,
             best.judged.lost,
             best.judged.standard_error,
             (100.0 * needed).ceil() / 100.0,
@@ -224,7 +268,7 @@ impl Explorer<'_> {
         let names = |assignment: &Assignment| assignment.iter().map(|&paf| self.pafs[paf].name.clone()).collect();
         let tried = |walked: &explore::Walked| Tried {
             pafs: names(&walked.assignment),
-            levels: walked.levels,
+            cost: walked.cost,
             judged: walked.judged,
         };
         SearchReport {

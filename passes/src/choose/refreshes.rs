@@ -1,0 +1,285 @@
+//! The least error for every number of bootstraps, before anything of a network is lowered.
+//!
+//! Levels follow from the outputs backwards, as in the search for the places of bootstraps (`schedule/search.rs`): a
+//! refreshed value needs level 1 whatever its readers need, any other the highest level that a reader needs. Here a step is
+//! a whole layer with several ways to do it. It can be refreshed at its result, and between the comparisons that it consists
+//! of; what lies within a comparison is not taken to be small enough for a bootstrap. A state is the levels needed of the
+//! values that are read already and not yet visited, the bootstraps and the error so far, and is forgotten where another one
+//! is no worse in all of them. That is exact up to [`STATE_LIMIT`].
+
+use super::search::Step;
+use crate::schedule::{LEVEL_BEFORE_REFRESH, Stretch};
+
+/// Most states kept at a step.
+const STATE_LIMIT: usize = 1000;
+
+/// No decision before this one.
+const NONE: u32 = u32::MAX;
+
+/// A graph of steps on one chain of primes.
+pub(super) struct Refreshes<'s> {
+    pub(super) steps: &'s [Step],
+    pub(super) outputs: &'s [usize],
+    /// Parts of equal levels of each step.
+    pub(super) comparisons: &'s [u32],
+    /// Ciphertexts of each step's result.
+    pub(super) ciphertexts: Vec<u32>,
+    pub(super) stretch: Stretch,
+}
+
+/// A choice for every step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refreshed {
+    pub(super) bootstraps: u32,
+    pub(super) error: f64,
+    /// Index of the choice of each step.
+    pub(super) picks: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    /// Level needed of each live value.
+    needs: Vec<u32>,
+    bootstraps: u32,
+    error: f64,
+    /// Index of the last decision.
+    decision: u32,
+}
+
+impl Refreshes<'_> {
+    /// Ascending bootstraps, strictly descending error; empty if the levels do not suffice whatever is chosen.
+    pub(super) fn front(&self) -> Vec<Refreshed> {
+        let mut live: Vec<usize> = self.outputs.to_vec();
+        live.sort_unstable();
+        live.dedup();
+        let mut states = vec![State { needs: vec![0; live.len()], bootstraps: 0, error: 0.0, decision: NONE }];
+        let mut decisions = vec![];
+        for step in (0..self.steps.len()).rev() {
+            (live, states) = self.visit(step, &live, &states, &mut decisions);
+        }
+        states.into_iter().map(|state| self.found(&state, &decisions)).collect()
+    }
+
+    /// The live values before a step, and the states with it.
+    fn visit(
+        &self,
+        step: usize,
+        live: &[usize],
+        states: &[State],
+        decisions: &mut Vec<(usize, usize, u32)>,
+    ) -> (Vec<usize>, Vec<State>) {
+        let Step { operands, choices } = &self.steps[step];
+        let own = live.binary_search(&step).ok();
+        let mut before: Vec<usize> =
+            live.iter().copied().filter(|&other| other != step).chain(operands.clone()).collect();
+        before.sort_unstable();
+        before.dedup();
+        let mut next = vec![];
+        for state in states {
+            let need = own.map_or(0, |own| state.needs[own]);
+            let needs = |of_operands: u32| -> Vec<u32> {
+                let need = |value: &usize| {
+                    let old = live.binary_search(value).map_or(0, |place| state.needs[place]);
+                    if operands.contains(value) { old.max(of_operands) } else { old }
+                };
+                before.iter().map(need).collect()
+            };
+            for (pick, choice) in choices.iter().enumerate() {
+                let decision = match choices.len() {
+                    1 => state.decision,
+                    _ => {
+                        decisions.push((step, pick, state.decision));
+                        decisions.len() as u32 - 1
+                    }
+                };
+                let error = state.error + choice.error;
+                let ways = self.through(step, choice.levels, need);
+                next.extend(ways.into_iter().map(|(need, refreshes)| {
+                    let bootstraps = state.bootstraps + refreshes * self.ciphertexts[step];
+                    State { needs: needs(need), bootstraps, error, decision }
+                }));
+            }
+        }
+        (before, unbeaten(next))
+    }
+
+    /// Levels that a step needs of its operands, each with the number of times that it is refreshed for that.
+    fn through(&self, step: usize, levels: u32, need: u32) -> Vec<(u32, u32)> {
+        let Stretch { fresh, refreshed, .. } = self.stretch;
+        let between = refreshed.saturating_sub(LEVEL_BEFORE_REFRESH).max(1);
+        // What is deeper than all that lies between two bootstraps must be refreshed inside.
+        let parts = self.comparisons[step].max(levels.div_ceil(between)).max(1);
+        let is_input = self.steps[step].operands.is_empty();
+        let mut ways = vec![(need, 0)];
+        for part in 0..parts {
+            let levels = levels * (part + 1) / parts - levels * part / parts;
+            let on = ways.iter().map(|&(need, refreshes)| (need + levels, refreshes));
+            let can_refresh = |need: u32| need > LEVEL_BEFORE_REFRESH && need <= refreshed && !is_input;
+            let over = ways.iter().filter(|way| can_refresh(way.0));
+            let over = over.map(|&(_, refreshes)| (LEVEL_BEFORE_REFRESH + levels, refreshes + 1));
+            let mut all: Vec<(u32, u32)> = on.chain(over).filter(|way| way.0 <= fresh).collect();
+            all.sort_unstable_by_key(|&(need, refreshes)| (refreshes, need));
+            let mut least = u32::MAX;
+            all.retain(|way| {
+                let better = way.0 < least;
+                least = least.min(way.0);
+                better
+            });
+            ways = all;
+        }
+        ways
+    }
+
+    fn found(&self, state: &State, decisions: &[(usize, usize, u32)]) -> Refreshed {
+        let mut picks = vec![0; self.steps.len()];
+        let mut decision = state.decision;
+        while decision != NONE {
+            let (step, pick, before) = decisions[decision as usize];
+            picks[step] = pick;
+            decision = before;
+        }
+        Refreshed { bootstraps: state.bootstraps, error: state.error, picks }
+    }
+}
+
+/// States that no other one is at least as good as in every way, by bootstraps and error.
+fn unbeaten(mut states: Vec<State>) -> Vec<State> {
+    states.sort_by(|a, b| {
+        (a.bootstraps.cmp(&b.bootstraps)).then(a.error.total_cmp(&b.error)).then_with(|| a.needs.cmp(&b.needs))
+    });
+    let mut kept: Vec<State> = vec![];
+    for state in states {
+        let beats = |other: &State| {
+            other.error <= state.error && other.needs.iter().zip(&state.needs).all(|(other, need)| other <= need)
+        };
+        if !kept.iter().any(beats) {
+            kept.push(state);
+        }
+    }
+    if kept.len() > STATE_LIMIT {
+        // The least error of each number of bootstraps comes first, then the next one of each.
+        let mut ranks = vec![];
+        for (index, state) in kept.iter().enumerate() {
+            let first = kept.partition_point(|other| other.bootstraps < state.bootstraps);
+            ranks.push((index - first, index));
+        }
+        ranks.sort_unstable();
+        let mut stay: Vec<usize> = ranks[..STATE_LIMIT].iter().map(|rank| rank.1).collect();
+        stay.sort_unstable();
+        kept = stay.into_iter().map(|index| kept[index].clone()).collect();
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::search::Choice;
+    use super::*;
+
+    const STRETCH: Stretch = Stretch { fresh: 9, refreshed: 6, seconds: 1.0 };
+
+    fn steps(operands: &[&[usize]], choices: &[&[(u32, f64)]]) -> Vec<Step> {
+        let choices = choices.iter().map(|all| all.iter().map(|&(levels, error)| Choice { levels, error }).collect());
+        operands.iter().zip(choices).map(|(operands, choices)| Step { operands: operands.to_vec(), choices }).collect()
+    }
+
+    fn front(steps: &[Step], comparisons: &[u32]) -> Vec<Refreshed> {
+        let ciphertexts = vec![1; steps.len()];
+        Refreshes { steps, outputs: &[steps.len() - 1], comparisons, ciphertexts, stretch: STRETCH }.front()
+    }
+
+    #[test]
+    fn levels_are_spent_where_they_cost_no_bootstrap() {
+        // Before a bootstrap there are 8 levels at first, later 5: the second step is worth more of the 8.
+        let (first, second): (&[(u32, f64)], &[(u32, f64)]) = (&[(3, 1.0), (5, 0.1)], &[(3, 2.0), (5, 0.2)]);
+        let steps = steps(&[&[], &[0], &[1], &[2]], &[&[(0, 0.0)], first, second, &[(4, 0.0)]]);
+        let found = front(&steps, &[1; 4]);
+        let facts: Vec<_> = found.iter().map(|found| (found.bootstraps, &found.picks[1..3])).collect();
+        assert_eq!(facts, [(1, &[0, 1][..]), (2, &[1, 1])]);
+        assert!((found[0].error - 1.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_step_of_two_comparisons_is_refreshed_between_them() {
+        let steps = steps(&[&[], &[0]], &[&[(0, 0.0)], &[(12, 0.0)]]);
+        assert_eq!(front(&steps, &[1, 2])[0].bootstraps, 1);
+        assert_eq!(front(&steps, &[1, 1])[0].bootstraps, 1, "a step deeper than a stretch is refreshed inside");
+    }
+
+    /// Every choice, every set of refreshed results, levels from the outputs backwards.
+    fn brute_force(steps: &[Step]) -> Vec<(u32, f64)> {
+        let mut best: Vec<(u32, f64)> = vec![];
+        let all = steps.iter().map(|step| step.choices.len()).product::<usize>();
+        for mut code in 0..all {
+            let picks: Vec<usize> = steps
+                .iter()
+                .map(|step| {
+                    let pick = code % step.choices.len();
+                    code /= step.choices.len();
+                    pick
+                })
+                .collect();
+            let error = steps.iter().zip(&picks).map(|(step, &pick)| step.choices[pick].error).sum();
+            for set in 0..1u32 << steps.len() {
+                if fits(steps, &picks, set) {
+                    best.push((set.count_ones(), error));
+                }
+            }
+        }
+        best.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let mut least = f64::INFINITY;
+        best.retain(|&(_, error)| {
+            let better = error < least - 1e-9;
+            least = least.min(error);
+            better
+        });
+        best
+    }
+
+    fn fits(steps: &[Step], picks: &[usize], refreshed: u32) -> bool {
+        let mut needs = vec![0; steps.len()];
+        for (value, step) in steps.iter().enumerate().rev() {
+            let mut own = needs[value];
+            if refreshed >> value & 1 == 1 {
+                if step.operands.is_empty() || own > STRETCH.refreshed {
+                    return false;
+                }
+                own = own.min(LEVEL_BEFORE_REFRESH);
+            }
+            let need = own + step.choices[picks[value]].levels;
+            if need > STRETCH.fresh {
+                return false;
+            }
+            step.operands.iter().for_each(|&operand| needs[operand] = needs[operand].max(need));
+        }
+        true
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn fronts_are_those_of_all_choices_and_places(
+            nodes in prop::collection::vec((1usize..3, prop::option::of(1usize..5), 0u32..5, 0u32..5, 1u32..9), 2..7),
+        ) {
+            let step = |(value, &(near, far, levels, more, error)): (usize, &(usize, Option<usize>, u32, u32, u32))| {
+                let mut operands: Vec<usize> = [Some(near), far].into_iter().flatten().map(|d| value - d.min(value)).collect();
+                operands.retain(|&operand| operand != value);
+                operands.dedup();
+                let error = f64::from(error);
+                let fine = Choice { levels: (levels + more).min(5), error: error / 8.0 };
+                Step { operands, choices: vec![Choice { levels, error }, fine] }
+            };
+            let steps: Vec<Step> = nodes.iter().enumerate().map(step).collect();
+            let expected = brute_force(&steps);
+            let found: Vec<(u32, f64)> =
+                front(&steps, &vec![1; steps.len()]).iter().map(|found| (found.bootstraps, found.error)).collect();
+            prop_assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert_eq!(found.0, expected.0);
+                prop_assert!((found.1 - expected.1).abs() < 1e-9);
+            }
+        }
+    }
+}

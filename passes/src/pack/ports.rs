@@ -1,0 +1,50 @@
+//! What the client sees of a network: one sample at a time, with its scales.
+
+use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
+
+use super::{Options, Port};
+use crate::approximate::Approximated;
+
+/// Most slots of a ciphertext: half of the largest ring dimension.
+pub const MAX_SLOTS: usize = 1 << 15;
+
+/// The shape of one sample: without the batch axis.
+pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
+    Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
+}
+
+/// Options for an approximated network; `graph` is the network as it was imported, `refreshed` whether bootstraps are
+/// expected.
+pub fn options(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> Options {
+    let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
+        name: graph.node(*id).name.clone(),
+        shape: sample_shape(&graph.node(*id).shape, *batch),
+        scale: *scale,
+        range: *range,
+        post: PostProcess::None,
+    });
+    let batched = graph.inputs.iter().any(|input| input.1);
+    let outputs = graph.outputs.iter().zip(&polynomial.output_scales).map(|(output, scale)| {
+        let shape = &graph.node(output.node).shape;
+        let batched = batched && shape.0.first() == Some(&1) && shape.0.len() > 1;
+        Port {
+            name: output.name.clone(),
+            shape: sample_shape(shape, batched),
+            scale: *scale,
+            range: (0.0, 0.0),
+            post: post_of_sample(output, batched),
+        }
+    });
+    Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed }
+}
+
+/// Post-processing with its axis counted without the batch axis.
+fn post_of_sample(output: &Output, batched: bool) -> PostProcess {
+    let without = |axis: usize| axis.saturating_sub(usize::from(batched));
+    match output.post {
+        PostProcess::None => PostProcess::None,
+        PostProcess::Softmax { axis } => PostProcess::Softmax { axis: without(axis) },
+        PostProcess::LogSoftmax { axis } => PostProcess::LogSoftmax { axis: without(axis) },
+        PostProcess::ArgMax { axis, keep_axis } => PostProcess::ArgMax { axis: without(axis), keep_axis },
+    }
+}
