@@ -349,7 +349,7 @@ fn wrong_usage() {
 #[test]
 fn too_little_memory_names_the_least() {
     let bench = Bench::new();
-    bench.fails(CALIBRATED, "-o circuit.bin --memory 16M", DATA, &["needs at least", "16777216"]);
+    bench.fails(CALIBRATED, "-o circuit.bin --memory 16M", DATA, &["needs at least", "MiB", "16777216"]);
     let output = bench.run(CALIBRATED, "-o circuit.bin --memory 16M");
     let message = text(&output.stderr);
     let least = message.split_whitespace().find_map(|word| word.parse::<u64>().ok()).expect("a number of bytes");

@@ -139,7 +139,7 @@ pub enum PassError {
         fitting: Option<(String, u32)>,
     },
     /// No parameters fit the memory that the user allows.
-    #[error("the circuit needs at least {needed} bytes of memory and --memory allows {limit}")]
+    #[error("the circuit needs at least {needed} bytes ({}) of memory and --memory allows {limit} ({})", size(*.needed), size(*.limit))]
     TooBig {
         /// Least predicted peak.
         needed: u64,
@@ -165,4 +165,10 @@ fn hint(fitting: &Option<(String, u32)>) -> String {
         Some((paf, levels)) => format!("; with --paf {paf} it needs {levels} and fits"),
         None => "; no PAF makes it fit: use a smaller network, or fewer ReLU and MaxPool layers".into(),
     }
+}
+
+/// Bytes for people, rounded up.
+fn size(bytes: u64) -> String {
+    let (unit, name) = if bytes < 1 << 30 { (1u64 << 20, "MiB") } else { (1 << 30, "GiB") };
+    format!("{:.1} {name}", (10.0 * bytes as f64 / unit as f64).ceil() / 10.0)
 }

@@ -193,8 +193,8 @@ mod tests {
     #[test]
     fn levels_are_spent_where_they_cost_no_bootstrap() {
         // Before a bootstrap there are 8 levels at first, later 5: the second step is worth more of the 8.
-        let (first, second): (&[(u32, f64)], &[(u32, f64)]) = (&[(3, 1.0), (5, 0.1)], &[(3, 2.0), (5, 0.2)]);
-        let steps = steps(&[&[], &[0], &[1], &[2]], &[&[(0, 0.0)], first, second, &[(4, 0.0)]]);
+        let choices: [&[(u32, f64)]; 4] = [&[(0, 0.0)], &[(3, 1.0), (5, 0.1)], &[(3, 2.0), (5, 0.2)], &[(4, 0.0)]];
+        let steps = steps(&[&[], &[0], &[1], &[2]], &choices);
         let found = front(&steps, &[1; 4]);
         let facts: Vec<_> = found.iter().map(|found| (found.bootstraps, &found.picks[1..3])).collect();
         assert_eq!(facts, [(1, &[0, 1][..]), (2, &[1, 1])]);

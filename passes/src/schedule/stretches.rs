@@ -1,9 +1,13 @@
 //! How many levels there are, before anything is packed: what a search for PAFs needs to know of parameters.
 
-use paf_ir::ckks::{Level, Parameters};
+use paf_ir::ckks::{CkksProgram, Level, Op, Parameters};
+use paf_ir::program::InputPort;
+use paf_ir::{Layout, Shape};
 
-use super::cost::CostModel;
+use super::cost::{CostModel, Prices};
+use super::levels::LEVEL_BEFORE_REFRESH;
 use super::parameters::{self, Demand, Request};
+use crate::error::PassError;
 
 /// Levels of one chain of primes, and the price of using them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,19 +20,41 @@ pub struct Stretch {
     pub seconds: f64,
 }
 
-/// The chains with bootstraps for ciphertexts of so many slots: those that no other one beats in levels and price.
-pub fn stretches(slots: usize, request: &Request) -> Vec<Stretch> {
+/// The chains with bootstraps for ciphertexts of so many slots whose bootstrap alone fits the memory: those that no other
+/// one beats in levels and price.
+///
+/// # Errors
+/// [`PassError::Ir`] only for a number of slots that is no power of two.
+pub fn stretches(slots: usize, request: &Request) -> Result<Vec<Stretch>, PassError> {
     let demand = Demand { slots, levels: Level(u32::MAX) };
     let costs = CostModel::new(&[], request.slowness);
-    let stretch = |parameters: &Parameters| Stretch {
-        fresh: parameters.levels.0,
-        refreshed: parameters.usable_levels().0,
-        seconds: costs.prices(parameters).bootstrap_seconds(slots),
-    };
-    let fastest = |sets: Vec<Parameters>| sets.iter().map(stretch).min_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let all: Vec<Stretch> = parameters::refreshing(demand, slots, request).into_iter().filter_map(fastest).collect();
+    let mut all: Vec<Stretch> = vec![];
+    for sets in parameters::refreshing(demand, slots, request) {
+        let mut fastest: Option<Stretch> = None;
+        for parameters in &sets {
+            let prices = costs.prices(parameters);
+            let seconds = prices.bootstrap_seconds(slots);
+            if fastest.is_none_or(|other| seconds < other.seconds) && fits(&prices, parameters, request)? {
+                let (fresh, refreshed) = (parameters.levels.0, parameters.usable_levels().0);
+                fastest = Some(Stretch { fresh, refreshed, seconds });
+            }
+        }
+        all.extend(fastest);
+    }
     let beats = |a: &Stretch, b: &Stretch| a.fresh >= b.fresh && a.refreshed >= b.refreshed && a.seconds <= b.seconds;
-    all.iter().filter(|stretch| !all.iter().any(|other| other != *stretch && beats(other, stretch))).copied().collect()
+    Ok(all.iter().filter(|one| !all.iter().any(|other| other != *one && beats(other, one))).copied().collect())
+}
+
+/// Whether a program of one bootstrap fits the memory.
+fn fits(prices: &Prices<'_>, parameters: &Parameters, request: &Request) -> Result<bool, PassError> {
+    let Some(limit) = request.memory else { return Ok(true) };
+    let slots = parameters.slots;
+    let layout = Layout::dense(slots, slots);
+    let input = InputPort { name: "x".into(), shape: Shape(vec![slots]), layout, scale: 1.0, range: (-1.0, 1.0) };
+    let mut program = CkksProgram::new(slots, vec![], vec![input]);
+    let input = program.push("x", Op::Input { port: 0, level: Level(LEVEL_BEFORE_REFRESH) })?;
+    program.push("refreshed", Op::Bootstrap { input, slots, level: parameters.usable_levels() })?;
+    Ok(prices.memory(&program, request.memory).peak_bytes <= limit)
 }
 
 /// The most levels of a circuit of so many slots without bootstraps.

@@ -48,17 +48,11 @@ pub(super) struct Costs<'a> {
 }
 
 impl<'a> Costs<'a> {
-    pub(super) fn new(graph: &'a LevelGraph, request: Request, data: &Data) -> Self {
-        let samples =
-            (0..data.len().min(SAMPLES)).map(|k| vec![data.sample(k).iter().map(|&x| f64::from(x)).collect()]);
-        let (samples, slots) = (samples.collect(), graph.slots());
-        Costs {
-            graph,
-            stretches: stretches(slots, &request),
-            most_levels: most_levels(slots, &request),
-            request,
-            samples,
-        }
+    pub(super) fn new(graph: &'a LevelGraph, request: Request, data: &Data) -> Result<Self, PassError> {
+        let sample = |k: usize| vec![data.sample(k).iter().map(|&x| f64::from(x)).collect()];
+        let (samples, slots) = ((0..data.len().min(SAMPLES)).map(sample).collect(), graph.slots());
+        let (stretches, most_levels) = (stretches(slots, &request)?, most_levels(slots, &request));
+        Ok(Costs { graph, request, stretches, most_levels, samples })
     }
 
     /// The cost expected if each ReLU and MaxPool takes so many levels.
@@ -74,7 +68,10 @@ impl<'a> Costs<'a> {
             return Ok(expected);
         }
         match self.bootstraps(network) {
-            Ok(bootstraps) => Ok(Cost { bootstraps, ..expected }),
+            Ok(bootstraps) => {
+                eprintln!("DEBUG {expected:?} {bootstraps}");
+                Ok(Cost { bootstraps, ..expected })
+            }
             Err(PassError::TooDeep { .. } | PassError::TooBig { .. }) => Ok(Cost { bootstraps: u32::MAX, ..expected }),
             Err(error) => Err(error.into()),
         }
