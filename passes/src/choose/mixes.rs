@@ -25,7 +25,7 @@ pub struct LevelGraph {
     outputs: Vec<usize>,
     /// The step of each ReLU and MaxPool.
     nonlinear: BTreeMap<String, usize>,
-    /// Comparisons in sequence of each step: between them a ciphertext can be refreshed.
+    /// Comparisons in sequence of each ReLU and MaxPool.
     comparisons: Vec<u32>,
     /// Elements of each step's result.
     sizes: Vec<usize>,
@@ -61,7 +61,10 @@ impl LevelGraph {
             steps: folded.nodes().map(|(_, node)| step(node)).collect(),
             outputs: folded.outputs.iter().map(|output| output.node.index()).collect(),
             nonlinear: nonlinear.map(|(id, node)| (node.name.clone(), id.index())).collect(),
-            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op)).collect(),
+            comparisons: folded
+                .nodes()
+                .map(|(_, node)| if is_nonlinear(node) { comparisons(&node.op) } else { 0 })
+                .collect(),
             sizes: folded.nodes().map(|(_, node)| node.shape.size()).collect(),
         })
     }

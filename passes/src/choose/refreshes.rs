@@ -2,10 +2,11 @@
 //!
 //! Levels follow from the outputs backwards, as in the search for the places of bootstraps (`schedule/search.rs`): a
 //! refreshed value needs level 1 whatever its readers need, any other the highest level that a reader needs. Here a step is
-//! a whole layer with several ways to do it. It can be refreshed at its result, and between the comparisons that it consists
-//! of; what lies within a comparison is not taken to be small enough for a bootstrap. A state is the levels needed of the
-//! values that are read already and not yet visited, the bootstraps and the error so far, and is forgotten where another one
-//! is no worse in all of them. That is exact up to [`STATE_LIMIT`].
+//! a whole layer with several ways to do it. A linear layer or a sum can be refreshed at its result, which the scale of the
+//! ReLU or MaxPool after it keeps small enough for a bootstrap; a pool can between the comparisons that it consists of. The
+//! result of a ReLU is often in other units, and not taken to be small enough. A state is the levels needed of the values
+//! that are read already and not yet visited, the bootstraps and the error so far, and is forgotten where another one is no
+//! worse in all of them. That is exact up to [`STATE_LIMIT`].
 
 use super::search::Step;
 use crate::schedule::{LEVEL_BEFORE_REFRESH, Stretch};
@@ -20,7 +21,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Refreshes<'s> {
     pub(super) steps: &'s [Step],
     pub(super) outputs: &'s [usize],
-    /// Parts of equal levels of each step.
+    /// Comparisons in sequence of each step, parts of equal levels; none of a step that can be refreshed at its result.
     pub(super) comparisons: &'s [u32],
     /// Ciphertexts of each step's result.
     pub(super) ciphertexts: Vec<u32>,
@@ -110,11 +111,13 @@ impl Refreshes<'_> {
         // What is deeper than all that lies between two bootstraps must be refreshed inside.
         let parts = self.comparisons[step].max(levels.div_ceil(between)).max(1);
         let is_input = self.steps[step].operands.is_empty();
+        let is_small = self.comparisons[step] == 0;
         let mut ways = vec![(need, 0)];
         for part in 0..parts {
             let levels = levels * (part + 1) / parts - levels * part / parts;
             let on = ways.iter().map(|&(need, refreshes)| (need + levels, refreshes));
-            let can_refresh = |need: u32| need > LEVEL_BEFORE_REFRESH && need <= refreshed && !is_input;
+            let is_possible = !is_input && (is_small || part > 0);
+            let can_refresh = |need: u32| need > LEVEL_BEFORE_REFRESH && need <= refreshed && is_possible;
             let over = ways.iter().filter(|way| can_refresh(way.0));
             let over = over.map(|&(_, refreshes)| (LEVEL_BEFORE_REFRESH + levels, refreshes + 1));
             let mut all: Vec<(u32, u32)> = on.chain(over).filter(|way| way.0 <= fresh).collect();
@@ -195,7 +198,7 @@ mod tests {
         // Before a bootstrap there are 8 levels at first, later 5: the second step is worth more of the 8.
         let choices: [&[(u32, f64)]; 4] = [&[(0, 0.0)], &[(3, 1.0), (5, 0.1)], &[(3, 2.0), (5, 0.2)], &[(4, 0.0)]];
         let steps = steps(&[&[], &[0], &[1], &[2]], &choices);
-        let found = front(&steps, &[1; 4]);
+        let found = front(&steps, &[0; 4]);
         let facts: Vec<_> = found.iter().map(|found| (found.bootstraps, &found.picks[1..3])).collect();
         assert_eq!(facts, [(1, &[0, 1][..]), (2, &[1, 1])]);
         assert!((found[0].error - 1.2).abs() < 1e-12);
@@ -204,8 +207,21 @@ mod tests {
     #[test]
     fn a_step_of_two_comparisons_is_refreshed_between_them() {
         let steps = steps(&[&[], &[0]], &[&[(0, 0.0)], &[(12, 0.0)]]);
-        assert_eq!(front(&steps, &[1, 2])[0].bootstraps, 1);
-        assert_eq!(front(&steps, &[1, 1])[0].bootstraps, 1, "a step deeper than a stretch is refreshed inside");
+        assert_eq!(front(&steps, &[0, 2])[0].bootstraps, 1);
+        assert_eq!(front(&steps, &[0, 1])[0].bootstraps, 1, "a step deeper than a stretch is refreshed inside");
+    }
+
+    #[test]
+    fn the_result_of_a_relu_is_not_refreshed() {
+        let levels = [0, 8, 1, 5, 0];
+        let steps: Vec<Step> = (0..5usize)
+            .map(|step| Step {
+                operands: step.checked_sub(1).into_iter().collect(),
+                choices: vec![Choice { levels: levels[step], error: 0.0 }],
+            })
+            .collect();
+        assert_eq!(front(&steps, &[0, 0, 0, 0, 0])[0].bootstraps, 1, "after the step of 8 levels");
+        assert_eq!(front(&steps, &[0, 1, 0, 1, 0])[0].bootstraps, 2, "after the step of 1 level, and within that of 8");
     }
 
     /// Every choice, every set of refreshed results, levels from the outputs backwards.
@@ -274,7 +290,7 @@ mod tests {
             let steps: Vec<Step> = nodes.iter().enumerate().map(step).collect();
             let expected = brute_force(&steps);
             let found: Vec<(u32, f64)> =
-                front(&steps, &vec![1; steps.len()]).iter().map(|found| (found.bootstraps, found.error)).collect();
+                front(&steps, &vec![0; steps.len()]).iter().map(|found| (found.bootstraps, found.error)).collect();
             prop_assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert_eq!(found.0, expected.0);

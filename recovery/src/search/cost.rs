@@ -68,10 +68,7 @@ impl<'a> Costs<'a> {
             return Ok(expected);
         }
         match self.bootstraps(network) {
-            Ok(bootstraps) => {
-                eprintln!("DEBUG {expected:?} {bootstraps}");
-                Ok(Cost { bootstraps, ..expected })
-            }
+            Ok(bootstraps) => Ok(Cost { bootstraps, ..expected }),
             Err(PassError::TooDeep { .. } | PassError::TooBig { .. }) => Ok(Cost { bootstraps: u32::MAX, ..expected }),
             Err(error) => Err(error.into()),
         }
