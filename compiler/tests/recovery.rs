@@ -10,7 +10,9 @@ use common::{accuracy, clear_outputs, compiled, read_array, samples_of, testdata
 use paf_circuit::Circuit;
 use paf_compiler::options::{Margin, Options, PafChoice, Recovery};
 use paf_recovery::evaluate::logits;
+use paf_recovery::config::StepName;
 use paf_recovery::recover::{Request, read_network, recover};
+use paf_recovery::search::SearchConfig;
 use paf_recovery::{Config, Data};
 
 const MODEL: &str = "digits_resnet_tiny.onnx";
@@ -95,6 +97,40 @@ fn built_in_recovery_keeps_what_direct_replacement_loses() {
     assert_eq!(plain.circuit.counts().levels, recovered.circuit.counts().levels);
     let (plain, recovered) = (right(&plain.circuit), right(&recovered.circuit));
     assert!(recovered > plain + 2.0, "{plain} without recovery, {recovered} with it");
+}
+
+/// A search in a network too deep for one chain of levels.
+fn deep_search(folder: &Path, max_bootstraps: u32) -> Request {
+    let pafs = ["alpha12", "alpha14"].map(String::from).to_vec();
+    let search = SearchConfig {
+        pafs,
+        max_bootstraps: Some(max_bootstraps),
+        held_back: 200,
+        tries: 3,
+        ..SearchConfig::default()
+    };
+    Request {
+        model: testdata(MODEL),
+        output: folder.join("recovered.onnx"),
+        paf_output: folder.join("p.json"),
+        config: Config { search, steps: vec![StepName::Calibrate, StepName::Ct, StepName::Search], ..config() },
+        quiet: true,
+    }
+}
+
+#[test]
+fn a_search_counts_the_bootstraps_that_the_circuit_has() {
+    let (folder, data) = (tempfile::tempdir().unwrap(), Data::read(&testdata("digits_calibration.npy"), None).unwrap());
+    let request = deep_search(folder.path(), 4);
+    let report = recover(&request, &data, None).unwrap().search.unwrap();
+    let cost = report.tried[report.chosen].cost;
+    let options = options(&request.output, Recovery::PafFile(request.paf_output.clone()));
+    let circuit = compiled(&Options { insecure: false, ..options }).circuit;
+    assert!((1..=4).contains(&cost.bootstraps), "{cost:?}");
+    assert_eq!(circuit.counts().bootstraps, cost.bootstraps as usize);
+
+    let error = recover(&deep_search(folder.path(), 0), &data, None).unwrap_err().to_string();
+    assert!(error.contains("max_bootstraps = 0: the network is expected to take "), "{error}");
 }
 
 /// A program that runs in the folder it is given.
