@@ -22,6 +22,10 @@ use crate::error::RecoveryError;
 /// nodes after it.
 const MORE_SCALE_PASSES: usize = 4;
 
+/// What step sizes are multiplied by where training ended in a loss that is not finite, and how often.
+const SLOWER: f64 = 0.25;
+const MOST_SLOWER: u32 = 8;
+
 /// How far running statistics move towards those of a batch, as in PyTorch.
 const STATISTICS_MOMENTUM: f64 = 0.1;
 
@@ -49,6 +53,8 @@ pub(super) struct State {
     /// Epochs of the run that are over; each has its own stream of random numbers.
     pub(super) epochs_run: u64,
     pub(super) optimizer_steps: u64,
+    /// How often the stage's step sizes of coefficients, and of weights, were made smaller.
+    pub(super) slower: (u32, u32),
     /// The best so far; it is what a group starts from.
     pub(super) incumbent: Metrics,
     /// The best epoch of the group, and its number.
@@ -80,6 +86,7 @@ impl<'t> Trainer<'t> {
             epoch: 0,
             epochs_run: 0,
             optimizer_steps: 0,
+            slower: (0, 0),
             incumbent: nothing,
             best: None,
             averaged: 0,
@@ -110,10 +117,26 @@ impl<'t> Trainer<'t> {
         self.state.epoch += 1;
         let held_back = self.judge_epoch(training_loss)?;
         self.report(training_loss, held_back, start.elapsed().as_secs_f64(), progress);
-        if self.state.epoch >= self.task.config.epochs || !training_loss.is_finite() {
+        let diverged = !training_loss.is_finite() || !held_back.loss.is_finite();
+        if diverged && self.slow_down() {
+            self.state.epoch = 0;
+        } else if diverged || self.state.epoch >= self.task.config.epochs {
             self.end_group()?;
         }
         Ok(())
+    }
+
+    /// Makes the steps smaller of what is trained, for the rest of the stage; `false` if that was done often enough.
+    /// Coefficients of steep composites go astray at steps that suit others.
+    fn slow_down(&mut self) -> bool {
+        let (phase, slower) = (self.phase(), &mut self.state.slower);
+        let trained = [(phase != Phase::Weights, &mut slower.0), (phase != Phase::Coefficients, &mut slower.1)];
+        let mut can = false;
+        for (_, count) in trained.into_iter().filter(|(is_trained, count)| *is_trained && **count < MOST_SLOWER) {
+            *count += 1;
+            can = true;
+        }
+        can
     }
 
     fn stage(&self) -> &Stage {
@@ -131,7 +154,7 @@ impl<'t> Trainer<'t> {
         let stage = self.stage().clone();
         self.model.activate(&stage.replaced);
         self.hold_ranges(&stage.replaced)?;
-        self.state.turn = Turn::default();
+        (self.state.turn, self.state.slower) = (Turn::default(), (0, 0));
         self.state.incumbent = self.evaluate()?;
         self.incumbent = self.model.parameters.snapshot()?;
         if self.state.incumbent.loss.is_finite() {
@@ -170,13 +193,15 @@ impl<'t> Trainer<'t> {
     /// What the phase trains, and how fast.
     pub(super) fn rates(&self) -> BTreeMap<ParameterId, Rate> {
         let (stage, config, phase) = (self.stage(), self.task.config, self.phase());
+        let slower = |step: f64, times: u32| step * SLOWER.powi(times as i32);
         let mut rates = BTreeMap::new();
         if phase != Phase::Weights {
-            let rate = Rate { step: config.coefficient_rate, decay: config.coefficient_decay };
+            let step = slower(config.coefficient_rate, self.state.slower.0);
+            let rate = Rate { step, decay: config.coefficient_decay };
             rates.extend(stage.operators.iter().filter_map(|id| self.model.coefficients(*id)).map(|id| (id, rate)));
         }
         if phase != Phase::Coefficients {
-            let rate = Rate { step: config.weight_rate, decay: config.weight_decay };
+            let rate = Rate { step: slower(config.weight_rate, self.state.slower.1), decay: config.weight_decay };
             let weights = stage.weights.iter().flat_map(|id| self.model.trainable_weights(*id));
             rates.extend(weights.map(|id| (id, rate)));
         }
