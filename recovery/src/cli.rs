@@ -96,7 +96,7 @@ fn text(outcome: &Outcome) -> String {
         lines.push(format!("{:<40} {:<20} {scale:>10.4} {before:>12.2e} {after:>12.2e}", node.node, chosen.paf.name));
     }
     if let Some(search) = &outcome.search {
-        let Tried { cost: Cost { levels, bootstraps }, judged, .. } = &search.tried[search.chosen];
+        let Tried { cost: Cost { levels, bootstraps, .. }, judged, .. } = &search.tried[search.chosen];
         lines.push(format!(
             "search: of {} mixes one of {levels} levels on the deepest path and {bootstraps} bootstraps, {:.2} % of {} \
              held-back samples; {:.2} ± {:.2} points lost",
@@ -145,9 +145,10 @@ fn facts(outcome: &Outcome) -> Value {
 fn searched(search: &SearchReport) -> Value {
     let tried = |tried: &Tried| {
         let judged = &tried.judged;
+        let Cost { levels, bootstraps, seconds } = tried.cost;
         json!({
-            "pafs": tried.pafs, "uniform": tried.uniform(),
-            "levels": tried.cost.levels, "bootstraps": tried.cost.bootstraps,
+            "pafs": tried.pafs, "uniform": tried.uniform(), "levels": levels,
+            "bootstraps": (bootstraps < u32::MAX).then_some(bootstraps), "seconds": (seconds > 0.0).then_some(seconds),
             "percent": judged.accuracy.percent(), "lost": judged.lost,
             "standard_error": judged.standard_error, "divergence": judged.divergence,
         })

@@ -61,3 +61,18 @@ fn fits(prices: &Prices<'_>, parameters: &Parameters, request: &Request) -> Resu
 pub fn most_levels(slots: usize, request: &Request) -> u32 {
     parameters::most_levels(slots, request.precision_bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_that_do_not_fit_the_memory_are_left_out() {
+        let within = |memory| stretches(1 << 14, &Request { memory, ..Request::default() }).unwrap();
+        let (all, some) = (within(None), within(Some(16 << 30)));
+        let most = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.refreshed).max();
+        assert!(!some.is_empty() && most(&some) < most(&all), "{some:?} of {all:?}");
+        assert!(all.iter().all(|stretch| stretch.fresh > stretch.refreshed && stretch.seconds > 0.0));
+        assert_eq!(within(Some(1 << 30)), []);
+    }
+}

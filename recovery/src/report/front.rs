@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use plotters::prelude::*;
 
 use super::{escaped, percent};
-use crate::search::{SearchReport, Tried};
+use crate::search::{Cost, SearchReport, Tried};
 
 const WIDTH: u32 = 760;
 const HEIGHT: u32 = 420;
@@ -34,16 +34,22 @@ pub(super) fn section(search: &SearchReport) -> Result<String, String> {
 
 fn table(search: &SearchReport) -> String {
     let mut table =
-        String::from("<table><tr><th>levels<th>bootstraps<th>accuracy<th>lost<th>divergence<th>PAFs</tr>\n");
+        String::from("<table><tr><th>levels<th>bootstraps<th>seconds<th>accuracy<th>lost<th>divergence<th>PAFs</tr>\n");
     for tried in rows(search) {
         let judged = &tried.judged;
         let pafs = tried.uniform().map_or_else(|| tried.pafs.join(", "), |paf| format!("{paf} everywhere"));
         let chosen = if *tried == search.tried[search.chosen] { " (chosen)" } else { "" };
+        let (bootstraps, seconds) = match tried.cost {
+            Cost { bootstraps: 0, .. } => ("0".to_owned(), String::new()),
+            Cost { bootstraps: u32::MAX, .. } => ("none fits".to_owned(), String::new()),
+            Cost { bootstraps, seconds, .. } => (bootstraps.to_string(), format!("{seconds:.1}")),
+        };
         let _ = writeln!(
             table,
-            "<tr><td>{}{chosen}<td>{}<td>{}<td>{:.2} ± {:.2}<td>{:.2e}<td>{}</tr>",
+            "<tr><td>{}{chosen}<td>{}<td>{}<td>{}<td>{:.2} ± {:.2}<td>{:.2e}<td>{}</tr>",
             tried.cost.levels,
-            tried.cost.bootstraps,
+            bootstraps,
+            seconds,
             percent(judged.accuracy),
             judged.lost,
             judged.standard_error,

@@ -3,6 +3,8 @@
 use paf_passes::schedule;
 use serde::{Deserialize, Serialize};
 
+use crate::error::RecoveryError;
+
 /// Options of `search`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,9 +91,9 @@ impl SearchConfig {
     }
 
     /// What a compilation would be asked for.
-    pub(super) fn request(&self) -> schedule::Request {
-        let memory = self.memory_bytes().expect("it was checked when the configuration was read");
-        schedule::Request { memory, ..schedule::Request::default() }
+    pub(super) fn request(&self) -> Result<schedule::Request, RecoveryError> {
+        let memory = self.memory_bytes().map_err(RecoveryError::Search)?;
+        Ok(schedule::Request { memory, ..schedule::Request::default() })
     }
 
     fn memory_bytes(&self) -> Result<Option<u64>, String> {

@@ -20,20 +20,29 @@ use crate::network::Network;
 /// Samples that the scales of outputs, and the values that can be refreshed, are measured on.
 const SAMPLES: usize = 8;
 
+/// Times that differ by no more than this factor are taken as equal.
+const SAME_TIME: f64 = 1.05;
+
 /// What a mix costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
     /// Levels on the deepest path, linear layers included.
     pub levels: u32,
     /// Bootstraps of one evaluation; [`u32::MAX`] if no parameters have the levels.
     pub bootstraps: u32,
+    /// Predicted seconds of one evaluation; 0 where nothing is refreshed or not known yet.
+    pub seconds: f64,
 }
 
 impl Cost {
-    /// What the search makes small: bootstraps, and where there are none levels. A bootstrap gives back as many levels
-    /// whether they are used or not.
+    /// What the search makes small: levels, and where something is refreshed the time. A bootstrap gives back as many
+    /// levels whether they are used or not, and fewer bootstraps can take longer, where their keys do not fit the memory.
     pub(super) fn price(self) -> (u32, u32) {
-        (self.bootstraps, if self.bootstraps == 0 { self.levels } else { 0 })
+        match self.bootstraps {
+            0 => (0, self.levels),
+            u32::MAX => (2, 0),
+            _ => (1, (self.seconds.ln() / SAME_TIME.ln()).max(0.0).round() as u32),
+        }
     }
 }
 
@@ -59,7 +68,7 @@ impl<'a> Costs<'a> {
     pub(super) fn expected(&self, levels: &BTreeMap<String, u32>) -> Cost {
         let depth = self.graph.depth(levels);
         let refreshed = || self.graph.bootstraps(levels, &self.stretches).unwrap_or(u32::MAX);
-        Cost { levels: depth, bootstraps: if depth <= self.most_levels { 0 } else { refreshed() } }
+        Cost { levels: depth, bootstraps: if depth <= self.most_levels { 0 } else { refreshed() }, seconds: 0.0 }
     }
 
     /// The cost as a compilation finds it, where the expected one is of bootstraps.
@@ -67,14 +76,15 @@ impl<'a> Costs<'a> {
         if expected.bootstraps == 0 {
             return Ok(expected);
         }
-        match self.bootstraps(network) {
-            Ok(bootstraps) => Ok(Cost { bootstraps, ..expected }),
+        match self.scheduled(network) {
+            Ok((bootstraps, seconds)) => Ok(Cost { bootstraps, seconds, ..expected }),
             Err(PassError::TooDeep { .. } | PassError::TooBig { .. }) => Ok(Cost { bootstraps: u32::MAX, ..expected }),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn bootstraps(&self, network: &Network) -> Result<u32, PassError> {
+    /// Bootstraps and seconds of the fastest plan.
+    fn scheduled(&self, network: &Network) -> Result<(u32, f64), PassError> {
         let options = Options {
             default_paf: Paf::by_name("alpha7")?,
             per_node: recovered(network),
@@ -87,10 +97,11 @@ impl<'a> Costs<'a> {
         let deep = expects_bootstraps(report.levels_after, &self.request);
         let packed = pack(&optimized, &pack::options(&network.graph, &polynomial, deep))?;
         let magnitudes = Magnitudes::of(&optimized, &packed, &polynomial, &self.samples)?;
-        Ok(schedule(&packed.program, &magnitudes, &self.request)?.program.bootstrap_count() as u32)
+        let scheduled = schedule(&packed.program, &magnitudes, &self.request)?;
+        Ok((scheduled.program.bootstrap_count() as u32, scheduled.seconds))
     }
 
-    /// A number for each cost, in the order of prices and without gaps.
+    /// A number for each cost, without gaps: levels, then bootstraps.
     pub(super) fn rank(&self, cost: Cost) -> u32 {
         match cost.bootstraps {
             0 => cost.levels.min(self.most_levels),

@@ -17,7 +17,7 @@ const MOST_CORRECTION: f64 = 10.0;
 const LEAST: f64 = 1e-9;
 
 pub(super) struct Estimates<'a> {
-    pub(super) costs: &'a Costs<'a>,
+    costs: &'a Costs<'a>,
     menus: Vec<Menu>,
 }
 

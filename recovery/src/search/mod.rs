@@ -125,7 +125,7 @@ pub fn search(
     let (seen, held_back) = split(data, config)?;
     let candidates = Candidates::new(original, config)?;
     let levels = LevelGraph::new(&original.graph)?;
-    let costs = Costs::new(&levels, config.search.request(), &seen)?;
+    let costs = Costs::new(&levels, config.search.request()?, &seen)?;
     let judge = Judge::new(original, &held_back)?;
     let reference = Reference::for_steps(original, &seen, config);
     let start = Walk::new(original, &reference, &seen, config);
@@ -244,7 +244,7 @@ impl Explorer<'_> {
         if self.goal.is_met(best.cost, &best.judged) {
             return Ok(best);
         }
-        let Cost { levels, bootstraps } = best.cost;
+        let Cost { levels, bootstraps, .. } = best.cost;
         if !self.goal.allows(best.cost) {
             return Err(RecoveryError::Search(format!(
                 "of {} mixes the best one takes {levels} levels and {bootstraps} bootstraps; allow that many, more memory in \
