@@ -156,9 +156,13 @@ pub fn levels_with(op: &Op, paf: &Paf) -> u32 {
     comparisons(op) * (paf.sign_depth() as u32 + 1)
 }
 
-/// Comparisons in sequence of a ReLU or MaxPool.
+/// Comparisons in sequence of a ReLU or MaxPool; none of anything else.
 pub(crate) fn comparisons(op: &Op) -> u32 {
-    if let Op::MaxPool(window) = op { pool::comparisons(window) } else { 1 }
+    match op {
+        Op::MaxPool(window) => pool::comparisons(window),
+        Op::Relu => 1,
+        _ => 0,
+    }
 }
 
 /// Levels of any other operation of a folded network, every scale folded.

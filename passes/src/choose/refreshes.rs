@@ -8,7 +8,7 @@
 //! that are read already and not yet visited, the bootstraps and the error so far, and is forgotten where another one is no
 //! worse in all of them. That is exact up to [`STATE_LIMIT`].
 
-use super::search::Step;
+use super::search::{self, Step};
 use crate::schedule::{LEVEL_BEFORE_REFRESH, Stretch};
 
 /// Most states kept at a step.
@@ -120,15 +120,8 @@ impl Refreshes<'_> {
             let can_refresh = |need: u32| need > LEVEL_BEFORE_REFRESH && need <= refreshed && is_possible;
             let over = ways.iter().filter(|way| can_refresh(way.0));
             let over = over.map(|&(_, refreshes)| (LEVEL_BEFORE_REFRESH + levels, refreshes + 1));
-            let mut all: Vec<(u32, u32)> = on.chain(over).filter(|way| way.0 <= fresh).collect();
-            all.sort_unstable_by_key(|&(need, refreshes)| (refreshes, need));
-            let mut least = u32::MAX;
-            all.retain(|way| {
-                let better = way.0 < least;
-                least = least.min(way.0);
-                better
-            });
-            ways = all;
+            let all = on.chain(over).filter(|way| way.0 <= fresh).collect();
+            ways = search::unbeaten(all, |&(need, refreshes)| (refreshes, f64::from(need)));
         }
         ways
     }

@@ -93,7 +93,7 @@ fn spend_slack(steps: &[Step], outputs: &[usize], selection: &mut Selection) {
 }
 
 /// Ascending levels, strictly descending error; of equals the first stays.
-fn unbeaten<T>(mut all: Vec<T>, cost: impl Fn(&T) -> (u32, f64)) -> Vec<T> {
+pub(super) fn unbeaten<T>(mut all: Vec<T>, cost: impl Fn(&T) -> (u32, f64)) -> Vec<T> {
     all.sort_by(|a, b| {
         let ((levels_a, error_a), (levels_b, error_b)) = (cost(a), cost(b));
         levels_a.cmp(&levels_b).then(error_a.total_cmp(&error_b))

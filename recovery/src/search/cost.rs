@@ -16,6 +16,7 @@ use paf_passes::schedule::{Magnitudes, Request, Stretch, expects_bootstraps, mos
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::network::Network;
+use crate::steps::pass_options;
 
 /// Samples that the scales of outputs, and the values that can be refreshed, are measured on.
 const SAMPLES: usize = 8;
@@ -85,13 +86,8 @@ impl<'a> Costs<'a> {
 
     /// Bootstraps and seconds of the fastest plan.
     fn scheduled(&self, network: &Network) -> Result<(u32, f64), PassError> {
-        let options = Options {
-            default_paf: Paf::by_name("alpha7")?,
-            per_node: recovered(network),
-            margin: Margin::default(),
-            input_range: (-1.0, 1.0),
-            function_error: 1e-3,
-        };
+        let default = pass_options(&Paf::by_name("alpha7")?, Margin::default());
+        let options = Options { per_node: recovered(network), ..default };
         let polynomial = approximate(&fold(&network.graph)?, &options, &self.samples)?;
         let (optimized, report) = optimize(&polynomial.graph)?;
         let deep = expects_bootstraps(report.levels_after, &self.request);

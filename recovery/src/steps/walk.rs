@@ -87,7 +87,13 @@ impl<'a> Walk<'a> {
     pub(crate) fn tuned(&self, paf: Paf) -> Result<Tuned, RecoveryError> {
         let (id, node) = self.waiting();
         let operand = self.live.operands(node)[0];
-        let scale = static_scale(&self.network.graph, id, &paf, operand, &scale_options(&paf, self.config.margin))?;
+        let scale = static_scale(
+            &self.network.graph,
+            id,
+            &paf,
+            operand,
+            &pass_options(&paf, Margin::Fixed(self.config.margin)),
+        )?;
         let histogram = Histogram::of(&node.op, operand, &scale);
         let before = histogram.error(&paf);
         let mut chosen = NodePaf {
@@ -193,11 +199,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn scale_options(paf: &Paf, margin: f64) -> approximate::Options {
+/// Options of the passes for a network whose nodes have this PAF unless told otherwise.
+pub(crate) fn pass_options(paf: &Paf, margin: Margin) -> approximate::Options {
     approximate::Options {
         default_paf: paf.clone(),
         per_node: Recovered::default(),
-        margin: Margin::Fixed(margin),
+        margin,
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
     }
