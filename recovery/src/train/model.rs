@@ -195,7 +195,17 @@ impl Model {
         pass: &Pass<'_>,
         observe: &mut Observer<'_>,
     ) -> Result<Tensor, RecoveryError> {
-        let result = self.graph.outputs[0].node;
+        self.forward_until(self.graph.outputs[0].node, x, pass, observe)
+    }
+
+    /// As [`Model::forward_observed`], but only up to a node, whose result it gives.
+    pub(super) fn forward_until(
+        &self,
+        result: NodeId,
+        x: &Tensor,
+        pass: &Pass<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Tensor, RecoveryError> {
         let mut pending: Vec<usize> = self.graph.consumers().iter().map(Vec::len).collect();
         pending[result.index()] += 1;
         let mut values: Vec<Option<Tensor>> = Vec::with_capacity(self.layers.len());

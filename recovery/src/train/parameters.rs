@@ -109,6 +109,18 @@ impl Parameters {
         self.0.iter().zip(snapshot).try_for_each(|(parameter, values)| Ok(parameter.variable.set(values)?))
     }
 
+    /// The first node by whose parameters two snapshots differ. Nodes that share weights count as the first of them.
+    pub(super) fn first_difference(&self, a: &Snapshot, b: &Snapshot) -> Result<Option<NodeId>, RecoveryError> {
+        let mut first = None;
+        for (parameter, (a, b)) in self.0.iter().zip(a.iter().zip(b)) {
+            let values = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.to_vec1::<f64>();
+            if values(a)? != values(b)? {
+                first = Some(first.map_or(parameter.node, |first: NodeId| first.min(parameter.node)));
+            }
+        }
+        Ok(first)
+    }
+
     /// The weights after training; the very same constant where nothing changed.
     fn constant(&self, id: ParameterId, before: &Constant) -> Result<Constant, RecoveryError> {
         let values = self.values(id)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::{DType, Tensor};
 use paf_ir::tensor::{NodeId, Op};
 use paf_passes::approximate::Scaling;
 
@@ -12,6 +13,12 @@ use crate::error::RecoveryError;
 
 /// What a scale that grows gets on top, so that it need not grow again when those before it settle.
 const SLACK: f64 = 1.02;
+
+/// How often a batch is run again, beyond once for each operator, until it stays within the scales.
+const MORE_TRIES: usize = 4;
+
+/// Ranges of an operator's parts, those with a scale of their own.
+type Ranges = Vec<Range>;
 
 /// What a part of a tensor with a scale of its own showed.
 #[derive(Debug, Clone, Copy)]
@@ -28,41 +35,43 @@ struct Range {
 impl Range {
     const NOTHING: Range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY, difference: 0.0 };
 
-    /// The largest argument of the sign, in units of the tensor.
-    fn reach(&self, op: &Op) -> f64 {
-        match op {
-            Op::MaxPool(_) => (self.high.max(0.0) - self.low.min(0.0)).max(self.difference),
-            _ => self.low.abs().max(self.high.abs()),
-        }
+    /// The largest argument of the sign, in units of the tensor. Where a pool's input leaves the scale, its comparisons
+    /// came through a polynomial out of its range and say nothing.
+    fn reach(&self, op: &Op, scale: f64) -> f64 {
+        let Op::MaxPool(_) = op else { return self.low.abs().max(self.high.abs()) };
+        let span = self.high.max(0.0) - self.low.min(0.0);
+        if span > scale { span } else { span.max(self.difference) }
+    }
+
+    fn widen(&mut self, other: &Range) {
+        (self.low, self.high) = (self.low.min(other.low), self.high.max(other.high));
+        self.difference = self.difference.max(other.difference);
     }
 }
 
 /// Scales for some operators that hold all samples with at least half of the margin to spare, or all of the margin where
-/// values leave the scale that there is. A scale that does so already stays as it is, and one that nearly does changes
-/// by little, so that coefficients tuned for it stay right. Gives the operators whose scales changed.
+/// values left the scale that there was. A scale that does so already stays as it is, and one that nearly does changes
+/// by little, so that coefficients tuned for it stay right. Gives the operators whose scales changed, in graph order.
 ///
-/// Where values leave the scale of an operator, what comes after it came through a polynomial out of its range and says
-/// nothing: operators after it are left for the next call.
+/// A batch that leaves a scale is run again with a wider one, so that no value came through a polynomial out of its
+/// range. Batches before it saw the narrower scale: operators after one that changed are to be looked at again.
 pub(super) fn renew_scales(
     model: &mut Model,
     operators: &BTreeMap<NodeId, f64>,
     data: &Data,
     batch: usize,
 ) -> Result<Vec<NodeId>, RecoveryError> {
+    let before: BTreeMap<NodeId, Scaling> =
+        operators.keys().filter_map(|id| Some((*id, model.scale(*id)?.clone()))).collect();
     let mut renewed = Vec::new();
     for (id, ranges) in ranges(model, operators, data, batch)? {
-        check_finite(model, id, &ranges)?;
-        let Some(scale) = model.scale(id).cloned() else { continue };
-        let reached: Vec<f64> = ranges.iter().map(|range| range.reach(&model.graph.node(id).op)).collect();
-        let (scales, _) = scale.parts(model.graph.node(id).shape.size());
-        let new = renewed_scale(&scale, scales, &reached, operators[&id]);
-        if new != scale {
-            model.set_scale(id, new);
+        let reached = reached(model, id, &ranges);
+        let scale = &before[&id];
+        let new = renewed_scale(scale, scale.parts(1).0, &reached, operators[&id]);
+        if new != *scale {
             renewed.push(id);
         }
-        if scales.iter().zip(&reached).any(|(scale, reached)| reached > scale) {
-            break;
-        }
+        model.set_scale(id, new);
     }
     Ok(renewed)
 }
@@ -90,36 +99,98 @@ pub(super) fn is_deployable(model: &Model, id: NodeId) -> Result<bool, RecoveryE
     Ok(guard.is_finite())
 }
 
+/// Ranges of all samples; scales that a batch leaves are widened on the way.
 fn ranges(
-    model: &Model,
+    model: &mut Model,
     operators: &BTreeMap<NodeId, f64>,
     data: &Data,
     batch: usize,
-) -> Result<BTreeMap<NodeId, Vec<Range>>, RecoveryError> {
-    let pass = Pass { trained: &Default::default(), normalizing: Normalizing::Running };
+) -> Result<BTreeMap<NodeId, Ranges>, RecoveryError> {
     let all: Vec<usize> = (0..data.len()).collect();
-    let mut found: BTreeMap<NodeId, Vec<Range>> = BTreeMap::new();
+    let mut found: BTreeMap<NodeId, Ranges> = BTreeMap::new();
     for indices in all.chunks(batch) {
         let x = batches::tensor(data, indices, model.dtype())?;
-        model.forward_observed(&x, &pass, &mut |id, seen| {
-            let (Some(scale), true) = (model.scale(id), operators.contains_key(&id)) else { return Ok(()) };
-            let (Seen::Operand(tensor) | Seen::Difference(tensor)) = seen else { return Ok(()) };
-            let (scales, part) = scale.parts(tensor.dim(1)?);
-            let ranges = found.entry(id).or_insert_with(|| vec![Range::NOTHING; scales.len()]);
-            let values: Vec<f64> = tensor.flatten_all()?.to_dtype(candle_core::DType::F64)?.to_vec1()?;
-            for (place, part) in values.chunks(part).enumerate() {
-                let range = &mut ranges[place % scales.len()];
-                let (low, high) =
-                    part.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-                match seen {
-                    Seen::Difference(_) => range.difference = range.difference.max(high).max(-low),
-                    _ => (range.low, range.high) = (range.low.min(low), range.high.max(high)),
-                }
+        let mut seen = ranges_of_batch(model, operators, &x)?;
+        for _ in 0..operators.len() + MORE_TRIES {
+            let Some(id) = first_left(model, &seen)? else { break };
+            let reached = reached(model, id, &seen[&id]);
+            if let Some(scale) = model.scale(id) {
+                model.set_scale(id, renewed_scale(scale, scale.parts(1).0, &reached, operators[&id]));
             }
-            Ok(())
-        })?;
+            seen = ranges_of_batch(model, operators, &x)?;
+        }
+        for (id, ranges) in seen {
+            let all = found.entry(id).or_insert_with(|| vec![Range::NOTHING; ranges.len()]);
+            all.iter_mut().zip(&ranges).for_each(|(all, range)| all.widen(range));
+        }
     }
     Ok(found)
+}
+
+/// The first operator whose scale a batch leaves; nothing that comes after it is looked at.
+fn first_left(model: &Model, seen: &BTreeMap<NodeId, Ranges>) -> Result<Option<NodeId>, RecoveryError> {
+    for (&id, ranges) in seen {
+        check_finite(model, id, ranges)?;
+        let Some(scale) = model.scale(id) else { continue };
+        if scale.parts(1).0.iter().zip(reached(model, id, ranges)).any(|(scale, reached)| reached > *scale) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// How far an operator's ranges reach, part by part.
+fn reached(model: &Model, id: NodeId, ranges: &[Range]) -> Vec<f64> {
+    let Some(scale) = model.scale(id) else { return vec![] };
+    let pairs = ranges.iter().zip(scale.parts(1).0);
+    pairs.map(|(range, &scale)| range.reach(&model.graph.node(id).op, scale)).collect()
+}
+
+fn ranges_of_batch(
+    model: &Model,
+    operators: &BTreeMap<NodeId, f64>,
+    x: &Tensor,
+) -> Result<BTreeMap<NodeId, Ranges>, RecoveryError> {
+    let Some(&last) = operators.keys().next_back() else { return Ok(BTreeMap::new()) };
+    let pass = Pass { trained: &Default::default(), normalizing: Normalizing::Running };
+    let mut found: BTreeMap<NodeId, Ranges> = BTreeMap::new();
+    model.forward_until(last, x, &pass, &mut |id, seen| {
+        let (Some(scale), true) = (model.scale(id), operators.contains_key(&id)) else { return Ok(()) };
+        let (Seen::Operand(tensor) | Seen::Difference(tensor)) = seen else { return Ok(()) };
+        let (scales, part) = scale.parts(tensor.dim(1)?);
+        let ranges = found.entry(id).or_insert_with(|| vec![Range::NOTHING; scales.len()]);
+        for (place, (low, high)) in lows_and_highs(tensor, part)?.into_iter().enumerate() {
+            ranges[place % scales.len()].widen(&match seen {
+                Seen::Difference(_) => Range { difference: high.max(-low), ..Range::NOTHING },
+                _ => Range { low, high, ..Range::NOTHING },
+            });
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The lowest and the highest of every so many values.
+fn lows_and_highs(tensor: &Tensor, part: usize) -> Result<Vec<(f64, f64)>, RecoveryError> {
+    let flat = tensor.flatten_all()?;
+    Ok(match tensor.dtype() {
+        DType::F64 => extremes(&flat.to_vec1()?, part, f64::INFINITY, f64::min, f64::max),
+        _ => {
+            let values: Vec<f32> = flat.to_dtype(DType::F32)?.to_vec1()?;
+            let found = extremes(&values, part, f32::INFINITY, f32::min, f32::max);
+            found.into_iter().map(|(low, high)| (low.into(), high.into())).collect()
+        }
+    })
+}
+
+fn extremes<T>(values: &[T], part: usize, infinity: T, min: fn(T, T) -> T, max: fn(T, T) -> T) -> Vec<(T, T)>
+where
+    T: Copy + std::ops::Neg<Output = T>,
+{
+    let of = |part: &[T]| {
+        part.iter().fold((infinity, -infinity), |(low, high), &value| (min(low, value), max(high, value)))
+    };
+    values.chunks(part).map(of).collect()
 }
 
 fn check_finite(model: &Model, id: NodeId, ranges: &[Range]) -> Result<(), RecoveryError> {

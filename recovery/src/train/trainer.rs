@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use candle_core::{DType, Tensor};
-use paf_ir::tensor::NodeId;
+use paf_ir::tensor::{NodeId, Op};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Augment, Normalization, TrainConfig};
@@ -18,8 +18,8 @@ use super::{Epoch, Progress, batches};
 use crate::data::Data;
 use crate::error::RecoveryError;
 
-/// Passes that look for scales that hold together, beyond one for each operator: a new scale changes the values of the
-/// nodes after it.
+/// Most passes that look for scales that hold together, beyond one for each operator: a new scale changes the values of
+/// the nodes after it.
 const MORE_SCALE_PASSES: usize = 4;
 
 /// What step sizes are multiplied by where training ended in a loss that is not finite, and how often.
@@ -74,6 +74,9 @@ pub(super) struct Trainer<'t> {
     pub(super) best: Option<Snapshot>,
     pub(super) average: Option<Snapshot>,
     pub(super) optimizer: Optimizer,
+    /// Operators whose scales are known to hold all samples as the network was last kept. Whatever is not among them is
+    /// measured, so a resumed run begins with none.
+    held: BTreeSet<NodeId>,
 }
 
 impl<'t> Trainer<'t> {
@@ -96,7 +99,7 @@ impl<'t> Trainer<'t> {
         };
         let optimizer = Optimizer::new(task.config.optimizer, BTreeMap::new());
         let incumbent = model.parameters.snapshot()?;
-        let mut trainer = Trainer { task, model, state, incumbent, best: None, average: None, optimizer };
+        let mut trainer = Trainer { task, model, state, incumbent, best: None, average: None, optimizer, held: BTreeSet::new() };
         trainer.begin_stage()?;
         Ok(trainer)
     }
@@ -152,6 +155,9 @@ impl<'t> Trainer<'t> {
             return Ok(());
         }
         let stage = self.stage().clone();
+        if let Some(&first) = stage.replaced.iter().find(|id| !self.held.contains(id)) {
+            self.forget_held(first);
+        }
         self.model.activate(&stage.replaced);
         self.hold_ranges(&stage.replaced)?;
         (self.state.turn, self.state.slower) = (Turn::default(), (0, 0));
@@ -168,19 +174,36 @@ impl<'t> Trainer<'t> {
         Err(RecoveryError::Training { step: "train", problem })
     }
 
-    /// Gives operators scales that hold their values on all samples.
+    /// Gives operators scales that hold their values on all samples; those known to hold are not looked at.
     pub(super) fn hold_ranges(&mut self, operators: &[NodeId]) -> Result<bool, RecoveryError> {
-        let margins = operators.iter().map(|id| (*id, self.task.margins[id])).collect();
+        let mut open: BTreeMap<NodeId, f64> =
+            operators.iter().filter(|id| !self.held.contains(id)).map(|id| (*id, self.task.margins[id])).collect();
         let mut changed = false;
         for _ in 0..operators.len() + MORE_SCALE_PASSES {
-            let renewed = renew_scales(&mut self.model, &margins, self.task.data, self.task.config.batch)?;
-            if renewed.is_empty() {
+            let renewed = renew_scales(&mut self.model, &open, self.task.data, self.task.config.batch)?;
+            let Some(&first) = renewed.first() else {
+                self.held.extend(open.keys());
                 break;
-            }
+            };
             changed = true;
+            self.held.extend(open.keys());
+            self.forget_held(first);
+            let affected = operators.iter().filter(|id| self.is_affected(**id, first));
+            open = affected.map(|id| (*id, self.task.margins[id])).collect();
         }
         self.state.scales = self.model.scales();
         Ok(changed)
+    }
+
+    /// Whether the arguments of an operator's signs may change with a node: those of a ReLU do not with the ReLU itself.
+    fn is_affected(&self, operator: NodeId, by: NodeId) -> bool {
+        operator > by || (operator == by && matches!(self.model.graph.node(by).op, Op::MaxPool(_)))
+    }
+
+    /// What changes with a node is no longer known to hold.
+    fn forget_held(&mut self, changed: NodeId) {
+        let held = std::mem::take(&mut self.held);
+        self.held = held.into_iter().filter(|id| !self.is_affected(*id, changed)).collect();
     }
 
     fn begin_group(&mut self) -> Result<(), RecoveryError> {
@@ -319,11 +342,14 @@ impl<'t> Trainer<'t> {
         if !is_better(metrics, self.state.incumbent) || !self.is_deployable()? {
             return Ok(Ending::Rejected);
         }
-        let scales = self.model.scales();
+        let (scales, held) = (self.model.scales(), self.held.clone());
+        if let Some(first) = self.model.parameters.first_difference(&self.incumbent, &best)? {
+            self.forget_held(first);
+        }
         let metrics = if self.hold_ranges(&self.stage().replaced.clone())? { self.evaluate()? } else { metrics };
         if !is_better(metrics, self.state.incumbent) {
             self.model.set_scales(&scales);
-            self.state.scales = scales;
+            (self.state.scales, self.held) = (scales, held);
             return Ok(Ending::Rejected);
         }
         (self.incumbent, self.state.incumbent) = (best, metrics);

@@ -9,7 +9,7 @@ use paf_passes::paf::Paf;
 use super::{calibrated, digits, model_graph};
 use crate::data::Data;
 use crate::error::RecoveryError;
-use crate::evaluate::{Accuracy, logits};
+use crate::evaluate::{Accuracy, input_values, logits, node_values};
 use crate::network::{Network, Origin};
 use crate::train::{Augment, Loss, OptimizerKind, Order, Phase, Run, TrainConfig, Trained, Upstream, train};
 
@@ -242,6 +242,43 @@ fn values_beyond_a_scale_do_not_spoil_the_scales_after_it() {
         assert!(found < 1.5 * sound, "{}: {found}, calibrated {sound}", case.original.node(*id).name);
     }
     assert!(trained.after.accuracy > 0.9, "{:?}", trained.after);
+}
+
+/// Largest part of its scale that a value of a ReLU or MaxPool reaches.
+fn largest_reach(network: &Network, data: &Data) -> f64 {
+    let mut values = vec![input_values(data, 0..data.len())];
+    let mut reached = 0f64;
+    for (id, node) in network.graph.nodes().skip(1) {
+        let operands: Vec<_> = node.inputs.iter().map(|input| &values[input.index()]).collect();
+        if let Some(paf) = network.pafs.get(&id) {
+            let (scales, part) = paf.scale.parts(network.graph.node(node.inputs[0]).shape.size());
+            for sample in operands[0].samples() {
+                let parts = sample.chunks(part).enumerate();
+                let reach = parts.flat_map(|(k, part)| part.iter().map(move |x| x.abs() / scales[k % scales.len()]));
+                reached = reach.fold(reached, f64::max);
+            }
+        }
+        let value = node_values(network, id, &operands);
+        values.push(value);
+    }
+    reached
+}
+
+#[test]
+fn trained_scales_hold_every_sample_however_narrow_they_were() {
+    for (model, order) in [
+        ("digits_resnet_tiny.onnx", Order::Together),
+        ("digits_cnn.onnx", Order::Progressive),
+        ("digits_cnn.onnx", Order::Alternate),
+    ] {
+        let mut case = case(model, unlabelled());
+        case.network.pafs.values_mut().for_each(|paf| paf.scale = paf.scale.times(0.4));
+        let narrow = largest_reach(&case.network, &case.data);
+        let config = TrainConfig { groups: 2, last_groups: 2, ..quick(order) };
+        let trained = case.train(&config);
+        let reach = largest_reach(&trained.network, &case.data);
+        assert!(narrow > 1.5 && reach < 1.0 && reach > 0.5, "{model}, {order:?}: {narrow} before, {reach} after");
+    }
 }
 
 #[test]
