@@ -15,7 +15,7 @@ use std::time::Instant;
 use clap::Parser;
 use paf_compiler::import::import;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Approximated, Margin, Options, approximate};
+use paf_passes::approximate::{Approximated, Margin, Options, Reduction, approximate};
 use paf_passes::choose::{Chosen, Goal, candidates, choose};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
@@ -150,6 +150,7 @@ impl Setting {
             margin: self.margin,
             input_range: (-1.0, 1.0),
             function_error: 1e-3,
+            reduction: Reduction::default(),
         };
         Ok(match goal {
             Some(goal) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use paf_ir::ckks::MachineCosts;
-pub use paf_passes::approximate::Margin;
+pub use paf_passes::approximate::{Margin, Reduction};
 pub use paf_passes::schedule::{Bootstraps, DEFAULT_PRECISION};
 
 /// A choice of PAF, for every node or for one.
@@ -89,6 +89,8 @@ pub struct Options {
     pub margin: Margin,
     /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
     pub function_error: f64,
+    /// How pools compare.
+    pub max_pool: Reduction,
     /// Bits of precision wanted against the clear circuit.
     pub precision_bits: f64,
     /// Most bytes that a run may use.
@@ -124,6 +126,7 @@ impl Options {
             max_levels: None,
             margin: Margin::default(),
             function_error: DEFAULT_FUNCTION_ERROR,
+            max_pool: Reduction::default(),
             precision_bits: DEFAULT_PRECISION,
             memory: None,
             insecure: false,

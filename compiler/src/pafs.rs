@@ -39,6 +39,7 @@ impl PafRequest {
             margin: options.margin,
             input_range: options.input_range,
             function_error: options.function_error,
+            reduction: options.max_pool,
         };
         Ok(PafRequest { options, goal })
     }

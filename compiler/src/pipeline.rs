@@ -210,7 +210,7 @@ fn with_fitting_paf(
 ) -> CompileError {
     let PassError::TooDeep { needed, available, .. } = error else { return error.into() };
     let mut shallower: Vec<Paf> = Paf::names().into_iter().filter_map(|name| Paf::by_name(name).ok()).collect();
-    shallower.retain(|paf| approximate::least_depth(folded, paf) <= available);
+    shallower.retain(|paf| approximate::least_depth(folded, paf, choice.reduction) <= available);
     shallower.sort_by(|a, b| a.max_relu_error().total_cmp(&b.max_relu_error()));
     let fitting = shallower.into_iter().find_map(|paf| {
         let other = approximate::Options { default_paf: paf.clone(), per_node: Recovered::default(), ..choice.clone() };

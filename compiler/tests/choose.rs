@@ -10,7 +10,7 @@ use paf_compiler::options::{Options, PafChoice};
 use paf_compiler::pipeline::compile;
 use paf_ir::tensor::{Graph, evaluate};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Approximated, Margin, approximate, least_depth};
+use paf_passes::approximate::{self, Approximated, Margin, Reduction, approximate, least_depth};
 use paf_passes::choose::{Chosen, Goal, candidates, choose};
 use paf_passes::fold::fold;
 use paf_passes::optimize::{depth, optimize};
@@ -33,6 +33,7 @@ fn options(paf: &str) -> approximate::Options {
         margin: Margin::Fixed(1.1),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     }
 }
 
@@ -62,7 +63,7 @@ fn no_single_paf_has_less_error_at_the_same_levels() {
         let (graph, samples) = network(name);
         for paf in ["alpha5", "alpha7", "alpha9"] {
             let single = approximate(&graph, &options(paf), &samples).unwrap();
-            let levels = least_depth(&graph, &Paf::by_name(paf).unwrap());
+            let levels = least_depth(&graph, &Paf::by_name(paf).unwrap(), Reduction::default());
             let (auto, _) = chosen(&graph, &samples, Goal::MaxLevels(levels));
             let (auto, single) = (error(&graph, &auto, &samples), error(&graph, &single, &samples));
             assert!(auto <= single, "{name}: {auto:.2e} with {levels} levels, {paf} has {single:.2e}");
@@ -95,7 +96,7 @@ fn single_pafs_within_an_error_are_not_shallower() {
             for paf in candidates().unwrap() {
                 let single = approximate(&graph, &options(&paf.name), &samples).unwrap();
                 if error(&graph, &single, &samples) <= bound {
-                    let levels = least_depth(&graph, &paf);
+                    let levels = least_depth(&graph, &paf, Reduction::default());
                     assert!(chosen.levels <= levels, "{name}: {} has {levels}, {chosen:?}", paf.name);
                 }
             }

@@ -5,7 +5,7 @@ mod common;
 use common::{read_array, testdata};
 use paf_compiler::import::import;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Approximated, Margin, Options, approximate};
+use paf_passes::approximate::{Approximated, Margin, Options, Reduction, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use paf_passes::recover::Samples;
@@ -26,6 +26,7 @@ fn approximated(graph: &Graph, margin: Margin) -> Approximated {
         margin,
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     };
     approximate(graph, &options, &images("digits_calibration.npy", CALIBRATION)).expect("a calibrated network")
 }

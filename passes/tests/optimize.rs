@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Margin, Options, approximate, component};
+use paf_passes::approximate::{Margin, Options, Reduction, approximate, component};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
 
@@ -28,6 +28,7 @@ fn options(paf: &str) -> Options {
         margin: Margin::Fixed(1.1),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     }
 }
 
@@ -160,6 +161,22 @@ fn a_pool_round_costs_a_relu_each() {
     }
 }
 
+/// All values of a window in one tree: eight comparisons of nine values instead of four, no deeper, and with a ReLU one more.
+#[test]
+fn a_tree_takes_as_many_rounds_as_its_window_needs() {
+    let tree = |network: &Graph| {
+        let options = Options { reduction: Reduction::Tree, ..options("alpha7") };
+        approximate(network, &options, &vec![]).unwrap().graph
+    };
+    for (operations, side, depth, comparisons) in
+        [("p", 2, 2, 3), ("p", 3, 4, 8), ("pr", 3, 4, 9), ("rp", 3, 4, 9), ("p", 5, 5, 24)]
+    {
+        let optimized = check(&tree(&rectified_pool(operations, side)), 2 + depth * RELU.0);
+        assert_eq!(products(&optimized), comparisons * RELU.1, "{operations} {side}");
+    }
+    check(&approximated(&rectified_pool("p", 5), "alpha7"), 2 + 6 * RELU.0);
+}
+
 /// The two orders are one function and become one circuit: that of the cheaper form.
 #[test]
 fn relu_and_pool_take_the_cheaper_form_in_either_order() {
@@ -175,9 +192,13 @@ fn relu_and_pool_take_the_cheaper_form_in_either_order() {
 #[test]
 fn relu_and_pool_stay_within_their_error() {
     let x: Vec<f64> = (0..SIZE).map(|i| 0.9 - 0.6 * i as f64).collect();
-    for (operations, side) in [("rp", 2), ("pr", 2), ("rp", 3), ("pr", 3)] {
+    let (rows, tree) = (Reduction::Separable, Reduction::Tree);
+    for (operations, side, reduction) in
+        [("rp", 2, rows), ("pr", 2, rows), ("rp", 3, rows), ("pr", 3, rows), ("pr", 2, tree), ("rp", 3, tree)]
+    {
         let network = rectified_pool(operations, side);
-        let approximated = approximate(&network, &options("alpha10"), &vec![]).unwrap();
+        let options = Options { reduction, ..options("alpha10") };
+        let approximated = approximate(&network, &options, &vec![]).unwrap();
         let expected = evaluate(&network, std::slice::from_ref(&x)).unwrap().remove(0);
         let got = evaluate(&approximated.graph, &[x.iter().map(|x| x * approximated.inputs[0].0).collect()]).unwrap();
         let Op::Linear(map) = &network.node(network.outputs[0].node).op else { panic!("the output is linear") };

@@ -7,7 +7,7 @@ use paf_ir::ckks::Work;
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Margin, Options, approximate};
+use paf_passes::approximate::{Margin, Options, Reduction, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack};
@@ -98,6 +98,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
         margin: Margin::Fixed(1.2),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     };
     let polynomial = approximate(&fold(network).unwrap(), &options, &samples).unwrap();
     let (optimized, _) = optimize(&polynomial.graph).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
-use paf_passes::approximate::{Scaling, levels_with};
+use paf_passes::approximate::{Reduction, Scaling, levels_with};
 use paf_passes::paf::Paf;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,9 @@ impl Network {
 
     /// Levels of all its PAFs together, each with the product that makes a ReLU of it; every comparison of a pool counts.
     pub fn total_depth(&self) -> usize {
-        let depth = |(id, chosen): (&NodeId, &NodePaf)| levels_with(&self.graph.node(*id).op, &chosen.paf) as usize;
+        let depth = |(id, chosen): (&NodeId, &NodePaf)| {
+            levels_with(&self.graph.node(*id).op, &chosen.paf, Reduction::Separable) as usize
+        };
         self.pafs.iter().map(depth).sum()
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{calibration, configured, digits_network, distance, held_back, testdata};
-use paf_passes::approximate::{Margin, Options, approximate};
+use paf_passes::approximate::{Margin, Options, Reduction, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use paf_recovery::config::StepName::{Bn, Calibrate, Ct, Search};
@@ -133,6 +133,7 @@ fn the_file_of_a_mix_gives_the_polynomial_network_that_was_judged() {
         margin: Margin::Fixed(1.5),
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     };
     let data = calibration();
     let samples = (0..8).map(|k| vec![data.sample(k).iter().map(|&x| f64::from(x)).collect()]).collect();

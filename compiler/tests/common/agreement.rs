@@ -11,7 +11,7 @@ use paf_compiler::options::{Options as CompilerOptions, PafChoice};
 use paf_compiler::pipeline::Compiled;
 use paf_ir::lanes::LANES;
 use paf_ir::tensor::{Evaluator, Graph, PostProcess, Shape};
-use paf_passes::approximate::{Approximated, Margin, Options, approximate};
+use paf_passes::approximate::{Approximated, Margin, Options, Reduction, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack, sample_shape};
@@ -54,6 +54,7 @@ pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec
         margin,
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     };
     let start = Instant::now();
     let folded = fold(&import(path).expect("a supported network").graph).expect("a verified graph");

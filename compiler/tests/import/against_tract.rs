@@ -4,7 +4,7 @@
 use paf_compiler::import::import;
 use paf_compiler::import::oracle::Oracle;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Margin, Options, approximate};
+use paf_passes::approximate::{Margin, Options, Reduction, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use prost::Message;
@@ -266,6 +266,7 @@ fn polynomials_stay_within_the_error_they_state() {
             margin: Margin::Fixed(1.1),
             input_range: (-1.0, 1.0),
             function_error: 1e-3,
+            reduction: Reduction::default(),
         };
         let samples = vec![vec![input.clone()]];
         let approximated = approximate(&folded, &options, &samples).map_err(|problem| problem.to_string())?;

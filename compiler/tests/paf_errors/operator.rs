@@ -14,7 +14,7 @@ pub(crate) enum Operator {
     Relu,
     /// MaxPool over disjoint windows of this side.
     MaxPool(usize),
-    /// MaxPool over nine values in a row, dilated and padded: such windows are reduced by one balanced tree.
+    /// MaxPool over disjoint windows of 3×3 by one balanced tree.
     Tree,
     /// An operator that is a sum of ReLUs.
     Piecewise(Piecewise),
@@ -51,9 +51,6 @@ pub(crate) const PIECEWISE: [Piecewise; 8] = [
     piecewise("HardSwish", 4.0, 8.0),
 ];
 
-/// Distance of the windows of [`Operator::Tree`]: nine taps two apart do not touch the next ones.
-const TREE_STRIDE: usize = 18;
-
 impl Piecewise {
     fn exact(self, x: f64) -> f64 {
         let constant = |index: usize| f64::from(self.constants[index]);
@@ -84,20 +81,25 @@ impl Operator {
         match self {
             Operator::Relu => "Relu".into(),
             Operator::MaxPool(side) => format!("MaxPool{side}x{side}"),
-            Operator::Tree => "MaxPool1x9".into(),
+            Operator::Tree => "MaxPool3x3, tree".into(),
             Operator::Piecewise(operator) => operator.name.into(),
             Operator::Smooth(Function::GeluTanh) => "Gelu, tanh".into(),
             Operator::Smooth(function) => format!("{function:?}"),
         }
     }
 
-    /// Elements of the window of one result.
-    pub(crate) fn window(self) -> usize {
+    /// Side of the window of one result.
+    fn width(self) -> usize {
         match self {
-            Operator::MaxPool(side) => side * side,
-            Operator::Tree => 9,
+            Operator::MaxPool(side) => side,
+            Operator::Tree => 3,
             _ => 1,
         }
+    }
+
+    /// Elements of the window of one result.
+    pub(crate) fn window(self) -> usize {
+        self.width() * self.width()
     }
 
     /// Range of the inputs.
@@ -138,9 +140,7 @@ impl Operator {
     /// Shape of an input that holds `side · side` windows.
     fn shape(self, side: usize) -> [usize; 4] {
         match self {
-            Operator::MaxPool(window) => [1, 1, side * window, side * window],
-            // The first window of each row reaches into the padding and is not used.
-            Operator::Tree => [1, 1, side, (side + 1) * TREE_STRIDE],
+            Operator::MaxPool(_) | Operator::Tree => [1, 1, side * self.width(), side * self.width()],
             _ => [1, 1, side, side],
         }
     }
@@ -149,8 +149,10 @@ impl Operator {
     fn place(self, side: usize, window: usize, element: usize) -> (usize, usize) {
         let (row, column) = (window / side, window % side);
         match self {
-            Operator::MaxPool(width) => (row * width + element / width, column * width + element % width),
-            Operator::Tree => (row, (column + 1) * TREE_STRIDE + 2 * element - 1),
+            Operator::MaxPool(_) | Operator::Tree => {
+                let width = self.width();
+                (row * width + element / width, column * width + element % width)
+            }
             _ => (row, column),
         }
     }
@@ -169,14 +171,6 @@ impl Operator {
             }
         }
         Array { shape: Shape([&[count], &shape[1..]].concat()), data }
-    }
-
-    /// The results of windows among all results.
-    pub(crate) fn results(self, side: usize, raw: Vec<f64>) -> Vec<f64> {
-        match self {
-            Operator::Tree => raw.chunks(side + 1).flat_map(|row| row[1..].to_vec()).collect(),
-            _ => raw,
-        }
     }
 
     /// A model of this operator alone.
@@ -220,15 +214,10 @@ impl Operator {
         };
         let real = |&(name, f): &(&str, f32)| AttributeProto { name: name.into(), r#type: 1, f, ..Default::default() };
         match self {
-            Operator::MaxPool(side) => {
-                vec![list("kernel_shape", &[side as i64; 2]), list("strides", &[side as i64; 2])]
+            Operator::MaxPool(_) | Operator::Tree => {
+                let side = [self.width() as i64; 2];
+                vec![list("kernel_shape", &side), list("strides", &side)]
             }
-            Operator::Tree => vec![
-                list("kernel_shape", &[1, 9]),
-                list("dilations", &[1, 2]),
-                list("strides", &[1, TREE_STRIDE as i64]),
-                list("pads", &[0, 1, 0, 0]),
-            ],
             Operator::Piecewise(operator) => operator.attributes.iter().map(real).collect(),
             Operator::Smooth(Function::GeluTanh) => {
                 let (name, s) = ("approximate".into(), b"tanh".to_vec());

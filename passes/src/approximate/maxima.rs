@@ -40,8 +40,8 @@ impl Lowering<'_> {
             self.scales.is_part_of_pool(relu).then(|| (source.node(relu), self.paf_of(relu, source.node(relu))));
         let (paf, scaling) = self.pool_scaling(id, node, window)?;
         let rounds = match rectifier {
-            Some(_) => pool::rounds_with_zero(window),
-            None => pool::rounds(window),
+            Some(_) => pool::rounds_with_zero(window, self.options.reduction),
+            None => pool::rounds(window, self.options.reduction),
         };
         let pool = Pool { node, paf, scaling, rectifier };
         let image = pool.scaling.divide(&mut self.graph, &node.name, x)?;
@@ -64,7 +64,7 @@ impl Lowering<'_> {
         if let Some((relu, paf)) = &pool.rectifier {
             self.record(relu, "Relu", paf, scale, scale * paf.max_relu_error());
         }
-        let error = f64::from(pool::comparisons(window)) * scale * pool.paf.max_relu_error();
+        let error = f64::from(pool::comparisons(window, self.options.reduction)) * scale * pool.paf.max_relu_error();
         self.record(pool.node, "MaxPool", &pool.paf, scale, error);
     }
 
@@ -105,20 +105,31 @@ impl Lowering<'_> {
                 self.max(pool, first, rest)
             }
             Round::Tree(taps) => {
-                let taps = taps.iter().map(|tap| self.select(pool, tap, x)).collect::<Result<Vec<_>, _>>()?;
+                let taps = taps.iter().map(|tap| self.select(pool, tap, x).map(Some));
+                let taps = taps.collect::<Result<Vec<_>, _>>()?;
+                self.tree(pool, taps)
+            }
+            Round::TreeWithZero(taps) => {
+                let taps = taps.iter().map(|tap| self.select(pool, tap, x).map(Some));
+                let taps = std::iter::once(Ok(None)).chain(taps).collect::<Result<Vec<_>, _>>()?;
                 self.tree(pool, taps)
             }
         }
     }
 
-    /// Halves, then the maximum of both, as SmartPAF reduces a window.
-    fn tree(&mut self, pool: &Pool, mut taps: Vec<Tensor>) -> Result<Tensor, PassError> {
+    /// Halves, then the maximum of both, as SmartPAF reduces a window. `None` stands for zero, once and never alone.
+    fn tree(&mut self, pool: &Pool, mut taps: Vec<Option<Tensor>>) -> Result<Tensor, PassError> {
         if taps.len() > 1 {
             let second = taps.split_off(taps.len() / 2);
+            if let [None] = taps[..] {
+                let second = self.tree(pool, second)?;
+                return self.rectified(pool, second);
+            }
             let (first, second) = (self.tree(pool, taps)?, self.tree(pool, second)?);
             return self.max(pool, first, second);
         }
-        taps.pop().ok_or_else(|| paf_ir::IrError::Eval(format!("`{}` has an empty window", pool.node.name)).into())
+        let empty = || paf_ir::IrError::Eval(format!("`{}` has an empty window", pool.node.name)).into();
+        taps.pop().flatten().ok_or_else(empty)
     }
 
     fn select(&mut self, pool: &Pool, map: &LinearMap, x: &Tensor) -> Result<Tensor, PassError> {

@@ -42,7 +42,7 @@ use crate::paf::Paf;
 use crate::recover::{Recovered, Samples};
 pub use margin::Margin;
 pub use polynomial::component;
-pub use pool::{Round, rounds};
+pub use pool::{Reduction, Round, rounds};
 use scales::{Scales, reach_from_middle, reach_of_sign};
 pub use scaling::Scaling;
 pub use sensitivity::Deviation;
@@ -63,6 +63,8 @@ pub struct Options {
     pub input_range: (f64, f64),
     /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
     pub function_error: f64,
+    /// How pools compare.
+    pub reduction: Reduction,
 }
 
 /// One node that was replaced.
@@ -136,14 +138,14 @@ pub(crate) fn approximate_with(
 }
 
 /// Levels of a folded network with one PAF for all nodes, every scale folded: what the optimizer reaches.
-pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
+pub fn least_depth(graph: &Graph, paf: &Paf, reduction: Reduction) -> u32 {
     let consumers = graph.consumers();
     let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
     for (id, node) in graph.nodes() {
         let operands = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
         let own = match &node.op {
-            Op::Relu if order::joins_pool(graph, &consumers, id) => 0,
-            Op::Relu | Op::MaxPool(_) => levels_with(&node.op, paf),
+            Op::Relu if order::joins_pool(graph, &consumers, id, reduction) => 0,
+            Op::Relu | Op::MaxPool(_) => levels_with(&node.op, paf, reduction),
             op => levels_without_paf(op),
         };
         depths.push(operands + own);
@@ -152,14 +154,14 @@ pub fn least_depth(graph: &Graph, paf: &Paf) -> u32 {
 }
 
 /// Levels of a ReLU or MaxPool with a PAF: each comparison in sequence takes the sign's and a product.
-pub fn levels_with(op: &Op, paf: &Paf) -> u32 {
-    comparisons(op) * (paf.sign_depth() as u32 + 1)
+pub fn levels_with(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
+    comparisons(op, reduction) * (paf.sign_depth() as u32 + 1)
 }
 
 /// Comparisons in sequence of a ReLU or MaxPool; none of anything else.
-pub(crate) fn comparisons(op: &Op) -> u32 {
+pub(crate) fn comparisons(op: &Op, reduction: Reduction) -> u32 {
     match op {
-        Op::MaxPool(window) => pool::comparisons(window),
+        Op::MaxPool(window) => pool::comparisons(window, reduction),
         Op::Relu => 1,
         _ => 0,
     }

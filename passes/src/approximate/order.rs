@@ -12,7 +12,7 @@
 
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
-use super::pool;
+use super::pool::{self, Reduction};
 use crate::error::PassError;
 use crate::fold::{copy_node, rebuild};
 use crate::recover::Recovered;
@@ -28,9 +28,9 @@ pub(super) fn relu_before_pools(graph: &Graph, per_node: &Recovered) -> Result<G
 }
 
 /// Whether the comparison of a ReLU becomes part of the one pool that reads it.
-pub(super) fn joins_pool(graph: &Graph, consumers: &[Vec<NodeId>], relu: NodeId) -> bool {
+pub(super) fn joins_pool(graph: &Graph, consumers: &[Vec<NodeId>], relu: NodeId, reduction: Reduction) -> bool {
     let [reader] = consumers[relu.index()][..] else { return false };
-    let has_room = matches!(&graph.node(reader).op, Op::MaxPool(window) if pool::has_room_for_zero(window));
+    let has_room = matches!(&graph.node(reader).op, Op::MaxPool(window) if pool::has_room_for_zero(window, reduction));
     graph.node(relu).op == Op::Relu && has_room && !is_output(graph, relu)
 }
 
@@ -170,7 +170,9 @@ mod tests {
             let x = graph.input("x", Shape(vec![1, 8, 8]), false);
             let relu = graph.add("r", Op::Relu, &[x]).unwrap();
             graph.add("p", Op::MaxPool(window(side)), &[relu]).unwrap();
-            assert_eq!(joins_pool(&graph, &graph.consumers(), relu), joins, "{side}");
+            for reduction in [Reduction::Separable, Reduction::Tree] {
+                assert_eq!(joins_pool(&graph, &graph.consumers(), relu, reduction), joins, "{side}, {reduction:?}");
+            }
         }
     }
 }

@@ -13,9 +13,23 @@
 //! Along an axis whose rounds have room for one more operand, the last round can take zero in:
 //! `max(x0, x1, x2, 0) = max(max(x0, x1), relu(x2))`, for the products of a ReLU beside the pool and one comparison less
 //! in sequence.
+//!
+//! [`Reduction::Tree`] instead compares all elements of a window in one balanced tree, as SmartPAF does: ⌈log2 k²⌉
+//! comparisons in sequence, k² − 1 in all, each of the size of the result.
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::Shape;
+
+/// In which order a pool compares the elements of its windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reduction {
+    /// Rows, then columns: the fewest comparisons.
+    #[default]
+    Separable,
+    /// All elements in one balanced tree, halves at ⌊n/2⌋: the smallest error, and for some windows fewer comparisons in
+    /// sequence.
+    Tree,
+}
 
 /// One step of a pool along one axis of `[channels, height, width]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +56,17 @@ pub enum Round {
         /// Number of the round.
         earlier: usize,
     },
-    /// The maximum over several selections, as a balanced tree: where padding meets dilation.
+    /// The maximum over several selections, as a balanced tree: where it is asked for, and where padding meets dilation.
     Tree(Vec<LinearMap>),
+    /// The same with zero for one more, the first of them.
+    TreeWithZero(Vec<LinearMap>),
 }
 
 /// The rounds of a pool in order, width before height.
-pub fn rounds(window: &Window) -> Vec<Round> {
+pub fn rounds(window: &Window, reduction: Reduction) -> Vec<Round> {
+    if reduction == Reduction::Tree {
+        return vec![Round::Tree(taps(window))];
+    }
     let mut shape = window.input.to_vec();
     let mut rounds = Vec::new();
     for axis in [1, 0] {
@@ -57,7 +76,10 @@ pub fn rounds(window: &Window) -> Vec<Round> {
 }
 
 /// The rounds of the maximum of a pool and zero, for a window that has room for it.
-pub(super) fn rounds_with_zero(window: &Window) -> Vec<Round> {
+pub(super) fn rounds_with_zero(window: &Window, reduction: Reduction) -> Vec<Round> {
+    if reduction == Reduction::Tree {
+        return vec![Round::TreeWithZero(taps(window))];
+    }
     let mut shape = window.input.to_vec();
     let mut rounds = Vec::new();
     let with_room = [1, 0].into_iter().find(|&axis| axis_has_room(window, axis));
@@ -79,13 +101,20 @@ impl Round {
 }
 
 /// Number of comparisons in sequence.
-pub(super) fn comparisons(window: &Window) -> u32 {
-    window.kernel.iter().map(|k| k.next_power_of_two().trailing_zeros()).sum()
+pub(super) fn comparisons(window: &Window, reduction: Reduction) -> u32 {
+    let rounds = |elements: usize| elements.next_power_of_two().trailing_zeros();
+    match reduction {
+        Reduction::Separable => window.kernel.iter().map(|&k| rounds(k)).sum(),
+        Reduction::Tree => rounds(window.kernel.iter().product()),
+    }
 }
 
 /// Whether zero can be one more operand at no more comparisons in sequence.
-pub(super) fn has_room_for_zero(window: &Window) -> bool {
-    [1, 0].into_iter().any(|axis| axis_has_room(window, axis))
+pub(super) fn has_room_for_zero(window: &Window, reduction: Reduction) -> bool {
+    match reduction {
+        Reduction::Separable => [1, 0].into_iter().any(|axis| axis_has_room(window, axis)),
+        Reduction::Tree => !window.kernel.iter().product::<usize>().is_power_of_two(),
+    }
 }
 
 fn axis_has_room(window: &Window, axis: usize) -> bool {
@@ -201,17 +230,31 @@ fn needs_padding(window: &Window, axis: usize) -> bool {
     window.pads[axis] > 0 || last_tap >= window.input[axis + 1] + window.pads[axis]
 }
 
-/// Every tap by itself; a tap in the padding repeats one that is not.
+/// Every tap along an axis by itself.
 fn tree(window: &Window, axis: usize, shape: &mut [usize], rounds: &mut Vec<Round>) {
-    let index = |out: usize, tap: usize| {
+    let tap = |tap| take(&mut shape.to_vec(), axis, tap_indices(window, axis, tap));
+    let taps = (0..window.kernel[axis]).map(tap).collect();
+    shape[axis + 1] = window.output[axis];
+    rounds.push(Round::Tree(taps));
+}
+
+/// Every tap of a window by itself, row by row.
+fn taps(window: &Window) -> Vec<LinearMap> {
+    let tap = |row: usize, column: usize| {
+        let channels = (0..window.input[0] as u32).collect();
+        let indices = vec![channels, tap_indices(window, 0, row), tap_indices(window, 1, column)];
+        LinearMap::of(Primitive::Select { input: Shape(window.input.to_vec()), indices }, None)
+    };
+    (0..window.kernel[0]).flat_map(|row| (0..window.kernel[1]).map(move |column| tap(row, column))).collect()
+}
+
+/// The inputs of a tap for all results along an axis; a tap in the padding repeats one that is not.
+fn tap_indices(window: &Window, axis: usize, tap: usize) -> Vec<u32> {
+    let index = |out: usize| {
         let real = (0..window.kernel[axis]).find_map(|other| window.input_index(axis, out, other));
         window.input_index(axis, out, tap).or(real).unwrap_or(0) as u32
     };
-    let taps = (0..window.kernel[axis])
-        .map(|tap| take(&mut shape.to_vec(), axis, (0..window.output[axis]).map(|out| index(out, tap)).collect()))
-        .collect();
-    shape[axis + 1] = window.output[axis];
-    rounds.push(Round::Tree(taps));
+    (0..window.output[axis]).map(index).collect()
 }
 
 /// A selection along one axis; updates the shape.
@@ -250,13 +293,40 @@ mod tests {
                     max(max(first.apply(x), &rest), &vec![0.0; rest.len()])
                 }
                 Round::Tree(taps) => taps[1..].iter().fold(taps[0].apply(x), |sum, tap| max(sum, &tap.apply(x))),
+                Round::TreeWithZero(taps) => {
+                    taps.iter().fold(vec![0.0; taps[0].outputs], |sum, tap| max(sum, &tap.apply(x)))
+                }
             });
         }
         states.remove(rounds.len())
     }
 
+    fn is_tree(round: &Round) -> bool {
+        matches!(round, Round::Tree(_) | Round::TreeWithZero(_))
+    }
+
     fn comparisons_in(rounds: &[Round]) -> usize {
-        rounds.iter().filter(|round| !matches!(round, Round::Select(_) | Round::Tree(_))).count()
+        rounds.iter().filter(|round| !matches!(round, Round::Select(_)) && !is_tree(round)).count()
+    }
+
+    /// The rounds give the pool, and with zero the pool and zero, in as many comparisons as were counted.
+    fn check(window: &Window, reduction: Reduction, x: &[f64]) {
+        let expected = exact(window, x);
+        let found = rounds(window, reduction);
+        assert_eq!(run(&found, x), expected, "{window:?}, {reduction:?}");
+        if !found.iter().any(is_tree) {
+            assert_eq!(comparisons_in(&found), comparisons(window, reduction) as usize, "{window:?}");
+        }
+        if !has_room_for_zero(window, reduction) {
+            return;
+        }
+        let x: Vec<f64> = x.iter().map(|x| x + 20.0).collect();
+        let expected: Vec<f64> = expected.iter().map(|y| (y + 20.0).max(0.0)).collect();
+        let with_zero = rounds_with_zero(window, reduction);
+        assert_eq!(run(&with_zero, &x), expected, "{window:?} and zero, {reduction:?}");
+        if !with_zero.iter().any(is_tree) {
+            assert_eq!(comparisons_in(&with_zero), comparisons(window, reduction) as usize, "{window:?} and zero");
+        }
     }
 
     #[test]
@@ -275,19 +345,8 @@ mod tests {
                 };
                 window.output = window.floor_output();
                 let x: Vec<f64> = (0..264).map(|i| -1.0 - f64::from(i * 7919 % 263)).collect();
-                let expected = exact(&window, &x);
-                let found = rounds(&window);
-                assert_eq!(run(&found, &x), expected, "{window:?}");
-                if !found.iter().any(|round| matches!(round, Round::Tree(_))) {
-                    assert_eq!(comparisons_in(&found), comparisons(&window) as usize, "{window:?}");
-                }
-                if has_room_for_zero(&window) {
-                    let x: Vec<f64> = x.iter().map(|x| x + 20.0).collect();
-                    let expected: Vec<f64> = expected.iter().map(|y| (y + 20.0).max(0.0)).collect();
-                    let with_zero = rounds_with_zero(&window);
-                    assert_eq!(run(&with_zero, &x), expected, "{window:?} and zero");
-                    assert_eq!(comparisons_in(&with_zero), comparisons(&window) as usize, "{window:?} and zero");
-                }
+                check(&window, Reduction::Separable, &x);
+                check(&window, Reduction::Tree, &x);
             }
         }
     }

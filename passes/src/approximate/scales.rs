@@ -90,7 +90,7 @@ impl<'a> Scales<'a> {
     /// nodes, not of one.
     pub(super) fn is_part_of_pool(&self, relu: NodeId) -> bool {
         let has_scale = |id: NodeId| self.options.per_node.scales.contains_key(&self.source.node(id).name);
-        order::joins_pool(self.source, &self.consumers, relu)
+        order::joins_pool(self.source, &self.consumers, relu, self.options.reduction)
             && !has_scale(relu)
             && !has_scale(self.consumers[relu.index()][0])
     }

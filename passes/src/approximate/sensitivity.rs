@@ -14,7 +14,7 @@ use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
-use super::{Options, finite_range, levels_with, port_samples};
+use super::{Options, Reduction, finite_range, levels_with, port_samples};
 use crate::error::PassError;
 use crate::paf::Paf;
 use crate::recover::Samples;
@@ -113,7 +113,7 @@ pub(crate) fn measure(
         let effect = |&paf: &usize| {
             let value = network.replaced(node, operand, &pafs[paf], scaling)?;
             let moved = reference.deviation(&tensors(&network.outputs_with(id, value, live)));
-            let levels = levels_with(&node.op, &pafs[paf]);
+            let levels = levels_with(&node.op, &pafs[paf], options.reduction);
             moved.rms.is_finite().then_some(Effect { paf, levels, mean_square: moved.rms * moved.rms })
         };
         let allowed = allowed(node);
@@ -198,6 +198,7 @@ struct Network<'a> {
     last_readers: Vec<usize>,
     /// For each ReLU that is part of a pool, that pool.
     pools: BTreeMap<NodeId, NodeId>,
+    reduction: Reduction,
 }
 
 /// Values of the nodes that a later node or the user still reads.
@@ -218,7 +219,7 @@ impl<'a> Network<'a> {
             *last = pool.index().max(*last);
         }
         graph.outputs.iter().for_each(|output| last_readers[output.node.index()] = graph.len());
-        Network { graph, operators, last_readers, pools }
+        Network { graph, operators, last_readers, pools, reduction: scales.options.reduction }
     }
 
     /// Products with weights that it takes to follow one sample from every ReLU and MaxPool to the outputs.
@@ -255,8 +256,8 @@ impl<'a> Network<'a> {
         let scaling = guard.is_finite().then(|| scaling.times(guard))?;
         let max = |a: &Values, b: &Values| a.max(b, paf, &scaling);
         Some(match self.pools.contains_key(&node.inputs[0]) {
-            true => x.relu(paf, &scaling).pool(window, &max),
-            false => x.pool(window, &max),
+            true => x.relu(paf, &scaling).pool(window, self.reduction, &max),
+            false => x.pool(window, self.reduction, &max),
         })
     }
 

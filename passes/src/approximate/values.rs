@@ -7,7 +7,7 @@ use paf_ir::linear::{LinearMap, Operator, Window};
 use paf_ir::tensor::Op;
 
 use super::batch::{Batch, Extremes};
-use super::pool::{self, Round};
+use super::pool::{self, Reduction, Round};
 use super::scaling::Scaling;
 use super::series::Series;
 use crate::paf::Paf;
@@ -90,14 +90,14 @@ impl Values {
             Op::AddConstant(c) => x.map(|x| x + c),
             Op::Relu => x.map(|x| x.max(0.0)),
             Op::Function(function) => x.map(|x| function.eval(x)),
-            Op::MaxPool(window) => x.pool(window, &|a, b| a.zip(b, f64::max)),
+            Op::MaxPool(window) => x.pool(window, Reduction::Separable, &|a, b| a.zip(b, f64::max)),
             Op::Input | Op::Reshape | Op::BatchNorm(_) => x.clone(),
         }
     }
 
     /// A MaxPool with a maximum of two tensors.
-    pub fn pool(&self, window: &Window, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
-        let (rounds, mut kept, mut x) = (pool::rounds(window), BTreeMap::new(), self.clone());
+    pub fn pool(&self, window: &Window, reduction: Reduction, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
+        let (rounds, mut kept, mut x) = (pool::rounds(window, reduction), BTreeMap::new(), self.clone());
         for (index, round) in rounds.iter().enumerate() {
             if rounds[index..].iter().any(|later| later.earlier() == Some(index)) {
                 kept.insert(index, x.clone());
@@ -108,7 +108,9 @@ impl Values {
                 Round::MaxWithEarlier { first, rest, earlier } => {
                     max(&x.linear(first), &kept.remove(earlier).unwrap_or(x).linear(rest))
                 }
-                Round::MaxWithZero { .. } => unreachable!("a pool without a ReLU has no such round"),
+                Round::MaxWithZero { .. } | Round::TreeWithZero(_) => {
+                    unreachable!("a pool without a ReLU has no such round")
+                }
                 Round::Tree(taps) => maximum_of_all(taps.iter().map(|tap| x.linear(tap)).collect(), max),
             };
         }

@@ -10,7 +10,7 @@ use paf_ir::tensor::{Graph, Node};
 use super::is_nonlinear;
 use super::refreshes::{Refreshed, Refreshes};
 use super::search::{self, Choice, Step};
-use crate::approximate::{Scaling, comparisons, in_cheaper_order, levels_without_paf};
+use crate::approximate::{Reduction, Scaling, comparisons, in_cheaper_order, levels_without_paf};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::pack::MAX_SLOTS;
@@ -61,7 +61,7 @@ impl LevelGraph {
             steps: folded.nodes().map(|(_, node)| step(node)).collect(),
             outputs: folded.outputs.iter().map(|output| output.node.index()).collect(),
             nonlinear: nonlinear.map(|(id, node)| (node.name.clone(), id.index())).collect(),
-            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op)).collect(),
+            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op, Reduction::Separable)).collect(),
             sizes: folded.nodes().map(|(_, node)| node.shape.size()).collect(),
         })
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::levels_with;
+use paf_passes::approximate::{Reduction, levels_with};
 use paf_passes::paf::Paf;
 
 use super::config::Goal;
@@ -70,7 +70,8 @@ impl Explorer<'_> {
 
     fn expected_cost(&self, assignment: &[usize]) -> Cost {
         let levels = self.nodes.iter().zip(assignment);
-        let levels = levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf])));
+        let levels =
+            levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf], Reduction::Separable)));
         self.costs.expected(&levels.collect())
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::levels_with;
+use paf_passes::approximate::{Reduction, levels_with};
 use paf_passes::paf::Paf;
 use rayon::prelude::*;
 
@@ -93,7 +93,7 @@ fn offer(
     Ok(usable(results)?.map(|results| Offer {
         paf: index,
         sign_depth: paf.sign_depth(),
-        levels: levels_with(op, paf),
+        levels: levels_with(op, paf, Reduction::Separable),
         loss: divergence(exact, &results),
     }))
 }

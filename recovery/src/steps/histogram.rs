@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::{Scaling, Values};
+use paf_passes::approximate::{Reduction, Scaling, Values};
 use paf_passes::paf::Paf;
 
 /// Bins of |u| on [0, 1], equally wide.
@@ -31,7 +31,7 @@ impl Histogram {
         match op {
             Op::MaxPool(window) => {
                 let shared = RefCell::new(histogram);
-                operand.pool(window, &|a, b| {
+                operand.pool(window, Reduction::Separable, &|a, b| {
                     shared.borrow_mut().add_all(&a.zip(b, |a, b| a - b), scale);
                     a.zip(b, f64::max)
                 });

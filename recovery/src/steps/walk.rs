@@ -2,7 +2,7 @@
 
 use paf_ir::tensor::{Node, NodeId, Op};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Margin, Values, static_scale};
+use paf_passes::approximate::{self, Margin, Reduction, Values, static_scale};
 use paf_passes::paf::Paf;
 use paf_passes::recover::Recovered;
 
@@ -207,5 +207,6 @@ pub(crate) fn pass_options(paf: &Paf, margin: Margin) -> approximate::Options {
         margin,
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     }
 }

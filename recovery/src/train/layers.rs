@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{Node, NodeId, Op};
-use paf_passes::approximate::{Round, rounds};
+use paf_passes::approximate::{Reduction, Round, rounds};
 
 use super::kernels::activation::Rectifier;
 use super::kernels::channels::{ChannelAffine, Channels};
@@ -184,11 +184,11 @@ fn pool(node: &Node, window: &Window) -> Result<Pool, RecoveryError> {
             Ok(Comparison::MaxWithEarlier(map(first), map(rest), *earlier))
         }
         Round::Tree(taps) => Ok(Comparison::Tree(taps.iter().map(map).collect())),
-        Round::MaxWithZero { .. } => {
+        Round::MaxWithZero { .. } | Round::TreeWithZero(_) => {
             let problem = "a pool with a zero among its operands cannot be trained".to_owned();
             Err(RecoveryError::Node { node: node.name.clone(), problem })
         }
     };
-    let rounds = rounds(window).iter().map(comparison).collect::<Result<_, _>>()?;
+    let rounds = rounds(window, Reduction::Separable).iter().map(comparison).collect::<Result<_, _>>()?;
     Ok(Pool { exact: Arc::new(MaxPool::new(window)), rounds })
 }

@@ -187,9 +187,8 @@ fn extremes<T>(values: &[T], part: usize, infinity: T, min: fn(T, T) -> T, max: 
 where
     T: Copy + std::ops::Neg<Output = T>,
 {
-    let of = |part: &[T]| {
-        part.iter().fold((infinity, -infinity), |(low, high), &value| (min(low, value), max(high, value)))
-    };
+    let of =
+        |part: &[T]| part.iter().fold((infinity, -infinity), |(low, high), &value| (min(low, value), max(high, value)));
     values.chunks(part).map(of).collect()
 }
 

@@ -99,7 +99,8 @@ impl<'t> Trainer<'t> {
         };
         let optimizer = Optimizer::new(task.config.optimizer, BTreeMap::new());
         let incumbent = model.parameters.snapshot()?;
-        let mut trainer = Trainer { task, model, state, incumbent, best: None, average: None, optimizer, held: BTreeSet::new() };
+        let mut trainer =
+            Trainer { task, model, state, incumbent, best: None, average: None, optimizer, held: BTreeSet::new() };
         trainer.begin_stage()?;
         Ok(trainer)
     }

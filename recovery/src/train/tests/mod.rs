@@ -13,7 +13,7 @@ use ndarray_npy::ReadNpyExt;
 use paf_import::import;
 use paf_ir::Shape;
 use paf_ir::tensor::{Constant, Graph, Node, NodeId, Output, PostProcess, Tensor};
-use paf_passes::approximate::{Margin, Options, Scaling, static_scale};
+use paf_passes::approximate::{Margin, Options, Reduction, Scaling, static_scale};
 use paf_passes::paf::Paf;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -56,6 +56,7 @@ fn calibrated(graph: &Graph, paf: &Paf, data: &Data) -> Network {
         margin: Margin::Fixed(MARGIN),
         input_range: (0.0, 1.0),
         function_error: 1e-3,
+        reduction: Reduction::default(),
     };
     let mut values = vec![input_values(data, 0..data.len())];
     for (id, node) in graph.nodes().skip(1) {
