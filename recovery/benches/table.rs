@@ -1,14 +1,16 @@
 //! Accuracy by PAF and step: `cargo bench -p paf-recovery --bench table -- MODEL.onnx TRAIN.npz TEST.npz [--paf P,…]
-//! [--column C,…] [--config C.toml] [--control]`.
+//! [--column C,…] [--config C.toml] [--control] [--also TEST2.npz]`.
 //!
 //! Columns: `none` (no recovery: the scale is the largest magnitude that the original network shows), `calibrate`, `bn`
 //! and `ct` (each with those before it), `at` (`ct`, then training of all at once) and `pa` (`ct`, then training one
 //! operator after the other, then all at once). The control is the exact network trained as in `at`. Everything is
 //! evaluated with static scales; losses are to the original network, with the standard error of the paired difference.
 //!
+//! With `--also`, every cell is evaluated on a second set of test data too.
+//!
 //! Each cell is a line of JSON as soon as it is known; at the end the table comes as Markdown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
@@ -32,6 +34,9 @@ struct Arguments {
     train: PathBuf,
     /// Test data with labels
     test: PathBuf,
+    /// More test data with labels, evaluated beside the others
+    #[arg(long)]
+    also: Option<PathBuf>,
     /// PAFs, one a row
     #[arg(
         long = "paf",
@@ -96,8 +101,13 @@ struct Table {
     config: Config,
     original: Network,
     train: Data,
-    test: Data,
-    /// Whether the original network is right about each test sample.
+    test: Test,
+    also: Option<Test>,
+}
+
+/// Test data, and whether the original network is right about each sample.
+struct Test {
+    data: Data,
     original_right: Vec<bool>,
 }
 
@@ -110,8 +120,8 @@ struct Row {
 type Cell = Result<Measured, String>;
 
 struct Measured {
-    accuracy: Accuracy,
-    lost: Lost,
+    on_test: (Accuracy, Lost),
+    also: Option<(Accuracy, Lost)>,
     /// Time that all the steps of the column took.
     seconds: f64,
 }
@@ -138,9 +148,10 @@ impl Table {
     fn new(arguments: Arguments) -> Result<Self, RecoveryError> {
         let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
         let original = Network::exact(paf_import::import(&arguments.model)?.graph)?;
-        let (train, test) = (Data::read(&arguments.train, None)?, Data::read(&arguments.test, None)?);
-        let original_right = right(&original, &test)?;
-        Ok(Table { arguments, config, original, train, test, original_right })
+        let train = Data::read(&arguments.train, None)?;
+        let test = Test::read(&arguments.test, &original)?;
+        let also = arguments.also.as_deref().map(|path| Test::read(path, &original)).transpose()?;
+        Ok(Table { arguments, config, original, train, test, also })
     }
 
     fn print_head(&self) {
@@ -148,16 +159,15 @@ impl Table {
             "{}",
             json!({
                 "model": self.arguments.model.file_name().map(|name| name.to_string_lossy()),
-                "training_samples": self.train.len(), "test_samples": self.test.len(),
-                "original_percent": self.original_accuracy().percent(),
-                "standard_error": self.original_accuracy().standard_error(),
+                "training_samples": self.train.len(), "test_samples": self.test.data.len(),
+                "original_percent": self.test.original().percent(),
+                "standard_error": self.test.original().standard_error(),
+                "also": self.also.as_ref().map(|test| json!({
+                    "test_samples": test.data.len(), "original_percent": test.original().percent(),
+                })),
                 "config": self.config,
             })
         );
-    }
-
-    fn original_accuracy(&self) -> Accuracy {
-        accuracy(&self.original_right)
     }
 
     fn row(&self, name: &str) -> Result<Row, RecoveryError> {
@@ -218,20 +228,22 @@ impl Table {
     }
 
     fn measured(&self, network: &Network, seconds: f64) -> Result<Measured, RecoveryError> {
-        let right = right(network, &self.test)?;
-        let lost = Lost::between(&self.original_right, &right);
-        Ok(Measured { accuracy: accuracy(&right), lost, seconds })
+        let also = self.also.as_ref().map(|test| test.measure(network)).transpose()?;
+        Ok(Measured { on_test: self.test.measure(network)?, also, seconds })
     }
 
     fn tell(&self, paf: &str, column: &str, cell: Cell) -> Cell {
         let seed = self.config.seed;
         match &cell {
-            Ok(Measured { accuracy, lost, seconds }) => println!(
+            Ok(Measured { on_test: (accuracy, lost), also, seconds }) => println!(
                 "{}",
                 json!({
                     "paf": paf, "column": column, "percent": accuracy.percent(),
                     "standard_error": accuracy.standard_error(), "lost": lost.points,
                     "lost_standard_error": lost.standard_error, "seconds": seconds, "seed": seed,
+                    "also": also.as_ref().map(|(accuracy, lost)| json!({
+                        "percent": accuracy.percent(), "lost": lost.points, "lost_standard_error": lost.standard_error,
+                    })),
                 })
             ),
             Err(problem) => println!("{}", json!({"paf": paf, "column": column, "problem": problem, "seed": seed})),
@@ -242,7 +254,7 @@ impl Table {
     /// Accuracy, loss with its standard error, and seconds.
     fn print(&self, rows: &[Row]) {
         let titles: Vec<&str> = self.arguments.columns.iter().map(|column| column.title()).collect();
-        let original = self.original_accuracy();
+        let original = self.test.original();
         println!("\noriginal {:.2} ± {:.2} %\n", original.percent(), original.standard_error());
         println!("| PAF | {} |\n|---|{}", titles.join(" | "), "---|".repeat(titles.len()));
         for Row { name, cells } in rows {
@@ -253,9 +265,27 @@ impl Table {
     }
 }
 
+impl Test {
+    fn read(path: &Path, original: &Network) -> Result<Self, RecoveryError> {
+        let data = Data::read(path, None)?;
+        let original_right = right(original, &data)?;
+        Ok(Test { data, original_right })
+    }
+
+    fn original(&self) -> Accuracy {
+        accuracy(&self.original_right)
+    }
+
+    /// How many samples a network is right about, and what it loses to the original one.
+    fn measure(&self, network: &Network) -> Result<(Accuracy, Lost), RecoveryError> {
+        let right = right(network, &self.data)?;
+        Ok((accuracy(&right), Lost::between(&self.original_right, &right)))
+    }
+}
+
 fn markdown(cell: &Cell) -> String {
     match cell {
-        Ok(Measured { accuracy, lost, seconds }) => {
+        Ok(Measured { on_test: (accuracy, lost), seconds, .. }) => {
             format!("{:.2} (−{:.2} ± {:.2}; {seconds:.0} s)", accuracy.percent(), lost.points, lost.standard_error)
                 .replace("−-", "+")
         }
