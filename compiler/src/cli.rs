@@ -61,7 +61,7 @@ pub struct Arguments {
     #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
     pub function_error: f64,
     /// How a MaxPool compares the values of its windows: rows, then columns, which takes the fewest comparisons, or all
-    /// of them in one balanced tree, which is a little more accurate and for 5×5 windows one comparison less deep
+    /// of them in one balanced tree, which is mostly a little more accurate and for 5×5 windows one comparison less deep
     #[arg(long, value_name = "separable | tree", default_value = "separable", value_parser = parse_reduction)]
     pub max_pool: Reduction,
     /// Bits of agreement wanted between the encrypted result and the clear circuit

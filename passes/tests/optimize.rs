@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Margin, Options, Reduction, approximate, component};
+use paf_passes::PassError;
+use paf_passes::approximate::{Margin, Options, Reduction, Scaling, approximate, component};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
+use paf_passes::recover::Recovered;
 
 const SIZE: usize = 4;
 
@@ -175,6 +177,37 @@ fn a_tree_takes_as_many_rounds_as_its_window_needs() {
         assert_eq!(products(&optimized), comparisons * RELU.1, "{operations} {side}");
     }
     check(&approximated(&rectified_pool("p", 5), "alpha7"), 2 + 6 * RELU.0);
+}
+
+/// The inputs of a pool are within the scale, but the result of its first comparison is not: the PAF overshoots.
+#[test]
+fn a_given_scale_must_hold_the_comparisons_of_a_pool_too() {
+    let mut graph = Graph::default();
+    let mut window = Window {
+        input: [1, 2, 2],
+        kernel: [2, 2],
+        strides: [2, 2],
+        pads: [0; 4],
+        dilations: [1, 1],
+        output: [0, 0],
+        count_include_pad: false,
+    };
+    window.output = window.floor_output();
+    let x = graph.input("x", Shape(vec![1, 2, 2]), false);
+    let pool = graph.add("p", Op::MaxPool(window), &[x]).unwrap();
+    output(&mut graph, pool);
+    let with_scale = |scale: f64, reduction: Reduction| {
+        let mut per_node = Recovered::default();
+        per_node.scales.insert("p".into(), Scaling::Uniform(scale));
+        let default_paf = Paf::from_components("mine", vec![vec![1.2]]).unwrap();
+        let options = Options { default_paf, per_node, reduction, ..options("alpha7") };
+        approximate(&graph, &options, &vec![vec![vec![0.94, 0.0, 0.0, 0.0]]]).map(|_| ())
+    };
+    for reduction in [Reduction::Separable, Reduction::Tree] {
+        let narrow = with_scale(1.0, reduction);
+        assert!(matches!(&narrow, Err(PassError::OutOfRange { node, .. }) if node == "p"), "{narrow:?}");
+        with_scale(1.05, reduction).unwrap();
+    }
 }
 
 /// The two orders are one function and become one circuit: that of the cheaper form.

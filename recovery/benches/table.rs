@@ -6,7 +6,7 @@
 //! operator after the other, then all at once). The control is the exact network trained as in `at`. Everything is
 //! evaluated with static scales; losses are to the original network, with the standard error of the paired difference.
 //!
-//! With `--also`, every cell is evaluated on a second set of test data too.
+//! With `--also`, every cell is evaluated on a second set of test data too, which only the lines of JSON tell.
 //!
 //! Each cell is a line of JSON as soon as it is known; at the end the table comes as Markdown.
 
@@ -164,6 +164,7 @@ impl Table {
                 "standard_error": self.test.original().standard_error(),
                 "also": self.also.as_ref().map(|test| json!({
                     "test_samples": test.data.len(), "original_percent": test.original().percent(),
+                    "standard_error": test.original().standard_error(),
                 })),
                 "config": self.config,
             })

@@ -7,6 +7,9 @@ use paf_passes::approximate::{Reduction, Scaling, levels_with};
 use paf_passes::paf::Paf;
 use serde::{Deserialize, Serialize};
 
+/// How pools compare while a network is adapted: as circuits do unless told otherwise.
+pub(crate) const REDUCTION: Reduction = Reduction::Separable;
+
 use crate::error::RecoveryError;
 
 /// The imported graph, not folded, so that each node is still an ONNX node; and the PAF of every node that has one. A
@@ -74,9 +77,8 @@ impl Network {
 
     /// Levels of all its PAFs together, each with the product that makes a ReLU of it; every comparison of a pool counts.
     pub fn total_depth(&self) -> usize {
-        let depth = |(id, chosen): (&NodeId, &NodePaf)| {
-            levels_with(&self.graph.node(*id).op, &chosen.paf, Reduction::Separable) as usize
-        };
+        let depth =
+            |(id, chosen): (&NodeId, &NodePaf)| levels_with(&self.graph.node(*id).op, &chosen.paf, REDUCTION) as usize;
         self.pafs.iter().map(depth).sum()
     }
 }

@@ -234,8 +234,9 @@ Largest and mean absolute error. For ReLU and MaxPool they are those at scale S 
 which `paf-compile --json` prints. Measured on whole circuits of one node on the clear engine,
 `compiler/tests/paf_errors.rs`; encryption adds less than 2^-18 with the parameters of the tests. The file is generated
 from `testdata/paf_errors.tsv`: `PAF_BLESS=1 cargo test --release -p paf-compiler --test paf_errors` writes both. A pool's
-scale includes the guard of its PAF. They agree to 1e-9 with tables that others computed from the published coefficients; from
-`alpha11` on those tables carry up to 1e-4 of rounding, and the figures here are those of exact arithmetic.
+scale includes the guard of its PAF. Those of ReLU, of MaxPool 2×2 and of MaxPool 3×3 in one tree agree to 1e-9 with tables that others
+computed from the published coefficients; from `alpha11` on those tables carry up to 1e-4 of rounding, and the figures here
+are those of exact arithmetic.
 
 Linear operators (Conv, Gemm, MatMul, AveragePool, BatchNormalization, sums, reshapes and their kin) are exact; they take
 one level where they cannot melt into a neighbour, and reshapes none. A pool that stands alone, as here, takes a level to

@@ -54,7 +54,7 @@ impl Lowering<'_> {
 
     fn pool_scaling(&self, id: NodeId, node: &Node, window: &Window) -> Result<(Paf, Scaling), PassError> {
         let paf = self.paf_of(id, node);
-        let guard = pool_guard(node, &paf, window)?;
+        let guard = pool_guard(node, &paf, window, self.options.reduction)?;
         let scaling = self.scales.of_pool(id, node, self.operand(node, 0), guard)?;
         Ok((paf, scaling))
     }
@@ -64,7 +64,7 @@ impl Lowering<'_> {
         if let Some((relu, paf)) = &pool.rectifier {
             self.record(relu, "Relu", paf, scale, scale * paf.max_relu_error());
         }
-        let error = f64::from(pool::comparisons(window, self.options.reduction)) * scale * pool.paf.max_relu_error();
+        let error = f64::from(self.options.reduction.comparisons(window)) * scale * pool.paf.max_relu_error();
         self.record(pool.node, "MaxPool", &pool.paf, scale, error);
     }
 
@@ -140,6 +140,7 @@ impl Lowering<'_> {
     /// `b + (a − b)·step(a − b)`, both already divided by S; the values are not.
     fn max(&mut self, pool: &Pool, a: Tensor, b: Tensor) -> Result<Tensor, PassError> {
         let name = &pool.node.name;
+        self.scales.check_comparison(pool.node, &a.1, &b.1)?;
         let difference = self.graph.add(name.clone(), Op::Sub, &[a.0, b.0])?;
         let step = polynomial::step(&mut self.graph, name, &pool.paf, difference)?;
         let product = self.graph.add(name.clone(), Op::Mul, &[difference, step])?;

@@ -161,7 +161,7 @@ pub fn levels_with(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
 /// Comparisons in sequence of a ReLU or MaxPool; none of anything else.
 pub(crate) fn comparisons(op: &Op, reduction: Reduction) -> u32 {
     match op {
-        Op::MaxPool(window) => pool::comparisons(window, reduction),
+        Op::MaxPool(window) => reduction.comparisons(window),
         Op::Relu => 1,
         _ => 0,
     }
@@ -193,18 +193,18 @@ pub fn static_scale(
     let node = graph.node(id);
     let scales = Scales::new(graph, options, values.sample_count());
     match &node.op {
-        Op::MaxPool(window) => scales.of_pool(id, node, values, pool_guard(node, paf, window)?),
+        Op::MaxPool(window) => scales.of_pool(id, node, values, pool_guard(node, paf, window, options.reduction)?),
         _ => scales.of_relu(id, node, values),
     }
 }
 
 /// The guard of a pool's PAF.
-fn pool_guard(node: &Node, paf: &Paf, window: &Window) -> Result<f64, PassError> {
-    let elements = window.kernel.iter().product();
-    let guard = paf.pool_guard(elements);
+fn pool_guard(node: &Node, paf: &Paf, window: &Window, reduction: Reduction) -> Result<f64, PassError> {
+    let guard = paf.pool_guard(reduction.comparisons(window));
     if guard.is_finite() {
         return Ok(guard);
     }
+    let elements = window.kernel.iter().product();
     Err(PassError::PoolTooLarge { node: node.name.clone(), paf: paf.name.clone(), elements })
 }
 
@@ -330,7 +330,7 @@ impl<'a> Lowering<'a> {
         if let Some(given) = self.options.per_node.scales.get(&pool.name) {
             return matches!(given, Scaling::Channels(_)).then(|| given.clone());
         }
-        let guard = self.paf_of(reader, pool).pool_guard(window.kernel.iter().product());
+        let guard = self.paf_of(reader, pool).pool_guard(self.options.reduction.comparisons(window));
         self.scales.pool_units(pool, values, scales.len(), guard)
     }
 

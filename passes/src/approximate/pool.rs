@@ -26,12 +26,23 @@ pub enum Reduction {
     /// Rows, then columns: the fewest comparisons.
     #[default]
     Separable,
-    /// All elements in one balanced tree, halves at ⌊n/2⌋: the smallest error, and for some windows fewer comparisons in
-    /// sequence.
+    /// All elements in one balanced tree, halves at ⌊n/2⌋: mostly a smaller error, and for some windows fewer
+    /// comparisons in sequence.
     Tree,
 }
 
-/// One step of a pool along one axis of `[channels, height, width]`.
+impl Reduction {
+    /// Number of comparisons in sequence.
+    pub fn comparisons(self, window: &Window) -> u32 {
+        let rounds = |elements: usize| elements.next_power_of_two().trailing_zeros();
+        match self {
+            Reduction::Separable => window.kernel.iter().map(|&k| rounds(k)).sum(),
+            Reduction::Tree => rounds(window.kernel.iter().product()),
+        }
+    }
+}
+
+/// One step of a pool of `[channels, height, width]`, along one axis unless it is a tree.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Round {
     /// Takes elements.
@@ -97,15 +108,6 @@ impl Round {
             Round::MaxWithEarlier { earlier, .. } | Round::MaxWithZero { earlier, .. } => Some(*earlier),
             _ => None,
         }
-    }
-}
-
-/// Number of comparisons in sequence.
-pub(super) fn comparisons(window: &Window, reduction: Reduction) -> u32 {
-    let rounds = |elements: usize| elements.next_power_of_two().trailing_zeros();
-    match reduction {
-        Reduction::Separable => window.kernel.iter().map(|&k| rounds(k)).sum(),
-        Reduction::Tree => rounds(window.kernel.iter().product()),
     }
 }
 
@@ -315,7 +317,7 @@ mod tests {
         let found = rounds(window, reduction);
         assert_eq!(run(&found, x), expected, "{window:?}, {reduction:?}");
         if !found.iter().any(is_tree) {
-            assert_eq!(comparisons_in(&found), comparisons(window, reduction) as usize, "{window:?}");
+            assert_eq!(comparisons_in(&found), reduction.comparisons(window) as usize, "{window:?}");
         }
         if !has_room_for_zero(window, reduction) {
             return;
@@ -325,7 +327,7 @@ mod tests {
         let with_zero = rounds_with_zero(window, reduction);
         assert_eq!(run(&with_zero, &x), expected, "{window:?} and zero, {reduction:?}");
         if !with_zero.iter().any(is_tree) {
-            assert_eq!(comparisons_in(&with_zero), comparisons(window, reduction) as usize, "{window:?} and zero");
+            assert_eq!(comparisons_in(&with_zero), reduction.comparisons(window) as usize, "{window:?} and zero");
         }
     }
 

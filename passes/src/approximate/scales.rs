@@ -81,6 +81,13 @@ impl<'a> Scales<'a> {
         }
     }
 
+    /// Refuses a scale that was given for a pool if two values differ by more. One that calibration decided on holds
+    /// them all; a given one may be of coefficients that overshoot, or of another order of comparisons.
+    pub(super) fn check_comparison(&self, pool: &Node, a: &Values, b: &Values) -> Result<(), PassError> {
+        let Some(given) = self.options.per_node.scales.get(&pool.name) else { return Ok(()) };
+        check_given(pool, given, &a.zip(b, |a, b| a - b), &reach_of_sign)
+    }
+
     /// The margin of an output or of the operand of a smooth function.
     pub(super) fn margin(&self, values: &Values, reach: impl Fn(f64, f64) -> f64) -> f64 {
         self.margins.of(values.extremes().as_ref(), reach)

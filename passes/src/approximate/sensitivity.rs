@@ -252,7 +252,7 @@ impl<'a> Network<'a> {
     /// taken to be compared first.
     fn replaced(&self, node: &Node, x: &Values, paf: &Paf, scaling: &Scaling) -> Option<Values> {
         let Op::MaxPool(window) = &node.op else { return Some(x.relu(paf, scaling)) };
-        let guard = paf.pool_guard(window.kernel.iter().product());
+        let guard = paf.pool_guard(self.reduction.comparisons(window));
         let scaling = guard.is_finite().then(|| scaling.times(guard))?;
         let max = |a: &Values, b: &Values| a.max(b, paf, &scaling);
         Some(match self.pools.contains_key(&node.inputs[0]) {

@@ -61,7 +61,7 @@ impl LevelGraph {
             steps: folded.nodes().map(|(_, node)| step(node)).collect(),
             outputs: folded.outputs.iter().map(|output| output.node.index()).collect(),
             nonlinear: nonlinear.map(|(id, node)| (node.name.clone(), id.index())).collect(),
-            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op, Reduction::Separable)).collect(),
+            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op, Reduction::default())).collect(),
             sizes: folded.nodes().map(|(_, node)| node.shape.size()).collect(),
         })
     }

@@ -264,19 +264,18 @@ impl Paf {
         self.components.iter().for_each(|component| component.eval_in_place(values));
     }
 
-    /// The factor ≥ 1 on the scale of a max tree over `window_elements` values, so that the inputs of every sign
-    /// stay in \[-1,1\] although the levels before overshoot. Infinite if no factor suffices.
+    /// The factor ≥ 1 on the scale of a pool with so many comparisons in sequence, so that the inputs of every sign
+    /// stay in \[-1,1\] although the comparisons before overshoot. Infinite if no factor suffices.
     ///
-    /// A level widens the range of the values by at most 2·e·S, e being the error of one max at scale 1. With L
-    /// levels S must be at least 1/(1 − 2(L−1)·e) times the range. A minimax composite has e ≤ 2^-α; approxCNN uses
+    /// A comparison widens the range of the values by at most 2·e·S, e being the error of one max at scale 1. With L of
+    /// them S must be at least 1/(1 − 2(L−1)·e) times the range. A minimax composite has e ≤ 2^-α; approxCNN uses
     /// 1 − 4·2^-α for 2×2 windows and 1 − 6·2^-α for 3×3, and so does this: 2(L−1), but at least 4. For other
     /// composites e is their measured overshoot, which is 0 for the untuned f/g families: their guard is 1.
-    pub fn pool_guard(&self, window_elements: usize) -> f64 {
-        let levels = ceil_log2(window_elements.max(1));
-        if levels < 2 {
+    pub fn pool_guard(&self, comparisons: u32) -> f64 {
+        if comparisons < 2 {
             return 1.0;
         }
-        let widenings = (2 * (levels - 1)) as f64;
+        let widenings = f64::from(2 * (comparisons - 1));
         match self.alpha {
             Some(alpha) => tree_guard(widenings.max(4.0) * 2f64.powi(-(alpha as i32))),
             None => tree_guard(widenings * self.overshoot()),

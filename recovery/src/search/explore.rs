@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::{Reduction, levels_with};
+use paf_passes::approximate::levels_with;
 use paf_passes::paf::Paf;
 
 use super::config::Goal;
@@ -16,6 +16,7 @@ use super::estimates::{Estimates, Picks};
 use super::judge::{Judge, Judged};
 use super::walker::{Assignment, Walker};
 use crate::error::RecoveryError;
+use crate::network::REDUCTION;
 
 /// Mixes of one cost that fail before it counts as too little; half as many are tried for more accuracy at the cost that
 /// suffices.
@@ -70,8 +71,7 @@ impl Explorer<'_> {
 
     fn expected_cost(&self, assignment: &[usize]) -> Cost {
         let levels = self.nodes.iter().zip(assignment);
-        let levels =
-            levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf], Reduction::Separable)));
+        let levels = levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf], REDUCTION)));
         self.costs.expected(&levels.collect())
     }
 

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::{Reduction, levels_with};
+use paf_passes::approximate::levels_with;
 use paf_passes::paf::Paf;
 use rayon::prelude::*;
 
 use super::judge::divergence;
 use super::walker::usable;
 use crate::error::RecoveryError;
+use crate::network::REDUCTION;
 use crate::steps::{Tuned, Walk};
 
 /// One PAF that a node may have.
@@ -93,7 +94,7 @@ fn offer(
     Ok(usable(results)?.map(|results| Offer {
         paf: index,
         sign_depth: paf.sign_depth(),
-        levels: levels_with(op, paf, Reduction::Separable),
+        levels: levels_with(op, paf, REDUCTION),
         loss: divergence(exact, &results),
     }))
 }

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::{Reduction, Scaling, Values};
+use paf_passes::approximate::{Scaling, Values};
 use paf_passes::paf::Paf;
+
+use crate::network::REDUCTION;
 
 /// Bins of |u| on [0, 1], equally wide.
 const BINS: usize = 2048;
@@ -31,7 +33,7 @@ impl Histogram {
         match op {
             Op::MaxPool(window) => {
                 let shared = RefCell::new(histogram);
-                operand.pool(window, Reduction::Separable, &|a, b| {
+                operand.pool(window, REDUCTION, &|a, b| {
                     shared.borrow_mut().add_all(&a.zip(b, |a, b| a - b), scale);
                     a.zip(b, f64::max)
                 });

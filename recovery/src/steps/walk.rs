@@ -2,7 +2,7 @@
 
 use paf_ir::tensor::{Node, NodeId, Op};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Margin, Reduction, Values, static_scale};
+use paf_passes::approximate::{self, Margin, Values, static_scale};
 use paf_passes::paf::Paf;
 use paf_passes::recover::Recovered;
 
@@ -13,7 +13,7 @@ use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{input_values, node_values};
 use crate::live::{Live, follow};
-use crate::network::{Network, NodePaf, Origin};
+use crate::network::{Network, NodePaf, Origin, REDUCTION};
 
 /// Means and deviations of the original network on the samples, which `bn` restores.
 #[derive(Debug, Clone, Default)]
@@ -207,6 +207,6 @@ pub(crate) fn pass_options(paf: &Paf, margin: Margin) -> approximate::Options {
         margin,
         input_range: (-1.0, 1.0),
         function_error: 1e-3,
-        reduction: Reduction::default(),
+        reduction: REDUCTION,
     }
 }

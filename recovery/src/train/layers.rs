@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{Node, NodeId, Op};
-use paf_passes::approximate::{Reduction, Round, rounds};
+use paf_passes::approximate::{Round, rounds};
 
 use super::kernels::activation::Rectifier;
 use super::kernels::channels::{ChannelAffine, Channels};
@@ -15,6 +15,7 @@ use super::kernels::pool::MaxPool;
 use super::kernels::sparse::SparseMap;
 use super::parameters::{ParameterId, Parameters, Role};
 use crate::error::RecoveryError;
+use crate::network::REDUCTION;
 
 /// What computes a node.
 pub(super) enum Layer {
@@ -189,6 +190,6 @@ fn pool(node: &Node, window: &Window) -> Result<Pool, RecoveryError> {
             Err(RecoveryError::Node { node: node.name.clone(), problem })
         }
     };
-    let rounds = rounds(window, Reduction::Separable).iter().map(comparison).collect::<Result<_, _>>()?;
+    let rounds = rounds(window, REDUCTION).iter().map(comparison).collect::<Result<_, _>>()?;
     Ok(Pool { exact: Arc::new(MaxPool::new(window)), rounds })
 }

@@ -10,6 +10,7 @@ use super::batches;
 use super::model::{Model, Normalizing, Pass, Seen};
 use crate::data::Data;
 use crate::error::RecoveryError;
+use crate::network::REDUCTION;
 
 /// What a scale that grows gets on top, so that it need not grow again when those before it settle.
 const SLACK: f64 = 1.02;
@@ -63,29 +64,33 @@ pub(super) fn renew_scales(
 ) -> Result<Vec<NodeId>, RecoveryError> {
     let before: BTreeMap<NodeId, Scaling> =
         operators.keys().filter_map(|id| Some((*id, model.scale(*id)?.clone()))).collect();
-    let mut renewed = Vec::new();
     for (id, ranges) in ranges(model, operators, data, batch)? {
         let reached = reached(model, id, &ranges);
-        let scale = &before[&id];
-        let new = renewed_scale(scale, scale.parts(1).0, &reached, operators[&id]);
-        if new != *scale {
-            renewed.push(id);
-        }
-        model.set_scale(id, new);
+        let Some(widened) = model.scale(id) else { continue };
+        model.set_scale(id, wider(&renewed_scale(&before[&id], &reached, operators[&id]), widened));
     }
-    Ok(renewed)
+    Ok(before.into_iter().filter(|(id, scale)| model.scale(*id) != Some(scale)).map(|(id, _)| id).collect())
 }
 
-fn renewed_scale(scale: &Scaling, scales: &[f64], reached: &[f64], margin: f64) -> Scaling {
-    let renew = |(scale, reached): (&f64, &f64)| {
+fn renewed_scale(scale: &Scaling, reached: &[f64], margin: f64) -> Scaling {
+    part_by_part(scale, reached, |scale, reached| {
         let enough = (1.0 + margin) / 2.0 * reached;
-        match (reached > scale, enough > *scale) {
+        match (reached > scale, enough > scale) {
             (true, _) => margin * reached,
             (false, true) => SLACK * enough,
-            (false, false) => *scale,
+            (false, false) => scale,
         }
-    };
-    let scales: Vec<f64> = scales.iter().zip(reached).map(renew).collect();
+    })
+}
+
+/// The larger scale of each part. A pool that was widened may look as if it had not needed to be, since what it compares
+/// depends on its scale.
+fn wider(a: &Scaling, b: &Scaling) -> Scaling {
+    part_by_part(a, b.parts(1).0, f64::max)
+}
+
+fn part_by_part(scale: &Scaling, others: &[f64], f: impl Fn(f64, f64) -> f64) -> Scaling {
+    let scales: Vec<f64> = scale.parts(1).0.iter().zip(others).map(|(scale, other)| f(*scale, *other)).collect();
     match scale {
         Scaling::Uniform(_) => Scaling::Uniform(scales[0]),
         Scaling::Channels(_) => Scaling::Channels(scales),
@@ -95,7 +100,7 @@ fn renewed_scale(scale: &Scaling, scales: &[f64], reached: &[f64], margin: f64) 
 /// Whether circuits take the PAF of a node: a pool's must not lie so far above 1 that no scale holds all comparisons.
 pub(super) fn is_deployable(model: &Model, id: NodeId) -> Result<bool, RecoveryError> {
     let Op::MaxPool(window) = &model.graph.node(id).op else { return Ok(true) };
-    let guard = model.paf(id)?.map_or(1.0, |paf| paf.pool_guard(window.kernel.iter().product()));
+    let guard = model.paf(id)?.map_or(1.0, |paf| paf.pool_guard(REDUCTION.comparisons(window)));
     Ok(guard.is_finite())
 }
 
@@ -115,9 +120,12 @@ fn ranges(
             let Some(id) = first_left(model, &seen)? else { break };
             let reached = reached(model, id, &seen[&id]);
             if let Some(scale) = model.scale(id) {
-                model.set_scale(id, renewed_scale(scale, scale.parts(1).0, &reached, operators[&id]));
+                model.set_scale(id, renewed_scale(scale, &reached, operators[&id]));
             }
             seen = ranges_of_batch(model, operators, &x)?;
+        }
+        if let Some(id) = first_left(model, &seen)? {
+            seen.retain(|other, _| *other <= id);
         }
         for (id, ranges) in seen {
             let all = found.entry(id).or_insert_with(|| vec![Range::NOTHING; ranges.len()]);
@@ -199,4 +207,45 @@ fn check_finite(model: &Model, id: NodeId, ranges: &[Range]) -> Result<(), Recov
     let problem = "its input is not finite on the training data; earlier PAFs leave their range: calibrate first, or \
                    take a larger margin";
     Err(RecoveryError::Node { node: model.graph.node(id).name.clone(), problem: problem.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use paf_ir::Shape;
+    use paf_ir::linear::Window;
+    use paf_ir::tensor::{Graph, Output, PostProcess};
+    use paf_passes::paf::Paf;
+
+    use super::*;
+
+    /// A pool of one window whose second comparison leaves a scale of 1, and would not with any that is wider.
+    #[test]
+    fn a_pool_that_was_widened_stays_so() {
+        let mut window = Window {
+            input: [1, 2, 2],
+            kernel: [2, 2],
+            strides: [2, 2],
+            pads: [0; 4],
+            dilations: [1, 1],
+            output: [0, 0],
+            count_include_pad: false,
+        };
+        window.output = window.floor_output();
+        let mut graph = Graph::default();
+        let x = graph.input("x", Shape(vec![1, 2, 2]), false);
+        let pool = graph.add("p", Op::MaxPool(window), &[x]).unwrap();
+        graph.outputs = vec![Output { name: "y".into(), node: pool, post: PostProcess::None }];
+        let mut model = Model::new(&graph, DType::F64).unwrap();
+        let overshooting = Paf::from_components("p", vec![vec![1.2]]).unwrap();
+        model.add_paf(pool, &overshooting, &Scaling::Uniform(1.0)).unwrap();
+        model.activate(&[pool]);
+        let data = Data { shape: Shape(vec![1, 2, 2]), x: vec![0.94, 0.0, 0.0, 0.0], y: None };
+        let operators = BTreeMap::from([(pool, 1.1)]);
+        assert_eq!(renew_scales(&mut model, &operators, &data, 1).unwrap(), [pool]);
+        let second_comparison = 0.94 * (0.5 + 0.6 * 0.94);
+        assert!(second_comparison > 1.0);
+        let scale = model.scale(pool).unwrap().largest();
+        assert!((scale / (1.1 * second_comparison) - 1.0).abs() < 1e-6, "{scale}");
+        assert!(renew_scales(&mut model, &operators, &data, 1).unwrap().is_empty());
+    }
 }

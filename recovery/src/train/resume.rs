@@ -71,6 +71,7 @@ impl Trainer<'_> {
             return Err(damaged(path, format!("it is in stage {}", self.state.stage)));
         }
         self.model.set_scales(&self.state.scales);
+        self.held.clear();
         let snapshot = |prefix: &str| self.find(&tensors, prefix);
         let (now, incumbent) = (snapshot("now"), snapshot("incumbent"));
         (self.best, self.average) = (snapshot("best"), snapshot("average"));

@@ -76,7 +76,7 @@ pub(super) struct Trainer<'t> {
     pub(super) optimizer: Optimizer,
     /// Operators whose scales are known to hold all samples as the network was last kept. Whatever is not among them is
     /// measured, so a resumed run begins with none.
-    held: BTreeSet<NodeId>,
+    pub(super) held: BTreeSet<NodeId>,
 }
 
 impl<'t> Trainer<'t> {
@@ -181,6 +181,9 @@ impl<'t> Trainer<'t> {
             operators.iter().filter(|id| !self.held.contains(id)).map(|id| (*id, self.task.margins[id])).collect();
         let mut changed = false;
         for _ in 0..operators.len() + MORE_SCALE_PASSES {
+            if open.is_empty() {
+                break;
+            }
             let renewed = renew_scales(&mut self.model, &open, self.task.data, self.task.config.batch)?;
             let Some(&first) = renewed.first() else {
                 self.held.extend(open.keys());

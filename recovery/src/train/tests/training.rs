@@ -1,16 +1,18 @@
 //! Training for real, on images of 8×8 pixels.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use paf_ir::tensor::{Graph, Op};
+use paf_passes::approximate::{Scaling, Values};
 use paf_passes::paf::Paf;
 
 use super::{calibrated, digits, model_graph};
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{Accuracy, input_values, logits, node_values};
-use crate::network::{Network, Origin};
+use crate::network::{Network, Origin, REDUCTION};
 use crate::train::{Augment, Loss, OptimizerKind, Order, Phase, Run, TrainConfig, Trained, Upstream, train};
 
 /// A shallow composite, far from ReLU until it is trained.
@@ -167,7 +169,8 @@ fn train_and_copy(case: &Case, config: &TrainConfig, path: &Path, copy: &Path, e
 
 #[test]
 fn a_run_that_was_killed_ends_as_if_it_had_not_been() {
-    let case = case("digits_cnn.onnx", unlabelled());
+    let mut case = case("digits_cnn.onnx", unlabelled());
+    case.network.pafs.values_mut().for_each(|paf| paf.scale = paf.scale.times(0.4));
     let config = TrainConfig { last_groups: 2, epochs: 3, ..quick(Order::Progressive) };
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("run"), folder.path().join("killed"));
@@ -244,18 +247,30 @@ fn values_beyond_a_scale_do_not_spoil_the_scales_after_it() {
     assert!(trained.after.accuracy > 0.9, "{:?}", trained.after);
 }
 
-/// Largest part of its scale that a value of a ReLU or MaxPool reaches.
+fn reach_of(scale: &Scaling, values: &Values) -> f64 {
+    let of_sample = |sample: Vec<f64>| {
+        let (scales, part) = scale.parts(sample.len());
+        let parts = sample.chunks(part).enumerate();
+        parts.flat_map(|(k, part)| part.iter().map(move |x| x.abs() / scales[k % scales.len()])).fold(0.0, f64::max)
+    };
+    values.samples().into_iter().map(of_sample).fold(0.0, f64::max)
+}
+
+/// Largest part of its scale that an argument of a sign reaches.
 fn largest_reach(network: &Network, data: &Data) -> f64 {
     let mut values = vec![input_values(data, 0..data.len())];
     let mut reached = 0f64;
     for (id, node) in network.graph.nodes().skip(1) {
         let operands: Vec<_> = node.inputs.iter().map(|input| &values[input.index()]).collect();
         if let Some(paf) = network.pafs.get(&id) {
-            let (scales, part) = paf.scale.parts(network.graph.node(node.inputs[0]).shape.size());
-            for sample in operands[0].samples() {
-                let parts = sample.chunks(part).enumerate();
-                let reach = parts.flat_map(|(k, part)| part.iter().map(move |x| x.abs() / scales[k % scales.len()]));
-                reached = reach.fold(reached, f64::max);
+            reached = reached.max(reach_of(&paf.scale, operands[0]));
+            if let Op::MaxPool(window) = &node.op {
+                let of_comparisons = Cell::new(0f64);
+                operands[0].pool(window, REDUCTION, &|a, b| {
+                    of_comparisons.set(of_comparisons.get().max(reach_of(&paf.scale, &a.zip(b, |a, b| a - b))));
+                    a.max(b, &paf.paf, &paf.scale)
+                });
+                reached = reached.max(of_comparisons.get());
             }
         }
         let value = node_values(network, id, &operands);
