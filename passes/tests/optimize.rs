@@ -127,10 +127,10 @@ fn relu_reaches_its_least_depth_with_scales_folded() {
     }
 }
 
-/// linear, then ReLUs (`r`) and pools (`p`) of a square window over a plane of 6×6, then linear.
-fn rectified_pool(operations: &str, side: usize) -> Graph {
+/// Disjoint square windows of a plane.
+fn windows(plane: usize, side: usize) -> Window {
     let mut window = Window {
-        input: [1, 6, 6],
+        input: [1, plane, plane],
         kernel: [side, side],
         strides: [side, side],
         pads: [0; 4],
@@ -139,6 +139,12 @@ fn rectified_pool(operations: &str, side: usize) -> Graph {
         count_include_pad: false,
     };
     window.output = window.floor_output();
+    window
+}
+
+/// linear, then ReLUs (`r`) and pools (`p`) of a square window over a plane of 6×6, then linear.
+fn rectified_pool(operations: &str, side: usize) -> Graph {
+    let window = windows(6, side);
     let mut graph = Graph::default();
     let x = graph.input("x", Shape(vec![SIZE]), false);
     let mut node = graph.linear("a", dense_to(36, SIZE, 1), x, Shape(vec![1, 6, 6])).unwrap();
@@ -183,18 +189,8 @@ fn a_tree_takes_as_many_rounds_as_its_window_needs() {
 #[test]
 fn a_given_scale_must_hold_the_comparisons_of_a_pool_too() {
     let mut graph = Graph::default();
-    let mut window = Window {
-        input: [1, 2, 2],
-        kernel: [2, 2],
-        strides: [2, 2],
-        pads: [0; 4],
-        dilations: [1, 1],
-        output: [0, 0],
-        count_include_pad: false,
-    };
-    window.output = window.floor_output();
     let x = graph.input("x", Shape(vec![1, 2, 2]), false);
-    let pool = graph.add("p", Op::MaxPool(window), &[x]).unwrap();
+    let pool = graph.add("p", Op::MaxPool(windows(2, 2)), &[x]).unwrap();
     output(&mut graph, pool);
     let with_scale = |scale: f64, reduction: Reduction| {
         let mut per_node = Recovered::default();
