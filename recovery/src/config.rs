@@ -42,8 +42,8 @@ pub struct Config {
     pub train: TrainConfig,
     /// Whether the exact network is trained the same way too, so that its accuracy tells what training alone gains.
     pub control: bool,
-    /// Where training is kept after each epoch, to go on after it was stopped; removed at its end. Relative to the
-    /// configuration's folder.
+    /// Where training is kept after each epoch, to go on after it was stopped, and with `.search` after its name what a
+    /// search has measured; removed at the end. Relative to the configuration's folder.
     pub checkpoint: Option<PathBuf>,
 }
 

@@ -80,6 +80,18 @@ impl RecoveryError {
         RecoveryError::File { path: path.to_owned(), problem: problem.into() }
     }
 
+    /// A checkpoint that cannot be understood.
+    pub(crate) fn damaged_checkpoint(path: &Path, problem: String) -> Self {
+        RecoveryError::file(path, format!("is no usable checkpoint: {problem}; remove it to start anew"))
+    }
+
+    /// A checkpoint of something else.
+    pub(crate) fn checkpoint_of_another_run(path: &Path) -> Self {
+        let problem =
+            "belongs to a run with another network, other data or another configuration; remove it to start anew";
+        RecoveryError::file(path, problem)
+    }
+
     /// For `map_err` on I/O results.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| RecoveryError::Io { path: path.to_owned(), source }

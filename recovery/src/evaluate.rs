@@ -2,6 +2,7 @@
 
 use paf_ir::tensor::{BatchNorm, Node, NodeId, Op};
 use paf_passes::approximate::Values;
+use serde::{Deserialize, Serialize};
 
 use crate::convolve::convolved;
 use crate::data::Data;
@@ -53,7 +54,7 @@ pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryE
 }
 
 /// How well results fit labels.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// Samples whose largest result is at their class.
     pub correct: usize,

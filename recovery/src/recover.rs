@@ -19,7 +19,7 @@ use crate::evaluate::{Accuracy, logits};
 use crate::network::Network;
 use crate::paf_file::PafFile;
 use crate::progress::Reporter;
-use crate::search::{SearchReport, search};
+use crate::search::{SearchReport, file_beside, search};
 use crate::steps::{NodeReport, Walked, walk};
 use crate::train::{Run, TrainConfig, train};
 
@@ -67,8 +67,7 @@ pub struct Control {
     pub accuracy: Option<Accuracy>,
 }
 
-/// Runs a recovery and writes both files; on failure neither is written. A checkpoint of training is removed once they
-/// are.
+/// Runs a recovery and writes both files; on failure neither is written. Checkpoints are removed once they are.
 ///
 /// # Errors
 /// [`RecoveryError`] naming the file, node or key at fault.
@@ -82,13 +81,15 @@ pub fn recover(request: &Request, data: &Data, test: Option<&Data>) -> Result<Ou
         }
     }
     write(request, &outcome.original.graph, &outcome.network)?;
-    if let Some(path) = request.config.checkpoint.as_deref().filter(|path| path.exists()) {
-        std::fs::remove_file(path).map_err(RecoveryError::io(path))?;
+    if let Some(checkpoint) = &request.config.checkpoint {
+        for path in [checkpoint.clone(), file_beside(checkpoint)].into_iter().filter(|path| path.exists()) {
+            std::fs::remove_file(&path).map_err(RecoveryError::io(&path))?;
+        }
     }
     Ok(outcome)
 }
 
-/// Runs a recovery of an imported network; nothing is written.
+/// Runs a recovery of an imported network; nothing is written but checkpoints.
 ///
 /// # Errors
 /// [`RecoveryError`] naming the node or key at fault.

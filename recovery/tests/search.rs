@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{calibration, configured, digits_network, distance, held_back, testdata};
 use paf_passes::approximate::{Margin, Options, Reduction, approximate};
 use paf_passes::fold::fold;
@@ -12,6 +14,7 @@ use paf_recovery::paf_file::PafFile;
 use paf_recovery::recover::{Request, recover, recover_graph};
 use paf_recovery::search::{SearchConfig, SearchReport, Tried};
 use paf_recovery::{Config, Network};
+use serde_json::Value;
 
 const MODEL: &str = "digits_resnet_tiny.onnx";
 
@@ -94,6 +97,51 @@ fn the_same_seed_finds_the_same_mix() {
     let (a, b) = (searched(MODEL, &config), searched(MODEL, &config));
     assert_eq!(a.1, b.1);
     assert_eq!(a.0.pafs, b.0.pafs);
+}
+
+/// Forgets all but the first of what a search has measured.
+fn interrupt(path: &Path, menus: usize, walks: usize) {
+    let mut content: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for (key, count) in [("menus", menus), ("walks", walks)] {
+        let list = content[key].as_array_mut().unwrap();
+        assert!(list.len() > count, "{key}: {}", list.len());
+        list.truncate(count);
+    }
+    std::fs::write(path, content.to_string()).unwrap();
+}
+
+#[test]
+fn a_search_that_was_stopped_finds_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("run.search");
+    let alone = config(&["alpha4", "alpha5", "alpha7"]);
+    let config = Config { checkpoint: Some(folder.path().join("run")), ..alone.clone() };
+    let expected = searched(MODEL, &alone);
+    assert_eq!(searched(MODEL, &config).1, expected.1);
+    let whole = std::fs::read_to_string(&notes).unwrap();
+    for (menus, walks) in [(1, 0), (2, 4)] {
+        interrupt(&notes, menus, walks);
+        let (network, report) = searched(MODEL, &config);
+        assert_eq!((&network.pafs, &network.graph, &report), (&expected.0.pafs, &expected.0.graph, &expected.1));
+        assert_eq!(std::fs::read_to_string(&notes).unwrap(), whole);
+    }
+    let refusal = |config: &Config| {
+        let outcome = recover_graph(digits_network(MODEL).graph, config, &calibration(), true);
+        outcome.map(|_| ()).unwrap_err().to_string()
+    };
+    let other = Config { seed: config.seed + 1, ..config.clone() };
+    assert!(refusal(&other).contains("run.search: belongs to a run with another network"), "{}", refusal(&other));
+    let request = Request {
+        model: testdata(MODEL),
+        output: folder.path().join("recovered.onnx"),
+        paf_output: folder.path().join("p.json"),
+        config: config.clone(),
+        quiet: true,
+    };
+    recover(&request, &calibration(), None).unwrap();
+    assert!(!notes.exists(), "it goes once the files are there");
+    std::fs::write(&notes, &whole[..whole.len() / 2]).unwrap();
+    assert!(refusal(&config).contains("no usable checkpoint"), "{}", refusal(&config));
 }
 
 #[test]

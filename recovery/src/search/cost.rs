@@ -13,6 +13,8 @@ use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
 use paf_passes::schedule::{Magnitudes, Request, Stretch, expects_bootstraps, most_levels, schedule, stretches};
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::network::Network;
@@ -25,7 +27,7 @@ const SAMPLES: usize = 8;
 const SAME_TIME: f64 = 1.05;
 
 /// What a mix costs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Levels on the deepest path, linear layers included.
     pub levels: u32,

@@ -14,6 +14,7 @@ use super::config::Goal;
 use super::cost::{Cost, Costs};
 use super::estimates::{Estimates, Picks};
 use super::judge::{Judge, Judged};
+use super::notes::Notes;
 use super::walker::{Assignment, Walker};
 use crate::error::RecoveryError;
 use crate::network::REDUCTION;
@@ -32,6 +33,7 @@ pub(super) struct Walked {
 pub(super) struct Explorer<'a> {
     pub(super) judge: &'a Judge<'a>,
     pub(super) walker: Walker<'a>,
+    pub(super) notes: Notes,
     pub(super) costs: &'a Costs<'a>,
     /// Name and operation of each ReLU and MaxPool.
     pub(super) nodes: Vec<(String, Op)>,
@@ -59,14 +61,27 @@ impl Explorer<'_> {
         if !self.seen.insert(assignment.clone()) {
             return Ok(());
         }
-        let Some((network, _)) = self.walker.walk(&assignment)? else { return Ok(()) };
-        let judged = self.judge.judge(&network)?;
+        let result = match self.notes.walk(&assignment) {
+            Some(known) => known,
+            None => {
+                let measured = self.measured(&assignment)?;
+                self.notes.add_walk(assignment.clone(), measured)?;
+                measured
+            }
+        };
+        let Some((cost, judged)) = result else { return Ok(()) };
         if let Some(picks) = self.estimates.picks(&assignment) {
             self.estimates.learn(&picks, judged.divergence);
         }
-        let cost = self.costs.compiled(&network, self.expected_cost(&assignment))?;
         self.walked.push(Walked { assignment, cost, judged });
         Ok(())
+    }
+
+    /// Cost and quality of a mix; `None` if a PAF cannot be used where it stands.
+    fn measured(&mut self, assignment: &Assignment) -> Result<Option<(Cost, Judged)>, RecoveryError> {
+        let Some((network, _)) = self.walker.walk(assignment)? else { return Ok(None) };
+        let judged = self.judge.judge(&network)?;
+        Ok(Some((self.costs.compiled(&network, self.expected_cost(assignment))?, judged)))
     }
 
     fn expected_cost(&self, assignment: &[usize]) -> Cost {

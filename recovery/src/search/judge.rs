@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use super::config::Goal;
 use super::cost::Cost;
 use crate::data::Data;
@@ -18,7 +20,7 @@ const BATCH: usize = 100;
 const LOST: f64 = 10.0;
 
 /// A network's results beside those of the original one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// Samples whose largest result is at their class; without labels, at the original network's.
     pub accuracy: Accuracy,

@@ -15,6 +15,7 @@ mod cost;
 mod estimates;
 mod explore;
 mod judge;
+mod notes;
 mod offers;
 mod walker;
 
@@ -38,6 +39,8 @@ use estimates::Estimates;
 use explore::Explorer;
 use judge::Judge;
 pub use judge::Judged;
+use notes::Notes;
+pub(crate) use notes::file_beside;
 use offers::menus;
 pub(crate) use walker::usable;
 use walker::{Assignment, Walker};
@@ -137,13 +140,15 @@ pub fn search(
         done += 1;
         progress(done.min(all), all);
     };
-    let menus = menus(&start, &candidates.pafs, |node| candidates.allowed(node), &mut part_done)?;
+    let mut notes = Notes::open(&original.graph, data, config)?;
+    let menus = menus(&start, &candidates.pafs, |node| candidates.allowed(node), &mut notes, &mut part_done)?;
     if let Some(menu) = menus.iter().find(|menu| menu.offers.is_empty()) {
         return Err(RecoveryError::Search(format!("none of its PAFs can be used at node `{}`", menu.node)));
     }
     let mut explorer = Explorer {
         judge: &judge,
         walker: Walker::new(start, &candidates.pafs),
+        notes,
         costs: &costs,
         nodes,
         pafs: &candidates.pafs,

@@ -6,19 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::tensor::Op;
+use paf_ir::tensor::{Node, Op};
 use paf_passes::approximate::levels_with;
 use paf_passes::paf::Paf;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::judge::divergence;
+use super::notes::Notes;
 use super::walker::usable;
 use crate::error::RecoveryError;
 use crate::network::REDUCTION;
 use crate::steps::{Tuned, Walk};
 
 /// One PAF that a node may have.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Offer {
     /// Index of the PAF.
     pub(super) paf: usize,
@@ -31,18 +33,19 @@ pub(super) struct Offer {
 }
 
 /// The offers of one ReLU or MaxPool, of ascending depth; none if no PAF can be used there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Menu {
     /// The ONNX node.
     pub(super) node: String,
     pub(super) offers: Vec<Offer>,
 }
 
-/// Measures what each node may have; `allowed` gives indices of PAFs by the node's name.
+/// Measures what each node may have, or takes it from the notes; `allowed` gives indices of PAFs by the node's name.
 pub(super) fn menus(
     start: &Walk<'_>,
     pafs: &[Paf],
     allowed: impl Fn(&str) -> Vec<usize>,
+    notes: &mut Notes,
     mut progress: impl FnMut(),
 ) -> Result<Vec<Menu>, RecoveryError> {
     let exact = {
@@ -52,15 +55,33 @@ pub(super) fn menus(
     };
     let (mut walk, mut menus) = (start.clone(), Vec::new());
     while let Some((_, node)) = walk.advance()? {
-        let mut offers = Vec::new();
-        for (paf, tuned) in best_of_each_depth(&walk, pafs, &allowed(&node.name))? {
-            offers.extend(offer(&walk, &node.op, (paf, &pafs[paf]), tuned, &exact)?);
-        }
-        menus.push(Menu { node: node.name.clone(), offers });
+        let menu = match notes.menu(menus.len()) {
+            Some(known) => known.clone(),
+            None => {
+                let measured = menu(&walk, node, pafs, &allowed(&node.name), &exact)?;
+                notes.add_menu(measured.clone())?;
+                measured
+            }
+        };
+        menus.push(menu);
         walk.pass()?;
         progress();
     }
     Ok(menus)
+}
+
+fn menu(
+    walk: &Walk<'_>,
+    node: &Node,
+    pafs: &[Paf],
+    allowed: &[usize],
+    exact: &[Vec<f64>],
+) -> Result<Menu, RecoveryError> {
+    let mut offers = Vec::new();
+    for (paf, tuned) in best_of_each_depth(walk, pafs, allowed)? {
+        offers.extend(offer(walk, &node.op, (paf, &pafs[paf]), tuned, exact)?);
+    }
+    Ok(Menu { node: node.name.clone(), offers })
 }
 
 /// The PAF of least error of each depth, by depth, as the steps tune it for the node that waits.

@@ -27,7 +27,8 @@ pub(super) fn write(
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), RecoveryError> {
     let metadata = HashMap::from([(STATE.to_owned(), state), (FINGERPRINT.to_owned(), fingerprint.to_owned())]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| damaged(path, error.to_string()))?;
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
     let write = || {
         let mut file = AtomicFile::create(path)?;
         file.write_all(&bytes)?;
@@ -49,22 +50,16 @@ pub(super) fn read(path: &Path, fingerprint: &str) -> Result<Option<Saved>, Reco
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(RecoveryError::io(path)(error)),
     };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, error.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)
+        .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let (Some(state), Some(found)) = (metadata.get(STATE), metadata.get(FINGERPRINT)) else {
-        return Err(damaged(path, "it holds no state of a run".into()));
+        return Err(RecoveryError::damaged_checkpoint(path, "it holds no state of a run".into()));
     };
     if found != fingerprint {
-        let problem =
-            "belongs to a run with another network, other data or another configuration; remove it to start anew";
-        return Err(RecoveryError::file(path, problem));
+        return Err(RecoveryError::checkpoint_of_another_run(path));
     }
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-        .map_err(|error| damaged(path, error.to_string()))?;
+        .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
     Ok(Some((state.clone(), tensors)))
-}
-
-/// The error for a file that cannot be understood.
-pub(super) fn damaged(path: &Path, problem: String) -> RecoveryError {
-    RecoveryError::file(path, format!("is no usable checkpoint: {problem}; remove it to start anew"))
 }

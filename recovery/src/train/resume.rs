@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use paf_ir::tensor::NodeId;
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::{self, damaged};
+use super::checkpoint;
 use super::config::TrainConfig;
 use super::model::Model;
 use super::optimizer::Optimizer;
@@ -59,16 +59,18 @@ impl Trainer<'_> {
             }
         }
         let state = State { optimizer_steps: self.optimizer.steps, ..self.state.clone() };
-        let state = serde_json::to_string(&state).map_err(|error| damaged(path, error.to_string()))?;
+        let state = serde_json::to_string(&state)
+            .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
         checkpoint::write(path, fingerprint, state, &tensors)
     }
 
     /// Goes on where a checkpoint stopped. The run must be at its beginning.
     pub(super) fn resume(&mut self, path: &Path, fingerprint: &str) -> Result<bool, RecoveryError> {
         let Some((state, tensors)) = checkpoint::read(path, fingerprint)? else { return Ok(false) };
-        self.state = serde_json::from_str(&state).map_err(|error| damaged(path, error.to_string()))?;
+        self.state =
+            serde_json::from_str(&state).map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
         if self.state.stage > self.task.stages.len() {
-            return Err(damaged(path, format!("it is in stage {}", self.state.stage)));
+            return Err(RecoveryError::damaged_checkpoint(path, format!("it is in stage {}", self.state.stage)));
         }
         self.model.set_scales(&self.state.scales);
         self.held.clear();
@@ -76,7 +78,7 @@ impl Trainer<'_> {
         let (now, incumbent) = (snapshot("now"), snapshot("incumbent"));
         (self.best, self.average) = (snapshot("best"), snapshot("average"));
         let (Some(now), Some(incumbent)) = (now, incumbent) else {
-            return Err(damaged(path, "tensors are missing".into()));
+            return Err(RecoveryError::damaged_checkpoint(path, "tensors are missing".into()));
         };
         self.model.parameters.restore(&now)?;
         self.incumbent = incumbent;

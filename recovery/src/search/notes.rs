@@ -1,0 +1,126 @@
+//! What a search has measured, on disk: one that was stopped goes on where it was, and finds the same.
+//!
+//! A search is a sequence of decisions that follow from measurements; these take the time. So it runs again from its
+//! beginning, and what was measured before is read instead.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use paf_circuit::AtomicFile;
+use paf_ir::tensor::Graph;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::cost::Cost;
+use super::judge::Judged;
+use super::offers::Menu;
+use super::walker::Assignment;
+use crate::config::Config;
+use crate::data::Data;
+use crate::error::RecoveryError;
+
+/// What a walk came to; `None` for a mix with a PAF that cannot be used where it stands.
+pub(super) type Result = Option<(Cost, Judged)>;
+
+/// Everything measured so far, kept in a file if there is one.
+pub(super) struct Notes {
+    path: Option<PathBuf>,
+    fingerprint: String,
+    menus: Vec<Menu>,
+    walks: BTreeMap<Assignment, Result>,
+}
+
+/// The file's content.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    fingerprint: String,
+    menus: Vec<Menu>,
+    walks: Vec<(Assignment, Result)>,
+}
+
+/// The file of a search whose run has this checkpoint.
+pub(crate) fn file_beside(checkpoint: &Path) -> PathBuf {
+    let mut name = checkpoint.as_os_str().to_owned();
+    name.push(".search");
+    name.into()
+}
+
+impl Notes {
+    /// Reads what an earlier run of the same search left.
+    ///
+    /// # Errors
+    /// [`RecoveryError::File`] for damage and for another search; [`RecoveryError::Io`].
+    pub(super) fn open(graph: &Graph, data: &Data, config: &Config) -> std::result::Result<Self, RecoveryError> {
+        let path = config.checkpoint.as_deref().map(file_beside);
+        let mut notes =
+            Notes { fingerprint: fingerprint(graph, data, config)?, path, menus: vec![], walks: BTreeMap::new() };
+        let Some(path) = &notes.path else { return Ok(notes) };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(notes),
+            Err(error) => return Err(RecoveryError::io(path)(error)),
+        };
+        let content: Content =
+            serde_json::from_str(&text).map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
+        if content.fingerprint != notes.fingerprint {
+            return Err(RecoveryError::checkpoint_of_another_run(path));
+        }
+        (notes.menus, notes.walks) = (content.menus, content.walks.into_iter().collect());
+        Ok(notes)
+    }
+
+    /// What a node may have, by its place among the ReLUs and MaxPools.
+    pub(super) fn menu(&self, place: usize) -> Option<&Menu> {
+        self.menus.get(place)
+    }
+
+    /// Keeps the next node's menu.
+    pub(super) fn add_menu(&mut self, menu: Menu) -> std::result::Result<(), RecoveryError> {
+        self.menus.push(menu);
+        self.write()
+    }
+
+    /// What the walk of a mix came to, if it was walked.
+    pub(super) fn walk(&self, assignment: &Assignment) -> Option<Result> {
+        self.walks.get(assignment).copied()
+    }
+
+    /// Keeps what a walk came to.
+    pub(super) fn add_walk(
+        &mut self,
+        assignment: Assignment,
+        result: Result,
+    ) -> std::result::Result<(), RecoveryError> {
+        self.walks.insert(assignment, result);
+        self.write()
+    }
+
+    fn write(&self) -> std::result::Result<(), RecoveryError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let walks = self.walks.iter().map(|(assignment, result)| (assignment.clone(), *result)).collect();
+        let content = Content { fingerprint: self.fingerprint.clone(), menus: self.menus.clone(), walks };
+        let text = serde_json::to_string(&content)
+            .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
+        let write = || {
+            let mut file = AtomicFile::create(path)?;
+            file.write_all(text.as_bytes())?;
+            file.commit()
+        };
+        write().map_err(RecoveryError::io(path))
+    }
+}
+
+/// What the search is started with, in 64 hexadecimal digits. How training goes on after it does not matter.
+fn fingerprint(graph: &Graph, data: &Data, config: &Config) -> std::result::Result<String, RecoveryError> {
+    let decisive =
+        (&config.steps, &config.node_pafs, config.seed, config.margin, config.samples, &config.ct, &config.bn);
+    let text = serde_json::to_string(&(decisive, &config.search));
+    let mut hash = Sha256::new();
+    hash.update(text.map_err(|error| RecoveryError::Usage(error.to_string()))?.as_bytes());
+    hash.update(format!("{graph:?}").as_bytes());
+    data.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    data.y.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
