@@ -114,7 +114,8 @@ fn interrupt(path: &Path, menus: usize, walks: usize) {
 fn a_search_that_was_stopped_finds_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("run.search");
-    let alone = config(&["alpha4", "alpha5", "alpha7"]);
+    let mut alone = config(&["alpha4", "alpha5", "alpha7"]);
+    alone.search.max_levels = Some(24);
     let config = Config { checkpoint: Some(folder.path().join("run")), ..alone.clone() };
     let expected = searched(MODEL, &alone);
     assert_eq!(searched(MODEL, &config).1, expected.1);
