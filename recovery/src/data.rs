@@ -7,6 +7,7 @@ use ndarray::{ArrayD, IxDyn, OwnedRepr};
 use ndarray_npy::{NpzReader, ReadNpyError, ReadNpzError, ReadableElement, ViewElement, ViewNpyError, ViewNpyExt};
 use paf_ir::Shape;
 use paf_ir::tensor::Graph;
+use sha2::{Digest, Sha256};
 
 use crate::error::RecoveryError;
 
@@ -22,6 +23,12 @@ pub struct Data {
 }
 
 impl Data {
+    /// Adds samples and labels to what a run is recognized by.
+    pub(crate) fn add_to(&self, hash: &mut Sha256) {
+        self.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.y.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.x.len() / self.shape.size().max(1)

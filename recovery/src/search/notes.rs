@@ -21,14 +21,15 @@ use crate::data::Data;
 use crate::error::RecoveryError;
 
 /// What a walk came to; `None` for a mix with a PAF that cannot be used where it stands.
-pub(super) type Result = Option<(Cost, Judged)>;
+pub(super) type Outcome = Option<(Cost, Judged)>;
 
 /// Everything measured so far, kept in a file if there is one.
+#[derive(Default)]
 pub(super) struct Notes {
-    path: Option<PathBuf>,
-    fingerprint: String,
+    /// The file, and what the search was started with.
+    file: Option<(PathBuf, String)>,
     menus: Vec<Menu>,
-    walks: BTreeMap<Assignment, Result>,
+    walks: BTreeMap<Assignment, Outcome>,
 }
 
 /// The file's content.
@@ -37,7 +38,7 @@ pub(super) struct Notes {
 struct Content {
     fingerprint: String,
     menus: Vec<Menu>,
-    walks: Vec<(Assignment, Result)>,
+    walks: Vec<(Assignment, Outcome)>,
 }
 
 /// The file of a search whose run has this checkpoint.
@@ -52,23 +53,23 @@ impl Notes {
     ///
     /// # Errors
     /// [`RecoveryError::File`] for damage and for another search; [`RecoveryError::Io`].
-    pub(super) fn open(graph: &Graph, data: &Data, config: &Config) -> std::result::Result<Self, RecoveryError> {
-        let path = config.checkpoint.as_deref().map(file_beside);
-        let mut notes =
-            Notes { fingerprint: fingerprint(graph, data, config)?, path, menus: vec![], walks: BTreeMap::new() };
-        let Some(path) = &notes.path else { return Ok(notes) };
-        let text = match std::fs::read_to_string(path) {
+    pub(super) fn open(graph: &Graph, data: &Data, config: &Config) -> Result<Self, RecoveryError> {
+        let Some(path) = config.checkpoint.as_deref().map(file_beside) else { return Ok(Notes::default()) };
+        let fingerprint = fingerprint(graph, data, config)?;
+        let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(notes),
-            Err(error) => return Err(RecoveryError::io(path)(error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Notes { file: Some((path, fingerprint)), ..Notes::default() });
+            }
+            Err(error) => return Err(RecoveryError::io(&path)(error)),
         };
         let content: Content =
-            serde_json::from_str(&text).map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
-        if content.fingerprint != notes.fingerprint {
-            return Err(RecoveryError::checkpoint_of_another_run(path));
+            serde_json::from_str(&text).map_err(|error| RecoveryError::damaged_checkpoint(&path, error.to_string()))?;
+        if content.fingerprint != fingerprint {
+            return Err(RecoveryError::checkpoint_of_another_run(&path));
         }
-        (notes.menus, notes.walks) = (content.menus, content.walks.into_iter().collect());
-        Ok(notes)
+        let (menus, walks) = (content.menus, content.walks.into_iter().collect());
+        Ok(Notes { file: Some((path, fingerprint)), menus, walks })
     }
 
     /// What a node may have, by its place among the ReLUs and MaxPools.
@@ -77,30 +78,26 @@ impl Notes {
     }
 
     /// Keeps the next node's menu.
-    pub(super) fn add_menu(&mut self, menu: Menu) -> std::result::Result<(), RecoveryError> {
+    pub(super) fn add_menu(&mut self, menu: Menu) -> Result<(), RecoveryError> {
         self.menus.push(menu);
         self.write()
     }
 
     /// What the walk of a mix came to, if it was walked.
-    pub(super) fn walk(&self, assignment: &Assignment) -> Option<Result> {
+    pub(super) fn walk(&self, assignment: &Assignment) -> Option<Outcome> {
         self.walks.get(assignment).copied()
     }
 
     /// Keeps what a walk came to.
-    pub(super) fn add_walk(
-        &mut self,
-        assignment: Assignment,
-        result: Result,
-    ) -> std::result::Result<(), RecoveryError> {
-        self.walks.insert(assignment, result);
+    pub(super) fn add_walk(&mut self, assignment: Assignment, outcome: Outcome) -> Result<(), RecoveryError> {
+        self.walks.insert(assignment, outcome);
         self.write()
     }
 
-    fn write(&self) -> std::result::Result<(), RecoveryError> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let walks = self.walks.iter().map(|(assignment, result)| (assignment.clone(), *result)).collect();
-        let content = Content { fingerprint: self.fingerprint.clone(), menus: self.menus.clone(), walks };
+    fn write(&self) -> Result<(), RecoveryError> {
+        let Some((path, fingerprint)) = &self.file else { return Ok(()) };
+        let walks = self.walks.iter().map(|(assignment, outcome)| (assignment.clone(), *outcome)).collect();
+        let content = Content { fingerprint: fingerprint.clone(), menus: self.menus.clone(), walks };
         let text = serde_json::to_string(&content)
             .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
         let write = || {
@@ -113,14 +110,13 @@ impl Notes {
 }
 
 /// What the search is started with, in 64 hexadecimal digits. How training goes on after it does not matter.
-fn fingerprint(graph: &Graph, data: &Data, config: &Config) -> std::result::Result<String, RecoveryError> {
+fn fingerprint(graph: &Graph, data: &Data, config: &Config) -> Result<String, RecoveryError> {
     let decisive =
         (&config.steps, &config.node_pafs, config.seed, config.margin, config.samples, &config.ct, &config.bn);
     let text = serde_json::to_string(&(decisive, &config.search));
     let mut hash = Sha256::new();
     hash.update(text.map_err(|error| RecoveryError::Usage(error.to_string()))?.as_bytes());
     hash.update(format!("{graph:?}").as_bytes());
-    data.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
-    data.y.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
+    data.add_to(&mut hash);
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

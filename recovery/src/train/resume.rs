@@ -27,8 +27,7 @@ pub(super) fn fingerprint(
     let config = serde_json::to_string(config).map_err(|error| RecoveryError::Usage(error.to_string()))?;
     hash.update(config.as_bytes());
     hash.update(seed.to_le_bytes());
-    data.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
-    data.y.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
+    data.add_to(&mut hash);
     for id in model.parameters.ids() {
         hash.update(model.parameters.name(id).as_bytes());
         model.parameters.values(id)?.iter().for_each(|value| hash.update(value.to_le_bytes()));
