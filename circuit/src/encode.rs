@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret, Work, WorkKind};
+use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::{PackedMap, Plan};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
 use paf_ir::program::{InputPort, OutputPort, Value, ValueId};
 use paf_ir::tensor::{PostProcess, Shape, Tensor};
 use paf_ir::{Layout, linear};
+use paf_scheme::{Parameters, Secret, Work, WorkKind};
 use prost::Message;
 use sha2::{Digest, Sha256};
 

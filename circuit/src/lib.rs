@@ -10,7 +10,8 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Secret, Work};
+//! # use paf_ir::ckks::{CkksProgram, Level, Op};
+//! # use paf_scheme::{Parameters, Secret, Work};
 //! # use paf_ir::program::{InputPort, OutputPort};
 //! # use paf_ir::{Layout, Shape};
 //! use paf_circuit::{Circuit, Model, Prediction, read_circuit, read_client_or_circuit, write_circuit};
@@ -59,8 +60,9 @@ mod tables;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use paf_ir::ckks::{CkksProgram, Counts, Level, Op, Parameters, Verified, Work, merge_levels};
+use paf_ir::ckks::{CkksProgram, Level, Op, Verified};
 use paf_ir::program::{InputPort, OutputPort};
+use paf_scheme::{Counts, Parameters, Work, bootstrap_slots, merge_levels, relinearization_level, rotation_levels};
 
 pub use atomic_file::AtomicFile;
 pub use error::CircuitError;
@@ -199,9 +201,9 @@ impl Circuit {
     pub fn client(&self) -> Client {
         let mut client = Client {
             parameters: self.parameters.clone(),
-            rotations: self.program.rotation_levels(),
+            rotations: rotation_levels(&self.program),
             relinearization: relinearization(&self.program, &self.parameters),
-            bootstrap_slots: self.program.bootstrap_slots(),
+            bootstrap_slots: bootstrap_slots(&self.program),
             inputs: self.program.inputs.clone(),
             outputs: self.program.outputs.iter().map(|port| output_at_level(&self.program, port)).collect(),
             input_levels: input_levels(&self.program),
@@ -219,13 +221,13 @@ impl Circuit {
 
     /// Operation counts of one evaluation; expands linear maps of several ciphertexts.
     pub fn counts(&self) -> Counts {
-        self.program.counts()
+        Counts::of(&self.program)
     }
 }
 
 /// The highest level of a relinearization; a bootstrap relinearizes from the top on.
 fn relinearization(program: &CkksProgram, parameters: &Parameters) -> Option<Level> {
-    if program.bootstrap_slots().is_empty() { program.relinearization_level() } else { Some(parameters.levels) }
+    if bootstrap_slots(program).is_empty() { relinearization_level(program) } else { Some(parameters.levels) }
 }
 
 /// The level of each input port; 0 for one that nothing reads, which no reader accepts.

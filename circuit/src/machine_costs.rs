@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use paf_ir::ckks::{MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, WorkKind};
+use paf_scheme::{MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, WorkKind};
 use serde::{Deserialize, Serialize};
 
 use crate::{AtomicFile, CircuitError};

@@ -11,11 +11,12 @@ use paf_circuit::{
     Circuit, CircuitError, decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_client,
     read_client_or_circuit, write_circuit, write_client,
 };
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Work};
+use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::Primitive;
 use paf_ir::program::MapId;
 use paf_ir::{Bias, Layout, LinearMap};
+use paf_scheme::{Parameters, Work};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -18,7 +18,6 @@ use common::{Parties, samples_of, set_up_openfhe};
 use openfhe_sys as fhe;
 use paf_circuit::{Circuit, Model};
 use paf_compiler::emit;
-use paf_ir::ckks::{Parameters, Work};
 use paf_ir::tensor::{Graph, Op, Output, PostProcess, Shape};
 use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
@@ -26,6 +25,7 @@ use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::{Component, Paf};
 use paf_passes::schedule::{Bootstraps, Magnitudes, Request, schedule};
 use paf_runtime::npy::Array;
+use paf_scheme::{Parameters, Work};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -1,9 +1,9 @@
 //! `emit`: a scheduled program becomes a circuit.
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
-use paf_ir::ckks::MachineCosts;
 use paf_passes::approximate::Replaced;
 use paf_passes::schedule::Scheduled;
+use paf_scheme::MachineCosts;
 
 /// Assembles the circuit; the program in it is verified by type.
 /// `machine` is the one that seconds are predicted for, if it is not the reference machine.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use paf_ir::ckks::MachineCosts;
 pub use paf_passes::approximate::{Margin, Reduction};
 pub use paf_passes::schedule::{Bootstraps, DEFAULT_PRECISION};
+use paf_scheme::MachineCosts;
 
 /// A choice of PAF, for every node or for one.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use paf_circuit::{Circuit, Model};
-use paf_ir::ckks::{MachineCosts, Work};
 use paf_ir::slots::SlotProgram;
 use paf_ir::tensor::Graph;
 use paf_passes::PassError;
@@ -18,6 +17,7 @@ use paf_passes::recover::{Recovered, Samples};
 use paf_passes::schedule::{
     Alternative, Magnitudes, Request, Scheduled, expects_bootstraps, may_be_refreshed, schedule,
 };
+use paf_scheme::{MachineCosts, Work};
 use sha2::{Digest, Sha256};
 
 use crate::calibration::read_samples;

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use common::testdata;
 use paf_circuit::{read_circuit, write_machine_costs};
-use paf_ir::ckks::{MachineCosts, WorkKind};
+use paf_scheme::{MachineCosts, WorkKind};
 use serde_json::Value;
 
 fn compile(folder: &Path, circuit: &str, costs: Option<&str>) -> Output {

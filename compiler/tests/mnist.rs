@@ -11,8 +11,8 @@ use common::mnist::{NETKIT_MLP, NETWORKS, Network, VERIVITAL_MAXPOOL, ZKML_TINY,
 use common::{Parties, accuracy, clear_outputs, compiled, exclusive, samples_of, shared_data};
 use paf_circuit::{Circuit, encode_circuit};
 use paf_compiler::options::Options;
-use paf_ir::ckks::log_qp_limit_128;
 use paf_runtime::agreement_bits;
+use paf_scheme::log_qp_limit_128;
 
 /// Most seconds of a compilation.
 const COMPILE_SECONDS: f64 = 5.0;

@@ -4,9 +4,10 @@
 //! * [`slots`]: the same values laid out in slot vectors; linear maps are diagonals, slices are rotations.
 //! * [`ckks`]: one ciphertext program; levels, scales, relinearizations and rescales are explicit.
 //!
-//! Each level has a type inference that every node passes through, a verifier, a text form that prints and
-//! parses back, and a cleartext evaluation that defines what the operations mean. The crate does no I/O and
-//! knows neither ONNX nor OpenFHE nor the file format.
+//! Each has a type inference that every node passes through, a verifier, and a text form that prints and parses back.
+//! Tensors and slots have a cleartext evaluation that defines what their operations mean; a ckks program means what the
+//! clear engine of the runtime computes. The crate is data only: it does no I/O and knows neither ONNX, nor the file
+//! format, nor any engine.
 
 pub mod ckks;
 pub mod diagonals;

@@ -1,7 +1,7 @@
-//! What each ciphertext operation takes and gives, and what a circuit counts.
+//! What each ciphertext operation takes and gives.
 
 use paf_ir::IrError;
-use paf_ir::ckks::{CkksProgram, Counts, Level};
+use paf_ir::ckks::CkksProgram;
 
 /// Values of every type: %0 at rest, %1 product of two parts, %2 of three, %3 at rest with three, %4 at level 0,
 /// %5 of two ciphertexts, %6 at rest at a lower level.
@@ -180,37 +180,6 @@ fn linear_maps_take_their_ciphertexts_and_a_level() {
 #[test]
 fn operands_come_before() {
     refuses(&[("relinearize %7", "operand %7 does not come before"), ("add %0, %4294967295", "does not come before")]);
-}
-
-#[test]
-fn counts_are_those_of_one_evaluation() {
-    let program = CkksProgram::from_text(include_str!("data/ckks.txt")).unwrap();
-    let expected = Counts {
-        levels: 6,
-        bootstraps: 1,
-        // The map: one baby, one giant, one fold; and the shift.
-        rotations: 3 + 1,
-        rotation_keys: [-3, -1, 2, 4].into(),
-        ciphertext_products: 1,
-        relinearizations: 1,
-        // Both diagonals modulo 2 are there.
-        plaintext_products: 2,
-        // The product by a constant, and the drop's.
-        constant_products: 2,
-        // The map's, the rescale, the drop's.
-        rescales: 3,
-    };
-    assert_eq!(program.counts(), expected);
-    assert_eq!(program.top_level(), Level(6));
-}
-
-#[test]
-fn keys_reach_up_to_the_highest_level_of_their_use() {
-    let program = CkksProgram::from_text(include_str!("data/ckks.txt")).unwrap();
-    // Babies and giants rotate before the map's rescale, folds after it.
-    let expected = [(-3, Level(5)), (-1, Level(3)), (2, Level(4)), (4, Level(5))];
-    assert_eq!(program.rotation_levels(), expected.into());
-    assert_eq!(program.relinearization_level(), Some(Level(4)));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use paf_ir::ckks::Work;
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
@@ -13,6 +12,7 @@ use paf_passes::optimize::optimize;
 use paf_passes::pack::{self, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::schedule::{Bootstraps, Magnitudes, Request, assign_levels, schedule};
+use paf_scheme::Work;
 use proptest::prelude::*;
 
 fn values(count: usize, seed: usize, size: f64) -> Vec<f64> {
@@ -277,7 +277,7 @@ fn parameters_keep_the_security_limit_and_the_memory() {
     let program = check(&graph, 1 << 13);
     let request = without_bootstraps();
     let free = schedule(&program, &Magnitudes::unknown(), &request).unwrap();
-    assert!(free.parameters.log_qp <= paf_ir::ckks::log_qp_limit_128(free.parameters.ring_dimension));
+    assert!(free.parameters.log_qp <= paf_scheme::log_qp_limit_128(free.parameters.ring_dimension));
     assert!(free.precision_bits >= 14.0);
     let tight = Request { memory: Some(1 << 20), ..request };
     match schedule(&program, &Magnitudes::unknown(), &tight) {

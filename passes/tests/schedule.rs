@@ -1,12 +1,13 @@
 //! Bootstraps and parameters of programs that are too deep for any chain of primes.
 
-use paf_ir::ckks::{Op as CkksOp, Secret, Verified, Work, log_qp_limit_128};
+use paf_ir::ckks::{Op as CkksOp, Verified};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::slots::{Op, SlotProgram};
 use paf_ir::tensor::PostProcess;
 use paf_ir::{Layout, Shape};
 use paf_passes::PassError;
 use paf_passes::schedule::{Bootstraps, Magnitudes, Request, Scheduled, schedule};
+use paf_scheme::{Secret, Work, log_qp_limit_128};
 
 const SLOTS: usize = 1 << 12;
 

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use openfhe_sys as fhe;
 use paf_circuit::Fingerprint;
-use paf_ir::ckks::{
-    Bootstrap, Level, MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Parameters, SPECIAL_PRIME_BITS,
-    Secret, WorkKind,
+use paf_ir::ckks::Level;
+use paf_scheme::{
+    Bootstrap, MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Parameters, SPECIAL_PRIME_BITS, Secret,
+    WorkKind,
 };
 
 use crate::Client;

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use openfhe_sys as fhe;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
 use paf_circuit::{AtomicFile, Circuit, CircuitError};
-use paf_ir::ckks::{Level, Secret};
+use paf_ir::ckks::Level;
 use paf_ir::program::ValueId;
+use paf_scheme::Secret;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 

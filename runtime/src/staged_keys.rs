@@ -7,7 +7,7 @@ use std::sync::Arc;
 use openfhe_sys as fhe;
 use paf_circuit::Circuit;
 use paf_circuit::container::{Kind, SectionIndex};
-use paf_ir::ckks::{EvaluationKey, Residence};
+use paf_scheme::{EvaluationKey, Residence, key_uses};
 
 use crate::engine::Result;
 use crate::error::{RuntimeError, openfhe_message};
@@ -90,7 +90,7 @@ impl StagedKeys {
 
 /// Ids of the keys that each operation needs.
 fn uses(scheme: &Scheme, circuit: &Circuit) -> Result<BTreeMap<usize, BTreeSet<u32>>> {
-    let uses = circuit.program.key_uses(&circuit.parameters);
+    let uses = key_uses(&circuit.program, &circuit.parameters);
     let ids = |keys: BTreeSet<EvaluationKey>| -> Result<BTreeSet<u32>> {
         let mut all = BTreeSet::new();
         for key in keys {

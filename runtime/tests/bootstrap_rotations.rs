@@ -1,7 +1,8 @@
 //! The rotations of a bootstrap that the compiler counts on are those that OpenFHE uses.
 
 use openfhe_sys as fhe;
-use paf_ir::ckks::{Bootstrap, Level};
+use paf_ir::ckks::Level;
+use paf_scheme::Bootstrap;
 
 const RING_DIMENSION: usize = 1 << 10;
 const LEVELS: Level = Level(20);

@@ -8,7 +8,7 @@ use std::fs;
 use bench::Bench;
 use common::relu_case;
 use paf_circuit::write_machine_costs;
-use paf_ir::ckks::{MachineCosts, WorkKind};
+use paf_scheme::{MachineCosts, WorkKind};
 use serde_json::Value;
 
 /// A machine on which the kinds of work for which `slower` holds take twice as long as on the reference machine.

@@ -11,7 +11,8 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use paf_ir::ckks::{Level, Work, WorkKind};
+use paf_ir::ckks::Level;
+use paf_scheme::{Work, WorkKind};
 use prost::Message;
 
 use crate::{Circuit, CircuitError, Client, Fingerprint, Model, NodePaf, Prediction, encode, schema};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::ckks::{Bootstrap, Level, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
+use paf_ir::ckks::Level;
+use paf_scheme::{Bootstrap, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
 
 use super::{Result, malformed, size};
 use crate::{Client, limits, schema};

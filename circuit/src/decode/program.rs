@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters, Verified};
+use paf_ir::ckks::{CkksProgram, Level, Op, Verified};
 use paf_ir::program::{MapId, ValueId};
+use paf_scheme::Parameters;
 
 use super::linear::{Tables, constants, map};
 use super::{Result, malformed, ports, required, row};

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, Secret, Work, WorkKind};
+use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::tensor::{PostProcess, Tensor};
 use paf_ir::{Bias, Layout, LinearMap, Shape};
+use paf_scheme::{Bootstrap, Parameters, Secret, Work, WorkKind};
 
 /// Parameters without security for a ring of dimension `2 * slots`.
 pub fn insecure(slots: usize, levels: u32) -> Parameters {

@@ -19,6 +19,7 @@ use paf_passes::paf::Paf;
 use paf_passes::recover::Samples;
 use paf_passes::schedule::assign_levels;
 use paf_runtime::npy::Array;
+use paf_scheme::Counts;
 use rayon::prelude::*;
 
 use super::zoo::Network;
@@ -65,7 +66,7 @@ pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec
     let slots = pack(&optimized, &ports(&optimized, &approximated)).expect("tensors fit").program;
     let program = assign_levels(&slots).and_then(|program| Ok(program.verify()?)).expect("a verified program");
     let seconds = start.elapsed().as_secs_f64();
-    let counts = program.counts();
+    let counts = Counts::of(&program);
     Passed {
         terms: report.terms,
         levels: counts.levels,

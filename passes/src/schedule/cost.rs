@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::ckks::{
-    Bootstrap, CkksProgram, EvaluationKey, Level, Op, Parameters, Residence, Stage, Work, WorkKind, merge_levels,
-};
+use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::PackedMap;
 use paf_ir::slots::{self, SlotProgram};
+use paf_scheme::{
+    Bootstrap, EvaluationKey, Parameters, Residence, Stage, Work, WorkKind, bootstrap_slots, key_uses, merge_levels,
+    relinearization_level, rotation_levels,
+};
 use rayon::prelude::*;
 
 use super::structure::Structure;
@@ -271,16 +273,16 @@ impl Prices<'_> {
     /// Bytes of each evaluation key, for the levels it is used at.
     fn key_sizes(&self, program: &CkksProgram) -> BTreeMap<EvaluationKey, u64> {
         let p = self.parameters;
-        let bootstrap_slots = program.bootstrap_slots();
+        let bootstrap_slots = bootstrap_slots(program);
         let mut rotations = p.bootstrap_rotations(&bootstrap_slots);
-        merge_levels(&mut rotations, program.rotation_levels());
+        merge_levels(&mut rotations, rotation_levels(program));
         let size = |(steps, level)| (EvaluationKey::Rotation(steps), p.evaluation_key_bytes_at(level));
         let mut sizes: BTreeMap<EvaluationKey, u64> = rotations.into_iter().map(size).collect();
         if !bootstrap_slots.is_empty() {
             // Bootstraps relinearize at the top, conjugate, and switch back from the ephemeral secret.
             sizes.insert(EvaluationKey::Relinearization, p.evaluation_key_bytes());
             sizes.insert(EvaluationKey::Refresh, 2 * p.evaluation_key_bytes());
-        } else if let Some(level) = program.relinearization_level() {
+        } else if let Some(level) = relinearization_level(program) {
             sizes.insert(EvaluationKey::Relinearization, p.evaluation_key_bytes_at(level));
         }
         sizes
@@ -299,7 +301,7 @@ impl Prices<'_> {
         let of = |slots: usize| {
             stages(bootstrap.encoding(slots), self.parameters.levels.0) + stages(bootstrap.decoding(slots), decoding)
         };
-        program.bootstrap_slots().into_iter().map(of).sum()
+        bootstrap_slots(program).into_iter().map(of).sum()
     }
 
     /// Bytes of all plaintexts, each at its map's level, as far as they are encoded ahead. With
@@ -373,7 +375,7 @@ impl Prices<'_> {
             return MemoryPlan { peak_bytes, key_memory: 0, loaded_bytes: 0 };
         };
         let budget = all.saturating_sub((over * 100).div_ceil(PEAK_PERCENT) + 1);
-        let uses = program.key_uses(self.parameters).into_values();
+        let uses = key_uses(program, self.parameters).into_values();
         let least = uses.map(|keys| keys.iter().map(|key| sizes[key]).sum()).max().unwrap_or(0);
         let key_memory = budget.max(least);
         MemoryPlan { peak_bytes: self.peak_with(program, key_memory), key_memory, loaded_bytes: 0 }
@@ -381,7 +383,7 @@ impl Prices<'_> {
 
     /// Bytes of keys that an evaluation reads where so many are in memory at a time.
     pub(super) fn loaded_bytes(&self, program: &CkksProgram, key_memory: u64) -> u64 {
-        Residence::new(program.key_uses(self.parameters), self.key_sizes(program), key_memory).loaded_bytes()
+        Residence::new(key_uses(program, self.parameters), self.key_sizes(program), key_memory).loaded_bytes()
     }
 }
 
@@ -405,8 +407,8 @@ impl MemoryPlan {
 
 #[cfg(test)]
 mod tests {
-    use paf_ir::ckks::Secret;
     use paf_ir::program::InputPort;
+    use paf_scheme::Secret;
 
     use super::*;
 

@@ -12,8 +12,9 @@ mod search;
 mod stretches;
 mod structure;
 
-use paf_ir::ckks::{CkksProgram, Level, Parameters, Verified, Work};
+use paf_ir::ckks::{CkksProgram, Level, Verified};
 use paf_ir::slots::SlotProgram;
+use paf_scheme::{Parameters, Work};
 
 use crate::error::PassError;
 use cost::MemoryPlan;

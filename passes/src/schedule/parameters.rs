@@ -1,6 +1,7 @@
 //! Ring dimensions, chains of primes, scales and digits that are secure and precise enough.
 
-use paf_ir::ckks::{Bootstrap, Level, Parameters, SPECIAL_PRIME_BITS, Secret, Work, log_qp_limit_128};
+use paf_ir::ckks::Level;
+use paf_scheme::{Bootstrap, Parameters, SPECIAL_PRIME_BITS, Secret, Work, log_qp_limit_128};
 
 /// Bits of the first prime above the scale: room for values at level 0 beyond their calibrated magnitude of 1.
 const HEADROOM_BITS: u32 = 8;
@@ -60,7 +61,7 @@ pub struct Request {
     pub bootstraps: Bootstraps,
     /// How often a bootstrap refreshes a value: 1, or 2 for nearly twice the bits in twice the time.
     pub iterations: u32,
-    /// The machine that seconds are predicted for: [`MachineCosts::slowness`](paf_ir::ckks::MachineCosts::slowness).
+    /// The machine that seconds are predicted for: [`MachineCosts::slowness`](paf_scheme::MachineCosts::slowness).
     pub slowness: Work,
 }
 

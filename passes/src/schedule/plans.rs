@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use paf_ir::ckks::{CkksProgram, Parameters, Work};
+use paf_ir::ckks::CkksProgram;
 use paf_ir::program::Operation;
 use paf_ir::slots::SlotProgram;
+use paf_scheme::{Parameters, Work, bootstrap_count};
 use rayon::prelude::*;
 
 use super::cost::{CostModel, MemoryPlan, Prices};
@@ -108,7 +109,7 @@ impl<'p> Planner<'p> {
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
                 let precision =
-                    refreshed_precision(fastest.scale_bits, placed.program.bootstrap_count(), self.request.iterations);
+                    refreshed_precision(fastest.scale_bits, bootstrap_count(&placed.program), self.request.iterations);
                 plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }
         }
@@ -206,7 +207,7 @@ impl<'p> Planner<'p> {
         let prices = self.costs.prices(&parameters);
         let memory = prices.memory(&placed.program, self.request.memory);
         let seconds = prices.seconds(prices.work(&placed.program));
-        let (placement, bootstraps) = (placed.placement.clone(), placed.program.bootstrap_count());
+        let (placement, bootstraps) = (placed.placement.clone(), bootstrap_count(&placed.program));
         Plan { parameters, placement, bootstraps, seconds, memory, precision_bits, optimal: placed.optimal }
     }
 }

@@ -1,8 +1,9 @@
 //! How many levels there are, before anything is packed: what a search for PAFs needs to know of parameters.
 
-use paf_ir::ckks::{CkksProgram, Level, Op, Parameters};
+use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::program::InputPort;
 use paf_ir::{Layout, Shape};
+use paf_scheme::Parameters;
 
 use super::cost::{CostModel, Prices};
 use super::levels::LEVEL_BEFORE_REFRESH;

@@ -13,6 +13,7 @@ use paf_passes::paf::Paf;
 use paf_passes::recover::{Recovered, Samples};
 use paf_passes::schedule::{Magnitudes, Request, Stretch, expects_bootstraps, most_levels, schedule, stretches};
 
+use paf_scheme::bootstrap_count;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
@@ -96,7 +97,7 @@ impl<'a> Costs<'a> {
         let packed = pack(&optimized, &pack::options(&network.graph, &polynomial, deep))?;
         let magnitudes = Magnitudes::of(&optimized, &packed, &polynomial, &self.samples)?;
         let scheduled = schedule(&packed.program, &magnitudes, &self.request)?;
-        Ok((scheduled.program.bootstrap_count() as u32, scheduled.seconds))
+        Ok((bootstrap_count(&scheduled.program) as u32, scheduled.seconds))
     }
 
     /// A number for each cost, without gaps: levels, then bootstraps.

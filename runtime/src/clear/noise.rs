@@ -11,8 +11,9 @@
 //! an error of its own, √2 times what it finds, so that results may be shared (OpenFHE's `CKKS_M_FACTOR` of 1; Li,
 //! Micciancio, "On the security of homomorphic encryption on approximate numbers", 2021).
 
-use paf_ir::ckks::{Kind, Parameters, SPECIAL_PRIME_BITS, Type};
+use paf_ir::ckks::{Kind, Type};
 use paf_ir::diagonals::PackedMap;
+use paf_scheme::{Parameters, SPECIAL_PRIME_BITS};
 
 /// Standard deviation of the coefficients of a fresh error polynomial (Homomorphic Encryption Standard).
 const ERROR_DEVIATION: f64 = 3.19;
@@ -226,7 +227,8 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paf_ir::ckks::{Level, Secret};
+    use paf_ir::ckks::Level;
+    use paf_scheme::Secret;
 
     fn model() -> NoiseModel {
         let parameters = Parameters {

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use paf_circuit::container::{self, Kind};
 use paf_circuit::{read_circuit, read_client, write_client};
-use paf_ir::ckks::MachineCosts;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::machine::Machine;
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
 use paf_runtime::{Client, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey};
+use paf_scheme::MachineCosts;
 
 use super::machine::peak_bytes;
 use super::progress::Progress;

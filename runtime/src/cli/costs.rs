@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use paf_circuit::{Prediction, read_machine_costs, write_machine_costs};
-use paf_ir::ckks::{MachineCosts, WorkKind};
 use paf_runtime::machine::Machine;
 use paf_runtime::{RuntimeError, calibrate};
+use paf_scheme::{MachineCosts, WorkKind};
 use serde_json::json;
 
 use super::progress::Progress;

@@ -1,10 +1,10 @@
 //! What `info` says about circuits and client files.
 
 use paf_circuit::{Circuit, Client};
-use paf_ir::ckks::{Counts, LOG_QP_LIMITS_SOURCE, MachineCosts, Parameters, log_qp_limit_128};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
 use paf_runtime::machine::Machine;
+use paf_scheme::{Counts, LOG_QP_LIMITS_SOURCE, MachineCosts, Parameters, log_qp_limit_128};
 use serde_json::{Value, json};
 
 use super::costs::predicted;

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use paf_ir::ckks::Parameters;
 use paf_runtime::RuntimeError;
+use paf_scheme::Parameters;
 use serde_json::{Map, Value};
 
 /// Facts in the order in which people read them.

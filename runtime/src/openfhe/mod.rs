@@ -17,6 +17,7 @@ use std::time::Duration;
 use openfhe_sys as fhe;
 use paf_ir::ckks::{Kind, Level, Op, Type, Verified};
 use paf_ir::program::MapId;
+use paf_scheme::bootstrap_slots;
 
 use crate::engine::{Engine, LinearStep, Result};
 use crate::error::RuntimeError;
@@ -52,7 +53,7 @@ impl OpenFheEngine {
         for map in &program.maps {
             map.plan.rotations().into_iter().try_for_each(|steps| rotation(steps).map(drop))?;
         }
-        for slots in program.bootstrap_slots() {
+        for slots in bootstrap_slots(program) {
             scheme.set_up_bootstrap(slots)?;
         }
         let mut maps = BTreeMap::new();

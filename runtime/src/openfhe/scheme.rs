@@ -1,7 +1,8 @@
 //! A context of OpenFHE for a circuit's parameters, with its scales by level.
 
 use openfhe_sys as fhe;
-use paf_ir::ckks::{Level, Parameters, Secret, log_qp_limit_128};
+use paf_ir::ckks::Level;
+use paf_scheme::{Parameters, Secret, log_qp_limit_128};
 
 use crate::engine::Result;
 use crate::error::RuntimeError;
@@ -155,7 +156,7 @@ impl std::fmt::Debug for Scheme {
 
 #[cfg(test)]
 mod tests {
-    use paf_ir::ckks::{Bootstrap, Secret};
+    use paf_scheme::{Bootstrap, Secret};
 
     use super::{distribution, fhe};
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use paf_circuit::{Circuit, Model, Prediction};
-use paf_ir::ckks::{Bootstrap, CkksProgram, Level, Op, Parameters, SPECIAL_PRIME_BITS, Secret, Work, WorkKind};
+use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::linear::{Conv, Window};
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::tensor::{PostProcess, Tensor};
 use paf_ir::{Bias, Constant, Layout, LinearMap, Primitive, Shape};
+use paf_scheme::{Bootstrap, Parameters, SPECIAL_PRIME_BITS, Secret, Work, WorkKind};
 
 /// From a sample to its results.
 pub(crate) type Function = Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;

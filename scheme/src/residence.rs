@@ -6,45 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CkksProgram, Op, Parameters};
-use crate::program::ValueId;
-
-/// An evaluation key, of those that are needed together or not at all the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EvaluationKey {
-    /// Rotates by this many slots to the left.
-    Rotation(i64),
-    /// Brings products back to two parts.
-    Relinearization,
-    /// What bootstraps take besides rotations: the conjugation and the switches between the secrets.
-    Refresh,
-}
-
-impl CkksProgram {
-    /// The keys that each operation needs, by its number; operations that need none are left out.
-    pub fn key_uses(&self, parameters: &Parameters) -> BTreeMap<usize, BTreeSet<EvaluationKey>> {
-        let needed = |op: &Op| -> BTreeSet<EvaluationKey> {
-            match op {
-                Op::Linear { map, .. } => {
-                    let rotations = self.maps[map.index()].plan.rotations().into_iter();
-                    rotations.filter(|&steps| steps != 0).map(EvaluationKey::Rotation).collect()
-                }
-                Op::Rotate { steps: 0, .. } => BTreeSet::new(),
-                Op::Rotate { steps, .. } => [EvaluationKey::Rotation(*steps)].into(),
-                Op::Relinearize(_) => [EvaluationKey::Relinearization].into(),
-                Op::Bootstrap { slots, .. } => {
-                    let rotations = parameters.bootstrap_rotations(&[*slots]).into_keys();
-                    let others = [EvaluationKey::Relinearization, EvaluationKey::Refresh];
-                    rotations.map(EvaluationKey::Rotation).chain(others).collect()
-                }
-                _ => BTreeSet::new(),
-            }
-        };
-        let uses = self.values().map(|(ValueId(id), value)| (id as usize, needed(&value.op)));
-        uses.filter(|(_, keys)| !keys.is_empty()).collect()
-    }
-}
-
 /// Keys to remove from memory, then keys to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change<K> {

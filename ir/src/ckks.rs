@@ -8,25 +8,10 @@
 //! Operations with a plaintext operand (`linear`, `mul_constant`, `drop`) take an operand of any higher level: the
 //! engine drops limbs first and encodes the plaintext at the scale that makes the result exact.
 
-mod bootstrap;
-mod costs;
-mod counts;
-mod keys;
-mod parameters;
-mod residence;
-
 use std::fmt;
 
 use crate::error::IrError;
 use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
-
-pub use bootstrap::{Bootstrap, Stage};
-pub use costs::{MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Work, WorkKind};
-pub use counts::Counts;
-pub use parameters::{
-    LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128, merge_levels,
-};
-pub use residence::{Change, EvaluationKey, Residence};
 
 /// A ciphertext program.
 pub type CkksProgram = Program<Op>;

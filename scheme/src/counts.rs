@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{CkksProgram, Op};
-use crate::diagonals::PackedMap;
+use paf_ir::ckks::{CkksProgram, Op};
+use paf_ir::diagonals::PackedMap;
 
 /// Operation counts of a circuit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,16 +28,16 @@ pub struct Counts {
     pub rescales: usize,
 }
 
-impl CkksProgram {
-    /// Counts the operations of one evaluation.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts { levels: self.top_level().0, ..Counts::default() };
-        let plaintexts: Vec<usize> = self.maps.iter().map(PackedMap::plaintext_count).collect();
-        for (_, value) in self.values() {
+impl Counts {
+    /// The operations of one evaluation.
+    pub fn of(program: &CkksProgram) -> Self {
+        let mut counts = Counts { levels: program.top_level().0, ..Counts::default() };
+        let plaintexts: Vec<usize> = program.maps.iter().map(PackedMap::plaintext_count).collect();
+        for (_, value) in program.values() {
             let ciphertexts = value.ty.ciphertexts;
             match &value.op {
                 Op::Linear { map, .. } => {
-                    let packed = &self.maps[map.index()];
+                    let packed = &program.maps[map.index()];
                     counts.rotations += packed.plan.rotation_count(packed.input.ciphertexts, ciphertexts);
                     counts.rotation_keys.extend(packed.plan.rotations());
                     counts.plaintext_products += plaintexts[map.index()];

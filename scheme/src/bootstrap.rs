@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Level;
-use super::parameters::need_level;
+use paf_ir::ckks::Level;
+
+use crate::keys::need_level;
 
 /// How bootstraps are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

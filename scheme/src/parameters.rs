@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bootstrap, Level};
+use paf_ir::ckks::Level;
+
+use crate::Bootstrap;
+use crate::keys::merge_levels;
 
 /// Distribution of the secret key's coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,17 +83,6 @@ pub const LOG_QP_LIMITS_SOURCE: &str =
 /// The limit of [`LOG_QP_LIMITS_128`] for a ring dimension, 0 where the table has none.
 pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
     LOG_QP_LIMITS_128.iter().find(|(n, _)| *n == ring_dimension).map_or(0, |(_, limit)| *limit)
-}
-
-/// Adds rotations to a list, each with the highest level of its uses.
-pub fn merge_levels(all: &mut BTreeMap<i64, Level>, others: BTreeMap<i64, Level>) {
-    others.into_iter().for_each(|(steps, level)| need_level(all, steps, level));
-}
-
-/// Notes that a rotation is used at a level.
-pub(super) fn need_level(levels: &mut BTreeMap<i64, Level>, steps: i64, level: Level) {
-    let highest = levels.entry(steps).or_insert(level);
-    *highest = level.max(*highest);
 }
 
 impl Parameters {

@@ -1,0 +1,35 @@
+//! What a circuit counts, and which keys it needs.
+
+use paf_ir::ckks::{CkksProgram, Level};
+use paf_scheme::{Counts, relinearization_level, rotation_levels};
+
+#[test]
+fn counts_are_those_of_one_evaluation() {
+    let program = CkksProgram::from_text(include_str!("../../ir/tests/data/ckks.txt")).unwrap();
+    let expected = Counts {
+        levels: 6,
+        bootstraps: 1,
+        // The map: one baby, one giant, one fold; and the shift.
+        rotations: 3 + 1,
+        rotation_keys: [-3, -1, 2, 4].into(),
+        ciphertext_products: 1,
+        relinearizations: 1,
+        // Both diagonals modulo 2 are there.
+        plaintext_products: 2,
+        // The product by a constant, and the drop's.
+        constant_products: 2,
+        // The map's, the rescale, the drop's.
+        rescales: 3,
+    };
+    assert_eq!(Counts::of(&program), expected);
+    assert_eq!(program.top_level(), Level(6));
+}
+
+#[test]
+fn keys_reach_up_to_the_highest_level_of_their_use() {
+    let program = CkksProgram::from_text(include_str!("../../ir/tests/data/ckks.txt")).unwrap();
+    // Babies and giants rotate before the map's rescale, folds after it.
+    let expected = [(-3, Level(5)), (-1, Level(3)), (2, Level(4)), (4, Level(5))];
+    assert_eq!(rotation_levels(&program), expected.into());
+    assert_eq!(relinearization_level(&program), Some(Level(4)));
+}
