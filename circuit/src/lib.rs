@@ -3,7 +3,6 @@
 //! * [`Circuit`] is a compiled network: program, parameters, weights, predictions. The server has it.
 //! * [`Client`] is the part of it that makes keys, encrypts and decrypts. It holds no weights and no program.
 //! * [`container`] frames every file: kind, version, owner, checksums, one section at a time.
-//! * [`AtomicFile`] makes files appear whole or not at all.
 //!
 //! The same circuit always gives the same bytes, and a reader accepts only the bytes that the writer would write:
 //! what decodes is within the limits of [`limits`], has passed the IR's verifier, and keeps the security it records.
@@ -43,7 +42,6 @@
 #[cfg(test)]
 extern crate self as paf_circuit;
 
-mod atomic_file;
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -60,11 +58,11 @@ mod tables;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use paf_files::hex;
 use paf_ir::ckks::{CkksProgram, Level, Op, Verified};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_scheme::{Counts, Parameters, Work, bootstrap_slots, merge_levels, relinearization_level, rotation_levels};
 
-pub use atomic_file::AtomicFile;
 pub use error::CircuitError;
 pub use files::{
     decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_client, read_client_or_circuit,
@@ -165,7 +163,7 @@ pub struct Fingerprint(pub [u8; 32]);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -173,10 +171,6 @@ impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fingerprint({self})")
     }
-}
-
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 impl Client {

@@ -5,10 +5,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+use paf_files::AtomicFile;
 use paf_scheme::{MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, WorkKind};
 use serde::{Deserialize, Serialize};
 
-use crate::{AtomicFile, CircuitError};
+use crate::CircuitError;
 
 /// First field of the file; another number is another set of operations or sizes.
 const FORMAT: &str = "paf machine costs 1";

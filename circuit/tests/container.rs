@@ -12,7 +12,8 @@ use paf_circuit::container::{
     Binding, HEADER_BYTES, Header, KeyId, Kind, SECTION_HEADER_BYTES, SectionKind, SectionReader, SectionWriter,
     read_file, read_header, write_file,
 };
-use paf_circuit::{AtomicFile, CircuitError, Fingerprint, write_circuit};
+use paf_circuit::{CircuitError, Fingerprint, write_circuit};
+use paf_files::AtomicFile;
 
 const EVALUATION_KEY: SectionKind = SectionKind(2);
 

@@ -26,6 +26,7 @@ use paf_circuit::write_circuit;
 use paf_compiler::import::import;
 use paf_compiler::options::Options;
 use paf_compiler::pipeline::compile;
+use paf_files::Bytes;
 use paf_passes::pack::sample_shape;
 use serde_json::{Value, json};
 
@@ -55,18 +56,14 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     images: u32,
     /// Most memory that a run may use
-    #[arg(long, default_value = "16G", value_parser = parse_memory)]
-    memory: u64,
+    #[arg(long, default_value = "16G")]
+    memory: Bytes,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
     /// Runs a circuit on inputs and prints what was measured: the child's part
     #[arg(long, hide = true, num_args = 2, value_names = ["CIRCUIT", "INPUTS"])]
     measure: Vec<PathBuf>,
-}
-
-fn parse_memory(text: &str) -> std::result::Result<u64, String> {
-    parse_size::Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
 }
 
 fn main() -> Result<()> {
@@ -119,7 +116,7 @@ fn run(data: &Path, network: &Network, arguments: &Arguments) -> Result<Value> {
     let inputs = write("x.npy", test.images)?;
 
     eprintln!("{}: compile", network.name());
-    let options = Options { calibration, memory: Some(arguments.memory), ..Options::for_model(model.clone()) };
+    let options = Options { calibration, memory: Some(arguments.memory.0), ..Options::for_model(model.clone()) };
     let start = Instant::now();
     write_circuit(&path("circuit.bin"), &compile(&options)?.circuit)?;
     let seconds = start.elapsed().as_secs_f64();

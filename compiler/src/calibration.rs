@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayD, ArrayViewD, Axis};
-use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
+use paf_files::FileError;
+use paf_files::npy::{self, NumpyArray};
 use paf_ir::tensor::{Graph, NodeId};
 use paf_passes::pack::sample_shape;
 use paf_passes::recover::Samples;
@@ -44,31 +44,21 @@ fn samples_of_input(
     (input, has_batch_axis): (NodeId, bool),
 ) -> Result<Vec<Vec<f64>>, CompileError> {
     let fail = |problem: String| CompileError::Calibration { path: path.to_owned(), problem };
-    let array = read_floats(path).map_err(&fail)?;
+    let array = read_floats(path).map_err(|error| fail(error.to_string()))?;
     let expected = sample_shape(&graph.node(input).shape, has_batch_axis).0;
-    let shape = array.shape();
+    let shape = &array.shape;
     if shape.len() != expected.len() + 1 || shape[1..] != expected[..] || shape[0] == 0 {
         return Err(fail(format!("has shape {shape:?}; [k, sample] with sample {expected:?} is needed, k at least 1")));
     }
-    if let Some(bad) = array.iter().position(|value| !value.is_finite()) {
+    if let Some(bad) = array.data.iter().position(|value| !value.is_finite()) {
         return Err(fail(format!("value {bad} is NaN or infinite")));
     }
-    if array.iter().all(|value| *value == 0.0) {
+    if array.data.iter().all(|value| *value == 0.0) {
         return Err(fail("every value is 0: the range of the inputs cannot be seen".into()));
     }
-    Ok(array.axis_iter(Axis(0)).map(|sample| sample.iter().copied().collect()).collect())
+    Ok(array.data.chunks(expected.iter().product()).map(<[f64]>::to_vec).collect())
 }
 
-fn read_floats(path: &Path) -> Result<ArrayD<f64>, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    let array = match view::<f32>(&bytes) {
-        Err(ViewNpyError::WrongDescriptor(_)) => view::<f64>(&bytes),
-        result => result,
-    };
-    array.map_err(|error| format!("needs to be a .npy file of float32 or float64: {error}"))
-}
-
-/// Views the bytes instead of reading from them: nothing is allocated that a damaged header promises.
-fn view<T: ViewElement + Copy + Into<f64>>(bytes: &[u8]) -> Result<ArrayD<f64>, ViewNpyError> {
-    Ok(ArrayViewD::<T>::view_npy(bytes)?.mapv(Into::into))
+fn read_floats(path: &Path) -> Result<NumpyArray<f64>, FileError> {
+    npy::floats(&std::fs::read(path)?)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use paf_circuit::{read_machine_costs, write_circuit};
+use paf_files::Bytes;
 
 use crate::error::CompileError;
 use crate::options::{
@@ -68,8 +69,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = DEFAULT_PRECISION, value_parser = parse_precision)]
     pub precision: f64,
     /// Most memory a run may use, such as 16G
-    #[arg(long, value_parser = parse_memory)]
-    pub memory: Option<u64>,
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
     /// Where bootstraps may be: `auto` where levels run out, `never`, or a number of levels that each gives back
     #[arg(long, value_name = "auto | never | LEVELS", default_value = "auto", value_parser = parse_bootstraps)]
     pub bootstraps: Bootstraps,
@@ -171,11 +172,6 @@ fn parse_bootstraps(text: &str) -> Result<Bootstraps, String> {
     }
 }
 
-/// Sizes with binary units: 16G is 16·2^30.
-fn parse_memory(text: &str) -> Result<u64, String> {
-    parse_size::Config::new().with_binary().parse_size(text).map_err(|error| error.to_string())
-}
-
 impl Arguments {
     fn options(&self) -> Result<Options, CompileError> {
         let machine =
@@ -193,7 +189,7 @@ impl Arguments {
             function_error: self.function_error,
             max_pool: self.max_pool,
             precision_bits: self.precision,
-            memory: self.memory,
+            memory: self.memory.map(|size| size.0),
             insecure: self.insecure_test_parameters,
             bootstraps: self.bootstraps,
             bootstrap_iterations: self.bootstrap_iterations,

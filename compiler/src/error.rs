@@ -1,9 +1,9 @@
 //! The one error enum of this crate, and the exit codes.
 
-use std::io;
 use std::path::PathBuf;
 
 use paf_circuit::CircuitError;
+use paf_files::io_exit_code;
 use paf_passes::PassError;
 use paf_recovery::RecoveryError;
 
@@ -57,13 +57,5 @@ impl CompileError {
                 _ => 3,
             },
         }
-    }
-}
-
-/// A wrong path is the user's, a disk that fails is not.
-fn io_exit_code(source: &io::Error) -> u8 {
-    match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => 1,
-        _ => 3,
     }
 }

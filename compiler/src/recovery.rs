@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use paf_files::Bytes;
 use paf_ir::tensor::Graph;
 use paf_passes::recover::Recovered;
 use paf_recovery::command::{self, CommandRequest};
@@ -37,8 +38,7 @@ fn decided(file: &PafFile, path: &Path, graph: &Graph) -> Result<Recovered, Reco
 fn built_in(options: &Options, path: &Path, graph: Graph) -> Result<(Graph, Recovered), CompileError> {
     let mut config = Config::read(path)?;
     // What the search counts bootstraps for is what will be compiled.
-    let memory = options.memory.map(|bytes| bytes.to_string());
-    config.search.memory = config.search.memory.or(memory);
+    config.search.memory = config.search.memory.or(options.memory.map(Bytes));
     let no_data = || CompileError::Usage("--recover needs data: `data` in its configuration, or --calibration".into());
     let data = config.data.as_ref().or(options.calibration.as_ref()).ok_or_else(no_data)?;
     let data = Data::read(data, config.labels.as_deref())?;

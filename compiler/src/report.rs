@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use paf_files::Bytes;
 use paf_passes::choose::Chosen;
 use paf_passes::optimize::RuleEffect;
 use paf_passes::schedule::Alternative;
@@ -114,10 +115,10 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         "products",
         format!("{} of ciphertexts, {} with plaintexts", counts.ciphertext_products, counts.plaintext_products),
     );
-    line("memory", format!("about {:.1} GiB at the peak", circuit.prediction.peak_bytes as f64 / (1u64 << 30) as f64));
+    line("memory", format!("about {} at the peak", Bytes(circuit.prediction.peak_bytes)));
     if circuit.prediction.key_memory > 0 {
-        let memory = circuit.prediction.key_memory as f64 / (1u64 << 30) as f64;
-        line("keys", format!("{memory:.1} GiB of them in memory at a time, read when needed"));
+        let memory = Bytes(circuit.prediction.key_memory);
+        line("keys", format!("{memory} of them in memory at a time, read when needed"));
     }
     line(
         "time",

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadNpyError, ReadNpzError, ReadableElement, ViewElement, ViewNpyError, ViewNpyExt};
+use paf_files::npy::{self, NumpyArray};
+use paf_files::npz::Npz;
 use paf_ir::Shape;
 use paf_ir::tensor::Graph;
 use sha2::{Digest, Sha256};
@@ -70,16 +70,16 @@ impl Data {
         if let Some(labels) = labels {
             y = Some(read_npy_labels(labels)?);
         }
-        let Some((&count, sample)) = x.shape().split_first().filter(|(count, _)| **count > 0) else {
-            return Err(RecoveryError::file(path, format!("samples of shape {:?}: [k, sample] is needed", x.shape())));
+        let Some((&count, sample)) = x.shape.split_first().filter(|(count, _)| **count > 0) else {
+            return Err(RecoveryError::file(path, format!("samples of shape {:?}: [k, sample] is needed", x.shape)));
         };
         if let Some(labels) = y.as_ref().filter(|y| y.len() != count) {
             return Err(RecoveryError::file(path, format!("{count} samples and {} labels", labels.len())));
         }
-        if let Some(bad) = x.iter().position(|value| !value.is_finite()) {
+        if let Some(bad) = x.data.iter().position(|value| !value.is_finite()) {
             return Err(RecoveryError::file(path, format!("value {bad} is NaN or infinite")));
         }
-        Ok(Data { shape: Shape(sample.to_vec()), x: x.iter().copied().collect(), y })
+        Ok(Data { shape: Shape(sample.to_vec()), x: x.data, y })
     }
 
     /// Whether a network takes these samples.
@@ -121,94 +121,35 @@ fn mixed(state: u64) -> u64 {
 
 type Labels = Option<Vec<u32>>;
 
-fn read_npz(path: &Path) -> Result<(ArrayD<f32>, Labels), RecoveryError> {
+fn read_npz(path: &Path) -> Result<(NumpyArray<f32>, Labels), RecoveryError> {
     let file = File::open(path).map_err(RecoveryError::io(path))?;
     let fail = |problem: String| RecoveryError::file(path, problem);
-    let mut reader = NpzReader::new(file).map_err(|error| fail(format!("is no .npz file: {error}")))?;
-    let names = reader.names().map_err(|error| fail(error.to_string()))?;
-    let find = |wanted: &str| names.iter().find(|name| name.trim_end_matches(".npy") == wanted).cloned();
-    let x = find("x").ok_or_else(|| fail(format!("holds {names:?}; the samples must be called `x`")))?;
-    let x = samples_of(&mut reader, &x).map_err(|error| fail(format!("`x`: {error}")))?;
-    let y = match find("y") {
-        Some(name) => Some(labels_of(&mut reader, &name).map_err(|problem| fail(format!("`y`: {problem}")))?),
-        None => None,
-    };
-    Ok((x, y))
+    let mut npz = Npz::open(file).map_err(|error| fail(error.to_string()))?;
+    let mut find = |name: &str| npz.array(name).map_err(|error| fail(error.to_string()));
+    let (x, y) = (find("x")?, find("y")?);
+    let x = x.ok_or_else(|| fail(format!("holds {:?}; the samples must be called `x`", npz.names())))?;
+    let x = npy::samples(&x).map_err(|error| fail(format!("`x`: {error}")))?;
+    let labels = |y: Vec<u8>| classes(&y).map_err(|problem| fail(format!("`y`: {problem}")));
+    Ok((x, y.map(labels).transpose()?))
 }
 
-fn array_of<T: ReadableElement>(reader: &mut NpzReader<File>, name: &str) -> Result<Option<ArrayD<T>>, String> {
-    match reader.by_name::<OwnedRepr<T>, IxDyn>(name) {
-        Ok(array) => Ok(Some(array)),
-        Err(ReadNpzError::Npy(ReadNpyError::WrongDescriptor(_))) => Ok(None),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn samples_of(reader: &mut NpzReader<File>, name: &str) -> Result<ArrayD<f32>, String> {
-    if let Some(array) = array_of::<f32>(reader, name)? {
-        return Ok(array);
-    }
-    if let Some(array) = array_of::<f64>(reader, name)? {
-        return Ok(array.mapv(|value| value as f32));
-    }
-    match array_of::<u8>(reader, name)? {
-        Some(array) => Ok(array.mapv(f32::from)),
-        None => Err("samples must be float32, float64 or uint8".into()),
-    }
-}
-
-fn labels_of(reader: &mut NpzReader<File>, name: &str) -> Result<Vec<u32>, String> {
-    if let Some(array) = array_of::<i64>(reader, name)? {
-        return classes(array);
-    }
-    if let Some(array) = array_of::<i32>(reader, name)? {
-        return classes(array);
-    }
-    match array_of::<u8>(reader, name)? {
-        Some(array) => classes(array),
-        None => Err("labels must be int64, int32 or uint8".into()),
-    }
-}
-
-fn read_npy_samples(path: &Path) -> Result<ArrayD<f32>, RecoveryError> {
+fn read_npy_samples(path: &Path) -> Result<NumpyArray<f32>, RecoveryError> {
     let bytes = std::fs::read(path).map_err(RecoveryError::io(path))?;
-    let fail = |problem: String| RecoveryError::file(path, problem);
-    let float = view::<f32, f32>(&bytes, |value| value).map_err(fail)?;
-    let double = || view::<f64, f32>(&bytes, |value| value as f32).map_err(fail);
-    let byte = || view::<u8, f32>(&bytes, f32::from).map_err(fail);
-    let array = if float.is_some() { float } else { double()? };
-    let array = if array.is_some() { array } else { byte()? };
-    array.ok_or_else(|| fail("samples must be float32, float64 or uint8".into()))
+    npy::samples(&bytes).map_err(|error| RecoveryError::file(path, error.to_string()))
 }
 
 fn read_npy_labels(path: &Path) -> Result<Vec<u32>, RecoveryError> {
     let bytes = std::fs::read(path).map_err(RecoveryError::io(path))?;
-    let fail = |problem: String| RecoveryError::file(path, problem);
-    let long = view::<i64, i64>(&bytes, |value| value).map_err(fail)?;
-    let int = || view::<i32, i64>(&bytes, i64::from).map_err(fail);
-    let byte = || view::<u8, i64>(&bytes, i64::from).map_err(fail);
-    let array = if long.is_some() { long } else { int()? };
-    let array = if array.is_some() { array } else { byte()? };
-    classes(array.ok_or_else(|| fail("labels must be int64, int32 or uint8".into()))?).map_err(fail)
+    classes(&bytes).map_err(|problem| RecoveryError::file(path, problem))
 }
 
-/// Views the bytes instead of reading from them: nothing is allocated that a damaged header promises. `None` for
-/// elements of another type.
-fn view<T: ViewElement + Copy, U: Clone>(bytes: &[u8], convert: fn(T) -> U) -> Result<Option<ArrayD<U>>, String> {
-    match ndarray::ArrayViewD::<T>::view_npy(bytes) {
-        Ok(array) => Ok(Some(array.mapv(convert))),
-        Err(ViewNpyError::WrongDescriptor(_)) => Ok(None),
-        Err(error) => Err(format!("is no .npy file: {error}")),
+fn classes(bytes: &[u8]) -> Result<Vec<u32>, String> {
+    let array = npy::integers(bytes).map_err(|error| error.to_string())?;
+    if array.shape.len() != 1 {
+        return Err(format!("labels of shape {:?}; one class number a sample is needed", array.shape));
     }
-}
-
-fn classes<T: Into<i64> + Copy>(array: ArrayD<T>) -> Result<Vec<u32>, String> {
-    if array.ndim() != 1 {
-        return Err(format!("labels of shape {:?}; one class number a sample is needed", array.shape()));
-    }
-    let class = |(index, &value): (usize, &T)| {
-        let value: i64 = value.into();
+    let class = |(index, &value): (usize, &i64)| {
         u32::try_from(value).map_err(|_| format!("label {index} is {value}; classes are numbered from 0"))
     };
-    array.iter().enumerate().map(class).collect()
+    array.data.iter().enumerate().map(class).collect()
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use paf_files::{FileError, io_exit_code};
 use paf_import::ImportError;
 use paf_ir::IrError;
 use paf_passes::PassError;
@@ -86,10 +87,19 @@ impl RecoveryError {
     }
 
     /// A checkpoint of something else.
-    pub(crate) fn checkpoint_of_another_run(path: &Path) -> Self {
+    fn checkpoint_of_another_run(path: &Path) -> Self {
         let problem =
             "belongs to a run with another network, other data or another configuration; remove it to start anew";
         RecoveryError::file(path, problem)
+    }
+
+    /// For `map_err` on results of reading a checkpoint.
+    pub(crate) fn checkpoint(path: &Path) -> impl FnOnce(FileError) -> Self + '_ {
+        move |error| match error {
+            FileError::Io(source) => RecoveryError::io(path)(source),
+            FileError::BoundToAnother => RecoveryError::checkpoint_of_another_run(path),
+            other => RecoveryError::damaged_checkpoint(path, other.to_string()),
+        }
     }
 
     /// For `map_err` on I/O results.
@@ -101,10 +111,7 @@ impl RecoveryError {
     pub fn exit_code(&self) -> u8 {
         match self {
             RecoveryError::Io { source, .. } | RecoveryError::Import(ImportError::Read { source, .. }) => {
-                match source.kind() {
-                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => 1,
-                    _ => 3,
-                }
+                io_exit_code(source)
             }
             RecoveryError::Usage(_) => 2,
             _ => 1,

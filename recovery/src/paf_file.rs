@@ -19,10 +19,9 @@
 //! divided by, a pool's guard included: one number, or one for each channel.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::Path;
 
-use paf_circuit::AtomicFile;
+use paf_files::write_whole;
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Scaling;
 use paf_passes::paf::Paf;
@@ -232,13 +231,7 @@ impl PafFile {
     /// [`RecoveryError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), RecoveryError> {
         let text = serde_json::to_string_pretty(self).map_err(|error| RecoveryError::file(path, error.to_string()))?;
-        let write = || {
-            let mut file = AtomicFile::create(path)?;
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.commit()
-        };
-        write().map_err(RecoveryError::io(path))
+        write_whole(path, (text + "\n").as_bytes()).map_err(RecoveryError::io(path))
     }
 
     /// What the passes need, checked against the network.

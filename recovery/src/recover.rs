@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use paf_circuit::AtomicFile;
+use paf_files::AtomicFile;
 use paf_import::{import, with_weights};
 use paf_ir::linear::Primitive;
 use paf_ir::tensor::{Graph, NodeId, Op};

@@ -199,7 +199,7 @@ fn keys_of_the_search_are_checked() {
         ("max_lost = -1.0", "search.max_lost = -1: a number from 0 to 100"),
         ("pafs = []", "search.pafs"),
         ("held_back = 0", "search.held_back"),
-        ("memory = \"much\"", "search.memory = \"much\": "),
+        ("memory = \"much\"", "\"much\": "),
         ("levels = 3", "unknown field `levels`"),
     ];
     for (text, part) in cases {

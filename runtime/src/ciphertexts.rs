@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use openfhe_sys as fhe;
-use paf_circuit::AtomicFile;
 use paf_circuit::container::{Binding, Header, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_files::AtomicFile;
 use paf_ir::ckks::{Kind as ValueKind, Level, Type};
 
 use crate::engine::Result;

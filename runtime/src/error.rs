@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use paf_circuit::CircuitError;
+use paf_files::{Bytes, io_exit_code};
 use paf_ir::IrError;
 use paf_ir::tensor::Shape;
 
@@ -205,7 +206,7 @@ pub enum RuntimeError {
         message: String,
     },
     /// The machine does not have the memory that the circuit is predicted to need.
-    #[error("the circuit needs about {} of memory, {} are free; --ignore-memory tries all the same", gib(*needed), gib(*available))]
+    #[error("the circuit needs about {} of memory, {} are free; --ignore-memory tries all the same", Bytes(*needed), Bytes(*available))]
     Memory {
         /// Predicted peak in bytes.
         needed: u64,
@@ -228,10 +229,6 @@ pub(crate) fn openfhe_message(exception: &openfhe_sys::Exception) -> String {
 
 fn axes(shape: &Shape) -> String {
     shape.0.iter().map(|axis| format!(", {axis}")).collect()
-}
-
-fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
 }
 
 /// Exit code for errors in the user's model or data.
@@ -271,13 +268,5 @@ impl RuntimeError {
 
     pub(crate) fn content(path: &Path, message: impl Into<String>) -> RuntimeError {
         RuntimeError::Content { path: path.to_owned(), message: message.into() }
-    }
-}
-
-/// A wrong path is the user's, a disk that fails is not.
-fn io_exit_code(source: &io::Error) -> u8 {
-    match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => EXIT_DATA,
-        _ => EXIT_ENVIRONMENT,
     }
 }

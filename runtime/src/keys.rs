@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openfhe_sys as fhe;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
-use paf_circuit::{AtomicFile, Circuit, CircuitError};
+use paf_circuit::{Circuit, CircuitError};
+use paf_files::AtomicFile;
 use paf_ir::ckks::Level;
 use paf_ir::program::ValueId;
 use paf_scheme::Secret;

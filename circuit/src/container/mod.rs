@@ -19,6 +19,7 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 
+use paf_files::hex;
 use sha2::{Digest, Sha256};
 
 pub use index::SectionIndex;
@@ -84,7 +85,7 @@ pub struct KeyId(pub [u8; 32]);
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::write_hex(f, &self.0)
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use paf_files::AtomicFile;
+
 use super::{Checksum, Header, Kind, SectionKind, header_bytes, section_header};
-use crate::{AtomicFile, CircuitError};
+use crate::CircuitError;
 
 /// Writes the sections of one file in order; memory holds none of them.
 #[derive(Debug)]

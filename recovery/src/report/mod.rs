@@ -6,10 +6,9 @@ mod curve;
 mod front;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
-use paf_circuit::AtomicFile;
+use paf_files::write_whole;
 
 use crate::compare::Row;
 use crate::error::RecoveryError;
@@ -22,12 +21,7 @@ use crate::recover::Outcome;
 /// [`RecoveryError::Io`].
 pub fn write(path: &Path, outcome: &Outcome, rows: &[Row]) -> Result<(), RecoveryError> {
     let page = page(outcome, rows).map_err(|problem| RecoveryError::file(path, problem))?;
-    let write = || {
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(page.as_bytes())?;
-        file.commit()
-    };
-    write().map_err(RecoveryError::io(path))
+    write_whole(path, page.as_bytes()).map_err(RecoveryError::io(path))
 }
 
 fn page(outcome: &Outcome, rows: &[Row]) -> Result<String, String> {

@@ -1,9 +1,8 @@
 //! What the search may use and what it aims for.
 
+use paf_files::Bytes;
 use paf_passes::schedule;
 use serde::{Deserialize, Serialize};
-
-use crate::error::RecoveryError;
 
 /// Options of `search`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +23,7 @@ pub struct SearchConfig {
     /// Most mixes that are tried after the uniform ones.
     pub tries: usize,
     /// Memory that the circuit may take, as for `paf-compile --memory`: what bootstraps are counted for.
-    pub memory: Option<String>,
+    pub memory: Option<Bytes>,
 }
 
 /// Bounds that a mix must keep.
@@ -73,7 +72,6 @@ impl SearchConfig {
                 return Err(format!("{name} = {value}: a number from 0 to {most} is needed"));
             }
         }
-        self.memory_bytes()?;
         match (self.pafs.is_empty(), self.held_back) {
             (true, _) => Err("pafs = []: at least one is needed".into()),
             (_, 0) => Err("held_back = 0: at least one sample is needed".into()),
@@ -91,16 +89,7 @@ impl SearchConfig {
     }
 
     /// What a compilation would be asked for.
-    pub(super) fn request(&self) -> Result<schedule::Request, RecoveryError> {
-        let memory = self.memory_bytes().map_err(RecoveryError::Search)?;
-        Ok(schedule::Request { memory, ..schedule::Request::default() })
-    }
-
-    fn memory_bytes(&self) -> Result<Option<u64>, String> {
-        let size = parse_size::Config::new().with_binary();
-        let bytes = |text: &String| {
-            size.parse_size(text).map_err(|error| format!("memory = \"{text}\": {error}; write 16G, for example"))
-        };
-        self.memory.as_ref().map(bytes).transpose()
+    pub(super) fn request(&self) -> schedule::Request {
+        schedule::Request { memory: self.memory.map(|size| size.0), ..schedule::Request::default() }
     }
 }

@@ -128,7 +128,7 @@ pub fn search(
     let (seen, held_back) = split(data, config)?;
     let candidates = Candidates::new(original, config)?;
     let levels = LevelGraph::new(&original.graph)?;
-    let costs = Costs::new(&levels, config.search.request()?, &seen)?;
+    let costs = Costs::new(&levels, config.search.request(), &seen)?;
     let judge = Judge::new(original, &held_back)?;
     let reference = Reference::for_steps(original, &seen, config);
     let start = Walk::new(original, &reference, &seen, config);

@@ -4,10 +4,9 @@
 //! beginning, and what was measured before is read instead.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use paf_circuit::AtomicFile;
+use paf_files::{BoundFile, hex};
 use paf_ir::tensor::Graph;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,14 +25,14 @@ pub(super) type Outcome = Option<(Cost, Judged)>;
 /// Everything measured so far, kept in a file if there is one.
 #[derive(Default)]
 pub(super) struct Notes {
-    /// The file, and what the search was started with.
-    file: Option<(PathBuf, String)>,
+    /// Bound to what the search was started with.
+    file: Option<BoundFile>,
     menus: Vec<Menu>,
     walks: BTreeMap<Assignment, Outcome>,
 }
 
 /// The file's content.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
     fingerprint: String,
@@ -56,20 +55,9 @@ impl Notes {
     pub(super) fn open(graph: &Graph, data: &Data, config: &Config) -> Result<Self, RecoveryError> {
         let Some(path) = config.checkpoint.as_deref().map(file_beside) else { return Ok(Notes::default()) };
         let fingerprint = fingerprint(graph, data, config)?;
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Notes { file: Some((path, fingerprint)), ..Notes::default() });
-            }
-            Err(error) => return Err(RecoveryError::io(&path)(error)),
-        };
-        let content: Content =
-            serde_json::from_str(&text).map_err(|error| RecoveryError::damaged_checkpoint(&path, error.to_string()))?;
-        if content.fingerprint != fingerprint {
-            return Err(RecoveryError::checkpoint_of_another_run(&path));
-        }
-        let (menus, walks) = (content.menus, content.walks.into_iter().collect());
-        Ok(Notes { file: Some((path, fingerprint)), menus, walks })
+        let file = BoundFile::new(path, fingerprint);
+        let content = file.read(opened).map_err(RecoveryError::checkpoint(file.path()))?.unwrap_or_default();
+        Ok(Notes { file: Some(file), menus: content.menus, walks: content.walks.into_iter().collect() })
     }
 
     /// What a node may have, by its place among the ReLUs and MaxPools.
@@ -95,18 +83,19 @@ impl Notes {
     }
 
     fn write(&self) -> Result<(), RecoveryError> {
-        let Some((path, fingerprint)) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else { return Ok(()) };
         let walks = self.walks.iter().map(|(assignment, outcome)| (assignment.clone(), *outcome)).collect();
-        let content = Content { fingerprint: fingerprint.clone(), menus: self.menus.clone(), walks };
+        let content = Content { fingerprint: file.fingerprint().to_owned(), menus: self.menus.clone(), walks };
         let text = serde_json::to_string(&content)
-            .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
-        let write = || {
-            let mut file = AtomicFile::create(path)?;
-            file.write_all(text.as_bytes())?;
-            file.commit()
-        };
-        write().map_err(RecoveryError::io(path))
+            .map_err(|error| RecoveryError::damaged_checkpoint(file.path(), error.to_string()))?;
+        file.write(text.as_bytes()).map_err(RecoveryError::io(file.path()))
     }
+}
+
+/// The fingerprint in a file, and all of its content.
+fn opened(bytes: &[u8]) -> Result<(String, Content), String> {
+    let content: Content = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    Ok((content.fingerprint.clone(), content))
 }
 
 /// What the search is started with, in 64 hexadecimal digits. How training goes on after it does not matter.
@@ -118,5 +107,5 @@ fn fingerprint(graph: &Graph, data: &Data, config: &Config) -> Result<String, Re
     hash.update(text.map_err(|error| RecoveryError::Usage(error.to_string()))?.as_bytes());
     hash.update(format!("{graph:?}").as_bytes());
     data.add_to(&mut hash);
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }

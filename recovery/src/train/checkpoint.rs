@@ -1,11 +1,9 @@
 //! A training run on disk: safetensors, written whole or not at all.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
-use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use paf_circuit::AtomicFile;
+use paf_files::BoundFile;
 use safetensors::SafeTensors;
 
 use crate::error::RecoveryError;
@@ -21,20 +19,15 @@ const FINGERPRINT: &str = "fingerprint";
 /// # Errors
 /// [`RecoveryError::Io`].
 pub(super) fn write(
-    path: &Path,
-    fingerprint: &str,
+    file: &BoundFile,
     state: String,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), RecoveryError> {
-    let metadata = HashMap::from([(STATE.to_owned(), state), (FINGERPRINT.to_owned(), fingerprint.to_owned())]);
+    let metadata = [(STATE, state), (FINGERPRINT, file.fingerprint().to_owned())];
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let bytes = safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
-    let write = || {
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(&bytes)?;
-        file.commit()
-    };
-    write().map_err(RecoveryError::io(path))
+        .map_err(|error| RecoveryError::damaged_checkpoint(file.path(), error.to_string()))?;
+    file.write(&bytes).map_err(RecoveryError::io(file.path()))
 }
 
 /// A state and tensors by name.
@@ -44,22 +37,17 @@ type Saved = (String, HashMap<String, Tensor>);
 ///
 /// # Errors
 /// [`RecoveryError::File`] for damage and for a run that was started with something else.
-pub(super) fn read(path: &Path, fingerprint: &str) -> Result<Option<Saved>, RecoveryError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(RecoveryError::io(path)(error)),
+pub(super) fn read(file: &BoundFile) -> Result<Option<Saved>, RecoveryError> {
+    file.read(opened).map_err(RecoveryError::checkpoint(file.path()))
+}
+
+/// The fingerprint in a file, and what it holds.
+fn opened(bytes: &[u8]) -> Result<(String, Saved), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let mut metadata = header.metadata().clone().unwrap_or_default();
+    let (Some(state), Some(fingerprint)) = (metadata.remove(STATE), metadata.remove(FINGERPRINT)) else {
+        return Err("it holds no state of a run".into());
     };
-    let (_, header) = SafeTensors::read_metadata(&bytes)
-        .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let (Some(state), Some(found)) = (metadata.get(STATE), metadata.get(FINGERPRINT)) else {
-        return Err(RecoveryError::damaged_checkpoint(path, "it holds no state of a run".into()));
-    };
-    if found != fingerprint {
-        return Err(RecoveryError::checkpoint_of_another_run(path));
-    }
-    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-        .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
-    Ok(Some((state.clone(), tensors)))
+    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu).map_err(|error| error.to_string())?;
+    Ok((fingerprint, (state, tensors)))
 }

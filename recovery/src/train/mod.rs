@@ -32,6 +32,7 @@ use std::fmt;
 use std::path::Path;
 
 use candle_core::DType;
+use paf_files::BoundFile;
 use paf_ir::tensor::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +165,10 @@ pub fn train(
     let operators: Vec<NodeId> = network.pafs.keys().copied().collect();
     model.activate(&operators);
     let before = evaluate(&model, data, &held_back, &teacher, config.loss, config.batch)?;
-    let fingerprint = resume::fingerprint(&model, data, config, run.seed)?;
+    let checkpoint = match run.checkpoint {
+        Some(path) => Some(BoundFile::new(path, resume::fingerprint(&model, data, config, run.seed)?)),
+        None => None,
+    };
     let first = model.parameters.snapshot()?;
     let first_scales = model.scales();
     let task = Task {
@@ -179,13 +183,13 @@ pub fn train(
         margins: network.pafs.iter().map(|(id, paf)| (*id, paf.margin)).collect(),
     };
     let mut trainer = Trainer::new(task, model)?;
-    if let Some(path) = run.checkpoint {
-        trainer.resume(path, &fingerprint)?;
+    if let Some(file) = &checkpoint {
+        trainer.resume(file)?;
     }
     while !trainer.is_over() {
         trainer.advance(progress)?;
-        if let Some(path) = run.checkpoint {
-            trainer.save(path, &fingerprint)?;
+        if let Some(file) = &checkpoint {
+            trainer.save(file)?;
         }
     }
     trainer.model.activate(&operators);

@@ -1,9 +1,9 @@
 //! A run to and from its checkpoint.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use candle_core::Tensor;
+use paf_files::{BoundFile, hex};
 use paf_ir::tensor::NodeId;
 use sha2::{Digest, Sha256};
 
@@ -36,12 +36,12 @@ pub(super) fn fingerprint(
         hash.update(id.to_le_bytes());
         scales.iter().for_each(|scale| hash.update(scale.to_le_bytes()));
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 impl Trainer<'_> {
     /// Writes the run's checkpoint.
-    pub(super) fn save(&self, path: &Path, fingerprint: &str) -> Result<(), RecoveryError> {
+    pub(super) fn save(&self, file: &BoundFile) -> Result<(), RecoveryError> {
         let mut tensors = BTreeMap::new();
         let now = self.model.parameters.snapshot()?;
         let snapshots = [("now", Some(&now)), ("incumbent", Some(&self.incumbent))];
@@ -59,13 +59,14 @@ impl Trainer<'_> {
         }
         let state = State { optimizer_steps: self.optimizer.steps, ..self.state.clone() };
         let state = serde_json::to_string(&state)
-            .map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
-        checkpoint::write(path, fingerprint, state, &tensors)
+            .map_err(|error| RecoveryError::damaged_checkpoint(file.path(), error.to_string()))?;
+        checkpoint::write(file, state, &tensors)
     }
 
     /// Goes on where a checkpoint stopped. The run must be at its beginning.
-    pub(super) fn resume(&mut self, path: &Path, fingerprint: &str) -> Result<bool, RecoveryError> {
-        let Some((state, tensors)) = checkpoint::read(path, fingerprint)? else { return Ok(false) };
+    pub(super) fn resume(&mut self, file: &BoundFile) -> Result<bool, RecoveryError> {
+        let Some((state, tensors)) = checkpoint::read(file)? else { return Ok(false) };
+        let path = file.path();
         self.state =
             serde_json::from_str(&state).map_err(|error| RecoveryError::damaged_checkpoint(path, error.to_string()))?;
         if self.state.stage > self.task.stages.len() {

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use paf_circuit::{AtomicFile, Circuit, CircuitError, encode_circuit};
+use paf_circuit::{Circuit, CircuitError, encode_circuit};
+use paf_files::AtomicFile;
 use paf_ir::ckks::Op;
 use paf_ir::program::ValueId;
 use sha2::{Digest, Sha256};

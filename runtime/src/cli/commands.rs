@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use paf_circuit::container::{self, Kind};
 use paf_circuit::{read_circuit, read_client, write_client};
+use paf_files::Bytes;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::machine::Machine;
@@ -14,7 +15,7 @@ use paf_scheme::MachineCosts;
 
 use super::machine::peak_bytes;
 use super::progress::Progress;
-use super::report::{Report, bytes, seconds, warn_if_insecure, wrote};
+use super::report::{Report, seconds, warn_if_insecure, wrote};
 use super::{Input, facts};
 
 type Result<T> = std::result::Result<T, RuntimeError>;
@@ -118,7 +119,7 @@ pub(crate) fn decrypt(client: &Path, secret: &Path, input: &Path, output: &Path,
 pub(crate) fn finish(mut report: Report, json: bool) -> Result<()> {
     if let Some(peak) = peak_bytes() {
         report.fact("peak_bytes", peak);
-        report.line("memory", bytes(peak));
+        report.line("memory", Bytes(peak).to_string());
     }
     report.print(json)
 }

@@ -1,6 +1,7 @@
 //! What `info` says about circuits and client files.
 
 use paf_circuit::{Circuit, Client};
+use paf_files::{Bytes, hex};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
 use paf_runtime::machine::Machine;
@@ -8,7 +9,7 @@ use paf_scheme::{Counts, LOG_QP_LIMITS_SOURCE, MachineCosts, Parameters, log_qp_
 use serde_json::{Value, json};
 
 use super::costs::predicted;
-use super::report::{Report, bytes, seconds};
+use super::report::{Report, seconds};
 
 /// Everything a circuit file says.
 pub(crate) fn circuit(report: &mut Report, circuit: &Circuit, costs: Option<&MachineCosts>) {
@@ -38,7 +39,7 @@ pub(crate) fn client(report: &mut Report, client: &Client) {
 
 fn model(report: &mut Report, circuit: &Circuit) {
     let model = &circuit.model;
-    let source: String = model.source_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let source = hex(&model.source_sha256);
     let fingerprint = circuit.fingerprint().to_string();
     report.line("circuit of", format!("{}, made by {}", model.name, model.compiler));
     report.line("model sha256", source.as_str());
@@ -136,7 +137,7 @@ fn keys(report: &mut Report, client: &Client) {
     report.fact("evaluation_key_bytes", size);
     let relinearization = if client.relinearization.is_some() { ", 1 multiplication key" } else { "" };
     let bootstraps = if all > rotations { format!(", {} more for bootstraps", all - rotations) } else { String::new() };
-    report.line("keys", format!("{rotations} rotation keys{relinearization}{bootstraps}, {}", bytes(size)));
+    report.line("keys", format!("{rotations} rotation keys{relinearization}{bootstraps}, {}", Bytes(size)));
 }
 
 fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>]) {
@@ -195,14 +196,14 @@ fn prediction(report: &mut Report, circuit: &Circuit, costs: Option<&MachineCost
         format!(
             "{} a sample, {} of memory, {:.1} bits",
             seconds(time),
-            bytes(prediction.peak_bytes),
+            Bytes(prediction.peak_bytes),
             prediction.precision_bits
         ),
     );
     report.line("predicted with", machine);
     report.fact("key_memory_bytes", prediction.key_memory);
     if prediction.key_memory > 0 {
-        report.line("keys in memory", format!("{} at a time, read when needed", bytes(prediction.key_memory)));
+        report.line("keys in memory", format!("{} at a time, read when needed", Bytes(prediction.key_memory)));
     }
 }
 

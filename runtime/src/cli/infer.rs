@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
+use paf_files::Bytes;
 use paf_runtime::{Client, LocalKeys, Noise, Output, PublicKey, RuntimeError, Samples, SecretKey, Server};
 use paf_runtime::{agreement_bits, simulate};
 use serde_json::json;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use super::commands::{read_samples, summarize, write_results};
 use super::machine::peak_bytes;
 use super::progress::{Phase, Progress};
-use super::report::{Report, bytes, seconds, warn_if_insecure};
+use super::report::{Report, seconds, warn_if_insecure};
 use super::{Input, Memory, facts};
 
 type Result<T> = std::result::Result<T, RuntimeError>;
@@ -157,6 +158,6 @@ fn describe(report: &mut Report, circuit: &Circuit, times: &Times, samples: usiz
     );
     if let Some(peak) = peak_bytes() {
         report.fact("peak_bytes", peak);
-        report.line("memory", bytes(peak));
+        report.line("memory", Bytes(peak).to_string());
     }
 }

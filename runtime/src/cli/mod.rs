@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use paf_circuit::Circuit;
+use paf_files::Bytes;
 use paf_runtime::machine::Machine;
 use paf_runtime::{Checkpoints, RuntimeError, Server};
 
@@ -175,12 +176,12 @@ struct Input {
 struct Memory {
     /// Memory for weights that are encoded ahead, the others being encoded at each use: 4G unless given, and none for
     /// a circuit with bootstraps.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    prepare_memory: Option<Size>,
+    #[arg(long, value_name = "SIZE")]
+    prepare_memory: Option<Bytes>,
     /// Memory for evaluation keys, the others being read from their file when they are needed: what the circuit was
     /// planned with unless given, 0 for all of them.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    key_memory: Option<Size>,
+    #[arg(long, value_name = "SIZE")]
+    key_memory: Option<Bytes>,
     /// Try even if the circuit is predicted not to fit into memory.
     #[arg(long)]
     ignore_memory: bool,
@@ -226,21 +227,6 @@ impl Keep {
             (None, None) => Ok(None),
         }
     }
-}
-
-/// A number of bytes, written `512M`, `4G` or plainly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size(u64);
-
-fn parse_size(text: &str) -> Result<Size, String> {
-    let (digits, factor) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
-        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1u64),
-    };
-    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    number.map(Size).ok_or_else(|| "give bytes as 4G, 512M, 64K or a number".to_owned())
 }
 
 fn parse_limit(text: &str) -> Result<usize, String> {
@@ -294,13 +280,5 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_parse() {
-        for (text, bytes) in [("4G", 4 << 30), ("512M", 512 << 20), ("1000", 1000), ("0", 0)] {
-            assert_eq!(parse_size(text), Ok(Size(bytes)));
-        }
-        assert!(parse_size("many").is_err() && parse_size("99999999999G").is_err() && parse_size("").is_err());
     }
 }

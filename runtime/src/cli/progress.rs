@@ -5,10 +5,11 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use paf_files::Bytes;
 use paf_runtime::executor::Step;
 
 use super::machine::current_bytes;
-use super::report::{about, bytes};
+use super::report::about;
 
 /// How a command shows progress.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +113,7 @@ impl Phase {
         if is_new || self.bar.is_some() {
             let left = seconds_left(self.start.elapsed().as_secs_f64(), first, done, total);
             let left = left.map_or_else(String::new, |left| format!(", {} left", about(left)));
-            let memory = current_bytes().map_or_else(String::new, |memory| format!(", {}", bytes(memory)));
+            let memory = current_bytes().map_or_else(String::new, |memory| format!(", {}", Bytes(memory)));
             let percent = 100 * done / total.max(1);
             let sample = format!("sample {} of {samples}", sample + 1);
             match &self.bar {

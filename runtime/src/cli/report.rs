@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use paf_files::Bytes;
 use paf_runtime::RuntimeError;
 use paf_scheme::Parameters;
 use serde_json::{Map, Value};
@@ -50,15 +51,6 @@ pub(crate) fn warn_if_insecure(parameters: &Parameters, report: &mut Report) {
     }
 }
 
-/// A number of bytes for people.
-pub(crate) fn bytes(count: u64) -> String {
-    match count as f64 {
-        gib if gib >= f64::from(1 << 30) => format!("{:.2} GiB", gib / f64::from(1 << 30)),
-        mib if mib >= f64::from(1 << 20) => format!("{:.1} MiB", mib / f64::from(1 << 20)),
-        small => format!("{small} bytes"),
-    }
-}
-
 /// A duration for people.
 pub(crate) fn seconds(seconds: f64) -> String {
     match seconds {
@@ -80,5 +72,5 @@ pub(crate) fn about(seconds: f64) -> String {
 /// Adds the file that a command wrote.
 pub(crate) fn wrote(report: &mut Report, path: &Path) {
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    report.line("wrote", format!("{} ({})", path.display(), bytes(size)));
+    report.line("wrote", format!("{} ({})", path.display(), Bytes(size)));
 }

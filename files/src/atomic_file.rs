@@ -86,6 +86,16 @@ impl Write for AtomicFile {
     }
 }
 
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// Any I/O error; then a file that had the name is as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,0 +1,23 @@
+//! What every file of this project needs, whatever is in it: written whole or not at all, arrays as NumPy has them,
+//! numbers of bytes, checksums as text.
+//!
+//! * [`AtomicFile`] makes files appear whole or not at all.
+//! * [`npy`] and [`npz`] read NumPy's arrays and allocate no more than their bytes can hold.
+//! * [`BoundFile`] is a file that belongs to one run: it names what it was made with.
+//! * [`Bytes`] is a number of bytes, read as `16G` and printed as `16.0 GiB`.
+//!
+//! Nothing here knows a format of this project; errors say what is wrong, and callers say with which file.
+
+mod atomic_file;
+mod bound;
+mod bytes;
+mod error;
+mod hex;
+pub mod npy;
+pub mod npz;
+
+pub use atomic_file::{AtomicFile, write_whole};
+pub use bound::BoundFile;
+pub use bytes::Bytes;
+pub use error::{FileError, io_exit_code};
+pub use hex::hex;

@@ -1,0 +1,145 @@
+//! NumPy's `.npy` format: one array.
+//!
+//! Readers look at bytes that are there instead of reading what a header promises, so a damaged or forged header costs
+//! no memory. Elements are those of the machine's byte order, as NumPy writes them.
+
+use std::io::{self, Write};
+
+use ndarray::{ArrayViewD, IxDyn};
+pub use ndarray_npy::WritableElement;
+use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt, WriteNpyError, WriteNpyExt};
+
+use crate::error::FileError;
+
+/// An array with its elements row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumpyArray<T> {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// The elements.
+    pub data: Vec<T>,
+}
+
+/// Reads an array of float32 or float64.
+///
+/// # Errors
+/// [`FileError::NotNpy`] or [`FileError::ElementType`].
+pub fn floats(bytes: &[u8]) -> Result<NumpyArray<f64>, FileError> {
+    first_that_fits(bytes, "float32 or float64", &[view::<f32, f64>(f64::from), view::<f64, f64>(|value| value)])
+}
+
+/// Reads an array of float32, float64 or uint8.
+///
+/// # Errors
+/// [`FileError::NotNpy`] or [`FileError::ElementType`].
+pub fn samples(bytes: &[u8]) -> Result<NumpyArray<f32>, FileError> {
+    let views = [view::<f32, f32>(|value| value), view::<f64, f32>(|value| value as f32), view::<u8, f32>(f32::from)];
+    first_that_fits(bytes, "float32, float64 or uint8", &views)
+}
+
+/// Reads an array of int64, int32 or uint8.
+///
+/// # Errors
+/// [`FileError::NotNpy`] or [`FileError::ElementType`].
+pub fn integers(bytes: &[u8]) -> Result<NumpyArray<i64>, FileError> {
+    let views = [view::<i64, i64>(|value| value), view::<i32, i64>(i64::from), view::<u8, i64>(i64::from)];
+    first_that_fits(bytes, "int64, int32 or uint8", &views)
+}
+
+/// Writes an array.
+///
+/// # Errors
+/// Any I/O error; an array with more or fewer elements than its shape has.
+pub fn write<T: WritableElement>(output: &mut impl Write, shape: &[usize], data: &[T]) -> io::Result<()> {
+    let array = ArrayViewD::from_shape(IxDyn(shape), data).map_err(io::Error::other)?;
+    array.write_npy(output).map_err(|error| match error {
+        WriteNpyError::Io(error) => error,
+        other => io::Error::other(other),
+    })
+}
+
+/// An array of the elements wanted, or why the bytes are none.
+type View<T> = Box<dyn Fn(&[u8]) -> Result<NumpyArray<T>, ViewNpyError>>;
+
+fn view<T: ViewElement + Copy + 'static, U: 'static>(convert: fn(T) -> U) -> View<U> {
+    Box::new(move |bytes| {
+        let array = ArrayViewD::<T>::view_npy(bytes)?;
+        Ok(NumpyArray { shape: array.shape().to_vec(), data: array.iter().map(|&value| convert(value)).collect() })
+    })
+}
+
+fn first_that_fits<T>(bytes: &[u8], needed: &'static str, views: &[View<T>]) -> Result<NumpyArray<T>, FileError> {
+    check_header_length(bytes)?;
+    let mut found = String::new();
+    for view in views {
+        match view(bytes) {
+            Ok(array) => return Ok(array),
+            Err(ViewNpyError::WrongDescriptor(descriptor)) => found = descriptor.to_string().replace('\'', ""),
+            Err(error) => return Err(FileError::NotNpy(error.to_string())),
+        }
+    }
+    Err(FileError::ElementType { found, needed })
+}
+
+/// Whether the header lies within the bytes: its reader makes room for all that it promises.
+fn check_header_length(bytes: &[u8]) -> Result<(), FileError> {
+    let length = match bytes {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => usize::from(u16::from_le_bytes([*a, *b])),
+        [_, _, _, _, _, _, 2.., _, a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+        _ => return Err(FileError::NotNpy("it is cut short, or another format".into())),
+    };
+    match length <= bytes.len() {
+        true => Ok(()),
+        false => Err(FileError::NotNpy(format!("its header has {length} bytes and the file {}", bytes.len()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::ArrayD;
+
+    use super::*;
+
+    fn npy<T: WritableElement>(shape: &[usize], data: &[T]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut bytes, shape, data).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn floats_of_both_widths_are_read_in_row_major_order() {
+        let array = floats(&npy(&[2, 2], &[1.0f32, 2.0, 3.0, 4.5])).unwrap();
+        assert_eq!(array, NumpyArray { shape: vec![2, 2], data: vec![1.0, 2.0, 3.0, 4.5] });
+        let transposed = ArrayD::from_shape_vec(IxDyn(&[2, 2]), vec![1.0, 2.0, 3.0, 4.5]).unwrap().reversed_axes();
+        let mut bytes = Vec::new();
+        transposed.write_npy(&mut bytes).unwrap();
+        assert_eq!(floats(&bytes).unwrap().data, [1.0, 3.0, 2.0, 4.5]);
+    }
+
+    #[test]
+    fn other_types_are_named() {
+        let error = floats(&npy(&[3], &[1u8; 3])).unwrap_err().to_string();
+        assert_eq!(error, "holds numbers of type |u1; float32 or float64 is needed");
+        assert_eq!(samples(&npy(&[3], &[1u8; 3])).unwrap().data, [1.0; 3]);
+        assert_eq!(integers(&npy(&[2], &[-7i32, 7])).unwrap().data, [-7, 7]);
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let bytes = npy(&[3], &[1.0f64; 3]);
+        for length in 0..bytes.len() {
+            assert!(matches!(floats(&bytes[..length]), Err(FileError::NotNpy(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_promises_too_much_is_an_error() {
+        let mut bytes = npy(&[1], &[1.0f64]);
+        let at = bytes.windows(4).position(|window| window == b"(1,)").unwrap();
+        let huge = b"(99999999999999,)}";
+        bytes[at..at + huge.len()].copy_from_slice(huge);
+        assert!(matches!(floats(&bytes), Err(FileError::NotNpy(_))));
+        let error = floats(b"\x93NUMPY\x02\x00\xff\xff\xff\xff").unwrap_err().to_string();
+        assert_eq!(error, "is no .npy file: its header has 4294967295 bytes and the file 12");
+    }
+}
