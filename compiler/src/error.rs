@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use paf_adapt::RecoveryError;
 use paf_circuit::CircuitError;
 use paf_files::io_exit_code;
 use paf_passes::PassError;
-use paf_recovery::RecoveryError;
 
 use crate::import::ImportError;
 

@@ -1,15 +1,17 @@
 //! The step `recover`: what a file of PAFs, the built-in recovery or an external command puts in place of the model's
 //! own weights and the default PAFs.
 
+use std::io::{IsTerminal, Stderr, stderr};
 use std::path::{Path, PathBuf};
 
+use paf_adapt::command::{self, CommandRequest};
+use paf_adapt::paf_file::PafFile;
+use paf_adapt::progress::ProgressText;
+use paf_adapt::recovery::check_training;
+use paf_adapt::{Config, Data, RecoveryError, Training, recover};
 use paf_files::Bytes;
 use paf_ir::tensor::Graph;
 use paf_passes::recover::Recovered;
-use paf_recovery::command::{self, CommandRequest};
-use paf_recovery::paf_file::PafFile;
-use paf_recovery::recover::recover_graph;
-use paf_recovery::{Config, Data, RecoveryError};
 
 use crate::error::CompileError;
 use crate::import::import;
@@ -37,14 +39,28 @@ fn decided(file: &PafFile, path: &Path, graph: &Graph) -> Result<Recovered, Reco
 
 fn built_in(options: &Options, path: &Path, graph: Graph) -> Result<(Graph, Recovered), CompileError> {
     let mut config = Config::read(path)?;
+    check_training(&config, training())?;
     // What the search counts bootstraps for is what will be compiled.
     config.search.memory = config.search.memory.or(options.memory.map(Bytes));
     let no_data = || CompileError::Usage("--recover needs data: `data` in its configuration, or --calibration".into());
     let data = config.data.as_ref().or(options.calibration.as_ref()).ok_or_else(no_data)?;
     let data = Data::read(data, config.labels.as_deref())?;
-    let network = recover_graph(graph, &config, &data, false)?.network;
+    let mut progress = progress();
+    let network = recover(graph, &config, &data, training(), &mut |event| progress.hear(event))?.network;
     let recovered = decided(&PafFile::of(&network), path, &network.graph)?;
     Ok((network.graph, recovered))
+}
+
+/// What the steps `pa` and `at` run on, if this program was built with it.
+fn training() -> Option<&'static dyn Training> {
+    #[cfg(feature = "train")]
+    return Some(&paf_train::CandleTraining);
+    #[cfg(not(feature = "train"))]
+    None
+}
+
+fn progress() -> ProgressText<Stderr> {
+    if stderr().is_terminal() { ProgressText::in_place(stderr()) } else { ProgressText::in_lines(stderr()) }
 }
 
 fn external(options: &Options, command: &str, graph: &Graph) -> Result<(Graph, Recovered), CompileError> {
@@ -57,7 +73,8 @@ fn external(options: &Options, command: &str, graph: &Graph) -> Result<(Graph, R
         paf: for_all.map_or(DEFAULT_PAF, |choice| &choice.paf),
         margin: options.margin,
     };
-    let left = command::run(&request, graph)?;
+    let mut progress = progress();
+    let left = command::run(&request, graph, &mut |event| progress.hear(event))?;
     let graph = import(&left.model())?.graph;
     let recovered = decided(&left.pafs, &options.model, &graph)?;
     Ok((graph, recovered))

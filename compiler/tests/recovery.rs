@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{accuracy, clear_outputs, compiled, read_array, samples_of, testdata};
+use paf_adapt::config::{SearchConfig, StepName};
+use paf_adapt::evaluate::logits;
+use paf_adapt::events::unheard;
+use paf_adapt::model_files::read_network;
+use paf_adapt::{Config, Data, ModelFiles, recover_files};
 use paf_circuit::Circuit;
 use paf_compiler::options::{Margin, Options, PafChoice, Recovery};
-use paf_recovery::config::StepName;
-use paf_recovery::evaluate::logits;
-use paf_recovery::recover::{Request, read_network, recover};
-use paf_recovery::search::SearchConfig;
-use paf_recovery::{Config, Data};
 
 const MODEL: &str = "digits_resnet_tiny.onnx";
 
@@ -21,17 +21,15 @@ fn config() -> Config {
     Config { paf: "f1_g2.smartpaf".into(), margin: 1.5, samples: 300, ..Config::default() }
 }
 
+fn digits() -> Data {
+    Data::read(&testdata("digits_calibration.npy"), None).unwrap()
+}
+
 /// Recovers into a folder: the model and its PAFs.
 fn recovered(folder: &Path, model: &str) -> (PathBuf, PathBuf) {
     let (output, paf_output) = (folder.join("recovered.onnx"), folder.join("p.json"));
-    let request = Request {
-        model: testdata(model),
-        output: output.clone(),
-        paf_output: paf_output.clone(),
-        config: config(),
-        quiet: true,
-    };
-    recover(&request, &Data::read(&testdata("digits_calibration.npy"), None).unwrap(), None).unwrap();
+    let files = ModelFiles { model: testdata(model), output: output.clone(), paf_output: paf_output.clone() };
+    recover_files(&files, &config(), (&digits(), None), None, &mut unheard).unwrap();
     (output, paf_output)
 }
 
@@ -100,7 +98,7 @@ fn built_in_recovery_keeps_what_direct_replacement_loses() {
 }
 
 /// A search in a network too deep for one chain of levels.
-fn deep_search(folder: &Path, max_bootstraps: u32) -> Request {
+fn deep_search(max_bootstraps: u32) -> Config {
     let pafs = ["alpha12", "alpha14"].map(String::from).to_vec();
     let search = SearchConfig {
         pafs,
@@ -109,27 +107,23 @@ fn deep_search(folder: &Path, max_bootstraps: u32) -> Request {
         tries: 3,
         ..SearchConfig::default()
     };
-    Request {
-        model: testdata(MODEL),
-        output: folder.join("recovered.onnx"),
-        paf_output: folder.join("p.json"),
-        config: Config { search, steps: vec![StepName::Calibrate, StepName::Ct, StepName::Search], ..config() },
-        quiet: true,
-    }
+    Config { search, steps: vec![StepName::Calibrate, StepName::Ct, StepName::Search], ..config() }
 }
 
 #[test]
 fn a_search_counts_the_bootstraps_that_the_circuit_has() {
-    let (folder, data) = (tempfile::tempdir().unwrap(), Data::read(&testdata("digits_calibration.npy"), None).unwrap());
-    let request = deep_search(folder.path(), 4);
-    let report = recover(&request, &data, None).unwrap().search.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (output, paf_output) = (folder.path().join("recovered.onnx"), folder.path().join("p.json"));
+    let files = ModelFiles { model: testdata(MODEL), output, paf_output };
+    let recovered = |config| recover_files(&files, &config, (&digits(), None), None, &mut unheard);
+    let report = recovered(deep_search(4)).unwrap().search.unwrap();
     let cost = report.tried[report.chosen].cost;
-    let options = options(&request.output, Recovery::PafFile(request.paf_output.clone()));
+    let options = options(&files.output, Recovery::PafFile(files.paf_output.clone()));
     let circuit = compiled(&Options { insecure: false, ..options }).circuit;
     assert!((1..=4).contains(&cost.bootstraps), "{cost:?}");
     assert_eq!(circuit.counts().bootstraps, cost.bootstraps as usize);
 
-    let error = recover(&deep_search(folder.path(), 0), &data, None).unwrap_err().to_string();
+    let error = recovered(deep_search(0)).unwrap_err().to_string();
     assert!(error.contains("max_bootstraps = 0: the network is expected to take "), "{error}");
 }
 

@@ -85,7 +85,7 @@ fn first_that_fits<T>(bytes: &[u8], needed: &'static str, views: &[View<T>]) -> 
 fn check_header_length(bytes: &[u8]) -> Result<(), FileError> {
     let length = match bytes {
         [_, _, _, _, _, _, 1, _, a, b, ..] => usize::from(u16::from_le_bytes([*a, *b])),
-        [_, _, _, _, _, _, 2.., _, a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
         _ => return Err(FileError::NotNpy("it is cut short, or another format".into())),
     };
     match length <= bytes.len() {

@@ -67,7 +67,9 @@ mod tests {
     use super::*;
     use crate::npy;
 
-    fn archive(writer: fn(Cursor<Vec<u8>>) -> NpzWriter<Cursor<Vec<u8>>>) -> Vec<u8> {
+    type Memory = Cursor<Vec<u8>>;
+
+    fn archive(writer: fn(Memory) -> NpzWriter<Memory>) -> Vec<u8> {
         let mut writer = writer(Cursor::new(Vec::new()));
         writer.add_array("y", &ArrayD::<i64>::ones(vec![3])).unwrap();
         writer.add_array("x", &ArrayD::<f32>::ones(vec![3, 1000])).unwrap();

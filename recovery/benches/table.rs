@@ -14,13 +14,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use paf_adapt::config::{Config, StepName, TrainConfig};
+use paf_adapt::evaluate::{Accuracy, Lost, top1};
+use paf_adapt::events::unheard;
+use paf_adapt::progress::ProgressText;
+use paf_adapt::recovery::frozen;
+use paf_adapt::steps::{direct, walk};
+use paf_adapt::training::TrainingRun;
+use paf_adapt::{Data, Network, RecoveryError, Training};
 use paf_passes::paf::Paf;
-use paf_recovery::config::{Config, StepName};
-use paf_recovery::evaluate::{Accuracy, Lost, top1};
-use paf_recovery::recover::frozen;
-use paf_recovery::steps::{direct, walk};
-use paf_recovery::train::{Run, TrainConfig, quick_logits, train};
-use paf_recovery::{Data, Network, RecoveryError};
+use paf_train::{CandleTraining, quick_logits};
 use serde_json::json;
 
 /// Samples that are evaluated together.
@@ -191,7 +194,7 @@ impl Table {
             return Ok((direct(&self.original, &pafs, &drawn)?, start.elapsed().as_secs_f64()));
         }
         let config = Config { steps: column.steps(), ..self.config.clone() };
-        let mut network = walk(&self.original, &pafs, &drawn, &config, &mut |_, _| {})?.network;
+        let mut network = walk(&self.original, &pafs, &drawn, &config, &mut unheard)?.network;
         if let Some(training) = config.training() {
             network = self.trained(&network, &training)?;
         }
@@ -199,7 +202,7 @@ impl Table {
     }
 
     fn trained(&self, network: &Network, config: &TrainConfig) -> Result<Network, RecoveryError> {
-        let run = Run {
+        let run = TrainingRun {
             original: &self.original.graph,
             data: &self.train,
             config,
@@ -207,10 +210,10 @@ impl Table {
             frozen: frozen(&network.graph),
             checkpoint: None,
         };
-        let trained = train(network, &run, &mut |progress| {
-            if self.arguments.progress {
-                eprintln!("{progress}");
-            }
+        let mut progress = ProgressText::in_lines(std::io::stderr());
+        let trained = CandleTraining.train(network, &run, &mut |event| match self.arguments.progress {
+            true => progress.hear(event),
+            false => unheard(event),
         })?;
         Ok(trained.network)
     }

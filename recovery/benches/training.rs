@@ -6,12 +6,16 @@
 
 use std::path::Path;
 
+use paf_adapt::config::TrainConfig;
+use paf_adapt::evaluate::Accuracy;
+use paf_adapt::events::unheard;
+use paf_adapt::progress::ProgressText;
+use paf_adapt::steps::walk;
+use paf_adapt::training::TrainingRun;
+use paf_adapt::{Config, Data, Network, Training};
 use paf_import::import;
 use paf_passes::paf::Paf;
-use paf_recovery::evaluate::Accuracy;
-use paf_recovery::steps::walk;
-use paf_recovery::train::{Run, TrainConfig, quick_logits, train};
-use paf_recovery::{Config, Data, Network};
+use paf_train::{CandleTraining, quick_logits};
 
 /// Samples of the steps before training; it measures scales again on all.
 const CALIBRATION: usize = 200;
@@ -38,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let paf = Paf::by_name(name)?;
             let steps = Config { margin: MARGIN, samples: CALIBRATION, ..Config::default() };
             let drawn = data.drawn(CALIBRATION, steps.seed);
-            walk(&Network::exact(original.clone())?, &|_| paf.clone(), &drawn, &steps, &mut |_, _| ())?.network
+            walk(&Network::exact(original.clone())?, &|_| paf.clone(), &drawn, &steps, &mut unheard)?.network
         }
     };
     println!(
@@ -46,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         accuracy(&Network::exact(original.clone())?, &test)?,
         accuracy(&network, &test)?
     );
-    let run = Run {
+    let run = TrainingRun {
         original: &original,
         data: &data,
         config: &config,
@@ -54,7 +58,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         frozen: Default::default(),
         checkpoint: None,
     };
-    let trained = train(&network, &run, &mut |progress| println!("{progress}"))?;
+    let mut progress = ProgressText::in_lines(std::io::stdout());
+    let trained = CandleTraining.train(&network, &run, &mut |event| progress.hear(event))?;
+    drop(progress);
     println!("held back: original {:?}, before {:?}, after {:?}", trained.original, trained.before, trained.after);
     println!("after {}", accuracy(&trained.network, &test)?);
     Ok(())

@@ -1,76 +1,83 @@
 //! Command line of `paf-recover`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Parser;
+use paf_adapt::compare::compare;
+use paf_adapt::evaluate::Accuracy;
+use paf_adapt::events::unheard;
+use paf_adapt::progress::ProgressText;
+use paf_adapt::recovery::Outcome;
+use paf_adapt::search::{Cost, SearchReport, Tried};
+use paf_adapt::{Config, Data, Listener, ModelFiles, RecoveryError, recover_files};
+use paf_train::CandleTraining;
 use serde_json::{Value, json};
 
-use crate::compare::compare;
-use crate::config::Config;
-use crate::data::Data;
-use crate::error::RecoveryError;
-use crate::evaluate::Accuracy;
-use crate::recover::{Outcome, Request, recover};
 use crate::report;
-use crate::search::{Cost, SearchReport, Tried};
 
 /// Adapts a trained ONNX network to polynomial ReLU and MaxPool, and writes it with the polynomials to use
 #[derive(Debug, Parser)]
 #[command(name = "paf-recover", version)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The ONNX file
-    pub model: PathBuf,
+    model: PathBuf,
     /// Where to write the network with its new weights
     #[arg(short, long, value_name = "RECOVERED.onnx")]
-    pub output: PathBuf,
+    output: PathBuf,
     /// Where to write the PAFs and scales, for paf-compile --paf-file
     #[arg(long, value_name = "P.json")]
-    pub paf_out: PathBuf,
+    paf_out: PathBuf,
     /// Training data: .npz with x [k, sample shape...] and, if there are labels, y [k]; or .npy with the samples. The
     /// configuration can name them instead
     #[arg(long, value_name = "TRAIN.npz")]
-    pub data: Option<PathBuf>,
+    data: Option<PathBuf>,
     /// Labels of training data in .npy
     #[arg(long, value_name = "Y.npy")]
-    pub labels: Option<PathBuf>,
+    labels: Option<PathBuf>,
     /// Data with labels on which accuracy is counted; no step sees them
     #[arg(long, value_name = "TEST.npz")]
-    pub test: Option<PathBuf>,
+    test: Option<PathBuf>,
     /// Labels of test data in .npy
     #[arg(long, value_name = "Y.npy", requires = "test")]
-    pub test_labels: Option<PathBuf>,
+    test_labels: Option<PathBuf>,
     /// Steps, PAFs and options; every key has a default
     #[arg(long, value_name = "C.toml")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// A page with figures and plots
     #[arg(long, value_name = "R.html")]
-    pub report: Option<PathBuf>,
+    report: Option<PathBuf>,
     /// Print facts as JSON on stdout
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
 /// Recovers as the arguments say.
 ///
 /// # Errors
 /// [`RecoveryError`]; no file is half written then.
-pub fn run(arguments: &Arguments) -> Result<(), RecoveryError> {
+pub(crate) fn run(arguments: &Arguments) -> Result<(), RecoveryError> {
     let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     let data = arguments.data.as_ref().or(config.data.as_ref());
     let data = data.ok_or_else(|| RecoveryError::Usage("no training data: give --data TRAIN.npz".into()))?;
     let data = Data::read(data, arguments.labels.as_ref().or(config.labels.as_ref()).map(PathBuf::as_path))?;
     let test = arguments.test.as_deref().map(|path| Data::read(path, arguments.test_labels.as_deref())).transpose()?;
-    let request = Request {
+    let files = ModelFiles {
         model: arguments.model.clone(),
         output: arguments.output.clone(),
         paf_output: arguments.paf_out.clone(),
-        config,
-        quiet: arguments.json,
     };
-    let outcome = recover(&request, &data, test.as_ref())?;
+    let mut progress = match std::io::stderr().is_terminal() {
+        true => ProgressText::in_place(std::io::stderr()),
+        false => ProgressText::in_lines(std::io::stderr()),
+    };
+    let recover = |listener: &mut Listener<'_>| {
+        recover_files(&files, &config, (&data, test.as_ref()), Some(&CandleTraining), listener)
+    };
+    let outcome = if arguments.json { recover(&mut unheard)? } else { recover(&mut |event| progress.hear(event))? };
+    drop(progress);
     if let Some(path) = &arguments.report {
-        let compared = test.as_ref().map(|test| compare(&outcome, &request.config, &data, test)).transpose()?;
+        let compared = test.as_ref().map(|test| compare(&outcome, &config, &data, test)).transpose()?;
         report::write(path, &outcome, &compared.unwrap_or_default())?;
     }
     for node in &outcome.nodes {

@@ -1,9 +1,13 @@
 //! The `paf-recover` binary: one line on failure, exit code by whose problem it is.
 
+mod cli;
+mod report;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use paf_recovery::cli::{Arguments, run};
+
+use cli::{Arguments, run};
 
 /// Exit code for a bug of this program; the panic message has been printed.
 const EXIT_BUG: u8 = 4;

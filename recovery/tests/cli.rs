@@ -1,13 +1,14 @@
 //! `paf-recover` as its users run it.
 
-mod common;
-
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::testdata;
 use serde_json::Value;
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
+}
 
 fn run(folder: &Path, model: &str, arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paf-recover"));

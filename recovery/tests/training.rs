@@ -4,10 +4,15 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
 use ndarray_npy::ReadNpyExt;
+use paf_adapt::config::Loss;
+use paf_adapt::events::unheard;
+use paf_adapt::model_files::read_network;
+use paf_adapt::recovery::Outcome;
+use paf_adapt::{Config, Data, ModelFiles, recover_files};
+use paf_compiler::options::{Options, Recovery};
+use paf_compiler::pipeline::compile;
 use paf_ir::Shape;
-use paf_recovery::recover::{Request, read_network, recover};
-use paf_recovery::train::{Loss, quick_logits};
-use paf_recovery::{Config, Data};
+use paf_train::{CandleTraining, quick_logits};
 
 /// Rounding of weights to single precision in the ONNX file.
 const SINGLE: f32 = 1e-4;
@@ -31,19 +36,22 @@ fn config(folder: &Path, steps: &str) -> Config {
     Config::read(&path).unwrap()
 }
 
+fn files(folder: &Path, model: &str) -> ModelFiles {
+    ModelFiles { model: test_file(model), output: folder.join("out.onnx"), paf_output: folder.join("out.json") }
+}
+
+fn recovered(files: &ModelFiles, config: &Config, data: (&Data, Option<&Data>)) -> Outcome {
+    recover_files(files, config, data, Some(&CandleTraining), &mut unheard).unwrap()
+}
+
 #[test]
 fn a_trained_network_comes_back_from_its_files() {
     let (folder, data) = (tempfile::tempdir().unwrap(), digits());
     for model in ["digits_cnn.onnx", "digits_resnet_tiny.onnx"] {
-        let request = Request {
-            model: test_file(model),
-            output: folder.path().join("out.onnx"),
-            paf_output: folder.path().join("out.json"),
-            config: config(folder.path(), "[\"calibrate\", \"bn\", \"ct\", \"pa\", \"at\"]"),
-            quiet: true,
-        };
-        let outcome = recover(&request, &data, None).unwrap();
-        let read = read_network(&request.output, &request.paf_output).unwrap();
+        let config = config(folder.path(), "[\"calibrate\", \"bn\", \"ct\", \"pa\", \"at\"]");
+        let files = files(folder.path(), model);
+        let outcome = recovered(&files, &config, (&data, None));
+        let read = read_network(&files.output, &files.paf_output).unwrap();
         assert_eq!(read.pafs, outcome.network.pafs);
         let logits = |network| quick_logits(network, &data, 100).unwrap().concat();
         for (written, read) in logits(&outcome.network).iter().zip(logits(&read)) {
@@ -61,40 +69,27 @@ fn the_control_is_the_exact_network_trained_alike() {
     let mut config = config(folder.path(), "[\"calibrate\", \"bn\", \"ct\", \"at\"]");
     config.control = true;
     config.train.loss = Loss::Labels;
-    let request = Request {
-        model: test_file("digits_resnet_tiny.onnx"),
-        output: folder.path().join("out.onnx"),
-        paf_output: folder.path().join("out.json"),
-        config,
-        quiet: true,
-    };
-    let outcome = recover(&request, &data, Some(&data)).unwrap();
+    let files = files(folder.path(), "digits_resnet_tiny.onnx");
+    let outcome = recovered(&files, &config, (&data, Some(&data)));
     let control = outcome.control.unwrap();
     assert!(control.network.pafs.is_empty());
     assert_ne!(control.network.graph, outcome.original.graph, "its weights are trained");
     let (original, _) = outcome.accuracy.unwrap();
     assert!(control.accuracy.unwrap().correct >= original.correct, "{control:?}, {original:?}");
-    let written = read_network(&request.output, &request.paf_output).unwrap();
+    let written = read_network(&files.output, &files.paf_output).unwrap();
     assert_eq!(written.pafs, outcome.network.pafs, "what is written has PAFs");
 }
 
 #[test]
-fn a_control_without_training_is_refused() {
+fn a_compilation_trains_too() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("c.toml");
-    std::fs::write(&path, "control = true\n").unwrap();
-    let problem = Config::read(&path).unwrap_err().to_string();
-    assert!(problem.contains("control = true") && problem.contains("`at`"), "{problem}");
-}
-
-#[test]
-fn unknown_training_keys_are_refused_with_the_valid_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("c.toml");
-    std::fs::write(&path, "[train]\nepoch = 3\n").unwrap();
-    let problem = Config::read(&path).unwrap_err().to_string();
-    assert!(problem.contains("`epoch`") && problem.contains("`epochs`"), "{problem}");
-    std::fs::write(&path, "[train]\nheld_back = 1.5\n").unwrap();
-    let problem = Config::read(&path).unwrap_err().to_string();
-    assert!(problem.contains("train.held_back = 1.5"), "{problem}");
+    config(folder.path(), "[\"calibrate\", \"bn\", \"ct\", \"at\"]");
+    let compiled = |recovery| {
+        let calibration = Some(test_file("digits_calibration.npy"));
+        let model = test_file("digits_cnn.onnx");
+        compile(&Options { calibration, recovery, insecure: true, ..Options::for_model(model) }).unwrap().circuit
+    };
+    let trained = compiled(Recovery::BuiltIn(folder.path().join("c.toml")));
+    config(folder.path(), "[\"calibrate\", \"bn\", \"ct\"]");
+    assert_ne!(trained.program, compiled(Recovery::BuiltIn(folder.path().join("c.toml"))).program);
 }

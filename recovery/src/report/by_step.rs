@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use paf_adapt::compare::Row;
+use paf_adapt::evaluate::Accuracy;
 use plotters::prelude::*;
 
 use super::{escaped, percent};
-use crate::compare::Row;
-use crate::evaluate::Accuracy;
 
 const WIDTH: u32 = 760;
 const HEIGHT: u32 = 380;

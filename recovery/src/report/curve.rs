@@ -1,9 +1,8 @@
 //! A PAF beside ReLU over the histogram of its inputs.
 
+use paf_adapt::steps::NodeReport;
 use paf_passes::paf::Paf;
 use plotters::prelude::*;
-
-use crate::steps::NodeReport;
 
 const WIDTH: u32 = 420;
 const HEIGHT: u32 = 280;

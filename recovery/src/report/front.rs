@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use paf_adapt::search::{Cost, SearchReport, Tried};
 use plotters::prelude::*;
 
 use super::{escaped, percent};
-use crate::search::{Cost, SearchReport, Tried};
 
 const WIDTH: u32 = 760;
 const HEIGHT: u32 = 420;

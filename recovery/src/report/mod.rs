@@ -8,18 +8,17 @@ mod front;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use paf_adapt::RecoveryError;
+use paf_adapt::compare::Row;
+use paf_adapt::evaluate::Accuracy;
+use paf_adapt::recovery::Outcome;
 use paf_files::write_whole;
-
-use crate::compare::Row;
-use crate::error::RecoveryError;
-use crate::evaluate::Accuracy;
-use crate::recover::Outcome;
 
 /// Writes the page; `rows` are accuracies after each step, if there are some.
 ///
 /// # Errors
 /// [`RecoveryError::Io`].
-pub fn write(path: &Path, outcome: &Outcome, rows: &[Row]) -> Result<(), RecoveryError> {
+pub(crate) fn write(path: &Path, outcome: &Outcome, rows: &[Row]) -> Result<(), RecoveryError> {
     let page = page(outcome, rows).map_err(|problem| RecoveryError::file(path, problem))?;
     write_whole(path, page.as_bytes()).map_err(RecoveryError::io(path))
 }

@@ -1,0 +1,155 @@
+//! Training data: `.npz` with `x` and, if there are labels, `y`; or a `.npy` of each.
+
+use std::fs::File;
+use std::path::Path;
+
+use paf_files::npy::{self, NumpyArray};
+use paf_files::npz::Npz;
+use paf_ir::Shape;
+use paf_ir::tensor::Graph;
+use sha2::{Digest, Sha256};
+
+use crate::error::RecoveryError;
+
+/// Samples of the one input of a network, and their classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    /// Shape of one sample, without the batch axis.
+    pub shape: Shape,
+    /// `[k, shape…]`, row-major.
+    pub x: Vec<f32>,
+    /// The class of each sample.
+    pub y: Option<Vec<u32>>,
+}
+
+impl Data {
+    /// Adds samples and labels to what a run is recognized by.
+    pub fn add_to(&self, hash: &mut Sha256) {
+        self.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.y.iter().flatten().for_each(|label| hash.update(label.to_le_bytes()));
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.x.len() / self.shape.size().max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One sample, flat.
+    pub fn sample(&self, index: usize) -> &[f32] {
+        let size = self.shape.size();
+        &self.x[index * size..][..size]
+    }
+
+    /// Some of the samples, in the order given.
+    pub fn subset(&self, indices: &[usize]) -> Data {
+        let x = indices.iter().flat_map(|&index| self.sample(index)).copied().collect();
+        let y = self.y.as_ref().map(|y| indices.iter().map(|&index| y[index]).collect());
+        Data { shape: self.shape.clone(), x, y }
+    }
+
+    /// At most `count` samples, drawn without repetition; the same for the same seed.
+    pub fn drawn(&self, count: usize, seed: u64) -> Data {
+        if count >= self.len() {
+            return self.clone();
+        }
+        self.subset(&shuffled(self.len(), seed)[..count])
+    }
+
+    /// Reads an `.npz` with `x` and perhaps `y`, or an `.npy` of samples and perhaps one of labels.
+    ///
+    /// # Errors
+    /// [`RecoveryError::File`] for damaged files, other types, counts of samples and labels that differ.
+    pub fn read(path: &Path, labels: Option<&Path>) -> Result<Self, RecoveryError> {
+        let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
+        let (x, mut y) = if is_npz { read_npz(path)? } else { (read_npy_samples(path)?, None) };
+        if let Some(labels) = labels {
+            y = Some(read_npy_labels(labels)?);
+        }
+        let Some((&count, sample)) = x.shape.split_first().filter(|(count, _)| **count > 0) else {
+            return Err(RecoveryError::file(path, format!("samples of shape {:?}: [k, sample] is needed", x.shape)));
+        };
+        if let Some(labels) = y.as_ref().filter(|y| y.len() != count) {
+            return Err(RecoveryError::file(path, format!("{count} samples and {} labels", labels.len())));
+        }
+        if let Some(bad) = x.data.iter().position(|value| !value.is_finite()) {
+            return Err(RecoveryError::file(path, format!("value {bad} is NaN or infinite")));
+        }
+        Ok(Data { shape: Shape(sample.to_vec()), x: x.data, y })
+    }
+
+    /// Whether a network takes these samples.
+    ///
+    /// # Errors
+    /// [`RecoveryError::Data`] naming both shapes, or the number of inputs.
+    pub fn check_for(&self, graph: &Graph) -> Result<(), RecoveryError> {
+        let [(input, has_batch_axis)] = graph.inputs[..] else {
+            let message = format!("the network has {} inputs; recovery works for one", graph.inputs.len());
+            return Err(RecoveryError::Data(message));
+        };
+        let given = &graph.node(input).shape.0;
+        let expected = Shape(given[usize::from(has_batch_axis && !given.is_empty())..].to_vec());
+        if expected != self.shape {
+            let message = format!("samples have shape {}; the network takes {expected}", self.shape);
+            return Err(RecoveryError::Data(message));
+        }
+        Ok(())
+    }
+}
+
+/// The numbers below `count` in an order that the seed decides (Fisher–Yates over SplitMix64).
+pub fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut state = seed;
+    for last in (1..count).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let other = (mixed(state) % (last as u64 + 1)) as usize;
+        order.swap(last, other);
+    }
+    order
+}
+
+fn mixed(state: u64) -> u64 {
+    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+type Labels = Option<Vec<u32>>;
+
+fn read_npz(path: &Path) -> Result<(NumpyArray<f32>, Labels), RecoveryError> {
+    let file = File::open(path).map_err(RecoveryError::io(path))?;
+    let fail = |problem: String| RecoveryError::file(path, problem);
+    let mut npz = Npz::open(file).map_err(|error| fail(error.to_string()))?;
+    let mut find = |name: &str| npz.array(name).map_err(|error| fail(error.to_string()));
+    let (x, y) = (find("x")?, find("y")?);
+    let x = x.ok_or_else(|| fail(format!("holds {:?}; the samples must be called `x`", npz.names())))?;
+    let x = npy::samples(&x).map_err(|error| fail(format!("`x`: {error}")))?;
+    let labels = |y: Vec<u8>| classes(&y).map_err(|problem| fail(format!("`y`: {problem}")));
+    Ok((x, y.map(labels).transpose()?))
+}
+
+fn read_npy_samples(path: &Path) -> Result<NumpyArray<f32>, RecoveryError> {
+    let bytes = std::fs::read(path).map_err(RecoveryError::io(path))?;
+    npy::samples(&bytes).map_err(|error| RecoveryError::file(path, error.to_string()))
+}
+
+fn read_npy_labels(path: &Path) -> Result<Vec<u32>, RecoveryError> {
+    let bytes = std::fs::read(path).map_err(RecoveryError::io(path))?;
+    classes(&bytes).map_err(|problem| RecoveryError::file(path, problem))
+}
+
+fn classes(bytes: &[u8]) -> Result<Vec<u32>, String> {
+    let array = npy::integers(bytes).map_err(|error| error.to_string())?;
+    if array.shape.len() != 1 {
+        return Err(format!("labels of shape {:?}; one class number a sample is needed", array.shape));
+    }
+    let class = |(index, &value): (usize, &i64)| {
+        u32::try_from(value).map_err(|_| format!("label {index} is {value}; classes are numbered from 0"))
+    };
+    array.data.iter().enumerate().map(class).collect()
+}

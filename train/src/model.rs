@@ -1,0 +1,414 @@
+//! The differentiable form of a network.
+//!
+//! Every node of the graph is a layer on flat tensors `[batch, elements]`; weights and PAF coefficients are variables on
+//! candle's tape. What a pass does not train is off the tape, so gradients are computed from the last trained node on
+//! only as far as the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+use paf_adapt::network::NodePaf;
+use paf_ir::tensor::{Graph, NodeId, Op};
+use paf_passes::approximate::Scaling;
+use paf_passes::paf::Paf;
+
+use crate::error::TrainError;
+use crate::fused::activation::PafRectifier;
+use crate::fused::apply;
+use crate::fused::channels::{BatchNormalization, Statistics};
+use crate::fused::sparse::SparseMap;
+use crate::layers::{Builder, Comparison, Dense, Factor, Layer, Linear, Normalization, Pool};
+use crate::parameters::{ByRole, ParameterId, Parameters, Role, with_parameters};
+
+/// A network whose outputs can be differentiated by its parameters.
+pub(crate) struct TapeModel {
+    pub(crate) graph: Graph,
+    pub(crate) parameters: Parameters,
+    layers: Vec<Layer>,
+    pafs: BTreeMap<NodeId, Place>,
+    dtype: DType,
+}
+
+/// Where a PAF stands.
+struct Place {
+    name: String,
+    coefficients: ParameterId,
+    lengths: Vec<usize>,
+    scale: Scaling,
+    /// Whether it stands for its node now, or the node is still exact.
+    active: bool,
+}
+
+/// Which statistics normalize.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Normalizing {
+    /// The running ones, as in deployment.
+    Running,
+    /// Those of the batch.
+    Batch,
+}
+
+/// What a pass does besides computing.
+pub(crate) struct Pass<'p> {
+    /// Parameters on the tape.
+    pub(crate) trained: &'p BTreeSet<ParameterId>,
+    pub(crate) normalizing: Normalizing,
+}
+
+/// What a pass shows on its way.
+pub(crate) enum Seen<'s> {
+    /// The input of a ReLU or MaxPool.
+    Operand(&'s Tensor),
+    /// What a MaxPool with a PAF gives to the sign in one of its comparisons.
+    Difference(&'s Tensor),
+    /// The statistics of the batch at a batch normalization, where they are used.
+    Statistics(Statistics),
+}
+
+/// Takes in what a pass shows.
+pub(crate) type Observer<'o> = dyn FnMut(NodeId, Seen<'_>) -> Result<(), TrainError> + 'o;
+
+impl TapeModel {
+    /// The model of a graph, all of it exact. `dtype` is that of activations and weights.
+    pub(crate) fn new(graph: &Graph, dtype: DType) -> Result<Self, TrainError> {
+        let mut parameters = Parameters::default();
+        let mut builder = Builder { parameters: &mut parameters, dtype };
+        let layers = graph.nodes().map(|(id, node)| builder.layer(id, node)).collect::<Result<_, _>>()?;
+        Ok(TapeModel { graph: graph.clone(), parameters, layers, pafs: BTreeMap::new(), dtype })
+    }
+
+    /// Number type of activations.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Gives a ReLU or MaxPool a PAF, to be used once it is active.
+    pub(crate) fn add_paf(&mut self, id: NodeId, paf: &Paf, scale: &Scaling) -> Result<(), TrainError> {
+        let coefficients = |paf: &Paf| paf.components.iter().flat_map(|c| c.odd_coefficients.clone()).collect();
+        let place = Place {
+            name: paf.name.clone(),
+            coefficients: self.parameters.coefficients(id, coefficients(paf))?,
+            lengths: paf.components.iter().map(|component| component.odd_coefficients.len()).collect(),
+            scale: scale.clone(),
+            active: false,
+        };
+        self.pafs.insert(id, place);
+        Ok(())
+    }
+
+    /// Makes these nodes, and no others, use their PAFs.
+    pub(crate) fn activate(&mut self, nodes: &[NodeId]) {
+        self.pafs.iter_mut().for_each(|(id, place)| place.active = nodes.contains(id));
+    }
+
+    /// The scale of a node's PAF.
+    pub(crate) fn scale(&self, id: NodeId) -> Option<&Scaling> {
+        self.pafs.get(&id).map(|place| &place.scale)
+    }
+
+    /// All scales, by node number.
+    pub(crate) fn scales(&self) -> BTreeMap<u32, Vec<f64>> {
+        self.pafs.iter().map(|(id, place)| (id.0, place.scale.parts(1).0.to_vec())).collect()
+    }
+
+    /// Puts scales back that [`TapeModel::scales`] gave.
+    pub(crate) fn set_scales(&mut self, scales: &BTreeMap<u32, Vec<f64>>) {
+        for (id, place) in &mut self.pafs {
+            match (scales.get(&id.0).map(Vec::as_slice), &mut place.scale) {
+                (Some([scale]), Scaling::Uniform(own)) => *own = *scale,
+                (Some(scales), Scaling::Channels(own)) if scales.len() == own.len() => *own = scales.to_vec(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives a node's PAF another scale.
+    pub(crate) fn set_scale(&mut self, id: NodeId, scale: Scaling) {
+        if let Some(place) = self.pafs.get_mut(&id) {
+            place.scale = scale;
+        }
+    }
+
+    /// The parameter that holds a node's coefficients.
+    pub(crate) fn coefficients(&self, id: NodeId) -> Option<ParameterId> {
+        self.pafs.get(&id).map(|place| place.coefficients)
+    }
+
+    /// The PAF as it is now.
+    pub(crate) fn paf(&self, id: NodeId) -> Result<Option<Paf>, TrainError> {
+        let Some(place) = self.pafs.get(&id) else { return Ok(None) };
+        let values = self.parameters.values(place.coefficients)?;
+        let mut rest = values.as_slice();
+        let mut components = Vec::with_capacity(place.lengths.len());
+        for &length in &place.lengths {
+            let (component, after) = rest.split_at(length);
+            components.push(component.to_vec());
+            rest = after;
+        }
+        Ok(Some(Paf::from_components(&place.name, components)?))
+    }
+
+    /// The graph with the weights as they are now, and the PAFs with theirs.
+    pub(crate) fn export(&self, pafs: &mut BTreeMap<NodeId, NodePaf>) -> Result<Graph, TrainError> {
+        let mut graph = self.graph.clone();
+        for (id, node) in self.graph.nodes() {
+            if matches!(node.op, Op::Linear(_) | Op::BatchNorm(_)) {
+                graph.replace_weights(id, with_parameters(&node.op, &self.roles(id), &self.parameters)?)?;
+            }
+        }
+        for (id, chosen) in pafs.iter_mut() {
+            if let (Some(paf), Some(scale)) = (self.paf(*id)?, self.scale(*id)) {
+                let before = chosen.paf.components.iter().map(|component| &component.odd_coefficients);
+                if !before.eq(paf.components.iter().map(|component| &component.odd_coefficients)) {
+                    chosen.paf = paf;
+                }
+                chosen.scale = scale.clone();
+            }
+        }
+        Ok(graph)
+    }
+
+    /// The weights of a node by role.
+    pub(crate) fn roles(&self, id: NodeId) -> ByRole {
+        match &self.layers[id.index()] {
+            Layer::Linear(linear) => linear.roles(),
+            Layer::BatchNorm(norm) => BTreeMap::from([
+                (Role::Gamma, norm.gamma),
+                (Role::Beta, norm.beta),
+                (Role::Mean, norm.mean),
+                (Role::Variance, norm.variance),
+            ]),
+            _ => ByRole::new(),
+        }
+    }
+
+    /// The result of the network on a batch `[batch, elements]`.
+    pub(crate) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, TrainError> {
+        self.forward_observed(x, pass, &mut |_, _| Ok(()))
+    }
+
+    /// As [`TapeModel::forward`]; the observer sees operands and statistics.
+    pub(crate) fn forward_observed(
+        &self,
+        x: &Tensor,
+        pass: &Pass<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Tensor, TrainError> {
+        self.forward_until(self.graph.outputs[0].node, x, pass, observe)
+    }
+
+    /// As [`TapeModel::forward_observed`], but only up to a node, whose result it gives.
+    pub(crate) fn forward_until(
+        &self,
+        result: NodeId,
+        x: &Tensor,
+        pass: &Pass<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Tensor, TrainError> {
+        let mut pending: Vec<usize> = self.graph.consumers().iter().map(Vec::len).collect();
+        pending[result.index()] += 1;
+        let mut values: Vec<Option<Tensor>> = Vec::with_capacity(self.layers.len());
+        for (id, node) in self.graph.nodes().take(result.index() + 1) {
+            let operands: Vec<Tensor> = node.inputs.iter().filter_map(|input| values[input.index()].clone()).collect();
+            values.push(Some(self.layer(id, x, &operands, pass, observe)?));
+            for input in &node.inputs {
+                pending[input.index()] -= 1;
+                if pending[input.index()] == 0 {
+                    values[input.index()] = None;
+                }
+            }
+        }
+        Ok(values.pop().flatten().expect("the result was computed last"))
+    }
+
+    fn layer(
+        &self,
+        id: NodeId,
+        input: &Tensor,
+        operands: &[Tensor],
+        pass: &Pass<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Tensor, TrainError> {
+        let layer = &self.layers[id.index()];
+        if matches!(layer, Layer::Relu(_) | Layer::MaxPool(_)) {
+            observe(id, Seen::Operand(&operands[0]))?;
+        }
+        let paf = self.pafs.get(&id).filter(|place| place.active);
+        Ok(match (layer, paf) {
+            (Layer::Input, _) => input.clone(),
+            (Layer::Linear(linear), _) => self.linear(linear, &operands[0], pass)?,
+            (Layer::Reshape, _) => operands[0].clone(),
+            (Layer::BatchNorm(norm), _) => self.batch_norm(id, norm, &operands[0], pass, observe)?,
+            (Layer::Relu(_), Some(place)) => self.rectify(place, &operands[0], pass)?,
+            (Layer::Relu(kernel), None) => apply(kernel, &[&operands[0]])?,
+            (Layer::MaxPool(pool), Some(place)) => {
+                self.max_pool(pool, place, &operands[0], pass, &mut |difference| {
+                    observe(id, Seen::Difference(difference))
+                })?
+            }
+            (Layer::MaxPool(pool), None) => apply(&pool.exact, &[&operands[0]])?,
+            (Layer::Function(kernel), _) => apply(kernel, &[&operands[0]])?,
+            (Layer::Add, _) => (&operands[0] + &operands[1])?,
+            (Layer::Sub, _) => (&operands[0] - &operands[1])?,
+            (Layer::Mul, _) => (&operands[0] * &operands[1])?,
+            (Layer::Scale(factor), _) => (&operands[0] * *factor)?,
+            (Layer::AddConstant(offset), _) => (&operands[0] + *offset)?,
+        })
+    }
+
+    /// The parameter's values, on the tape if the pass trains them.
+    fn parameter(&self, id: ParameterId, pass: &Pass<'_>) -> Tensor {
+        let variable = &self.parameters.get(id).variable;
+        if pass.trained.contains(&id) { variable.as_tensor().clone() } else { variable.as_detached_tensor() }
+    }
+
+    fn linear(&self, linear: &Linear, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, TrainError> {
+        let mut x = x.clone();
+        for factor in &linear.factors {
+            x = match factor {
+                Factor::Convolution { kernel, weight } => apply(kernel, &[&x, &self.parameter(*weight, pass)])?,
+                Factor::Dense(dense) => dense.apply(&x, &self.parameter(dense.weight, pass))?,
+                Factor::Constant(kernel) => apply(kernel, &[&x])?,
+                Factor::Diagonal { kernel, factors, offsets } => {
+                    apply(kernel, &[&x, &self.parameter(*factors, pass), offsets])?
+                }
+            };
+        }
+        match &linear.bias {
+            Some(bias) => Ok(apply(&bias.kernel, &[&x, &bias.factors, &self.parameter(bias.offsets, pass)])?),
+            None if linear.scale != 1.0 => Ok((x * linear.scale)?),
+            None => Ok(x),
+        }
+    }
+
+    fn batch_norm(
+        &self,
+        id: NodeId,
+        norm: &Normalization,
+        x: &Tensor,
+        pass: &Pass<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Tensor, TrainError> {
+        let (gamma, beta) = (self.parameter(norm.gamma, pass), self.parameter(norm.beta, pass));
+        if pass.normalizing == Normalizing::Batch {
+            let statistics = statistics_of(norm, x)?;
+            observe(id, Seen::Statistics(statistics.clone()))?;
+            let kernel = BatchNormalization::new(norm.channels, statistics, norm.epsilon);
+            return Ok(apply(&Arc::new(kernel), &[x, &gamma, &beta])?);
+        }
+        let deviation = (self.parameter(norm.variance, pass) + norm.epsilon)?.sqrt()?;
+        let factors = (gamma / deviation)?;
+        let offsets = (beta - (&factors * self.parameter(norm.mean, pass))?)?;
+        Ok(apply(&norm.affine, &[x, &factors, &offsets])?)
+    }
+
+    fn rectify(&self, place: &Place, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, TrainError> {
+        let coefficients = self.parameter(place.coefficients, pass).to_dtype(self.dtype)?;
+        let kernel = PafRectifier { width: x.dim(1)?, scale: place.scale.clone(), lengths: place.lengths.clone() };
+        Ok(apply(&Arc::new(kernel), &[x, &coefficients])?)
+    }
+
+    fn max_pool(
+        &self,
+        pool: &Pool,
+        place: &Place,
+        x: &Tensor,
+        pass: &Pass<'_>,
+        observe: &mut dyn FnMut(&Tensor) -> Result<(), TrainError>,
+    ) -> Result<Tensor, TrainError> {
+        let select = |x: &Tensor, map: &Arc<SparseMap>| apply(map, &[x]);
+        // max(a, b) = b + relu(a − b), and so it is with PAFs.
+        let mut max = |a: Tensor, b: Tensor| -> Result<Tensor, TrainError> {
+            let difference = (&a - &b)?;
+            observe(&difference)?;
+            Ok((&b + self.rectify(place, &difference, pass)?)?)
+        };
+        let mut states = vec![x.clone()];
+        for round in &pool.rounds {
+            let x = &states[states.len() - 1];
+            states.push(match round {
+                Comparison::Select(map) => select(x, map)?,
+                Comparison::Max(first, second) => max(select(x, first)?, select(x, second)?)?,
+                Comparison::MaxWithEarlier(first, rest, earlier) => {
+                    max(select(x, first)?, select(&states[*earlier], rest)?)?
+                }
+                Comparison::Tree(taps) => {
+                    let taps = taps.iter().map(|tap| Ok(select(x, tap)?)).collect::<Result<Vec<_>, TrainError>>()?;
+                    maximum_of_all(taps, &mut max)?
+                }
+            });
+        }
+        Ok(states.swap_remove(pool.rounds.len()))
+    }
+
+    /// Weights of linear and normalizing layers that have gradients.
+    pub(crate) fn trainable_weights(&self, id: NodeId) -> impl Iterator<Item = ParameterId> {
+        self.roles(id).into_iter().filter(|(role, _)| role.is_weight()).map(|(_, id)| id)
+    }
+
+    /// Moves a batch normalization's running statistics towards those of a batch, its variance divided by one less than
+    /// the number of elements, as frameworks do.
+    pub(crate) fn move_statistics(&self, id: NodeId, batch: &Statistics, part: f64) -> Result<(), TrainError> {
+        let Layer::BatchNorm(norm) = &self.layers[id.index()] else { return Ok(()) };
+        let unbiased = batch.elements / (batch.elements - 1.0).max(1.0);
+        for (parameter, values, factor) in [(norm.mean, &batch.mean, 1.0), (norm.variance, &batch.variance, unbiased)] {
+            let running = self.parameters.values(parameter)?;
+            let moved: Vec<f64> =
+                running.iter().zip(values).map(|(old, new)| old + part * (factor * new - old)).collect();
+            let variable = &self.parameters.get(parameter).variable;
+            variable.set(&Tensor::from_vec(moved, running.len(), variable.device())?.to_dtype(variable.dtype())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Halves, then the maximum of both.
+fn maximum_of_all(
+    mut taps: Vec<Tensor>,
+    max: &mut dyn FnMut(Tensor, Tensor) -> Result<Tensor, TrainError>,
+) -> Result<Tensor, TrainError> {
+    if taps.len() == 1 {
+        return Ok(taps.swap_remove(0));
+    }
+    let second = taps.split_off(taps.len() / 2);
+    let (first, second) = (maximum_of_all(taps, max)?, maximum_of_all(second, max)?);
+    max(first, second)
+}
+
+fn statistics_of(norm: &Normalization, x: &Tensor) -> Result<Statistics, TrainError> {
+    let flat = x.flatten_all()?;
+    Ok(match x.dtype() {
+        DType::F64 => Statistics::of(&norm.channels, &flat.to_vec1::<f64>()?),
+        _ => Statistics::of(&norm.channels, &flat.to_dtype(DType::F32)?.to_vec1::<f32>()?),
+    })
+}
+
+impl Dense {
+    fn apply(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor, TrainError> {
+        let batch = x.dim(0)?;
+        let transposed = weight.reshape((self.outputs, self.inputs))?.t()?;
+        if self.right == 1 {
+            let rows = x.reshape((batch * self.left, self.inputs))?;
+            return Ok(rows.matmul(&transposed)?.reshape((batch, self.left * self.outputs))?);
+        }
+        let columns = x.reshape((batch * self.left, self.inputs, self.right))?.transpose(1, 2)?.contiguous()?;
+        let rows = columns.reshape((batch * self.left * self.right, self.inputs))?;
+        let product = rows.matmul(&transposed)?.reshape((batch * self.left, self.right, self.outputs))?;
+        Ok(product.transpose(1, 2)?.contiguous()?.reshape((batch, self.left * self.outputs * self.right))?)
+    }
+}
+
+impl Linear {
+    fn roles(&self) -> ByRole {
+        let weight = |(place, factor): (usize, &Factor)| match factor {
+            Factor::Convolution { weight, .. } | Factor::Dense(Dense { weight, .. }) => {
+                Some((Role::Weight(place), *weight))
+            }
+            Factor::Diagonal { factors, .. } => Some((Role::Weight(place), *factors)),
+            Factor::Constant(_) => None,
+        };
+        let bias = self.bias.as_ref().map(|bias| (Role::Bias, bias.offsets));
+        self.factors.iter().enumerate().filter_map(weight).chain(bias).collect()
+    }
+}
