@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use paf_adapt::config::{Augment, Loss, OptimizerKind, Order, TrainConfig, Upstream};
+use paf_adapt::config::{Augment, Loss, Normalization, OptimizerKind, Order, TrainConfig, Upstream};
 use paf_adapt::evaluate::{Accuracy, input_values, logits, node_values};
 use paf_adapt::events::unheard;
 use paf_adapt::network::{Network, Origin, REDUCTION};
@@ -148,7 +148,7 @@ fn losses_optimizers_and_augmentation_all_train() {
         TrainConfig { loss: Loss::Both { distillation: 0.5, temperature: 2.0 }, ..base.clone() },
         TrainConfig { optimizer: sgd, coefficient_rate: 1e-3, ..base.clone() },
         TrainConfig { augment: Augment::Crop, ..base.clone() },
-        TrainConfig { normalization: crate::train::Normalization::Batch, ..base.clone() },
+        TrainConfig { normalization: Normalization::Batch, ..base.clone() },
         TrainConfig { order: Order::Alternate, upstream: Upstream::All, average: false, ..base },
     ] {
         let trained = case.train(&config);
