@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use openfhe_sys::kernels::{self, Code};
-use paf_compiler::options::Options;
+use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::compile;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -24,7 +24,7 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
         println!("skipped: there is no {MODEL}; set PAF_SHARED");
         return Ok(());
     }
-    let circuit = Arc::new(compile(&Options::for_model(model))?.circuit);
+    let circuit = Arc::new(compile(&CompileOptions::for_model(model))?.circuit);
     let client = Client::new(circuit.client())?;
     let (secret, public) = client.generate_pair()?;
     // OpenFHE's own code takes keys over all primes, which it makes; ours takes them too.
