@@ -1,8 +1,6 @@
 //! Typed access to a node's attributes.
 
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::{AttributeProto, TensorProto};
-
+use super::onnx::{AttributeProto, AttributeType, TensorProto};
 use super::site::Refusal;
 
 /// The attributes of one node.
@@ -15,7 +13,7 @@ impl<'a> Attributes<'a> {
         let Some(attribute) = self.0.iter().find(|attribute| attribute.name == name) else { return Ok(None) };
         let untyped = AttributeType::Undefined as i32;
         if attribute.r#type != expected as i32 && attribute.r#type != untyped {
-            return Err(Refusal::invalid(format!("attribute `{name}` is not of type {}", expected.as_str_name())));
+            return Err(Refusal::invalid(format!("attribute `{name}` is not of type {}", expected.name())));
         }
         if !attribute.ref_attr_name.is_empty() {
             return Err(Refusal::invalid(format!("attribute `{name}` refers to a function's attribute")));

@@ -7,11 +7,9 @@ use std::sync::Arc;
 
 use paf_ir::tensor::Tensor;
 use paf_ir::{Constant, Shape};
-use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::prelude::f16;
 
 use super::error::ImportError;
+use super::onnx::{DataLocation, DataType, TensorProto};
 
 /// No tensor of a model may have more elements, so that sizes can be multiplied without overflow.
 pub(super) const MAX_ELEMENTS: usize = 1 << 27;
@@ -70,12 +68,8 @@ pub(super) fn checked_size(shape: &[usize]) -> Option<usize> {
     (size <= MAX_ELEMENTS && all_small).then_some(size)
 }
 
-/// Reads a weight and checks that it is finite. `folder` is where external data lies, if there may be such.
-pub(super) fn read_weight(
-    tensor: &TensorProto,
-    name: &str,
-    folder: Option<&Path>,
-) -> Result<ConstantValue, ImportError> {
+/// Reads a weight and checks that it is finite. `folder` is where external data lies.
+pub(super) fn read_weight(tensor: &TensorProto, name: &str, folder: &Path) -> Result<ConstantValue, ImportError> {
     let failed = |problem: String| ImportError::Weight { name: name.into(), problem };
     let value = read(tensor, folder).map_err(failed)?;
     match value.tensor.data.iter().position(|element| !element.is_finite()) {
@@ -84,7 +78,7 @@ pub(super) fn read_weight(
     }
 }
 
-fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<ConstantValue, String> {
+fn read(tensor: &TensorProto, folder: &Path) -> Result<ConstantValue, String> {
     let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
     let shape = axes.ok_or_else(|| format!("the sizes {:?} are not valid", tensor.dims))?;
     let size = checked_size(&shape).ok_or_else(|| format!("the sizes {:?} are too large", tensor.dims))?;
@@ -114,7 +108,7 @@ pub(super) fn kind(element_type: DataType) -> ElementKind {
 }
 
 fn unreadable(element_type: DataType) -> String {
-    format!("elements of type {} are not supported; use FLOAT", element_type.as_str_name())
+    format!("elements of type {} are not supported; use FLOAT", element_type.name())
 }
 
 /// Bytes an element of raw data.
@@ -136,7 +130,7 @@ fn from_bytes(bytes: &[u8], element_type: DataType) -> Result<Vec<f64>, String> 
         DataType::Int8 => bytes.iter().map(|&byte| f64::from(byte as i8)).collect(),
         DataType::Uint16 => elements(bytes, |raw| f64::from(u16::from_le_bytes(raw)))?,
         DataType::Int16 => elements(bytes, |raw| f64::from(i16::from_le_bytes(raw)))?,
-        DataType::Float16 => elements(bytes, |raw| f16::from_le_bytes(raw).to_f64())?,
+        DataType::Float16 => elements(bytes, |raw| from_float16(u16::from_le_bytes(raw)))?,
         DataType::Bfloat16 => elements(bytes, |raw| from_bfloat16(u16::from_le_bytes(raw)))?,
         DataType::Uint32 => elements(bytes, |raw| f64::from(u32::from_le_bytes(raw)))?,
         DataType::Int32 => elements(bytes, |raw| f64::from(i32::from_le_bytes(raw)))?,
@@ -157,6 +151,18 @@ fn elements<const WIDTH: usize>(bytes: &[u8], convert: impl Fn([u8; WIDTH]) -> f
     Err(format!("{} bytes are no whole number of {WIDTH}-byte elements", bytes.len()))
 }
 
+/// A number of IEEE 754's 16-bit format: 10 bits of fraction, and exponents from −14 to 15.
+fn from_float16(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1F), f64::from(bits & 0x3FF));
+    let magnitude = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction > 0.0 => f64::NAN,
+        31 => f64::INFINITY,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
 fn from_bfloat16(bits: u16) -> f64 {
     f64::from(f32::from_bits(u32::from(bits) << 16))
 }
@@ -167,7 +173,7 @@ fn from_fields(tensor: &TensorProto, element_type: DataType) -> Result<Vec<f64>,
     Ok(match element_type {
         DataType::Float => tensor.float_data.iter().copied().map(f64::from).collect(),
         DataType::Double => tensor.double_data.clone(),
-        DataType::Float16 => narrow().map(|&bits| f16::from_bits(bits as u16).to_f64()).collect(),
+        DataType::Float16 => narrow().map(|&bits| from_float16(bits as u16)).collect(),
         DataType::Bfloat16 => narrow().map(|&bits| from_bfloat16(bits as u16)).collect(),
         DataType::Bool => narrow().map(|&value| f64::from(value != 0)).collect(),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Uint8 | DataType::Uint16 => {
@@ -180,7 +186,7 @@ fn from_fields(tensor: &TensorProto, element_type: DataType) -> Result<Vec<f64>,
 }
 
 /// The bytes of a tensor that lies in a file beside the model, as many as its shape and type say.
-pub(super) fn external_raw_data(tensor: &TensorProto, folder: Option<&Path>) -> Result<Vec<u8>, String> {
+pub(super) fn external_raw_data(tensor: &TensorProto, folder: &Path) -> Result<Vec<u8>, String> {
     let element_type = DataType::try_from(tensor.data_type).ok().and_then(width);
     let width = element_type.ok_or_else(|| format!("the element type {} is not supported", tensor.data_type))?;
     let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
@@ -190,7 +196,7 @@ pub(super) fn external_raw_data(tensor: &TensorProto, folder: Option<&Path>) -> 
 }
 
 /// The bytes of a tensor that lies in a file beside the model.
-fn external_bytes(tensor: &TensorProto, folder: Option<&Path>, length: usize) -> Result<Vec<u8>, String> {
+fn external_bytes(tensor: &TensorProto, folder: &Path, length: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let location = entry("location").ok_or("its external data has no location")?;
     let inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
@@ -198,8 +204,6 @@ fn external_bytes(tensor: &TensorProto, folder: Option<&Path>, length: usize) ->
         return Err(format!("its external data `{location}` lies outside the model's folder"));
     }
     let offset: u64 = entry("offset").map_or(Ok(0), |text| text.parse().map_err(|_| format!("bad offset `{text}`")))?;
-    let folder =
-        folder.ok_or_else(|| format!("its external data `{location}` lie in a file, and only the model is given"))?;
     let failed = |problem: std::io::Error| format!("its external data `{location}` cannot be read: {problem}");
     let mut file = File::open(folder.join(location)).map_err(failed)?;
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;

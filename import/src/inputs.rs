@@ -1,13 +1,10 @@
 //! The model's inputs: which graph inputs hold data, and their shapes.
 
 use paf_ir::Shape;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::Dimension;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
-use tract_onnx::pb::{GraphProto, TypeProto, ValueInfoProto, type_proto};
 
 use super::constants::{self, ElementKind, checked_size};
 use super::error::ImportError;
+use super::onnx::{DataType, Dimension, GraphProto, Size, TensorType, TypeProto, TypeValue, ValueInfoProto};
 
 /// An input as the model declares it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +24,7 @@ pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared, ImportError> 
     let name = || input.name.clone();
     let element_type = element_type(input);
     if element_type.map(constants::kind) != Some(ElementKind::Real) {
-        let element_type = element_type.map_or("an unknown type", |known| known.as_str_name()).to_owned();
+        let element_type = element_type.map_or_else(|| "an unknown type".to_owned(), DataType::name);
         return Err(ImportError::InputType { name: name(), element_type });
     }
     let axes = axes(input).ok_or_else(|| ImportError::InputShape { name: name() })?;
@@ -56,8 +53,8 @@ fn axes(input: &ValueInfoProto) -> Option<&[Dimension]> {
     tensor_type(input)?.shape.as_ref().map(|shape| &shape.dim[..])
 }
 
-fn tensor_type(input: &ValueInfoProto) -> Option<&type_proto::Tensor> {
-    let TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. } = input.r#type.as_ref()? else {
+fn tensor_type(input: &ValueInfoProto) -> Option<&TensorType> {
+    let TypeProto { value: Some(TypeValue::TensorType(tensor)), .. } = input.r#type.as_ref()? else {
         return None;
     };
     Some(tensor)

@@ -1,7 +1,7 @@
 //! From an ONNX file to the tensor graph.
 //!
-//! tract decodes the file; attributes, shapes and shape arithmetic are ours, so that every message can name the
-//! node and the attribute, and a network that tract's analysis refuses still imports. Each operator has one
+//! The messages (`onnx.rs`), attributes, shapes and shape arithmetic are ours, so that every error can name the node and
+//! the attribute, and no framework has to be built to read a file. Each operator has one
 //! function, listed in `operators.rs`. Constants are folded on the way: weights that pass through Identity or
 //! Transpose, and the chains of Shape, Gather, Concat and Reshape that exporters write. Nodes on which no output
 //! depends are left out.
@@ -22,6 +22,7 @@ mod extremum;
 mod inputs;
 mod model;
 mod norm;
+pub mod onnx;
 mod operators;
 pub mod oracle;
 mod pattern;
@@ -33,7 +34,6 @@ mod rewrite;
 mod select;
 mod shape;
 mod site;
-mod source;
 mod transposed;
 mod walk;
 mod window;
@@ -45,7 +45,6 @@ use paf_ir::tensor::{Graph, Tensor};
 
 pub use error::{ImportError, UnsupportedNode};
 pub use rewrite::with_weights;
-pub use source::ModelSource;
 
 /// A model as a tensor graph.
 #[derive(Debug)]
@@ -76,13 +75,5 @@ pub fn import(path: &Path) -> Result<Imported, ImportError> {
 /// # Errors
 /// As [`import`].
 pub fn import_with(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
-    walk::import_model(&model::decoded(&ModelSource::read(path)?)?, options)
-}
-
-/// Imports a model from its bytes.
-///
-/// # Errors
-/// As [`import`].
-pub fn import_source(source: &ModelSource) -> Result<Imported, ImportError> {
-    walk::import_model(&model::decoded(source)?, &ImportOptions::default())
+    walk::import_model(&model::read(path)?, options)
 }

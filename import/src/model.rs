@@ -1,35 +1,35 @@
-//! From bytes to a decoded ONNX graph and its operator set version.
+//! Reads the file: from bytes to a decoded ONNX graph and its operator set version.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use tract_onnx::Onnx;
-use tract_onnx::pb::{GraphProto, ModelProto};
-use tract_onnx::prelude::Framework;
+use prost::Message;
 
 use super::error::ImportError;
-use super::source::ModelSource;
+use super::onnx::{GraphProto, ModelProto};
 
 /// A decoded model.
 pub(super) struct Model {
     pub(super) graph: GraphProto,
     /// Version of the standard operator set.
     pub(super) opset: i64,
-    /// Where external weights lie, if there may be such.
-    pub(super) folder: Option<PathBuf>,
+    /// Where external weights lie.
+    pub(super) folder: PathBuf,
 }
 
-/// The whole message of a model.
-pub(super) fn message(source: &ModelSource) -> Result<ModelProto, ImportError> {
-    decode(&source.origin, &source.bytes)
+/// The whole message of a model file, and the folder in which its external weights lie.
+pub(super) fn read_message(path: &Path) -> Result<(ModelProto, PathBuf), ImportError> {
+    let bytes = fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })?;
+    Ok((decode(path, &bytes)?, path.parent().map(Path::to_path_buf).unwrap_or_default()))
 }
 
-/// A model with the version of its operators.
-pub(super) fn decoded(source: &ModelSource) -> Result<Model, ImportError> {
-    let model = message(source)?;
+/// Reads and decodes a model file.
+pub(super) fn read(path: &Path) -> Result<Model, ImportError> {
+    let (model, folder) = read_message(path)?;
     let opset = standard_opset(&model)?;
-    let not_onnx = |reason: &str| ImportError::NotOnnx { path: source.origin.clone(), reason: reason.into() };
+    let not_onnx = |reason: &str| ImportError::NotOnnx { path: path.into(), reason: reason.into() };
     let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
-    Ok(Model { graph, opset, folder: source.folder.clone() })
+    Ok(Model { graph, opset, folder })
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
@@ -45,11 +45,10 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
         Outline::Foreign => return not_onnx("its bytes are no ONNX protobuf message".into()),
         Outline::Whole => {}
     }
-    let mut reader = bytes;
-    match Onnx::default().proto_model_for_read(&mut reader) {
+    match ModelProto::decode(bytes) {
         Ok(model) if model.graph.is_none() => not_onnx("it holds no graph".into()),
         Ok(model) => Ok(model),
-        Err(problem) => not_onnx(format!("{problem:#}")),
+        Err(problem) => not_onnx(problem.to_string()),
     }
 }
 

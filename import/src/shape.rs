@@ -1,9 +1,9 @@
 //! Operators that move or rename axes, and those that compute with shapes.
 
 use paf_ir::Shape;
-use tract_onnx::pb::tensor_proto::DataType;
 
 use super::constants::{self, ConstantValue, ElementKind};
+use super::onnx::DataType;
 use super::site::{Outcome, Refusal, Site, Value, axes, axis, size};
 
 /// Identity.
@@ -159,7 +159,7 @@ pub(super) fn cast(site: &mut Site<'_>) -> Outcome {
     let known = i32::try_from(code).ok().and_then(|code| DataType::try_from(code).ok());
     let target = known.ok_or_else(|| Refusal::invalid(format!("attribute `to` is {code}, no element type")))?;
     if matches!(target, DataType::Undefined | DataType::String | DataType::Complex64 | DataType::Complex128) {
-        return Err(Refusal::unsupported(format!("to is {}", target.as_str_name()), "casts to FLOAT work"));
+        return Err(Refusal::unsupported(format!("to is {}", target.name()), "casts to FLOAT work"));
     }
     let kind = constants::kind(target);
     match site.operand(0)? {
@@ -167,12 +167,12 @@ pub(super) fn cast(site: &mut Site<'_>) -> Outcome {
         Value::Final(result) if super::post::survives_cast(&result, kind) => Ok(Value::Final(result)),
         value if kind == ElementKind::Real => {
             if !matches!(target, DataType::Float | DataType::Double) {
-                site.warnings.push(format!("`{}`: the cast to {} rounds nothing", site.name, target.as_str_name()));
+                site.warnings.push(format!("`{}`: the cast to {} rounds nothing", site.name, target.name()));
             }
             Ok(value)
         }
         _ => Err(Refusal::unsupported(
-            format!("to is {}: it rounds a value that depends on the input", target.as_str_name()),
+            format!("to is {}: it rounds a value that depends on the input", target.name()),
             "casts to FLOAT work",
         )),
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use paf_ir::linear::Primitive;
 use paf_ir::tensor::{Graph, NodeId, Op, PostProcess, Tensor};
 use paf_ir::{IrError, LinearMap, Shape};
-use tract_onnx::pb::TensorProto;
 
 use super::attributes::Attributes;
 use super::constants::{self, ConstantValue, ElementKind, MAX_ELEMENTS, checked_size};
 use super::error::ImportError;
+use super::onnx::TensorProto;
 
 /// What a name of the ONNX graph stands for.
 #[derive(Debug, Clone)]
@@ -94,8 +94,8 @@ pub(super) struct Site<'a> {
     pub(super) more_outputs: Vec<Value>,
     /// Version of the standard operator set.
     pub(super) opset: i64,
-    /// The model's folder, where external data lies, if there may be such.
-    pub(super) folder: Option<&'a Path>,
+    /// The model's folder, where external data lies.
+    pub(super) folder: &'a Path,
     pub(super) warnings: &'a mut Vec<String>,
 }
 

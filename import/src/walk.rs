@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paf_ir::tensor::{Graph, Output, PostProcess};
-use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::attributes::Attributes;
 use super::constants::{self, ConstantValue};
 use super::error::{ImportError, UnsupportedNode};
 use super::model::{Model, is_standard};
+use super::onnx::{GraphProto, NodeProto};
 use super::site::{Final, Refusal, Site, Value};
 use super::{ImportOptions, Imported, inputs, operators, post};
 
@@ -95,7 +95,7 @@ impl<'m> Walk<'m> {
         for weight in &graph.initializer {
             let name = weight.name.as_str();
             if self.needed.contains(name) && !self.values.contains_key(name) {
-                let constant = constants::read_weight(weight, name, self.model.folder.as_deref())?;
+                let constant = constants::read_weight(weight, name, &self.model.folder)?;
                 self.values.insert(name, Value::Constant(constant));
             }
         }
@@ -176,7 +176,7 @@ impl<'m> Walk<'m> {
             outputs: node.output.len(),
             more_outputs: vec![],
             opset: self.model.opset,
-            folder: self.model.folder.as_deref(),
+            folder: &self.model.folder,
             warnings: &mut self.warnings,
         };
         let first = importer(&mut site)?;
