@@ -1,8 +1,13 @@
 //! Finds OpenFHE, compiles the shim and links both. The places to look are the lines of [`find_prefix`].
 //!
 //! Shared libraries are found again at run time by an rpath: this script sets it for the tests of this package and
-//! hands the directory to the build scripts of dependents as `DEP_OPENFHE_LIB_DIR` (cargo does not pass link arguments
-//! on). For packages without such a script, `cargo run` and `cargo test` look into the link directory in `OUT_DIR`.
+//! hands it to the build scripts of dependents as `DEP_OPENFHE_RPATH` (cargo does not pass link arguments on). For
+//! packages without such a script, `cargo run` and `cargo test` look into the link directory in `OUT_DIR`. The libraries
+//! also lie beside the programs, so that both can be copied to another place.
+//!
+//! A crate that becomes a shared library has to export the overrides, or OpenFHE does not see them: rustc keeps all C++
+//! symbols local there. Its build script passes `-Wl,--version-script=` with the file `DEP_OPENFHE_OVERRIDES_MAP`, which
+//! lld, Rust's linker on this platform, adds to rustc's own.
 
 use std::env;
 use std::fs;
@@ -83,7 +88,8 @@ fn build() -> Result<()> {
     let prefix = find_prefix(&out_dir)?;
     let version = check_version(&prefix)?;
     check_configuration(&prefix)?;
-    compile_shim(&prefix, &version);
+    compile_shim(&prefix, &version)?;
+    write_overrides_map(&out_dir)?;
     link(&prefix, &out_dir)
 }
 
@@ -134,8 +140,7 @@ fn shared_library(directory: &Path, name: &str) -> Option<PathBuf> {
 /// `target/openfhe-1.4.2`, which all profiles share; `OUT_DIR` itself where cargo's layout is not the known one.
 fn cache_directory(out_dir: &Path) -> PathBuf {
     let name = format!("openfhe-{VERSION}");
-    let build = out_dir.ancestors().nth(2).filter(|path| path.ends_with("build"));
-    match build.and_then(|path| path.ancestors().nth(2)) {
+    match program_directory(out_dir).and_then(Path::parent) {
         Some(target) => target.join(name),
         None => out_dir.join(name),
     }
@@ -245,41 +250,29 @@ fn check_configuration(prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-fn compile_shim(prefix: &Path, version: &str) {
+/// Where the headers lie that the shim and dependents include.
+fn include_directories(prefix: &Path) -> Vec<PathBuf> {
     let include = prefix.join("include/openfhe");
     let directories = ["", "core", "pke", "binfhe", "third-party/include"].map(|name| include.join(name));
-    let sources = [
-        "process",
-        "context",
-        "keys",
-        "encode",
-        "encoding",
-        "sparse",
-        "rotation_sum",
-        "arithmetic",
-        "rotation",
-        "bootstrap",
-        "series",
-        "bytes",
-        "limbs",
-        "linear_transform",
-        "key_switch",
-        "kernels",
-        "basis",
-        "measure",
-        "team",
-    ];
-    let overrides = ["override_limbs", "override_polynomials", "override_key_switch", "override_bootstrap"];
+    directories.into_iter().filter(|directory| directory.is_dir()).collect()
+}
+
+fn compile_shim(prefix: &Path, version: &str) -> Result<()> {
+    let overrides = version == VERSION;
     let mut build = cxx_build::bridge("src/bridge.rs");
-    for directory in directories.iter().filter(|directory| directory.is_dir()) {
+    for directory in include_directories(prefix) {
         build.flag("-isystem").flag(directory);
     }
-    if version == VERSION {
-        build.files(overrides.map(|name| format!("src/shim/{name}.cc"))).define("OPENFHE_SHIM_OVERRIDES", None);
+    for room in ["api", "rns", "overrides"] {
+        if room != "overrides" || overrides {
+            build.files(sources(&Path::new("src/shim").join(room))?);
+        }
+    }
+    if overrides {
+        build.define("OPENFHE_SHIM_OVERRIDES", None);
     }
     build
-        .file("src/shim/serialization.cc")
-        .files(sources.map(|name| format!("src/shim/{name}.cc")))
+        .include("src/shim")
         .std("c++17")
         .flag("-fopenmp")
         .opt_level(2)
@@ -287,6 +280,40 @@ fn compile_shim(prefix: &Path, version: &str) {
         .define("PARALLEL", None)
         .define("OPENFHE_SHIM_VERSION", format!("\"{version}\"").as_str())
         .compile("openfhe_shim");
+    tell_dependents(prefix, overrides)
+}
+
+/// The C++ files of a folder, in the order of their names.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| io_message("read", folder, &error))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "cc"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// What the build script of a crate needs whose C++ code includes the shim's headers.
+fn tell_dependents(prefix: &Path, overrides: bool) -> Result<()> {
+    let shim = env::current_dir().map_err(|error| io_message("find", Path::new("."), &error))?.join("src/shim");
+    let directories = env::join_paths(include_directories(prefix)).map_err(|error| error.to_string())?;
+    println!("cargo:shim={}", shim.display());
+    println!("cargo:includes={}", directories.to_string_lossy());
+    println!("cargo:overrides={}", u8::from(overrides));
+    Ok(())
+}
+
+/// Writes the names of the overrides as a version script.
+fn write_overrides_map(out_dir: &Path) -> Result<()> {
+    let header = Path::new("src/shim/overrides/symbols.h");
+    let text = fs::read_to_string(header).map_err(|error| io_message("read", header, &error))?;
+    let constants = text.split("constexpr char ").skip(1).filter_map(|rest| rest.split_once(';'));
+    let names = constants.map(|(constant, _)| constant.split('"').skip(1).step_by(2).collect::<String>());
+    // A constructor has two names, and callers of complete objects use the other one.
+    let all = names.flat_map(|name| [name.replace("C2E", "C1E"), name]);
+    let map = out_dir.join("overrides.map");
+    write(&map, &format!("{{ global: {} }};\n", all.map(|name| name + "; ").collect::<String>()))?;
+    println!("cargo:overrides_map={}", map.display());
+    Ok(())
 }
 
 fn link(prefix: &Path, out_dir: &Path) -> Result<()> {
@@ -295,17 +322,40 @@ fn link(prefix: &Path, out_dir: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(&links);
     fs::create_dir_all(&links).map_err(|error| io_message("create", &links, &error))?;
     for name in LIBRARIES.into_iter().chain(["gomp"]) {
-        if let Some(library) = shared_library(&installed, name) {
-            symlink(&library, &links.join(format!("lib{name}.so")))?;
-            symlink(&library, &links.join(format!("lib{name}.so.1")))?;
+        let library = shared_library(&installed, name);
+        if let Some(library) = &library {
+            symlink(library, &links.join(format!("lib{name}.so")))?;
+            symlink(library, &links.join(format!("lib{name}.so.1")))?;
             println!("cargo:rerun-if-changed={}", library.display());
+        }
+        if let Some(programs) = program_directory(out_dir) {
+            place(library.as_deref(), &programs.join(format!("lib{name}.so.1")))?;
         }
         println!("cargo:rustc-link-lib=dylib={name}");
     }
+    let rpath = format!("$ORIGIN:$ORIGIN/../lib:{}", installed.display());
     println!("cargo:rustc-link-search=native={}", links.display());
-    println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{}", installed.display());
-    println!("cargo:lib_dir={}", installed.display());
+    println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{rpath}");
+    println!("cargo:rpath={rpath}");
     Ok(())
+}
+
+/// `target/release` or its like, where cargo puts the programs.
+fn program_directory(out_dir: &Path) -> Option<&Path> {
+    let build = out_dir.ancestors().nth(2).filter(|path| path.ends_with("build"));
+    build.and_then(Path::parent)
+}
+
+/// Puts a library beside the programs, in place of the one that an earlier build put there.
+fn place(library: Option<&Path>, target: &Path) -> Result<()> {
+    let _ = fs::remove_file(target);
+    let Some(library) = library else { return Ok(()) };
+    let library = fs::canonicalize(library).map_err(|error| io_message("find", library, &error))?;
+    match fs::hard_link(&library, target) {
+        Ok(()) => Ok(()),
+        // Another file system, or one without hard links.
+        Err(_) => fs::copy(&library, target).map(drop).map_err(|error| io_message("write", target, &error)),
+    }
 }
 
 fn symlink(target: &Path, link: &Path) -> Result<()> {

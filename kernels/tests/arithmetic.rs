@@ -67,16 +67,14 @@ fn changed(values: &[u64], operation: impl FnOnce(&mut [u64])) -> Vec<u64> {
 
 #[test]
 fn sums_and_differences() {
-    check(operands(), |(q, scalar, a, b, junk)| {
+    check(operands(), |(q, scalar, a, b, _)| {
         let modulus = Modulus::new(q);
         let sum = elements(&a, &b, |a, b| (a + b) % q);
         let difference = elements(&a, &b, |a, b| (a + q - b) % q);
         let negated: Vec<u64> = a.iter().map(|a| (q - a) % q).collect();
         let shifted: Vec<u64> = a.iter().map(|a| (a + scalar % q) % q).collect();
         for kernels in kernels() {
-            prop_assert_eq!(&changed(&junk, |out| kernels.add(out, &a, &b, modulus)), &sum);
             prop_assert_eq!(&changed(&a, |a| kernels.add_assign(a, &b, modulus)), &sum);
-            prop_assert_eq!(&changed(&junk, |out| kernels.sub(out, &a, &b, modulus)), &difference);
             prop_assert_eq!(&changed(&a, |a| kernels.sub_assign(a, &b, modulus)), &difference);
             prop_assert_eq!(&changed(&a, |a| kernels.negate(a, modulus)), &negated);
             prop_assert_eq!(&changed(&a, |a| kernels.add_scalar_assign(a, scalar, modulus)), &shifted);
@@ -93,7 +91,6 @@ fn products() {
         let expected = elements(&a, &b, |a, b| modulo(product(a, b), q));
         let accumulated = elements(&expected, &c, |product, c| (product + c) % q);
         for kernels in kernels() {
-            prop_assert_eq!(&changed(&c, |out| kernels.mul(out, &a, &b, modulus)), &expected);
             prop_assert_eq!(&changed(&a, |a| kernels.mul_assign(a, &b, modulus)), &expected);
             prop_assert_eq!(&changed(&c, |c| kernels.multiply_accumulate(c, &a, &b, modulus)), &accumulated);
         }
@@ -103,16 +100,14 @@ fn products() {
 
 #[test]
 fn products_with_a_scalar() {
-    check(operands(), |(q, scalar, a, b, junk)| {
+    check(operands(), |(q, scalar, a, b, _)| {
         let modulus = Modulus::new(q);
         let scaled: Vec<u64> = a.iter().map(|&a| modulo(product(a, scalar), q)).collect();
         let added = elements(&scaled, &b, |scaled, b| (scaled + b) % q);
         let difference = elements(&a, &b, |a, b| modulo(product((a + q - b) % q, scalar), q));
         for kernels in kernels() {
-            prop_assert_eq!(&changed(&junk, |out| kernels.mul_scalar(out, &a, scalar, modulus)), &scaled);
             prop_assert_eq!(&changed(&a, |a| kernels.mul_scalar_assign(a, scalar, modulus)), &scaled);
             prop_assert_eq!(&changed(&a, |a| kernels.mul_scalar_add_assign(a, scalar, &b, modulus)), &added);
-            prop_assert_eq!(&changed(&junk, |out| kernels.sub_mul_scalar(out, &a, &b, scalar, modulus)), &difference);
             prop_assert_eq!(&changed(&a, |a| kernels.sub_mul_scalar_assign(a, &b, scalar, modulus)), &difference);
         }
         Ok(())
@@ -165,7 +160,6 @@ fn switches_of_the_modulus() {
         let (from, to) = (Modulus::new(from), Modulus::new(to));
         let junk = vec![7; a.len()];
         for kernels in kernels() {
-            prop_assert_eq!(&changed(&junk, |out| kernels.switch_modulus(out, &a, from, to)), &expected);
             let both = changed(&junk, |out| kernels.switch_modulus_mul_scalar(out, &a, scalar, from, to));
             prop_assert_eq!(&both, &scaled);
         }
@@ -176,7 +170,7 @@ fn switches_of_the_modulus() {
 /// A digit and the limbs of the two halves of a key.
 type Term = [Vec<u64>; 3];
 
-/// A modulus and terms, with two limbs to add to.
+/// A modulus and terms, with two limbs to overwrite.
 fn sums() -> impl Strategy<Value = (u64, Vec<Term>, Vec<u64>, Vec<u64>)> {
     let terms = prop_oneof![8 => 0..10usize, 2 => 10..40usize];
     (moduli(), terms, 0..90usize).prop_flat_map(|(q, terms, n)| {
@@ -199,16 +193,12 @@ fn check_sums(q: u64, terms: &[Term], first: &[u64], second: &[u64]) -> Result<(
     let singles: Vec<(&[u64], &[u64])> = terms.iter().map(|[digit, b, _]| (&digit[..], &b[..])).collect();
     let others: Vec<(&[u64], &[u64])> = terms.iter().map(|[digit, _, a]| (&digit[..], &a[..])).collect();
     let pairs: Vec<(&[u64], &[u64], &[u64])> = terms.iter().map(|[digit, b, a]| (&digit[..], &b[..], &a[..])).collect();
-    let expected = [first, second, &zero, &zero].into_iter().zip([&singles, &others, &singles, &others]);
-    let expected: Vec<Vec<u64>> = expected.map(|(start, terms)| summed(start, terms.iter().copied(), q)).collect();
+    let expected = [&singles, &others].map(|terms| summed(&zero, terms.iter().copied(), q));
     for kernels in kernels() {
-        prop_assert_eq!(&changed(first, |out| kernels.add_sum_of_products(out, &singles, modulus)), &expected[0]);
-        prop_assert_eq!(&changed(first, |out| kernels.sum_of_products(out, &singles, modulus)), &expected[2]);
-        let [mut added, mut other] = [first.to_vec(), second.to_vec()];
-        kernels.add_sum_of_products_pair(&mut added, &mut other, &pairs, modulus);
-        prop_assert_eq!([&added, &other], [&expected[0], &expected[1]]);
-        kernels.sum_of_products_pair(&mut added, &mut other, &pairs, modulus);
-        prop_assert_eq!([&added, &other], [&expected[2], &expected[3]]);
+        prop_assert_eq!(&changed(first, |out| kernels.sum_of_products(out, &singles, modulus)), &expected[0]);
+        let [mut sum, mut other] = [first.to_vec(), second.to_vec()];
+        kernels.sum_of_products_pair(&mut sum, &mut other, &pairs, modulus);
+        prop_assert_eq!([&sum, &other], [&expected[0], &expected[1]]);
     }
     Ok(())
 }

@@ -200,6 +200,7 @@ pub(crate) mod ffi {
 
     unsafe extern "C++" {
         include!("openfhe-sys/src/shim/shim.h");
+        include!("openfhe-sys/src/shim/overrides/canary.h");
 
         /// A CKKS context with hybrid key switching.
         type Context;
@@ -222,30 +223,9 @@ pub(crate) mod ffi {
         type HoistedRotations;
         /// A sum of rotated ciphertexts, divided by P once at the end.
         type RotationSum;
-        /// The digit decomposition of a ciphertext, shared by its hoisted rotations.
-        type Digits;
-        /// One polynomial over Q at one level.
-        type Polynomial;
-        /// The factors of a conversion between two bases.
-        type Conversion;
 
-        /// A uniform polynomial over the largest primes of so many bits, in evaluation format: for benchmarks.
-        fn uniform_polynomial(ring_dimension: u32, bits: u32, limbs: u32) -> Result<UniquePtr<Polynomial>>;
-        /// The approximate conversion of polynomials over the same basis to other primes: for benchmarks.
-        fn conversion_from(polynomial: &Polynomial, bits: u32, limbs: u32) -> Result<UniquePtr<Conversion>>;
-        /// Converts and drops the result.
-        fn convert_polynomial(polynomial: &Polynomial, conversion: &Conversion) -> Result<()>;
-        /// Evaluation format to coefficient format, or back.
-        fn transform_polynomial(polynomial: Pin<&mut Polynomial>) -> Result<()>;
-        /// left *= right.
-        fn multiply_polynomial_in_place(left: Pin<&mut Polynomial>, right: &Polynomial) -> Result<()>;
-        /// sum += left * right.
-        fn multiply_accumulate_polynomial(
-            sum: Pin<&mut Polynomial>,
-            left: &Polynomial,
-            right: &Polynomial,
-        ) -> Result<()>;
-
+        /// The files of overrides whose functions OpenFHE does not call, separated by commas: none where all is well.
+        fn deaf_overrides() -> String;
         /// Raises glibc's mmap and trim thresholds, so that freed limbs are reused instead of unmapped. False when
         /// the allocator refuses. Call it first in `main`.
         fn configure_allocator() -> bool;
@@ -253,8 +233,6 @@ pub(crate) mod ffi {
         fn set_threads(count: u32);
         /// The threads of OpenFHE's loops.
         fn threads() -> u32;
-        /// Whether the dynamic linker takes the shim's overrides before OpenFHE's own functions.
-        fn overrides_take_precedence() -> bool;
         /// The version that this crate was built against.
         fn openfhe_version() -> String;
         /// Drops all multiplication keys of the process.
@@ -268,14 +246,10 @@ pub(crate) mod ffi {
         fn create_context(parameters: &Parameters) -> Result<UniquePtr<Context>>;
         /// N.
         fn ring_dimension(self: &Context) -> u32;
-        /// 2N.
-        fn cyclotomic_order(self: &Context) -> u32;
         /// The batch size.
         fn slots(self: &Context) -> u32;
         /// Primes of Q, one more than the multiplicative depth.
         fn limb_count(self: &Context) -> u32;
-        /// Digits of hybrid key switching that the primes were distributed to.
-        fn digit_count(self: &Context) -> u32;
         /// The primes of Q. A rescale at level k drops the prime at index `limb_count() - 1 - k`.
         fn moduli_q(self: &Context) -> Vec<u64>;
         /// The special primes, P.
@@ -301,14 +275,6 @@ pub(crate) mod ffi {
         /// [`MULTIPLICATION_KEY`](crate::MULTIPLICATION_KEY). It serves ciphertexts of up to so many limbs and takes
         /// memory for no more, unless OpenFHE's own code is in use, which takes keys for all limbs only.
         fn generate_evaluation_key(key: &SecretKey, id: u32, limbs: u32) -> Result<()>;
-        /// Makes the key that relinearizes, unless the process has it.
-        fn generate_multiplication_key(key: &SecretKey) -> Result<()>;
-        /// Makes the key for one rotation, replacing the one that the process has.
-        fn generate_rotation_key(key: &SecretKey, step: i32) -> Result<()>;
-        /// Makes the keys for some rotations.
-        fn generate_rotation_keys(key: &SecretKey, steps: &[i32]) -> Result<()>;
-        /// Makes the conjugation key.
-        fn generate_conjugation_key(key: &SecretKey) -> Result<()>;
         /// The ids of the keys that the process holds under this tag, in ascending order.
         fn evaluation_key_ids(tag: &str) -> Vec<u32>;
         /// Limbs of Q that a key has: it serves ciphertexts of no more.
@@ -340,23 +306,6 @@ pub(crate) mod ffi {
         fn decrypt(key: &SecretKey, ciphertext: &Ciphertext, scale: f64) -> Result<Vec<f64>>;
 
         /// Limbs dropped from Q.
-        fn level(self: &Plaintext) -> u32;
-        /// Slots that were encoded.
-        fn slots(self: &Plaintext) -> u32;
-        /// The scale that it was encoded at.
-        fn scaling_factor(self: &Plaintext) -> f64;
-        /// Bytes of its limbs.
-        fn byte_size(self: &Plaintext) -> usize;
-        /// Limbs dropped from Q.
-        fn level(self: &ExtendedPlaintext) -> u32;
-        /// Slots that were encoded.
-        fn slots(self: &ExtendedPlaintext) -> u32;
-        /// The scale that it was encoded at.
-        fn scaling_factor(self: &ExtendedPlaintext) -> f64;
-        /// Bytes of its limbs.
-        fn byte_size(self: &ExtendedPlaintext) -> usize;
-
-        /// Limbs dropped from Q.
         fn level(self: &Ciphertext) -> u32;
         /// Limbs left.
         fn limb_count(self: &Ciphertext) -> u32;
@@ -370,48 +319,19 @@ pub(crate) mod ffi {
         fn scaling_factor(self: &Ciphertext) -> f64;
         /// The tag of the key that it is encrypted under.
         fn key_tag(self: &Ciphertext) -> String;
-        /// Bytes of its limbs.
-        fn byte_size(self: &Ciphertext) -> usize;
-        /// Limbs dropped from Q.
-        fn level(self: &ExtendedCiphertext) -> u32;
-        /// Factors of the scale.
-        fn noise_scale_degree(self: &ExtendedCiphertext) -> u32;
-        /// The scale as the operations so far have made it, without the factor P.
-        fn scaling_factor(self: &ExtendedCiphertext) -> f64;
-        /// Bytes of its limbs.
-        fn byte_size(self: &ExtendedCiphertext) -> usize;
-        /// Bytes of its limbs.
-        fn byte_size(self: &Digits) -> usize;
 
         /// A copy.
         fn clone_ciphertext(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
-        /// Replaces what OpenFHE knows of the scale. Only bootstrapping and rescaling look at it.
-        fn set_metadata(ciphertext: Pin<&mut Ciphertext>, noise_scale_degree: u32, scaling_factor: f64);
         /// `left += right`; the parts of either may be two or three.
         fn add_in_place(left: Pin<&mut Ciphertext>, right: &Ciphertext) -> Result<()>;
         /// `left -= right`; the parts of either may be two or three.
         fn subtract_in_place(left: Pin<&mut Ciphertext>, right: &Ciphertext) -> Result<()>;
-        /// Changes the sign.
-        fn negate_in_place(ciphertext: Pin<&mut Ciphertext>) -> Result<()>;
         /// Adds a plaintext of the same scale.
         fn add_plain_in_place(ciphertext: Pin<&mut Ciphertext>, plaintext: &Plaintext) -> Result<()>;
-        /// Subtracts a plaintext of the same scale.
-        fn subtract_plain_in_place(ciphertext: Pin<&mut Ciphertext>, plaintext: &Plaintext) -> Result<()>;
-        /// Multiplies by a plaintext; the scales multiply.
-        fn multiply_plain_in_place(ciphertext: Pin<&mut Ciphertext>, plaintext: &Plaintext) -> Result<()>;
         /// Adds `round(value * scale)` to every slot's integer; `scale` is the ciphertext's.
         fn add_constant_in_place(ciphertext: Pin<&mut Ciphertext>, value: f64, scale: f64) -> Result<()>;
         /// Multiplies by `round(value * scale)`; the scale is multiplied by `scale`.
         fn multiply_constant_in_place(ciphertext: Pin<&mut Ciphertext>, value: f64, scale: f64) -> Result<()>;
-        /// Multiplies by an integer; the scale stays.
-        fn multiply_integer_in_place(ciphertext: Pin<&mut Ciphertext>, factor: i64) -> Result<()>;
-        /// `accumulator += ciphertext * round(value * scale)`; the accumulator's metadata stay.
-        fn multiply_accumulate_constant(
-            accumulator: Pin<&mut Ciphertext>,
-            ciphertext: &Ciphertext,
-            value: f64,
-            scale: f64,
-        ) -> Result<()>;
         /// The product, in three parts.
         fn multiply_no_relinearize(left: &Ciphertext, right: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
         /// The square, in three parts.
@@ -425,49 +345,11 @@ pub(crate) mod ffi {
 
         /// Rotates the slots left.
         fn rotate(ciphertext: &Ciphertext, step: i32) -> Result<UniquePtr<Ciphertext>>;
-        /// Conjugates the slots.
-        fn conjugate(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
-        /// Decomposes the second part once for many rotations of this ciphertext.
-        fn precompute_digits(ciphertext: &Ciphertext) -> Result<UniquePtr<Digits>>;
-        /// Rotates left with the ciphertext's own digits.
-        fn rotate_hoisted(ciphertext: &Ciphertext, step: i32, digits: &Digits) -> Result<UniquePtr<Ciphertext>>;
-        /// Rotates left and stays over Q·P; the first part counts only with `add_first`. The step is not 0.
-        fn rotate_extended(
-            ciphertext: &Ciphertext,
-            step: i32,
-            digits: &Digits,
-            add_first: bool,
-        ) -> Result<UniquePtr<ExtendedCiphertext>>;
         /// Multiplies by P; the first part becomes 0 without `add_first`.
         fn extend(ciphertext: &Ciphertext, add_first: bool) -> Result<UniquePtr<ExtendedCiphertext>>;
-        /// Multiplies by a plaintext over Q·P.
-        fn multiply_plain_extended(
-            ciphertext: &ExtendedCiphertext,
-            plaintext: &ExtendedPlaintext,
-        ) -> Result<UniquePtr<ExtendedCiphertext>>;
-        /// `accumulator += ciphertext * plaintext`; the accumulator's metadata stay.
-        fn multiply_accumulate_extended(
-            accumulator: Pin<&mut ExtendedCiphertext>,
-            ciphertext: &ExtendedCiphertext,
-            plaintext: &ExtendedPlaintext,
-        ) -> Result<()>;
         /// The sum of the products of ciphertexts and plaintexts over Q·P of one level and scale: faster than the
         /// products one by one.
         fn inner_product_extended(terms: &[ExtendedTerm]) -> Result<UniquePtr<ExtendedCiphertext>>;
-        /// `left += right`.
-        fn add_extended_in_place(left: Pin<&mut ExtendedCiphertext>, right: &ExtendedCiphertext) -> Result<()>;
-        /// Sets the first part to 0.
-        fn clear_first_extended(ciphertext: Pin<&mut ExtendedCiphertext>) -> Result<()>;
-        /// Divides by P, back to Q (OpenFHE's `KeySwitchDown`).
-        fn reduce_extended(ciphertext: &ExtendedCiphertext) -> Result<UniquePtr<Ciphertext>>;
-        /// Divides the first part alone by P (OpenFHE's `KeySwitchDownFirstElement`).
-        fn reduce_extended_first(ciphertext: &ExtendedCiphertext) -> Result<UniquePtr<Polynomial>>;
-        /// The first part with its slots rotated left, which needs no key.
-        fn rotate_first(ciphertext: &Ciphertext, step: i32) -> Result<UniquePtr<Polynomial>>;
-        /// `left += right`.
-        fn add_polynomial_in_place(left: Pin<&mut Polynomial>, right: &Polynomial) -> Result<()>;
-        /// Adds to the first part.
-        fn add_to_first(ciphertext: Pin<&mut Ciphertext>, polynomial: &Polynomial) -> Result<()>;
 
         /// Encodes as [`encode`], many vectors at once.
         fn encode_sparse(
@@ -501,10 +383,6 @@ pub(crate) mod ffi {
             slots: u32,
             correction_factor: u32,
         ) -> Result<()>;
-        /// The rotations whose keys a bootstrap needs, after its setup; the conjugation key comes on top.
-        fn bootstrap_rotation_steps(context: &Context, slots: u32) -> Result<Vec<i32>>;
-        /// Makes all keys of a bootstrap but the multiplication key.
-        fn generate_bootstrap_keys(key: &SecretKey, slots: u32) -> Result<()>;
         /// The ids of the two keys of sparse encapsulation.
         fn encapsulation_key_ids(context: &Context) -> [u32; 2];
         /// Makes the two keys of sparse encapsulation alone, for callers that make the others one by one.
@@ -514,12 +392,6 @@ pub(crate) mod ffi {
         /// Refreshes a ciphertext of at least two limbs. `iterations` is 1 or 2; `precision` is what the first of two
         /// iterations reaches, in bits.
         fn bootstrap(ciphertext: &Ciphertext, iterations: u32, precision: u32) -> Result<UniquePtr<Ciphertext>>;
-
-        /// `Σ c_k·x^k` by OpenFHE's `EvalPoly`, which adjusts levels and scales itself: for comparisons.
-        fn evaluate_polynomial(x: &Ciphertext, coefficients: &[f64]) -> Result<UniquePtr<Ciphertext>>;
-        /// `c_0/2 + Σ c_k·T_k(x)` on \[−1, 1\] by OpenFHE's `EvalChebyshevSeries`, which adjusts levels and scales
-        /// itself: for comparisons.
-        fn evaluate_chebyshev_series(x: &Ciphertext, coefficients: &[f64]) -> Result<UniquePtr<Ciphertext>>;
 
         /// Bytes that [`export_evaluation_key_into`] writes.
         fn evaluation_key_size(tag: &str, id: u32) -> Result<usize>;
@@ -547,24 +419,6 @@ pub(crate) mod ffi {
         /// Reads a ciphertext.
         fn ciphertext_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<Ciphertext>>;
 
-        /// OpenFHE's serialization of a context.
-        fn serialize_context(context: &Context) -> Result<UniquePtr<CxxString>>;
-        /// OpenFHE's serialization of a public key, with its context.
-        fn serialize_public_key(key: &PublicKey) -> Result<UniquePtr<CxxString>>;
-        /// OpenFHE's serialization of a secret key, with its context.
-        fn serialize_secret_key(key: &SecretKey) -> Result<UniquePtr<CxxString>>;
-        /// OpenFHE's serialization of a ciphertext, with its context.
-        fn serialize_ciphertext(ciphertext: &Ciphertext) -> Result<UniquePtr<CxxString>>;
-        /// OpenFHE's serialization of one evaluation key, with its context.
-        fn serialize_evaluation_key(tag: &str, id: u32) -> Result<UniquePtr<CxxString>>;
-        /// Reads OpenFHE's serialization of undamaged bytes.
-        fn deserialize_context(bytes: &[u8]) -> Result<UniquePtr<Context>>;
-        /// Reads OpenFHE's serialization of undamaged bytes.
-        fn deserialize_public_key(bytes: &[u8]) -> Result<UniquePtr<PublicKey>>;
-        /// Reads OpenFHE's serialization of undamaged bytes.
-        fn deserialize_secret_key(bytes: &[u8]) -> Result<UniquePtr<SecretKey>>;
-        /// Reads OpenFHE's serialization of undamaged bytes.
-        fn deserialize_ciphertext(bytes: &[u8]) -> Result<UniquePtr<Ciphertext>>;
     }
 }
 
@@ -580,5 +434,5 @@ macro_rules! thread_safe {
 
 thread_safe! {
     Context PublicKey SecretKey Plaintext ExtendedPlaintext SparsePlaintexts Ciphertext ExtendedCiphertext HoistedRotations
-    RotationSum Digits Polynomial
+    RotationSum
 }

@@ -1,8 +1,8 @@
-//! The exports of the bridge as byte vectors: the crate's own formats, and OpenFHE's serialization.
+//! The exports of the bridge as byte vectors.
 
-use cxx::{CxxString, Exception, UniquePtr};
+use cxx::Exception;
 
-use crate::bridge::ffi::{self, Ciphertext, Context, PublicKey, SecretKey};
+use crate::bridge::ffi::{self, Ciphertext, PublicKey, SecretKey};
 
 type Result<T> = std::result::Result<T, Exception>;
 
@@ -10,10 +10,6 @@ fn filled(size: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Vec
     let mut bytes = vec![0; size];
     fill(&mut bytes)?;
     Ok(bytes)
-}
-
-fn to_vec(text: UniquePtr<CxxString>) -> Vec<u8> {
-    text.as_bytes().to_vec()
 }
 
 /// One evaluation key: its id, its primes and its raw limbs. The tag is not inside.
@@ -34,29 +30,4 @@ pub fn secret_key_to_bytes(key: &SecretKey) -> Result<Vec<u8>> {
 /// A ciphertext with its tag, level, scale and slots.
 pub fn ciphertext_to_bytes(ciphertext: &Ciphertext) -> Result<Vec<u8>> {
     filled(ffi::ciphertext_size(ciphertext)?, |out| ffi::export_ciphertext_into(ciphertext, out))
-}
-
-/// OpenFHE's serialization of a context.
-pub fn context_to_openfhe_bytes(context: &Context) -> Result<Vec<u8>> {
-    ffi::serialize_context(context).map(to_vec)
-}
-
-/// OpenFHE's serialization of a public key, with its context.
-pub fn public_key_to_openfhe_bytes(key: &PublicKey) -> Result<Vec<u8>> {
-    ffi::serialize_public_key(key).map(to_vec)
-}
-
-/// OpenFHE's serialization of a secret key, with its context. The caller overwrites the bytes after use.
-pub fn secret_key_to_openfhe_bytes(key: &SecretKey) -> Result<Vec<u8>> {
-    ffi::serialize_secret_key(key).map(to_vec)
-}
-
-/// OpenFHE's serialization of a ciphertext, with its context.
-pub fn ciphertext_to_openfhe_bytes(ciphertext: &Ciphertext) -> Result<Vec<u8>> {
-    ffi::serialize_ciphertext(ciphertext).map(to_vec)
-}
-
-/// OpenFHE's serialization of one evaluation key, with its context.
-pub fn evaluation_key_to_openfhe_bytes(tag: &str, id: u32) -> Result<Vec<u8>> {
-    ffi::serialize_evaluation_key(tag, id).map(to_vec)
 }

@@ -2,6 +2,10 @@
 //!
 //! The overrides in the shim ask [`in_use`] at every call and hand over to OpenFHE's code where it says no. Both give
 //! the same residues, so the choice may change at any time between two operations.
+//!
+//! Whether OpenFHE calls the overrides at all depends on how the program was linked and on what was loaded before it. A
+//! canary finds out, before kernels are first used: it has OpenFHE do one small operation for each file of overrides and
+//! sees whether ours run. Where one does not, no kernels are used.
 
 use std::env;
 use std::fmt;
@@ -57,8 +61,8 @@ pub enum Unavailable {
     Instructions(Variant),
     /// The overrides are not compiled in: they belong to another version of OpenFHE.
     Version(String),
-    /// The dynamic linker does not prefer the program's definitions.
-    Linking,
+    /// OpenFHE does not call the overrides of these files.
+    NotCalled(String),
 }
 
 impl fmt::Display for Unavailable {
@@ -71,7 +75,11 @@ impl fmt::Display for Unavailable {
             Unavailable::Version(version) => {
                 write!(f, "the kernels were checked with OpenFHE {CHECKED_VERSION}, and this is {version}")
             }
-            Unavailable::Linking => f.write_str("OpenFHE's libraries were linked so that overrides do not reach them"),
+            Unavailable::NotCalled(files) => write!(
+                f,
+                "OpenFHE's libraries do not call the kernels ({files}); were they loaded before this program's code, or \
+                 linked without the list of its overrides?"
+            ),
         }
     }
 }
@@ -85,6 +93,8 @@ pub struct Selection {
     pub code: Code,
     /// Why it is this one, as part of a sentence.
     pub reason: String,
+    /// Why no kernels are used, where nobody asked for OpenFHE's own code.
+    pub refused: Option<Unavailable>,
 }
 
 /// The codes that this process can use, slowest first.
@@ -123,7 +133,7 @@ fn wanted() -> Result<Selection, Unavailable> {
         Err(env::VarError::NotUnicode(text)) => return Err(Unavailable::Unknown(text.to_string_lossy().into_owned())),
     };
     check(code)?;
-    Ok(Selection { code, reason: format!("{VARIABLE} asks for it") })
+    Ok(Selection { code, reason: format!("{VARIABLE} asks for it"), refused: None })
 }
 
 fn check(code: Code) -> Result<(), Unavailable> {
@@ -145,18 +155,27 @@ fn fastest() -> Selection {
     match overrides() {
         Ok(()) => {
             let code = Code::Kernels(Kernels::best().variant());
-            Selection { code, reason: "the fastest that this processor has".to_owned() }
+            Selection { code, reason: "the fastest that this processor has".to_owned(), refused: None }
         }
-        Err(error) => Selection { code: Code::OpenFhe, reason: error.to_string() },
+        Err(error) => Selection { code: Code::OpenFhe, reason: error.to_string(), refused: Some(error) },
     }
 }
 
 fn overrides() -> Result<(), Unavailable> {
+    static FOUND: OnceLock<Result<(), Unavailable>> = OnceLock::new();
+    FOUND.get_or_init(find_overrides).clone()
+}
+
+/// While the canary runs OpenFHE's code does, so that the overrides do not ask for the selection that waits for it.
+fn find_overrides() -> Result<(), Unavailable> {
     let version = ffi::openfhe_version();
     if version != CHECKED_VERSION {
         return Err(Unavailable::Version(version));
     }
-    if ffi::overrides_take_precedence() { Ok(()) } else { Err(Unavailable::Linking) }
+    let before = STATE.swap(encode(Code::OpenFhe), Ordering::Relaxed);
+    let deaf = ffi::deaf_overrides();
+    let _ = STATE.compare_exchange(encode(Code::OpenFhe), before, Ordering::Relaxed, Ordering::Relaxed);
+    if deaf.is_empty() { Ok(()) } else { Err(Unavailable::NotCalled(deaf)) }
 }
 
 /// The selected code, 0 before the first use.

@@ -1,4 +1,5 @@
-//! CKKS operations of OpenFHE 1.4.2 through one cxx bridge, call by call and without decisions.
+//! CKKS operations on OpenFHE 1.4.2: a cxx bridge to its calls, RNS arithmetic of our own beside them, and overrides of
+//! its functions on residues.
 //!
 //! The caller manages levels and scales. Nothing here adjusts an operand: operands of a binary operation must have the
 //! same limbs, and a rescale happens when [`rescale_in_place`] is called, in FLEXIBLEAUTO contexts too. A *level* is
@@ -20,12 +21,13 @@
 //!     security_level: fhe::SecurityLevel::NotSet,
 //! })?;
 //! let keys = fhe::generate_key_pair(&context)?;
-//! fhe::generate_multiplication_key(&keys.secret_key)?;
+//! fhe::generate_evaluation_key(&keys.secret_key, fhe::MULTIPLICATION_KEY, context.limb_count())?;
 //! let scales = context.scaling_factors();
 //!
 //! let plaintext = fhe::encode(&context, &[0.5, -1.5], 512, 0, scales[0])?;
 //! let ciphertext = fhe::encrypt(&keys.public_key, &plaintext)?;
-//! let mut x = fhe::square(&ciphertext)?;
+//! let mut x = fhe::square_no_relinearize(&ciphertext)?;
+//! fhe::relinearize_in_place(x.pin_mut())?;
 //! fhe::rescale_in_place(x.pin_mut())?;
 //!
 //! let result = fhe::decrypt(&keys.secret_key, &x, scales[1])?;
@@ -34,10 +36,25 @@
 //! # }
 //! ```
 //!
-//! Three things the shim computes itself: encoding, because OpenFHE's takes the scale from its tables and one vector at a
-//! time; sums of products, which OpenFHE forms through a temporary for every term; and products with plaintexts of fewer
-//! than N/2 slots ([`encode_sparse`]), which are polynomials in a power of X and need a fraction of the words. Beneath them, OpenFHE's own functions on limbs, and its hybrid key switch, are replaced by the kernels of
-//! `paf-kernels`, bit for bit: see [`kernels`].
+//! # Rooms
+//!
+//! The C++ code (`src/shim`) has three rooms.
+//!
+//! - `api` calls OpenFHE: contexts, key pairs, encryption, products, rotations, bootstraps, and bytes in formats of our
+//!   own.
+//! - `rns` computes on residues itself what OpenFHE does not do, or does through temporaries: encoding at any scale and
+//!   of many vectors at a time; plaintexts of fewer than N/2 slots, which are polynomials in a power of X and need a
+//!   fraction of the words, and sums of their products ([`encode_sparse`]); sums of rotations with one division by P
+//!   ([`add_rotations`]); linear transforms in baby and giant steps; the steps of a key switch; evaluation keys for few
+//!   limbs ([`generate_evaluation_key`]) and key pairs with a dense secret; and the team of threads for its loops.
+//! - `overrides` are definitions of OpenFHE's own functions on limbs, of its hybrid key switch and of the transforms of
+//!   its bootstrap, which run the kernels of `paf-kernels` to the same bits: see [`kernels`].
+//!
+//! The shim decides two things. The overrides run OpenFHE's code where the kernels are not in use or do not take the
+//! numbers. And a key has the limbs that were asked for only while the kernels are in use, all of them otherwise, because
+//! OpenFHE's key switch takes no other: one that is made or read meanwhile is larger, and the same ciphertexts come out.
+//!
+//! What only tests and benchmarks call is in the crate `openfhe-reference`.
 //!
 //! # Ownership
 //!
@@ -47,7 +64,7 @@
 //!
 //! # Process-wide keys
 //!
-//! OpenFHE keeps evaluation keys in static maps, not in objects: [`generate_rotation_key`] and its like put keys
+//! OpenFHE keeps evaluation keys in static maps, not in objects: [`generate_evaluation_key`] and its like put keys
 //! there, operations find them by the key tag of the ciphertext, and they stay until [`remove_evaluation_key`] or
 //! [`clear_rotation_keys`] and [`clear_multiplication_keys`]. Within a tag, a key has a number as its id:
 //! [`MULTIPLICATION_KEY`], or the automorphism index of a rotation or the conjugation; OpenFHE uses the two even
@@ -57,7 +74,7 @@
 //!
 //! All types are `Send` and `Sync`. Loops over limbs run on [`threads`] threads, those of the calling thread included;
 //! one calling thread is the fastest. These change process-wide state and must not run beside
-//! anything else: creating, deserializing and releasing contexts; [`setup_bootstrap`]; generating, importing and
+//! anything else: creating and releasing contexts; [`setup_bootstrap`]; generating, importing and
 //! removing evaluation keys; [`set_threads`] and [`configure_allocator`].
 //!
 //! # Aliasing
@@ -68,10 +85,9 @@
 //! # Errors
 //!
 //! An exception of OpenFHE, or of a check in the shim, arrives as an [`Exception`] whose text names the place and the
-//! reason. Two limits: OpenFHE looks some keys up inside of parallel loops, where an exception would end the process,
-//! so [`bootstrap`] checks all keys beforehand; and OpenFHE's deserializers trust their input, so the bytes that go
-//! into `deserialize_*` need a checksum. The crate's own formats (`*_to_bytes`, `*_from_bytes`, evaluation key export
-//! and import) check every field.
+//! reason. One limit: OpenFHE looks some keys up inside of parallel loops, where an exception would end the process, so
+//! [`bootstrap`] checks all keys beforehand. The byte formats (`*_to_bytes`, `*_from_bytes`, evaluation key export and
+//! import) check every field; what is in range and wrong needs a checksum around them.
 //!
 //! # Secrets
 //!

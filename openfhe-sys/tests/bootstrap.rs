@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Tolerance, take_turns, values};
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 
 const SLOTS: u32 = 64;
 const BUDGET: [u32; 2] = [2, 2];
@@ -81,13 +81,13 @@ fn bootstrap_with_a_dense_secret_and_keys_made_one_by_one() {
         files.push(fhe::export_evaluation_key(&tag, id).expect("just made"));
         fhe::remove_evaluation_key(&tag, id).expect("just made");
     };
-    fhe::generate_multiplication_key(secret_key).expect("key generation");
-    save(fhe::MULTIPLICATION_KEY);
-    for step in fhe::bootstrap_rotation_steps(&context, SLOTS).expect("set up") {
-        fhe::generate_rotation_key(secret_key, step).expect("key generation");
-        save(fhe::rotation_key_id(&context, step).expect("not 0"));
+    let limbs = context.limb_count();
+    let steps = fhe::bootstrap_rotation_steps(&context, SLOTS).expect("set up");
+    let rotations = steps.iter().map(|&step| fhe::rotation_key_id(&context, step).expect("not 0"));
+    for id in rotations.chain([fhe::MULTIPLICATION_KEY, fhe::conjugation_key_id(&context)]) {
+        fhe::generate_evaluation_key(secret_key, id, limbs).expect("key generation");
+        save(id);
     }
-    fhe::generate_conjugation_key(secret_key).expect("key generation");
     fhe::generate_encapsulation_keys(secret_key).expect("key generation");
     for id in fhe::evaluation_key_ids(&tag) {
         save(id);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Party, parameters, take_turns, values};
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 
 const TECHNIQUE: fhe::ScalingTechnique = fhe::ScalingTechnique::FlexibleAuto;
 
@@ -41,12 +41,10 @@ fn missing_keys() {
     let party = Party::new(2, TECHNIQUE);
     let ciphertext = party.encrypt(&[0.5]);
     check(fhe::rotate(&ciphertext, 1), "EvalAutomorphismKeys are not generated");
-    fhe::generate_rotation_key(&party.keys.secret_key, 2).expect("key generation");
+    fhe::generate_rotation_keys(&party.keys.secret_key, &[2]).expect("key generation");
     check(fhe::rotate(&ciphertext, 1), "no evaluation key");
     let digits = fhe::precompute_digits(&ciphertext).expect("two parts");
     check(fhe::rotate_hoisted(&ciphertext, 1, &digits), "no evaluation key");
-    check(fhe::rotate_extended(&ciphertext, 1, &digits, true), "no evaluation key");
-    check(fhe::conjugate(&ciphertext), "no evaluation key");
     fhe::clear_multiplication_keys();
     check(fhe::square(&ciphertext), "EvalMultKey");
     let tag = ciphertext.key_tag();
@@ -71,8 +69,9 @@ fn unequal_operands() {
     let digits = fhe::precompute_digits(&high).expect("two parts");
     check(fhe::rotate_hoisted(&low, 1, &digits), "another level");
     let extended = fhe::extend(&low, true).expect("two parts");
-    let plain = fhe::encode_extended(&party.context, &[0.5], 8, 0, 1e12).expect("encode");
-    check(fhe::multiply_plain_extended(&extended, &plain), "different levels");
+    let plaintext = fhe::encode_extended(&party.context, &[0.5], 8, 0, 1e12).expect("encode");
+    let terms = [fhe::ExtendedTerm { ciphertext: &extended, plaintext: &plaintext }];
+    check(fhe::inner_product_extended(&terms), "different levels");
     let three_parts = fhe::square_no_relinearize(&high).expect("a product");
     check(fhe::multiply(&three_parts, &high), "relinearize");
     check(fhe::rotate(&three_parts, 1), "relinearize");

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{take_turns, values};
-use openfhe_sys as fhe;
-use openfhe_sys::kernels::{self, Code};
+use openfhe_reference as fhe;
+use openfhe_reference::kernels::{self, Code};
 
 type Result<T> = std::result::Result<T, fhe::Exception>;
 
@@ -57,7 +57,7 @@ fn operands(case: &Case) -> Result<Operands> {
     let keys = fhe::generate_key_pair(&context)?;
     fhe::generate_multiplication_key(&keys.secret_key)?;
     for step in [1, -3] {
-        fhe::generate_rotation_key(&keys.secret_key, step)?;
+        fhe::generate_rotation_keys(&keys.secret_key, &[step])?;
     }
     let scale = context.scaling_factors()[0];
     let encrypt =
@@ -75,7 +75,7 @@ fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let extended = fhe::encode_extended(context, &values(3, SLOTS), SLOTS, 0, scale)?;
     let digits = fhe::precompute_digits(x)?;
     let product = fhe::multiply_no_relinearize(x, y)?;
-    let rotated = fhe::rotate_extended(x, 1, &digits, true)?;
+    let lifted = fhe::extend(x, true)?;
     let values = [values(3, SLOTS), values(4, SLOTS), values(5, SLOTS)];
     let vectors: Vec<_> = values.iter().map(|values| fhe::SlotValues { values }).collect();
     let sparse = fhe::encode_sparse(context, &vectors, SLOTS, 0, scale)?;
@@ -84,11 +84,10 @@ fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut sum = fhe::start_rotation_sum();
     let [one, two, three] = [(x, 1), (y, -3), (x, 0)].map(|(ciphertext, step)| fhe::RotationTerm { ciphertext, step });
     fhe::add_rotations(sum.pin_mut(), &[one, two, three])?;
-    let terms: Vec<_> = (0..3).map(|_| fhe::ExtendedTerm { ciphertext: &rotated, plaintext: &extended }).collect();
+    let terms: Vec<_> = (0..3).map(|_| fhe::ExtendedTerm { ciphertext: &lifted, plaintext: &extended }).collect();
     Ok(vec![
         ("add", bytes(&*fhe::add(x, y)?)?),
         ("subtract", bytes(&*fhe::subtract(x, y)?)?),
-        ("negate", bytes(&*fhe::negate(x)?)?),
         ("multiply by a plaintext", bytes(&*fhe::multiply_plain(x, &plaintext)?)?),
         ("multiply by a constant", bytes(&*fhe::multiply_constant(x, -0.7, scale)?)?),
         ("add a constant", bytes(&*fhe::add_constant(x, 0.3, scale)?)?),
@@ -99,11 +98,10 @@ fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("rotate", bytes(&*fhe::rotate(x, 1)?)?),
         ("rotate at a lower level", bytes(&*fhe::rotate(lower, -3)?)?),
         ("rotate hoisted", bytes(&*fhe::rotate_hoisted(x, -3, &digits)?)?),
-        ("rotate extended", bytes(&*fhe::reduce_extended(&rotated)?)?),
         ("inner product", bytes(&*fhe::reduce_extended(&*fhe::inner_product_extended(&terms)?)?)?),
         ("sparse products", bytes(&*fhe::sum_of_sparse_products(&[0, 1, 2].map(sparse_term))?)?),
         ("sum of rotations", bytes(&*fhe::finish_rotation_sum(sum.pin_mut())?)?),
-        ("extend", bytes(&*fhe::reduce_extended(&*fhe::extend(x, true)?)?)?),
+        ("extend", bytes(&*fhe::reduce_extended(&lifted)?)?),
     ])
 }
 

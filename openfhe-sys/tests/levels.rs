@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Party, Tolerance, map, take_turns, values, zip};
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 
 const DEPTH: u32 = 20;
 

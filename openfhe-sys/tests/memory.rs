@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 
 const SLOTS: u32 = 1 << 13;
 
@@ -30,7 +30,7 @@ fn two_hundred_rotations_do_not_grow() {
     })
     .expect("the parameters are valid");
     let keys = fhe::generate_key_pair(&context).expect("key generation");
-    fhe::generate_rotation_key(&keys.secret_key, 1).expect("key generation");
+    fhe::generate_rotation_keys(&keys.secret_key, &[1]).expect("key generation");
     let plaintext = fhe::encode(&context, &vec![0.5; SLOTS as usize], SLOTS, 0, context.scaling_factors()[0]);
     let mut x = fhe::encrypt(&keys.public_key, &plaintext.expect("it fits")).expect("the key fits");
     let mut rotate = |times: usize| {

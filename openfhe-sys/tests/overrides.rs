@@ -19,7 +19,7 @@ const LIMB_ARITHMETIC: [&str; 4] = ["Mod", "Mult", "Switch", "LazySwitch"];
 
 /// The string constants of the header, each joined from its lines.
 fn listed() -> BTreeSet<String> {
-    let header = include_str!("../src/shim/symbols.h");
+    let header = include_str!("../src/shim/overrides/symbols.h");
     let constants = header.split("constexpr char ").skip(1).filter_map(|rest| rest.split_once(';'));
     constants.map(|(constant, _)| constant.split('"').skip(1).step_by(2).collect()).collect()
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Party, Tolerance, rotated, take_turns, values};
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 
 type Result<T> = std::result::Result<T, fhe::Exception>;
 

@@ -3,8 +3,8 @@
 mod common;
 
 use common::take_turns;
-use openfhe_sys as fhe;
-use openfhe_sys::kernels::{self, Code};
+use openfhe_reference as fhe;
+use openfhe_reference::kernels::{self, Code};
 
 const RING_DIMENSION: u32 = 1 << 11;
 const SLOTS: u32 = 64;

@@ -1,6 +1,6 @@
 //! The rotations of a bootstrap that the compiler counts on are those that OpenFHE uses.
 
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 use paf_ir::ckks::Level;
 use paf_scheme::Bootstrap;
 

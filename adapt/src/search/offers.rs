@@ -16,6 +16,7 @@ use super::judge::divergence;
 use super::notes::Notes;
 use super::walker::usable;
 use crate::error::RecoveryError;
+use crate::network::REDUCTION;
 use crate::steps::{Tuned, Walk};
 
 /// One PAF that a node may have.
@@ -114,7 +115,7 @@ fn offer(
     Ok(usable(results)?.map(|results| Offer {
         paf: index,
         sign_depth: paf.sign_depth(),
-        levels: levels_with(op, paf, walk.reduction()),
+        levels: levels_with(op, paf, REDUCTION),
         loss: divergence(exact, &results),
     }))
 }

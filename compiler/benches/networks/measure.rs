@@ -136,7 +136,7 @@ fn facts(circuit: &Circuit) -> Value {
     let (counts, parameters, client) = (circuit.counts(), &circuit.parameters, circuit.client());
     json!({
         "model": circuit.model.name,
-        "threads": openfhe_sys::threads(),
+        "threads": openfhe_reference::threads(),
         "levels": counts.levels,
         "chain": parameters.levels.0,
         "usable_levels": parameters.bootstrap.map(|_| parameters.usable_levels().0),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::plaintext_count;
 use paf_runtime::Scheme;
@@ -218,7 +218,7 @@ impl<'s> Bench<'s> {
     fn new(scheme: &'s Scheme) -> Result<Self> {
         let pair = fhe::generate_key_pair(scheme.context())?;
         fhe::generate_multiplication_key(&pair.secret_key)?;
-        fhe::generate_rotation_key(&pair.secret_key, 1)?;
+        fhe::generate_rotation_keys(&pair.secret_key, &[1])?;
         let slots = scheme.parameters().slots;
         let values: Vec<f64> = (0..slots).map(|slot| (slot % 1000) as f64 / 1000.0 - 0.5).collect();
         let scale = scheme.scale(scheme.parameters().levels);

@@ -6,33 +6,15 @@ use super::vector256::{Factor, VectorPrime, broadcast, load, load_tail, store, s
 use crate::Modulus;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn add(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = VectorPrime::new(q);
-    zip(out, left, right, |left, right| prime.add(left, right));
-}
-
-#[target_feature(enable = "avx2")]
 pub(super) fn add_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = VectorPrime::new(q);
     zip_assign(values, other, |left, right| prime.add(left, right));
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn sub(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = VectorPrime::new(q);
-    zip(out, left, right, |left, right| prime.sub(left, right));
-}
-
-#[target_feature(enable = "avx2")]
 pub(super) fn sub_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = VectorPrime::new(q);
     zip_assign(values, other, |left, right| prime.sub(left, right));
-}
-
-#[target_feature(enable = "avx2")]
-pub(super) fn mul(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = VectorPrime::new(q);
-    zip(out, left, right, |left, right| prime.multiply(left, right));
 }
 
 #[target_feature(enable = "avx2")]
@@ -54,12 +36,6 @@ pub(super) fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], 
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn mul_scalar(out: &mut [u64], values: &[u64], scalar: u64, q: Modulus) {
-    let (prime, factor) = (VectorPrime::new(q), Factor::new(q, scalar));
-    map(out, values, |value| prime.multiply_factor(value, factor));
-}
-
-#[target_feature(enable = "avx2")]
 pub(super) fn mul_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (VectorPrime::new(q), Factor::new(q, scalar));
     map_assign(values, |value| prime.multiply_factor(value, factor));
@@ -72,12 +48,6 @@ pub(super) fn mul_scalar_add_assign(values: &mut [u64], scalar: u64, addend: &[u
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn sub_mul_scalar(out: &mut [u64], left: &[u64], right: &[u64], scalar: u64, q: Modulus) {
-    let (prime, factor) = (VectorPrime::new(q), Factor::new(q, scalar));
-    zip(out, left, right, |left, right| prime.multiply_factor(prime.sub(left, right), factor));
-}
-
-#[target_feature(enable = "avx2")]
 pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (VectorPrime::new(q), Factor::new(q, scalar));
     zip_assign(values, other, |left, right| prime.multiply_factor(prime.sub(left, right), factor));
@@ -87,16 +57,6 @@ pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u
 pub(super) fn add_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let (prime, scalar) = (VectorPrime::new(q), broadcast(scalar));
     map_assign(values, |value| prime.add(value, scalar));
-}
-
-#[target_feature(enable = "avx2")]
-pub(super) fn switch_modulus(out: &mut [u64], values: &[u64], from: Modulus, to: Modulus) {
-    let switch = Switch::new(from, to);
-    if to.value() >= from.value() {
-        map(out, values, |value| switch.up(value));
-    } else {
-        map(out, values, |value| switch.down(value));
-    }
 }
 
 #[target_feature(enable = "avx2")]
@@ -165,18 +125,6 @@ fn map_assign(values: &mut [u64], lanes: impl Fn(__m256i) -> __m256i) {
         store(values, lanes(load(values)));
     }
     store_tail(tail, lanes(load_tail(tail)));
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn zip(out: &mut [u64], left: &[u64], right: &[u64], lanes: impl Fn(__m256i, __m256i) -> __m256i) {
-    let (out_blocks, out_tail) = out.as_chunks_mut::<4>();
-    let (left_blocks, left_tail) = left.as_chunks::<4>();
-    let (right_blocks, right_tail) = right.as_chunks::<4>();
-    for ((out, left), right) in out_blocks.iter_mut().zip(left_blocks).zip(right_blocks) {
-        store(out, lanes(load(left), load(right)));
-    }
-    store_tail(out_tail, lanes(load_tail(left_tail), load_tail(right_tail)));
 }
 
 #[target_feature(enable = "avx2")]

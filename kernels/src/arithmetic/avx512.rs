@@ -8,21 +8,9 @@ use super::vector512::{
 use crate::Modulus;
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn add(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = VectorPrime::new(q);
-    zip(out, left, right, |left, right| prime.add(left, right));
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn add_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = VectorPrime::new(q);
     zip_assign(values, other, |left, right| prime.add(left, right));
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn sub(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = VectorPrime::new(q);
-    zip(out, left, right, |left, right| prime.sub(left, right));
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -35,18 +23,6 @@ pub(super) fn sub_assign(values: &mut [u64], other: &[u64], q: Modulus) {
 pub(super) fn negate(values: &mut [u64], q: Modulus) {
     let prime = VectorPrime::new(q);
     map_assign(values, |value| prime.sub(_mm512_setzero_si512(), value));
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn mul(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = VectorPrime::new(q);
-    if is_narrow(q) {
-        zip(out, left, right, |left, right| prime.multiply_narrow(left, right));
-    } else if is_barely_wide(q) {
-        zip(out, left, right, |left, right| prime.multiply_add_wide(left, right, _mm512_setzero_si512()));
-    } else {
-        zip(out, left, right, |left, right| prime.multiply_wide(left, right));
-    }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -72,16 +48,6 @@ pub(super) fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], 
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn mul_scalar(out: &mut [u64], values: &[u64], scalar: u64, q: Modulus) {
-    let scale = Scale::new(q, scalar);
-    if is_narrow(q) {
-        map(out, values, |value| scale.narrow(value));
-    } else {
-        map(out, values, |value| scale.wide(value));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn mul_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let scale = Scale::new(q, scalar);
     if is_narrow(q) {
@@ -102,16 +68,6 @@ pub(super) fn mul_scalar_add_assign(values: &mut [u64], scalar: u64, addend: &[u
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn sub_mul_scalar(out: &mut [u64], left: &[u64], right: &[u64], scalar: u64, q: Modulus) {
-    let scale = Scale::new(q, scalar);
-    if is_narrow(q) {
-        zip(out, left, right, |left, right| scale.narrow(scale.prime.sub(left, right)));
-    } else {
-        zip(out, left, right, |left, right| scale.wide(scale.prime.sub(left, right)));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u64, q: Modulus) {
     let scale = Scale::new(q, scalar);
     if is_narrow(q) {
@@ -125,18 +81,6 @@ pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u
 pub(super) fn add_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let (prime, scalar) = (VectorPrime::new(q), broadcast(scalar));
     map_assign(values, |value| prime.add(value, scalar));
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn switch_modulus(out: &mut [u64], values: &[u64], from: Modulus, to: Modulus) {
-    let switch = Switch::new(from, to);
-    if to.value() >= from.value() {
-        map(out, values, |value| switch.up(value));
-    } else if is_narrow(from) {
-        map(out, values, |value| switch.down_from_narrow(value));
-    } else {
-        map(out, values, |value| switch.down_from_wide(value));
-    }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -291,18 +235,6 @@ fn map_assign(values: &mut [u64], lanes: impl Fn(__m512i) -> __m512i) {
         store(values, lanes(load(values)));
     }
     store_tail(tail, lanes(load_tail(tail)));
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn zip(out: &mut [u64], left: &[u64], right: &[u64], lanes: impl Fn(__m512i, __m512i) -> __m512i) {
-    let (out_blocks, out_tail) = out.as_chunks_mut::<8>();
-    let (left_blocks, left_tail) = left.as_chunks::<8>();
-    let (right_blocks, right_tail) = right.as_chunks::<8>();
-    for ((out, left), right) in out_blocks.iter_mut().zip(left_blocks).zip(right_blocks) {
-        store(out, lanes(load(left), load(right)));
-    }
-    store_tail(out_tail, lanes(load_tail(left_tail), load_tail(right_tail)));
 }
 
 #[target_feature(enable = "avx512f")]

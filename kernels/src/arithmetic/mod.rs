@@ -39,15 +39,6 @@ macro_rules! dispatch {
 }
 
 impl Kernels {
-    /// `out = left + right`.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn add(self, out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-        assert_same_length(out, &[left, right]);
-        dispatch!(self, add(out, left, right, q));
-    }
-
     /// `values = values + other`.
     ///
     /// # Panics
@@ -55,15 +46,6 @@ impl Kernels {
     pub fn add_assign(self, values: &mut [u64], other: &[u64], q: Modulus) {
         assert_same_length(values, &[other]);
         dispatch!(self, add_assign(values, other, q));
-    }
-
-    /// `out = left - right`.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn sub(self, out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-        assert_same_length(out, &[left, right]);
-        dispatch!(self, sub(out, left, right, q));
     }
 
     /// `values = values - other`.
@@ -78,15 +60,6 @@ impl Kernels {
     /// `values = -values`; zero stays zero.
     pub fn negate(self, values: &mut [u64], q: Modulus) {
         dispatch!(self, negate(values, q));
-    }
-
-    /// `out = left * right`.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn mul(self, out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-        assert_same_length(out, &[left, right]);
-        dispatch!(self, mul(out, left, right, q));
     }
 
     /// `values = values * other`.
@@ -107,15 +80,6 @@ impl Kernels {
         dispatch!(self, multiply_accumulate(sum, left, right, q));
     }
 
-    /// `out = values * scalar`, for a scalar of any size.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn mul_scalar(self, out: &mut [u64], values: &[u64], scalar: u64, q: Modulus) {
-        assert_same_length(out, &[values]);
-        dispatch!(self, mul_scalar(out, values, scalar, q));
-    }
-
     /// `values = values * scalar`, for a scalar of any size.
     pub fn mul_scalar_assign(self, values: &mut [u64], scalar: u64, q: Modulus) {
         dispatch!(self, mul_scalar_assign(values, scalar, q));
@@ -130,16 +94,7 @@ impl Kernels {
         dispatch!(self, mul_scalar_add_assign(values, scalar, addend, q));
     }
 
-    /// `out = (left - right) * scalar`: the end of a modulus reduction (OpenFHE's ApproxModDown).
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn sub_mul_scalar(self, out: &mut [u64], left: &[u64], right: &[u64], scalar: u64, q: Modulus) {
-        assert_same_length(out, &[left, right]);
-        dispatch!(self, sub_mul_scalar(out, left, right, scalar, q));
-    }
-
-    /// `values = (values - other) * scalar`.
+    /// `values = (values - other) * scalar`: the end of a modulus reduction (OpenFHE's ApproxModDown).
     ///
     /// # Panics
     /// If lengths differ.
@@ -160,17 +115,8 @@ impl Kernels {
         dispatch!(self, add_scalar_assign(values, negated, q));
     }
 
-    /// Residues modulo `from` to residues modulo `to` of the same centred representatives, in `(-from/2, from/2)`: as
-    /// OpenFHE's `NativeVector::SwitchModulus`.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn switch_modulus(self, out: &mut [u64], values: &[u64], from: Modulus, to: Modulus) {
-        assert_same_length(out, &[values]);
-        dispatch!(self, switch_modulus(out, values, from, to));
-    }
-
-    /// [`Self::switch_modulus`] followed by [`Self::mul_scalar_assign`] modulo `to`: what a rescale does with the last
+    /// Residues modulo `from` to residues modulo `to` of the same centred representatives, in `(-from/2, from/2)`, as
+    /// OpenFHE's `NativeVector::SwitchModulus` has them, times a scalar of any size: what a rescale does with the last
     /// limb for each other one.
     ///
     /// # Panics

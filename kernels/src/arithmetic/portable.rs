@@ -3,19 +3,9 @@
 use super::scalar::ScalarPrime;
 use crate::Modulus;
 
-pub(super) fn add(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = ScalarPrime::new(q);
-    zip(out, left, right, |left, right| prime.add(left, right));
-}
-
 pub(super) fn add_assign(values: &mut [u64], other: &[u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     zip_assign(values, other, |left, right| prime.add(left, right));
-}
-
-pub(super) fn sub(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = ScalarPrime::new(q);
-    zip(out, left, right, |left, right| prime.sub(left, right));
 }
 
 pub(super) fn sub_assign(values: &mut [u64], other: &[u64], q: Modulus) {
@@ -26,11 +16,6 @@ pub(super) fn sub_assign(values: &mut [u64], other: &[u64], q: Modulus) {
 pub(super) fn negate(values: &mut [u64], q: Modulus) {
     let prime = ScalarPrime::new(q);
     map_assign(values, |value| prime.sub(0, value));
-}
-
-pub(super) fn mul(out: &mut [u64], left: &[u64], right: &[u64], q: Modulus) {
-    let prime = ScalarPrime::new(q);
-    zip(out, left, right, |left, right| prime.multiply(left, right));
 }
 
 pub(super) fn mul_assign(values: &mut [u64], other: &[u64], q: Modulus) {
@@ -45,11 +30,6 @@ pub(super) fn multiply_accumulate(sum: &mut [u64], left: &[u64], right: &[u64], 
     }
 }
 
-pub(super) fn mul_scalar(out: &mut [u64], values: &[u64], scalar: u64, q: Modulus) {
-    let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
-    map(out, values, |value| prime.multiply_factor(value, factor));
-}
-
 pub(super) fn mul_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     map_assign(values, |value| prime.multiply_factor(value, factor));
@@ -60,11 +40,6 @@ pub(super) fn mul_scalar_add_assign(values: &mut [u64], scalar: u64, addend: &[u
     zip_assign(values, addend, |value, addend| prime.add(prime.multiply_factor(value, factor), addend));
 }
 
-pub(super) fn sub_mul_scalar(out: &mut [u64], left: &[u64], right: &[u64], scalar: u64, q: Modulus) {
-    let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
-    zip(out, left, right, |left, right| prime.multiply_factor(prime.sub(left, right), factor));
-}
-
 pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u64, q: Modulus) {
     let (prime, factor) = (ScalarPrime::new(q), ScalarPrime::factor(q, scalar));
     zip_assign(values, other, |left, right| prime.multiply_factor(prime.sub(left, right), factor));
@@ -73,15 +48,6 @@ pub(super) fn sub_mul_scalar_assign(values: &mut [u64], other: &[u64], scalar: u
 pub(super) fn add_scalar_assign(values: &mut [u64], scalar: u64, q: Modulus) {
     let prime = ScalarPrime::new(q);
     map_assign(values, |value| prime.add(value, scalar));
-}
-
-pub(super) fn switch_modulus(out: &mut [u64], values: &[u64], from: Modulus, to: Modulus) {
-    let switch = Switch::new(from, to);
-    if to.value() >= from.value() {
-        map(out, values, |value| switch.up(value));
-    } else {
-        map(out, values, |value| switch.down(value));
-    }
 }
 
 pub(super) fn switch_modulus_mul_scalar(out: &mut [u64], values: &[u64], scalar: u64, from: Modulus, to: Modulus) {
@@ -152,13 +118,6 @@ fn map(out: &mut [u64], values: &[u64], element: impl Fn(u64) -> u64) {
 fn map_assign(values: &mut [u64], element: impl Fn(u64) -> u64) {
     for value in values {
         *value = element(*value);
-    }
-}
-
-#[inline(always)]
-fn zip(out: &mut [u64], left: &[u64], right: &[u64], element: impl Fn(u64, u64) -> u64) {
-    for ((out, &left), &right) in out.iter_mut().zip(left).zip(right) {
-        *out = element(left, right);
     }
 }
 

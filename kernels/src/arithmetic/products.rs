@@ -20,15 +20,7 @@ impl Kernels {
     /// # Panics
     /// If lengths differ.
     pub fn sum_of_products(self, out: &mut [u64], terms: &[(&[u64], &[u64])], q: Modulus) {
-        self.sum_terms::<1, false>([out], &single_terms(terms), 0, q);
-    }
-
-    /// As [`Self::sum_of_products`], added to `sum`.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn add_sum_of_products(self, sum: &mut [u64], terms: &[(&[u64], &[u64])], q: Modulus) {
-        self.sum_terms::<1, true>([sum], &single_terms(terms), 0, q);
+        self.sum_terms([out], &single_terms(terms), 0, q);
     }
 
     /// For terms `(digit, first, second)`: `first_out` is the sum of `digit * first`, `second_out` that of
@@ -43,7 +35,7 @@ impl Kernels {
         terms: &[(&[u64], &[u64], &[u64])],
         q: Modulus,
     ) {
-        self.sum_terms::<2, false>([first_out, second_out], &pair_terms(terms), 0, q);
+        self.sum_terms([first_out, second_out], &pair_terms(terms), 0, q);
     }
 
     /// As [`Self::sum_of_products_pair`], where each word of a digit stands for `2^log_repeats` adjacent ones: a polynomial
@@ -59,25 +51,10 @@ impl Kernels {
         log_repeats: u32,
         q: Modulus,
     ) {
-        self.sum_terms::<2, false>([first_out, second_out], &pair_terms(terms), log_repeats, q);
+        self.sum_terms([first_out, second_out], &pair_terms(terms), log_repeats, q);
     }
 
-    /// As [`Self::sum_of_products_pair`], added to the two sums.
-    ///
-    /// # Panics
-    /// If lengths differ.
-    pub fn add_sum_of_products_pair(
-        self,
-        first_sum: &mut [u64],
-        second_sum: &mut [u64],
-        terms: &[(&[u64], &[u64], &[u64])],
-        q: Modulus,
-    ) {
-        self.sum_terms::<2, true>([first_sum, second_sum], &pair_terms(terms), 0, q);
-    }
-
-    /// Sums, added to the outputs if `KEEP`.
-    fn sum_terms<const OUTPUTS: usize, const KEEP: bool>(
+    fn sum_terms<const OUTPUTS: usize>(
         self,
         outputs: [&mut [u64]; OUTPUTS],
         terms: &[Term<OUTPUTS>],
@@ -91,13 +68,13 @@ impl Kernels {
         };
         assert!(terms.iter().all(fits), "terms differ in length from the output");
         match self.variant() {
-            Variant::Portable => sum_portable::<OUTPUTS, KEEP>(outputs, terms, log_repeats, q),
+            Variant::Portable => sum_portable(outputs, terms, log_repeats, q),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `Kernels` exists only on a processor that has the instructions of its variant.
-            Variant::Avx2 => unsafe { super::products256::sum::<OUTPUTS, KEEP>(outputs, terms, log_repeats, q) },
+            Variant::Avx2 => unsafe { super::products256::sum(outputs, terms, log_repeats, q) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Variant::Avx512 => unsafe { super::products512::sum::<OUTPUTS, KEEP>(outputs, terms, log_repeats, q) },
+            Variant::Avx512 => unsafe { super::products512::sum(outputs, terms, log_repeats, q) },
             #[cfg(not(target_arch = "x86_64"))]
             Variant::Avx2 | Variant::Avx512 => unreachable!("a variant of another processor"),
         }
@@ -118,7 +95,7 @@ const PORTABLE_GROUP: usize = 255;
 /// Coefficients whose sums are kept at a time.
 const PORTABLE_BLOCK: usize = 32;
 
-fn sum_portable<const OUTPUTS: usize, const KEEP: bool>(
+fn sum_portable<const OUTPUTS: usize>(
     outputs: [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     log_repeats: u32,
@@ -126,9 +103,7 @@ fn sum_portable<const OUTPUTS: usize, const KEEP: bool>(
 ) {
     let prime = ScalarPrime::new(q);
     for (index, output) in outputs.into_iter().enumerate() {
-        if !KEEP {
-            output.fill(0);
-        }
+        output.fill(0);
         for (block, output) in output.chunks_mut(PORTABLE_BLOCK).enumerate() {
             let start = block * PORTABLE_BLOCK;
             for group in terms.chunks(PORTABLE_GROUP) {

@@ -9,7 +9,7 @@ use super::vector256::{VectorPrime, load, load_tail, store, store_tail};
 use crate::Modulus;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
+pub(super) fn sum<const OUTPUTS: usize>(
     mut outputs: [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     log_repeats: u32,
@@ -17,13 +17,13 @@ pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
 ) {
     let prime = VectorPrime::new(q);
     for start in (0..outputs[0].len()).step_by(4) {
-        sum_vector::<OUTPUTS, KEEP>(&mut outputs, terms, start, log_repeats, prime);
+        sum_vector(&mut outputs, terms, start, log_repeats, prime);
     }
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn sum_vector<const OUTPUTS: usize, const KEEP: bool>(
+fn sum_vector<const OUTPUTS: usize>(
     outputs: &mut [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     start: usize,
@@ -31,11 +31,6 @@ fn sum_vector<const OUTPUTS: usize, const KEEP: bool>(
     prime: VectorPrime,
 ) {
     let mut sums = [_mm256_setzero_si256(); OUTPUTS];
-    if KEEP {
-        for (sum, output) in sums.iter_mut().zip(outputs.iter()) {
-            *sum = load_at(output, start);
-        }
-    }
     for term in terms {
         let digit = load_repeated(term.digit, start, log_repeats);
         for (sum, key) in sums.iter_mut().zip(term.keys) {

@@ -38,7 +38,7 @@ impl Repeats {
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
+pub(super) fn sum<const OUTPUTS: usize>(
     mut outputs: [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     log_repeats: u32,
@@ -47,16 +47,14 @@ pub(super) fn sum<const OUTPUTS: usize, const KEEP: bool>(
     let (prime, repeats) = (VectorPrime::new(q), Repeats::new(log_repeats));
     let outputs = &mut outputs;
     match (is_narrow(q), log_repeats) {
-        (true, 0) => {
-            sum_limb::<OUTPUTS, KEEP, false, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q))
-        }
+        (true, 0) => sum_limb::<OUTPUTS, false, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q)),
         (true, _) => {
-            sum_limb::<OUTPUTS, KEEP, true, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q));
+            sum_limb::<OUTPUTS, true, false, NARROW_VECTORS>(outputs, terms, repeats, prime, narrow_group(q));
         }
         (false, 0) => {
-            sum_limb::<OUTPUTS, KEEP, false, true, WIDE_VECTORS>(outputs, terms, repeats, prime, WIDE_GROUP);
+            sum_limb::<OUTPUTS, false, true, WIDE_VECTORS>(outputs, terms, repeats, prime, WIDE_GROUP);
         }
-        (false, _) => sum_limb::<OUTPUTS, KEEP, true, true, WIDE_VECTORS>(outputs, terms, repeats, prime, WIDE_GROUP),
+        (false, _) => sum_limb::<OUTPUTS, true, true, WIDE_VECTORS>(outputs, terms, repeats, prime, WIDE_GROUP),
     }
 }
 
@@ -69,7 +67,7 @@ fn narrow_group(q: Modulus) -> usize {
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 #[inline]
-fn sum_limb<const OUTPUTS: usize, const KEEP: bool, const REPEATED: bool, const WIDE: bool, const VECTORS: usize>(
+fn sum_limb<const OUTPUTS: usize, const REPEATED: bool, const WIDE: bool, const VECTORS: usize>(
     outputs: &mut [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     repeats: Repeats,
@@ -79,28 +77,21 @@ fn sum_limb<const OUTPUTS: usize, const KEEP: bool, const REPEATED: bool, const 
     let length = outputs[0].len();
     let mut start = 0;
     while start + 8 * VECTORS <= length {
-        sum_block::<OUTPUTS, KEEP, REPEATED, WIDE, VECTORS, WHOLE>(outputs, terms, repeats, start, prime, group);
+        sum_block::<OUTPUTS, REPEATED, WIDE, VECTORS, WHOLE>(outputs, terms, repeats, start, prime, group);
         start += 8 * VECTORS;
     }
     while start + 8 <= length {
-        sum_block::<OUTPUTS, KEEP, REPEATED, WIDE, 1, WHOLE>(outputs, terms, repeats, start, prime, group);
+        sum_block::<OUTPUTS, REPEATED, WIDE, 1, WHOLE>(outputs, terms, repeats, start, prime, group);
         start += 8;
     }
     if start < length {
-        sum_block::<OUTPUTS, KEEP, REPEATED, WIDE, 1, TAIL>(outputs, terms, repeats, start, prime, group);
+        sum_block::<OUTPUTS, REPEATED, WIDE, 1, TAIL>(outputs, terms, repeats, start, prime, group);
     }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 #[inline]
-fn sum_block<
-    const OUTPUTS: usize,
-    const KEEP: bool,
-    const REPEATED: bool,
-    const WIDE: bool,
-    const VECTORS: usize,
-    const PART: bool,
->(
+fn sum_block<const OUTPUTS: usize, const REPEATED: bool, const WIDE: bool, const VECTORS: usize, const PART: bool>(
     outputs: &mut [&mut [u64]; OUTPUTS],
     terms: &[Term<OUTPUTS>],
     repeats: Repeats,
@@ -109,13 +100,6 @@ fn sum_block<
     group: usize,
 ) {
     let mut sums = [[Digits::new(_mm512_setzero_si512()); VECTORS]; OUTPUTS];
-    if KEEP {
-        for (sums, output) in sums.iter_mut().zip(outputs.iter()) {
-            for (vector, sum) in sums.iter_mut().enumerate() {
-                sum.low = load_at::<PART>(output, start + 8 * vector);
-            }
-        }
-    }
     for group in terms.chunks(group) {
         for term in group {
             add_term::<OUTPUTS, REPEATED, WIDE, VECTORS, PART>(&mut sums, term, repeats, start);

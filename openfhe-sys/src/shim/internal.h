@@ -40,14 +40,17 @@ inline std::string to_string(rust::Str text) {
     return std::string(text.data(), text.size());
 }
 
-std::size_t byte_size_of(const DCRTPoly& polynomial);
-std::size_t byte_size_of(const std::vector<DCRTPoly>& polynomials);
+// Overwrites all limbs with zeros.
+void wipe(DCRTPoly& secret);
 
 // The CKKS parameters behind anything that belongs to a context.
 std::shared_ptr<lbcrypto::CryptoParametersCKKSRNS> ckks_parameters(const lbcrypto::CryptoObject<DCRTPoly>& object);
 
 // The first `limbs` primes of Q, followed by those of P where one is given.
 std::shared_ptr<DCRTPoly::Params> basis_of(const DCRTPoly::Params& q, std::size_t limbs, const DCRTPoly::Params* p);
+
+// The rotations that a bootstrap of this many slots needs keys for, after its setup.
+std::vector<std::int32_t> bootstrap_steps(const lbcrypto::CryptoContext<DCRTPoly>& context, std::uint32_t slots);
 
 // The keys in OpenFHE's process-wide maps. Both throw when there is none.
 const EvaluationKeyMap& rotation_keys(const std::string& tag);

@@ -4,13 +4,16 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use openfhe_sys as fhe;
+use openfhe_reference as fhe;
 
 /// N of all tests: insecure, fast, and large enough for typical noise.
 pub(crate) const RING_DIMENSION: u32 = 1 << 12;
 
 /// log2 of the scale of all tests but bootstrapping.
 pub(crate) const SCALE_BITS: u32 = 40;
+
+/// Digits of key switching of all tests but bootstrapping.
+pub(crate) const DIGITS: u32 = 2;
 
 /// How far a decrypted value may be from the clear one, for values of magnitude about one at a scale of 40 bits.
 #[derive(Clone, Copy)]
@@ -46,7 +49,7 @@ pub(crate) fn parameters(depth: u32, technique: fhe::ScalingTechnique) -> fhe::P
         multiplicative_depth: depth,
         scaling_mod_bits: SCALE_BITS,
         first_mod_bits: 52,
-        digits: 2,
+        digits: DIGITS,
         scaling_technique: technique,
         secret_key_distribution: fhe::SecretKeyDistribution::UniformTernary,
         security_level: fhe::SecurityLevel::NotSet,

@@ -18,14 +18,13 @@ use std::collections::BTreeMap;
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
 use crate::approximate::{
-    self, Approximated, ApproximationOptions, Deviation, Effect, Sensitivity, approximate_with, in_cheaper_order,
-    measure,
+    self, Approximated, Deviation, Effect, Options, Sensitivity, approximate_with, in_cheaper_order, measure,
 };
-use crate::decisions::Samples;
 use crate::error::PassError;
 use crate::paf::Paf;
+use crate::recover::Samples;
 pub use mixes::{LevelGraph, Mix};
-use search::{Choice, ChoiceStep, Selection};
+use search::{Choice, Selection, Step};
 
 /// Networks that are approximated and measured at most.
 const MOST_MEASUREMENTS: usize = 8;
@@ -72,7 +71,7 @@ pub struct Chosen {
 /// [`approximate::approximate`] finds.
 pub fn choose(
     graph: &Graph,
-    options: &ApproximationOptions,
+    options: &Options,
     samples: &Samples,
     goal: Goal,
 ) -> Result<(Approximated, Chosen), PassError> {
@@ -117,7 +116,7 @@ pub fn candidates() -> Result<Vec<Paf>, PassError> {
 
 struct Search<'a> {
     graph: &'a Graph,
-    options: &'a ApproximationOptions,
+    options: &'a Options,
     samples: &'a Samples,
     pafs: &'a [Paf],
     sensitivity: &'a Sensitivity,
@@ -128,7 +127,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(
         graph: &'a Graph,
-        options: &'a ApproximationOptions,
+        options: &'a Options,
         samples: &'a Samples,
         pafs: &'a [Paf],
         sensitivity: &'a Sensitivity,
@@ -219,14 +218,14 @@ impl<'a> Search<'a> {
 }
 
 /// The network as the search sees it; a node that needs no PAF has one choice.
-fn steps(graph: &Graph, sensitivity: &Sensitivity) -> Vec<ChoiceStep> {
+fn steps(graph: &Graph, sensitivity: &Sensitivity) -> Vec<Step> {
     let choices = |id: NodeId| match &sensitivity.effects[id.index()] {
         Some(effects) => {
             effects.iter().map(|effect| Choice { levels: effect.levels, error: effect.mean_square }).collect()
         }
         None => vec![Choice { levels: sensitivity.levels[id.index()], error: 0.0 }],
     };
-    let step = |(id, node): (NodeId, &Node)| ChoiceStep {
+    let step = |(id, node): (NodeId, &Node)| Step {
         operands: node.inputs.iter().map(|input| input.index()).collect(),
         choices: choices(id),
     };

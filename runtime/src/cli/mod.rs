@@ -245,6 +245,9 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 /// Runs one command.
 pub(crate) fn run(arguments: &Arguments, machine: &Machine) -> Result<(), RuntimeError> {
     let json = arguments.json;
+    if let Some(reason) = &machine.kernels.refused {
+        eprintln!("warning: {reason}; OpenFHE's own code runs, which is several times slower");
+    }
     match &arguments.command {
         Command::Client { circuit, output } => commands::client(circuit, output, json),
         Command::Info { file: Some(file), machine_costs, .. } => {

@@ -1,0 +1,62 @@
+//! Operations that return a new ciphertext instead of changing their first operand, where only tests want that.
+
+use std::pin::Pin;
+
+use openfhe_sys::{self as fhe, Ciphertext, Exception, Plaintext, UniquePtr};
+
+use crate::bridge::ffi;
+
+type Result<T> = std::result::Result<T, Exception>;
+
+fn on_copy(
+    ciphertext: &Ciphertext,
+    operation: impl FnOnce(Pin<&mut Ciphertext>) -> Result<()>,
+) -> Result<UniquePtr<Ciphertext>> {
+    let mut copy = fhe::clone_ciphertext(ciphertext)?;
+    operation(copy.pin_mut())?;
+    Ok(copy)
+}
+
+/// `left - right`.
+pub fn subtract(left: &Ciphertext, right: &Ciphertext) -> Result<UniquePtr<Ciphertext>> {
+    on_copy(left, |copy| fhe::subtract_in_place(copy, right))
+}
+
+/// `ciphertext + plaintext`, which have the same scale.
+pub fn add_plain(ciphertext: &Ciphertext, plaintext: &Plaintext) -> Result<UniquePtr<Ciphertext>> {
+    on_copy(ciphertext, |copy| fhe::add_plain_in_place(copy, plaintext))
+}
+
+/// `ciphertext * plaintext`; the scales multiply.
+pub fn multiply_plain(ciphertext: &Ciphertext, plaintext: &Plaintext) -> Result<UniquePtr<Ciphertext>> {
+    on_copy(ciphertext, |copy| ffi::multiply_plain_in_place(copy, plaintext))
+}
+
+/// `ciphertext + value`, encoded at the ciphertext's `scale`.
+pub fn add_constant(ciphertext: &Ciphertext, value: f64, scale: f64) -> Result<UniquePtr<Ciphertext>> {
+    on_copy(ciphertext, |copy| fhe::add_constant_in_place(copy, value, scale))
+}
+
+/// `ciphertext * value`, with the value rounded at `scale`; the scales multiply.
+pub fn multiply_constant(ciphertext: &Ciphertext, value: f64, scale: f64) -> Result<UniquePtr<Ciphertext>> {
+    on_copy(ciphertext, |copy| fhe::multiply_constant_in_place(copy, value, scale))
+}
+
+/// The ciphertext in two parts.
+pub fn relinearize(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>> {
+    on_copy(ciphertext, fhe::relinearize_in_place)
+}
+
+/// `left * right`, relinearized and not rescaled; the scales multiply.
+pub fn multiply(left: &Ciphertext, right: &Ciphertext) -> Result<UniquePtr<Ciphertext>> {
+    let mut product = fhe::multiply_no_relinearize(left, right)?;
+    fhe::relinearize_in_place(product.pin_mut())?;
+    Ok(product)
+}
+
+/// `ciphertext * ciphertext`, relinearized and not rescaled; the scales multiply.
+pub fn square(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>> {
+    let mut product = fhe::square_no_relinearize(ciphertext)?;
+    fhe::relinearize_in_place(product.pin_mut())?;
+    Ok(product)
+}

@@ -1,0 +1,111 @@
+// Key pairs, and the process-wide maps that hold the evaluation keys.
+
+#include "internal.h"
+
+#include "openfhe-sys/src/bridge.rs.h"
+
+#include "key/privatekey.h"
+#include "key/publickey.h"
+#include "math/nbtheory.h"
+
+namespace openfhe_shim {
+
+namespace {
+
+KeyPair to_shared(lbcrypto::KeyPair<DCRTPoly> pair) {
+    require(pair.good(), "key generation failed");
+    return KeyPair{std::unique_ptr<PublicKey>(new PublicKey{pair.publicKey}),
+                   std::make_unique<SecretKey>(pair.secretKey)};
+}
+
+}  // namespace
+
+SecretKey::~SecretKey() {
+    if (handle != nullptr)
+        wipe(const_cast<DCRTPoly&>(handle->GetPrivateElement()));
+}
+
+rust::String SecretKey::key_tag() const {
+    return handle->GetKeyTag();
+}
+
+rust::String PublicKey::key_tag() const {
+    return handle->GetKeyTag();
+}
+
+KeyPair generate_key_pair(const Context& context) {
+    return to_shared(context.handle->KeyGen());
+}
+
+std::uint32_t rotation_key_id(const Context& context, std::int32_t step) {
+    require(step != 0, "a rotation by 0 needs no key");
+    return lbcrypto::FindAutomorphismIndex2nComplex(step, context.cyclotomic_order());
+}
+
+std::uint32_t conjugation_key_id(const Context& context) {
+    return context.cyclotomic_order() - 1;
+}
+
+const EvaluationKeyMap& rotation_keys(const std::string& tag) {
+    return *ContextImpl::GetEvalAutomorphismKeyMapPtr(tag);
+}
+
+EvaluationKey find_evaluation_key(const std::string& tag, std::uint32_t id) {
+    if (id == MULTIPLICATION_KEY)
+        return ContextImpl::GetEvalMultKeyVector(tag).at(0);
+    const auto& keys = rotation_keys(tag);
+    auto found       = keys.find(id);
+    if (found == keys.end())
+        fail("no evaluation key " + std::to_string(id) + " for key tag " + tag);
+    return found->second;
+}
+
+bool has_evaluation_key(const std::string& tag, std::uint32_t id) {
+    if (id == MULTIPLICATION_KEY)
+        return ContextImpl::GetAllEvalMultKeys().count(tag) != 0;
+    const auto& all = ContextImpl::GetAllEvalAutomorphismKeys();
+    auto found      = all.find(tag);
+    return found != all.end() && found->second->count(id) != 0;
+}
+
+void insert_evaluation_key(const std::string& tag, std::uint32_t id, EvaluationKey key) {
+    if (id == MULTIPLICATION_KEY) {
+        ContextImpl::GetAllEvalMultKeys()[tag] = {std::move(key)};
+        return;
+    }
+    auto& keys = ContextImpl::GetAllEvalAutomorphismKeys()[tag];
+    if (keys == nullptr)
+        keys = std::make_shared<EvaluationKeyMap>();
+    (*keys)[id] = std::move(key);
+}
+
+rust::Vec<std::uint32_t> evaluation_key_ids(rust::Str tag) {
+    rust::Vec<std::uint32_t> ids;
+    std::string name = to_string(tag);
+    if (has_evaluation_key(name, MULTIPLICATION_KEY))
+        ids.push_back(MULTIPLICATION_KEY);
+    const auto& all = ContextImpl::GetAllEvalAutomorphismKeys();
+    auto found      = all.find(name);
+    if (found != all.end()) {
+        for (const auto& entry : *found->second)
+            ids.push_back(entry.first);
+    }
+    return ids;
+}
+
+std::uint32_t evaluation_key_limbs(rust::Str tag, std::uint32_t id) {
+    const auto key     = find_evaluation_key(to_string(tag), id);
+    const auto special = ckks_parameters(*key)->GetParamsP()->GetParams().size();
+    return static_cast<std::uint32_t>(key->GetAVector().at(0).GetNumOfElements() - special);
+}
+
+void remove_evaluation_key(rust::Str tag, std::uint32_t id) {
+    std::string name = to_string(tag);
+    find_evaluation_key(name, id);
+    if (id == MULTIPLICATION_KEY)
+        ContextImpl::ClearEvalMultKeys(name);
+    else
+        ContextImpl::GetAllEvalAutomorphismKeys()[name]->erase(id);
+}
+
+}  // namespace openfhe_shim
