@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use paf_import::with_weights;
+use paf_import::{ModelSource, with_weights};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
 use serde_json::{Value, json};
@@ -33,8 +33,8 @@ use crate::paf_file::{Operator, PafFile, VERSION};
 pub struct CommandRequest<'r> {
     /// Program and arguments, split at spaces.
     pub command: &'r str,
-    /// The ONNX file.
-    pub model: &'r Path,
+    /// The ONNX model.
+    pub model: &'r ModelSource,
     /// Data files as the user gave them.
     pub data: &'r [PathBuf],
     /// The PAF that was asked for.

@@ -1,5 +1,6 @@
 //! Training data: `.npz` with `x` and, if there are labels, `y`; or a `.npy` of each.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -7,9 +8,15 @@ use paf_files::npy::{self, NumpyArray};
 use paf_files::npz::Npz;
 use paf_ir::Shape;
 use paf_ir::tensor::Graph;
+use paf_passes::decisions::Samples;
+use paf_passes::pack;
 use sha2::{Digest, Sha256};
 
+use crate::config::{Config, StepName};
 use crate::error::RecoveryError;
+
+/// Samples that are enough for the scales of outputs, ranges of smooth functions, and for what can be refreshed.
+const CALIBRATION_SAMPLES: usize = 64;
 
 /// Samples of the one input of a network, and their classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +67,49 @@ impl Data {
         self.subset(&shuffled(self.len(), seed)[..count])
     }
 
+    /// The samples that the steps of a search look at, and those that judge.
+    ///
+    /// # Errors
+    /// [`RecoveryError::Data`] for too few samples.
+    pub(crate) fn split(&self, config: &Config) -> Result<(Data, Data), RecoveryError> {
+        let held_back = config.search.held_back.min(self.len() * 3 / 4);
+        if held_back == 0 {
+            let message = format!("{} samples: the search needs more to hold some back", self.len());
+            return Err(RecoveryError::Data(message));
+        }
+        let order = shuffled(self.len(), config.seed);
+        let (rest, judging) = order.split_at(self.len() - held_back);
+        Ok((self.subset(&rest[..rest.len().min(config.samples)]), self.subset(judging)))
+    }
+
+    /// What a circuit is calibrated on where the user names no samples for that: some that the steps look at.
+    ///
+    /// # Errors
+    /// [`RecoveryError::Data`] for too few samples.
+    pub fn calibration(&self, config: &Config) -> Result<Samples, RecoveryError> {
+        let seen = match config.steps.contains(&StepName::Search) {
+            true => self.split(config)?.0,
+            false => self.drawn(config.samples, config.seed),
+        };
+        let sample = |k: usize| vec![seen.sample(k).iter().map(|&x| f64::from(x)).collect()];
+        Ok((0..seen.len().min(CALIBRATION_SAMPLES)).map(sample).collect())
+    }
+
+    /// Samples of the one input of a network, without labels.
+    ///
+    /// # Errors
+    /// [`RecoveryError::Data`] for a network of several inputs, and for samples that do not fit it.
+    pub fn of_samples(samples: &Samples, graph: &Graph) -> Result<Self, RecoveryError> {
+        let shape = sample_shape(graph)?;
+        let misfit = || RecoveryError::Data(format!("the network takes samples of {} values", shape.size()));
+        let tensor = |sample: &Vec<Vec<f64>>| match &sample[..] {
+            [tensor] if tensor.len() == shape.size() => Ok(tensor.iter().map(|&x| x as f32).collect::<Vec<_>>()),
+            _ => Err(misfit()),
+        };
+        let x = samples.iter().map(tensor).collect::<Result<Vec<_>, _>>()?.concat();
+        Ok(Data { shape, x, y: None })
+    }
+
     /// Reads an `.npz` with `x` and perhaps `y`, or an `.npy` of samples and perhaps one of labels.
     ///
     /// # Errors
@@ -82,23 +132,35 @@ impl Data {
         Ok(Data { shape: Shape(sample.to_vec()), x: x.data, y })
     }
 
+    /// The range of the values, by the name of the network's one input.
+    pub fn ranges(&self, graph: &Graph) -> BTreeMap<String, (f64, f64)> {
+        let extremes =
+            self.x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+        let range = Some((f64::from(extremes.0), f64::from(extremes.1))).filter(|(low, high)| low < high);
+        graph.inputs.iter().zip(range).map(|((input, _), range)| (graph.node(*input).name.clone(), range)).collect()
+    }
+
     /// Whether a network takes these samples.
     ///
     /// # Errors
     /// [`RecoveryError::Data`] naming both shapes, or the number of inputs.
     pub fn check_for(&self, graph: &Graph) -> Result<(), RecoveryError> {
-        let [(input, has_batch_axis)] = graph.inputs[..] else {
-            let message = format!("the network has {} inputs; recovery works for one", graph.inputs.len());
-            return Err(RecoveryError::Data(message));
-        };
-        let given = &graph.node(input).shape.0;
-        let expected = Shape(given[usize::from(has_batch_axis && !given.is_empty())..].to_vec());
+        let expected = sample_shape(graph)?;
         if expected != self.shape {
             let message = format!("samples have shape {}; the network takes {expected}", self.shape);
             return Err(RecoveryError::Data(message));
         }
         Ok(())
     }
+}
+
+/// The shape of one sample of a network's one input.
+fn sample_shape(graph: &Graph) -> Result<Shape, RecoveryError> {
+    let [(input, has_batch_axis)] = graph.inputs[..] else {
+        let message = format!("the network has {} inputs; recovery works for one", graph.inputs.len());
+        return Err(RecoveryError::Data(message));
+    };
+    Ok(pack::sample_shape(&graph.node(input).shape, has_batch_axis))
 }
 
 /// The numbers below `count` in an order that the seed decides (Fisher–Yates over SplitMix64).

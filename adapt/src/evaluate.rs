@@ -8,7 +8,7 @@ use crate::convolve::convolved;
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::live::follow;
-use crate::network::{Network, NodePaf, REDUCTION};
+use crate::network::{Network, NodePaf};
 
 /// Samples that go through a network together where only its results are wanted.
 const BATCH: usize = 128;
@@ -19,7 +19,7 @@ pub fn node_values(network: &Network, id: NodeId, operands: &[&Values]) -> Value
     match (&node.op, network.pafs.get(&id)) {
         (Op::Relu, Some(chosen)) => operands[0].relu(&chosen.paf, &chosen.scale),
         (Op::MaxPool(window), Some(NodePaf { paf, scale, .. })) => {
-            operands[0].pool(window, REDUCTION, &|a, b| a.max(b, paf, scale))
+            operands[0].pool(window, network.reduction, &|a, b| a.max(b, paf, scale))
         }
         (Op::BatchNorm(norm), _) => operands[0].affine(&affine(norm)),
         (Op::Linear(map), _) => convolved(map, operands[0]).unwrap_or_else(|| Values::exact(&node.op, operands)),

@@ -24,6 +24,7 @@ pub mod progress;
 pub mod recovery;
 pub mod search;
 pub mod steps;
+pub mod target;
 pub mod training;
 
 pub use config::Config;
@@ -32,5 +33,6 @@ pub use error::RecoveryError;
 pub use events::{Event, Listener, Undertaking};
 pub use model_files::{ModelFiles, recover_files};
 pub use network::{Network, NodePaf};
-pub use recovery::recover;
+pub use recovery::{recover, recover_for};
+pub use target::Target;
 pub use training::Training;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use paf_files::AtomicFile;
-use paf_import::{import, with_weights};
+use paf_import::{ModelSource, import, import_source, with_weights};
 use paf_ir::tensor::Graph;
 
 use crate::config::Config;
@@ -40,7 +40,8 @@ pub fn recover_files(
     training: Option<&dyn Training>,
     listener: &mut Listener<'_>,
 ) -> Result<Outcome, RecoveryError> {
-    let mut outcome = recover(import(&files.model)?.graph, config, data, training, listener)?;
+    let model = ModelSource::read(&files.model)?;
+    let mut outcome = recover(import_source(&model)?.graph, config, data, training, listener)?;
     if let Some(test) = test {
         let (original, recovered) = (accuracy(&outcome.original, test)?, accuracy(&outcome.network, test)?);
         outcome.accuracy = Some((original, recovered));
@@ -48,7 +49,7 @@ pub fn recover_files(
             control.accuracy = Some(accuracy(&control.network, test)?);
         }
     }
-    write(files, &outcome.original.graph, &outcome.network)?;
+    write(files, &model, &outcome.original.graph, &outcome.network)?;
     if let Some(checkpoint) = &config.checkpoint {
         for path in [checkpoint.clone(), file_beside(checkpoint)].into_iter().filter(|path| path.exists()) {
             std::fs::remove_file(&path).map_err(RecoveryError::io(&path))?;
@@ -58,8 +59,8 @@ pub fn recover_files(
 }
 
 /// Writes the model and its PAFs; the model gets its name last, when everything else is done.
-fn write(files: &ModelFiles, original: &Graph, network: &Network) -> Result<(), RecoveryError> {
-    let bytes = with_weights(&files.model, original, &network.graph)?;
+fn write(files: &ModelFiles, model: &ModelSource, original: &Graph, network: &Network) -> Result<(), RecoveryError> {
+    let bytes = with_weights(model, original, &network.graph)?;
     let staged = AtomicFile::create(&files.output).and_then(|mut file| file.write_all(&bytes).map(|()| file));
     let file = staged.map_err(RecoveryError::io(&files.output))?;
     PafFile::of(network).write(&files.paf_output)?;

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 use paf_passes::PassError;
 use paf_passes::approximate::{Reduction, Scaling, levels_with};
+use paf_passes::decisions::Decisions;
 use paf_passes::paf::Paf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
-
-/// How pools compare while a network is adapted: as circuits do unless told otherwise.
-pub const REDUCTION: Reduction = Reduction::Separable;
 
 /// The imported graph, not folded, so that each node is still an ONNX node; and the PAF of every node that has one. A
 /// ReLU or MaxPool without an entry is computed exactly.
@@ -21,6 +19,10 @@ pub struct Network {
     pub graph: Graph,
     /// What stands for a ReLU or MaxPool.
     pub pafs: BTreeMap<NodeId, NodePaf>,
+    /// How pools compare, as the circuit's will.
+    pub reduction: Reduction,
+    /// Range of the values of each input that data have shown, by its name.
+    pub ranges: BTreeMap<String, (f64, f64)>,
 }
 
 /// What stands for one ReLU or MaxPool.
@@ -57,7 +59,7 @@ pub enum Origin {
 }
 
 impl Network {
-    /// A network without PAFs.
+    /// A network without PAFs whose pools compare as circuits do unless told otherwise.
     ///
     /// # Errors
     /// [`RecoveryError::Node`] if two ReLU or MaxPool nodes have one name: files name nodes, so the two could not be
@@ -68,7 +70,17 @@ impl Network {
             let problem = "two ReLU or MaxPool operations come from it; give every ONNX node a name of its own".into();
             return Err(RecoveryError::Node { node: twin.name.clone(), problem });
         }
-        Ok(Network { graph, pafs: BTreeMap::new() })
+        Ok(Network { graph, pafs: BTreeMap::new(), reduction: Reduction::default(), ranges: BTreeMap::new() })
+    }
+
+    /// What a compilation gets to know of it besides its weights.
+    pub fn decisions(&self) -> Decisions {
+        let by_name = || self.pafs.iter().map(|(id, chosen)| (self.graph.node(*id).name.clone(), chosen));
+        Decisions {
+            pafs: by_name().map(|(name, chosen)| (name, chosen.paf.clone())).collect(),
+            scales: by_name().map(|(name, chosen)| (name, chosen.scale.clone())).collect(),
+            ranges: self.ranges.clone(),
+        }
     }
 
     /// Every ReLU and MaxPool in graph order.
@@ -90,8 +102,9 @@ impl Network {
 
     /// Levels of all its PAFs together, each with the product that makes a ReLU of it; every comparison of a pool counts.
     pub fn total_depth(&self) -> usize {
-        let depth =
-            |(id, chosen): (&NodeId, &NodePaf)| levels_with(&self.graph.node(*id).op, &chosen.paf, REDUCTION) as usize;
+        let depth = |(id, chosen): (&NodeId, &NodePaf)| {
+            levels_with(&self.graph.node(*id).op, &chosen.paf, self.reduction) as usize
+        };
         self.pafs.iter().map(depth).sum()
     }
 }

@@ -3,6 +3,7 @@
 //! ```json
 //! {
 //!   "version": 1,
+//!   "inputs": [{ "input": "x", "low": -1.0, "high": 1.0 }],
 //!   "nodes": [
 //!     {
 //!       "node": "Relu_3", "operator": "Relu", "paf": "f1_g2.cheon",
@@ -16,7 +17,8 @@
 //! ```
 //!
 //! `components` holds the coefficients of x, x³, x⁵, … of each odd polynomial. `scale` is what the sign's argument is
-//! divided by, a pool's guard included: one number, or one for each channel.
+//! divided by, a pool's guard included: one number, or one for each channel. `inputs` says which values the scales were
+//! measured for, input by input; it may be left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,8 +26,8 @@ use std::path::Path;
 use paf_files::write_whole;
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Scaling;
+use paf_passes::decisions::Decisions;
 use paf_passes::paf::Paf;
-use paf_passes::recover::Recovered;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
@@ -40,8 +42,23 @@ pub const VERSION: u64 = 1;
 pub struct PafFile {
     /// [`VERSION`].
     pub version: u64,
+    /// What is known of the network's inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<PafInput>,
     /// In graph order.
     pub nodes: Vec<PafNode>,
+}
+
+/// The range of an input in the data that scales were measured on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PafInput {
+    /// Name of the network's input.
+    pub input: String,
+    /// The smallest value.
+    pub low: f64,
+    /// The largest value.
+    pub high: f64,
 }
 
 /// One ReLU or MaxPool.
@@ -186,7 +203,8 @@ impl PafFile {
     /// What a network's PAFs are.
     pub fn of(network: &Network) -> Self {
         let nodes = network.pafs.iter().map(|(id, paf)| PafNode::new(network, *id, paf)).collect();
-        PafFile { version: VERSION, nodes }
+        let inputs = network.ranges.iter().map(|(input, &(low, high))| PafInput { input: input.clone(), low, high });
+        PafFile { version: VERSION, inputs: inputs.collect(), nodes }
     }
 
     /// Reads a file.
@@ -214,6 +232,15 @@ impl PafFile {
         }
         let file: PafFile = serde_json::from_str(text).map_err(not_pafs)?;
         let mut names = BTreeSet::new();
+        for PafInput { input, low, high } in &file.inputs {
+            if !(low.is_finite() && high.is_finite() && low < high) {
+                return Err(format!("input `{input}`: low must be below high, and both be numbers"));
+            }
+            if !names.insert(input) {
+                return Err(format!("input `{input}` stands twice"));
+            }
+        }
+        names.clear();
         for node in &file.nodes {
             node.check()
                 .and_then(|()| node.paf().map(drop))
@@ -237,29 +264,36 @@ impl PafFile {
     /// What the passes need, checked against the network.
     ///
     /// # Errors
-    /// A sentence that names a node that the network has not, or that is another operator.
-    pub fn recovered(&self, graph: &Graph) -> Result<Recovered, String> {
-        let mut recovered = Recovered::default();
+    /// A sentence that names an input or a node that the network has not, or a node that is another operator.
+    pub fn decisions(&self, graph: &Graph) -> Result<Decisions, String> {
+        let mut decisions = Decisions::default();
+        let known: Vec<&str> = graph.inputs.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();
+        for PafInput { input, low, high } in &self.inputs {
+            if !known.contains(&input.as_str()) {
+                return Err(format!("the network has no input `{input}`; it has {}", known.join(", ")));
+            }
+            decisions.ranges.insert(input.clone(), (*low, *high));
+        }
         for entry in &self.nodes {
             entry.check_against(graph)?;
             let paf = entry.paf().map_err(|problem| format!("node `{}`: {problem}", entry.node))?;
-            recovered.pafs.insert(entry.node.clone(), paf);
-            recovered.scales.insert(entry.node.clone(), (&entry.scale).into());
+            decisions.pafs.insert(entry.node.clone(), paf);
+            decisions.scales.insert(entry.node.clone(), (&entry.scale).into());
         }
-        Ok(recovered)
+        Ok(decisions)
     }
 
     /// The network with these PAFs.
     ///
     /// # Errors
-    /// As [`PafFile::recovered`], and what [`Network::exact`] refuses.
+    /// As [`PafFile::decisions`], and what [`Network::exact`] refuses.
     pub fn network(&self, path: &Path, graph: Graph) -> Result<Network, RecoveryError> {
-        let recovered = self.recovered(&graph).map_err(|problem| RecoveryError::file(path, problem))?;
-        let mut network = Network::exact(graph)?;
+        let decided = self.decisions(&graph).map_err(|problem| RecoveryError::file(path, problem))?;
+        let mut network = Network { ranges: decided.ranges.clone(), ..Network::exact(graph)? };
         let ids: BTreeMap<String, _> = network.nonlinear().map(|(id, node)| (node.name.clone(), id)).collect();
         for entry in &self.nodes {
             let (Some(&id), Some(paf), Some(scale)) =
-                (ids.get(&entry.node), recovered.pafs.get(&entry.node), recovered.scales.get(&entry.node))
+                (ids.get(&entry.node), decided.pafs.get(&entry.node), decided.scales.get(&entry.node))
             else {
                 continue;
             };

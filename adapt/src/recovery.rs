@@ -16,6 +16,7 @@ use crate::events::{Event, Listener, Undertaking, tell};
 use crate::network::Network;
 use crate::search::{SearchReport, search};
 use crate::steps::{NodeReport, Walked, walk};
+use crate::target::Target;
 use crate::training::{Training, TrainingRun};
 
 /// What a recovery did.
@@ -47,7 +48,7 @@ pub struct Control {
     pub accuracy: Option<Accuracy>,
 }
 
-/// Recovers an imported network; nothing is written but checkpoints. Steps that train need `training`.
+/// Recovers an imported network for the circuit that a compilation without options makes of it; nothing is written but checkpoints. Steps that train need `training`.
 ///
 /// # Errors
 /// [`RecoveryError`] naming the node or key at fault; [`RecoveryError::NoTraining`] before anything is done.
@@ -59,8 +60,25 @@ pub fn recover(
     listener: &mut Listener<'_>,
 ) -> Result<Outcome, RecoveryError> {
     check_training(config, training)?;
-    let original = Network::exact(graph)?;
-    let (walked, search) = without_gradients(&original, config, data, listener)?;
+    recover_for(&Target::new(config, data)?, graph, config, data, training, listener)
+}
+
+/// As [`recover()`], for a circuit that is known.
+///
+/// # Errors
+/// As [`recover()`].
+pub fn recover_for(
+    target: &Target,
+    graph: Graph,
+    config: &Config,
+    data: &Data,
+    training: Option<&dyn Training>,
+    listener: &mut Listener<'_>,
+) -> Result<Outcome, RecoveryError> {
+    check_training(config, training)?;
+    let reduction = target.options.approximation.reduction;
+    let original = Network { reduction, ranges: data.ranges(&graph), ..Network::exact(graph)? };
+    let (walked, search) = without_gradients(&original, config, data, target, listener)?;
     let (mut network, mut seconds, mut control) = (walked.network, walked.time.as_secs_f64(), None);
     if let (Some(training), Some(settings)) = (training, config.training()) {
         let training = Course { training, original: &original.graph, settings: &settings, seed: config.seed, data };
@@ -97,11 +115,12 @@ fn without_gradients(
     original: &Network,
     config: &Config,
     data: &Data,
+    target: &Target,
     listener: &mut Listener<'_>,
 ) -> Result<(Walked, Option<SearchReport>), RecoveryError> {
     if config.steps.contains(&StepName::Search) {
         tell(listener, Event::Begins(Undertaking::Search))?;
-        let (walked, report) = search(original, data, config, listener)?;
+        let (walked, report) = search(original, data, config, target, listener)?;
         return Ok((walked, Some(report)));
     }
     tell(listener, Event::Begins(Undertaking::Steps))?;

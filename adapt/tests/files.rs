@@ -43,7 +43,7 @@ fn components_can_stand_in_either_order() {
     let mut reversed = with("order", json!("last_to_first"));
     reversed["nodes"][0]["components"].as_array_mut().unwrap().reverse();
     let graph = digits_network("digits_cnn.onnx").graph;
-    let pafs = [example(), reversed].map(|file| PafFile::parse(&file.to_string()).unwrap().recovered(&graph).unwrap());
+    let pafs = [example(), reversed].map(|file| PafFile::parse(&file.to_string()).unwrap().decisions(&graph).unwrap());
     assert_eq!(pafs[0].pafs, pafs[1].pafs);
 }
 
@@ -83,7 +83,7 @@ fn files_of_other_networks_are_refused() {
         (with("scale", json!([1.0, 2.0])), "has 4 channels and 2 scales"),
     ];
     for (file, part) in cases {
-        let error = PafFile::parse(&file.to_string()).unwrap().recovered(&graph).unwrap_err();
+        let error = PafFile::parse(&file.to_string()).unwrap().decisions(&graph).unwrap_err();
         assert!(error.contains(part), "{error}");
     }
 }

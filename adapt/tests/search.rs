@@ -13,7 +13,7 @@ use paf_adapt::events::unheard;
 use paf_adapt::paf_file::PafFile;
 use paf_adapt::search::{SearchReport, Tried};
 use paf_adapt::{Config, Event, Network, RecoveryError, recover};
-use paf_passes::approximate::{Margin, Options, Reduction, approximate};
+use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use serde_json::Value;
@@ -194,14 +194,11 @@ fn the_file_of_a_mix_gives_the_polynomial_network_that_was_judged() {
     let outcome = recovered(&files, &config(&["alpha4", "alpha5", "alpha7"]), None).unwrap();
     let best = chosen(outcome.search.as_ref().unwrap()).clone();
     let graph = paf_import::import(&files.output).unwrap().graph;
-    let per_node = PafFile::read(&files.paf_output).unwrap().recovered(&graph).unwrap();
-    let options = Options {
-        default_paf: Paf::by_name("alpha14").unwrap(),
+    let per_node = PafFile::read(&files.paf_output).unwrap().decisions(&graph).unwrap();
+    let options = ApproximationOptions {
         per_node,
         margin: Margin::Fixed(1.5),
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
+        ..ApproximationOptions::new(Paf::by_name("alpha14").unwrap())
     };
     let data = calibration();
     let samples = (0..8).map(|k| vec![data.sample(k).iter().map(|&x| f64::from(x)).collect()]).collect();

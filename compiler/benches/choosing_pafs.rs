@@ -10,17 +10,18 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
-use paf_compiler::import::import;
+use paf_import::import;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Approximated, Margin, Options, Reduction, approximate};
-use paf_passes::choose::{Chosen, Goal, candidates, choose};
+use paf_passes::approximate::{Approximated, Margin};
+use paf_passes::choose::{Goal, candidates};
+use paf_passes::decisions::Samples;
 use paf_passes::fold::fold;
-use paf_passes::optimize::optimize;
-use paf_passes::paf::Paf;
-use paf_passes::recover::{Recovered, Samples};
+use paf_passes::lower::{LowerOptions, Lowering, Optimized, Polynomial};
+use paf_passes::paf::{DEFAULT_PAF, Paf};
 use serde_json::{Value, json};
 
 use common::bench::{Result, parse_margin, started_by_cargo};
@@ -79,8 +80,8 @@ fn all_rows() -> Result<Vec<String>> {
 
 /// The network, its images, and what it says of them.
 struct Setting {
-    folded: Graph,
-    calibration: Samples,
+    graph: Graph,
+    calibration: Arc<Samples>,
     test: Samples,
     labels: Vec<usize>,
     original: Vec<Vec<f64>>,
@@ -90,12 +91,12 @@ struct Setting {
 impl Setting {
     fn new(data: &Path, arguments: &Arguments) -> Result<Self> {
         let network = NETWORKS.into_iter().find(|network| network.name() == MODEL).ok_or("no such network")?;
-        let folded = fold(&import(&network.file(data))?.graph)?;
+        let graph = import(&network.file(data))?.graph;
         let calibration = samples(network.calibration(data, arguments.calibration_images));
         let Labelled { images, labels } = network.compressed_test(data, arguments.images);
         let test = samples(images);
-        let original = outputs(&folded, &test)?;
-        Ok(Setting { folded, calibration, test, labels, original, margin: arguments.margin })
+        let original = outputs(&fold(&graph)?, &test)?;
+        Ok(Setting { graph, calibration: Arc::new(calibration), test, labels, original, margin: arguments.margin })
     }
 
     fn accuracy(&self, outputs: &[Vec<f64>]) -> f64 {
@@ -109,9 +110,14 @@ impl Setting {
 
     fn run(&self, row: &str) -> Result<Value> {
         let start = Instant::now();
-        let (polynomial, chosen) = self.approximated(row)?;
-        let (optimized, report) = optimize(&polynomial.graph)?;
+        let mut lowering = self.lowering(row)?;
+        lowering.optimize()?;
         let seconds = start.elapsed().as_secs_f64();
+        let (Some(polynomial), Some(optimized)) = (lowering.polynomial, lowering.optimized) else {
+            return Err("the network was optimized".into());
+        };
+        let (Polynomial { approximated: polynomial, chosen }, Optimized { graph: optimized, report }) =
+            (polynomial, optimized);
         let scales: Vec<f64> = polynomial.inputs.iter().map(|input| input.0).collect();
         let inputs: Samples = self.test.iter().map(|sample| scaled(sample, &scales)).collect();
         let mut results = outputs(&optimized, &inputs)?;
@@ -137,28 +143,16 @@ impl Setting {
         Ok(facts)
     }
 
-    fn approximated(&self, row: &str) -> Result<(Approximated, Option<Chosen>)> {
+    /// The network with the PAFs of a row, to be lowered.
+    fn lowering(&self, row: &str) -> Result<Lowering> {
         let goal = match row.split_once('=') {
             Some(("E", error)) => Some(Goal::MaxError(error.parse()?)),
             Some(("L", levels)) => Some(Goal::MaxLevels(levels.parse()?)),
             _ => None,
         };
-        let default_paf = Paf::by_name(if goal.is_some() { "alpha7" } else { row })?;
-        let options = Options {
-            default_paf,
-            per_node: Recovered::default(),
-            margin: self.margin,
-            input_range: (-1.0, 1.0),
-            function_error: 1e-3,
-            reduction: Reduction::default(),
-        };
-        Ok(match goal {
-            Some(goal) => {
-                let (polynomial, chosen) = choose(&self.folded, &options, &self.calibration, goal)?;
-                (polynomial, Some(chosen))
-            }
-            None => (approximate(&self.folded, &options, &self.calibration)?, None),
-        })
+        let mut options = LowerOptions::new(Paf::by_name(if goal.is_some() { DEFAULT_PAF } else { row })?);
+        (options.goal, options.approximation.margin) = (goal, self.margin);
+        Ok(Lowering::new(self.graph.clone(), Arc::clone(&self.calibration), options))
     }
 }
 

@@ -21,11 +21,11 @@ use paf_compiler::emit;
 use paf_ir::tensor::{Graph, Op, Output, PostProcess, Shape};
 use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
-use paf_passes::pack::{self, Port, pack};
+use paf_passes::pack::{PackOptions, Port, pack};
 use paf_passes::paf::{Component, Paf};
-use paf_passes::schedule::{Bootstraps, Magnitudes, Request, schedule};
+use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, schedule};
 use paf_runtime::npy::Array;
-use paf_scheme::{Parameters, Work};
+use paf_scheme::Parameters;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -128,15 +128,8 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
     let (optimized, _) = optimize(&graph)?;
     let port =
         || Port { name: "t".into(), shape: shape.clone(), scale: 1.0, range: (-1.0, 1.0), post: PostProcess::None };
-    let options = pack::Options { max_slots: slots, inputs: vec![port()], outputs: vec![port()], refreshed: false };
-    let request = Request {
-        precision_bits: 13.0,
-        memory: None,
-        insecure: true,
-        bootstraps: Bootstraps::Never,
-        iterations: 1,
-        slowness: Work::ONES,
-    };
+    let options = PackOptions { max_slots: slots, inputs: vec![port()], outputs: vec![port()], refreshed: false };
+    let request = ScheduleRequest { insecure: true, bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
     let scheduled = schedule(&pack(&optimized, &options)?.program, &Magnitudes::unknown(), &request)?;
     let model = Model {
         name: "component".into(),

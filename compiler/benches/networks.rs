@@ -23,10 +23,10 @@ use std::time::Instant;
 
 use clap::Parser;
 use paf_circuit::write_circuit;
-use paf_compiler::import::import;
-use paf_compiler::options::Options;
+use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::compile;
 use paf_files::Bytes;
+use paf_import::import;
 use paf_passes::pack::sample_shape;
 use serde_json::{Value, json};
 
@@ -112,11 +112,12 @@ fn run(data: &Path, network: &Network, arguments: &Arguments) -> Result<Value> {
         Ok(path(name))
     };
     let test = network.test(data, arguments.images as usize);
-    let calibration = Some(write("calibration.npy", network.calibration(data, network.calibration_images()))?);
+    let calibration = write("calibration.npy", network.calibration(data, network.calibration_images()))?.into();
     let inputs = write("x.npy", test.images)?;
 
     eprintln!("{}: compile", network.name());
-    let options = Options { calibration, memory: Some(arguments.memory.0), ..Options::for_model(model.clone()) };
+    let options =
+        CompileOptions { calibration, memory: Some(arguments.memory.0), ..CompileOptions::for_model(model.clone()) };
     let start = Instant::now();
     write_circuit(&path("circuit.bin"), &compile(&options)?.circuit)?;
     let seconds = start.elapsed().as_secs_f64();

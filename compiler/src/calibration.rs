@@ -1,23 +1,36 @@
 //! Calibration samples from `.npy`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use paf_files::FileError;
 use paf_files::npy::{self, NumpyArray};
 use paf_ir::tensor::{Graph, NodeId};
+use paf_passes::decisions::Samples;
 use paf_passes::pack::sample_shape;
-use paf_passes::recover::Samples;
 
 use crate::error::CompileError;
+use crate::options::Calibration;
+
+/// The samples that a network is calibrated on; none for interval bounds.
+///
+/// # Errors
+/// [`CompileError::Calibration`] as [`read_samples`]. Samples that are given are checked where they are used.
+pub(crate) fn samples(calibration: &Calibration, graph: &Graph) -> Result<Samples, CompileError> {
+    match calibration {
+        Calibration::Files(files) if files.is_empty() => Ok(vec![]),
+        Calibration::Files(files) => read_samples(files, graph),
+        Calibration::Samples(samples) => Ok(samples.clone()),
+    }
+}
 
 /// Reads samples for the inputs of a graph, one file an input, in order: `[k, sample shape…]`, float32 or float64.
 ///
 /// # Errors
 /// [`CompileError::Calibration`] naming the file for a wrong type, shape or value, or the first file if the number of
 /// files or their numbers of samples are wrong.
-pub fn read_samples(paths: &[&Path], graph: &Graph) -> Result<Samples, CompileError> {
+pub fn read_samples(paths: &[PathBuf], graph: &Graph) -> Result<Samples, CompileError> {
     let fail = |problem: String| {
-        let path = paths.first().map(|path| path.to_path_buf()).unwrap_or_default();
+        let path = paths.first().cloned().unwrap_or_default();
         CompileError::Calibration { path, problem }
     };
     if paths.len() != graph.inputs.len() {

@@ -1,9 +1,12 @@
 //! `emit`: a scheduled program becomes a circuit.
 
 use paf_circuit::{Circuit, Model, NodePaf, Prediction};
-use paf_passes::approximate::Replaced;
+use paf_import::ModelSource;
+use paf_passes::approximate::{Approximated, Replaced};
+use paf_passes::lower::Lowering;
 use paf_passes::schedule::Scheduled;
 use paf_scheme::MachineCosts;
+use sha2::{Digest, Sha256};
 
 /// Assembles the circuit; the program in it is verified by type.
 /// `machine` is the one that seconds are predicted for, if it is not the reference machine.
@@ -28,4 +31,36 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machin
             machine: machine.map_or_else(String::new, |machine| machine.machine.clone()),
         },
     }
+}
+
+/// What a circuit says of the model that was compiled, with notes for its user.
+pub(crate) fn model(source: &ModelSource, notes: Vec<String>) -> Model {
+    Model {
+        name: source.name.clone(),
+        source_sha256: Sha256::digest(&source.bytes).into(),
+        compiler: env!("CARGO_PKG_VERSION").to_owned(),
+        pafs: vec![],
+        notes,
+    }
+}
+
+/// Which scales come from interval bounds, if some do.
+pub(crate) fn note_of_bounds(lowering: &Lowering, approximated: &Approximated) -> Option<String> {
+    if !lowering.samples().is_empty() {
+        return None;
+    }
+    let given = &lowering.options().approximation.per_node.scales;
+    let is_given = |node: &&Replaced| given.contains_key(&node.node);
+    let which = match approximated.replaced.iter().filter(is_given).count() {
+        0 => "scales come",
+        count if count == approximated.replaced.len() => "scales of outputs come",
+        _ => "scales that are not given come",
+    };
+    let mut ranges: Vec<String> =
+        approximated.inputs.iter().map(|(_, (low, high))| format!("[{low}, {high}]")).collect();
+    ranges.dedup();
+    Some(format!(
+        "{which} from interval bounds for inputs in {}; --calibration gives smaller ones and less error",
+        ranges.join(", ")
+    ))
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use paf_adapt::RecoveryError;
 use paf_circuit::CircuitError;
 use paf_files::io_exit_code;
+use paf_import::ImportError;
 use paf_passes::PassError;
-
-use crate::import::ImportError;
+use paf_passes::paf::PafError;
 
 /// Why a model was not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +29,9 @@ pub enum CompileError {
         /// What is wrong with it and what would work.
         problem: String,
     },
-    /// A command-line value has no meaning together with the others.
-    #[error("{0}")]
-    Usage(String),
+    /// Options that have no meaning, or none together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The table of a machine's costs cannot be used.
     #[error(transparent)]
     MachineCosts(CircuitError),
@@ -40,13 +40,45 @@ pub enum CompileError {
     Write(#[from] CircuitError),
 }
 
+/// Options that have no meaning, or none together.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OptionsError {
+    /// There is no such PAF.
+    #[error(transparent)]
+    UnknownPaf(#[from] PafError),
+    /// A choice of PAFs is asked for one node.
+    #[error("a PAF can only be chosen for all nodes, not for `{node}` alone; single nodes may be excepted")]
+    ChoiceForOneNode {
+        /// The node.
+        node: String,
+    },
+    /// A choice of PAFs without a bound.
+    #[error("a choice of PAFs needs a bound of its error or of its levels")]
+    ChoiceWithoutGoal,
+    /// A choice of PAFs with two bounds.
+    #[error("a choice of PAFs takes a bound either of its error or of its levels")]
+    TwoGoals,
+    /// A bound for a choice of PAFs that is not asked for.
+    #[error("a bound of error or levels is what a choice of PAFs aims for, and none is asked for")]
+    GoalWithoutChoice,
+    /// A bound of the error that is none.
+    #[error("an error of at most {0}: a number above 0 and at most 1 is needed")]
+    MaxError(f64),
+    /// A choice of PAFs without samples to measure errors on.
+    #[error("a choice of PAFs measures errors on samples, and there are none")]
+    ChoiceWithoutSamples,
+    /// Built-in recovery without data.
+    #[error("recovery needs data: named in its configuration, or as calibration samples")]
+    RecoveryWithoutData,
+}
+
 impl CompileError {
     /// 1 for the user's model or data, 2 for usage, 3 for the environment.
     pub fn exit_code(&self) -> u8 {
         match self {
             CompileError::Import(ImportError::Read { source, .. }) => io_exit_code(source),
             CompileError::Recovery(error) => error.exit_code(),
-            CompileError::Usage(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
+            CompileError::Options(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
             CompileError::MachineCosts(error) => match error.problem() {
                 CircuitError::Io { source, .. } => io_exit_code(source),

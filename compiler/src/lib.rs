@@ -1,23 +1,20 @@
-//! `paf-compile`: from an ONNX file to a CKKS circuit.
+//! From an ONNX model to a CKKS circuit: the library behind `paf-compile`.
 //!
 //! ```no_run
-//! use paf_compiler::options::Options;
+//! use paf_compiler::options::CompileOptions;
 //! use paf_compiler::pipeline::compile;
 //!
-//! let options = Options { calibration: Some("images.npy".into()), ..Options::for_model("model.onnx") };
-//! let compiled = compile(&options)?;
+//! let calibration = std::path::PathBuf::from("images.npy").into();
+//! let compiled = compile(&CompileOptions { calibration, ..CompileOptions::for_model("model.onnx") })?;
 //! println!("{} levels", compiled.circuit.counts().levels);
 //! # Ok::<(), paf_compiler::error::CompileError>(())
 //! ```
 
 pub mod calibration;
-pub mod cli;
 pub mod emit;
 pub mod error;
+mod lowering;
 pub mod options;
-mod pafs;
 pub mod pipeline;
 mod recovery;
 pub mod report;
-
-pub use paf_import as import;

@@ -1,9 +1,11 @@
 //! The `paf-compile` binary: one line on failure, exit code by whose problem it is.
 
+mod cli;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use paf_compiler::cli::{Arguments, run};
+use cli::{Arguments, run};
 
 /// Exit code for a bug of this program; the panic message has been printed.
 const EXIT_BUG: u8 = 4;
@@ -13,7 +15,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", cli::message(&error));
             ExitCode::from(error.exit_code())
         }
         Err(_) => ExitCode::from(EXIT_BUG),

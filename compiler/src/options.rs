@@ -1,8 +1,11 @@
 //! What to compile and how.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub use paf_passes::approximate::{Margin, Reduction};
+use paf_import::ModelSource;
+pub use paf_passes::approximate::{DEFAULT_FUNCTION_ERROR, Margin, Reduction};
+use paf_passes::decisions::Samples;
+pub use paf_passes::paf::DEFAULT_PAF;
 pub use paf_passes::schedule::{Bootstraps, DEFAULT_PRECISION};
 use paf_scheme::MachineCosts;
 
@@ -32,7 +35,7 @@ impl std::str::FromStr for PafChoice {
 
 /// A step of the pipeline, after which compilation can stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Step {
+pub enum PipelineStep {
     /// ONNX to the tensor graph.
     Import,
     /// The accuracy-recovery hook.
@@ -65,17 +68,73 @@ pub enum Recovery {
     Command(String),
 }
 
+/// The ONNX model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelInput {
+    /// A file, with files of weights beside it if it has such.
+    File(PathBuf),
+    /// Bytes.
+    Source(ModelSource),
+}
+
+impl ModelInput {
+    /// What messages call it.
+    pub fn origin(&self) -> &Path {
+        match self {
+            ModelInput::File(path) => path,
+            ModelInput::Source(source) => &source.origin,
+        }
+    }
+}
+
+/// Typical inputs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Calibration {
+    /// One `.npy` file an input of the model, in order: `[k, sample shape…]`; none for no samples.
+    Files(Vec<PathBuf>),
+    /// Samples themselves.
+    Samples(Samples),
+}
+
+impl Calibration {
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Calibration::Files(files) => files.is_empty(),
+            Calibration::Samples(samples) => samples.is_empty(),
+        }
+    }
+
+    /// The files that hold the samples.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Calibration::Files(files) => files,
+            Calibration::Samples(_) => &[],
+        }
+    }
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Calibration::Files(vec![])
+    }
+}
+
+impl From<PathBuf> for Calibration {
+    fn from(file: PathBuf) -> Self {
+        Calibration::Files(vec![file])
+    }
+}
+
 /// Options of a compilation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// The ONNX file.
-    pub model: PathBuf,
-    /// Calibration samples, `.npy` of shape `[k, sample shape…]`.
-    pub calibration: Option<PathBuf>,
-    /// Samples of the second and later inputs of a model that has several, in order.
-    pub more_calibration: Vec<PathBuf>,
-    /// Range of the inputs where there are no samples.
-    pub input_range: (f64, f64),
+pub struct CompileOptions {
+    /// The ONNX model.
+    pub model: ModelInput,
+    /// Calibration samples.
+    pub calibration: Calibration,
+    /// Range of the inputs where there are no samples; otherwise what recovery saw, or [`DEFAULT_INPUT_RANGE`].
+    pub input_range: Option<(f64, f64)>,
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
     pub pafs: Vec<PafChoice>,
     /// Recovery of accuracy before anything else.
@@ -91,35 +150,39 @@ pub struct Options {
     pub function_error: f64,
     /// How pools compare.
     pub max_pool: Reduction,
-    /// Bits of precision wanted against the clear circuit.
-    pub precision_bits: f64,
+    /// Bits by which results must agree with the clear circuit's: kept or refused. Where none are asked for, circuits without
+    /// bootstraps have [`DEFAULT_PRECISION`] and more, others what the prediction says.
+    pub precision: Option<f64>,
     /// Most bytes that a run may use.
     pub memory: Option<u64>,
     /// Test parameters without any security.
     pub insecure: bool,
     /// Where bootstraps may be.
     pub bootstraps: Bootstraps,
-    /// How often a bootstrap refreshes a value, 1 or 2.
-    pub bootstrap_iterations: u32,
+    /// How often a bootstrap refreshes a value, 1 or 2; otherwise once, or twice where the precision takes that.
+    pub bootstrap_iterations: Option<u32>,
     /// The machine that seconds are predicted for, if it is not the reference machine.
     pub machine: Option<MachineCosts>,
 }
 
-/// PAF of nodes that no option names: the smallest error of a ReLU of 7 levels (`docs/paf-errors.md`).
-pub const DEFAULT_PAF: &str = "alpha7";
 /// Stands for a PAF of its own for each node, as `max_error` or `max_levels` asks.
 pub const AUTO_PAF: &str = "auto";
-/// Default error of a smooth function's polynomial.
-pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
 
-impl Options {
+/// Range of the inputs where nothing else says one.
+pub const DEFAULT_INPUT_RANGE: (f64, f64) = (-1.0, 1.0);
+
+impl CompileOptions {
+    /// Default options for the model in a file.
+    pub fn for_model(file: impl Into<PathBuf>) -> Self {
+        CompileOptions::new(ModelInput::File(file.into()))
+    }
+
     /// Default options for a model.
-    pub fn for_model(model: impl Into<PathBuf>) -> Self {
-        Options {
-            model: model.into(),
-            calibration: None,
-            more_calibration: vec![],
-            input_range: (-1.0, 1.0),
+    pub fn new(model: ModelInput) -> Self {
+        CompileOptions {
+            model,
+            calibration: Calibration::default(),
+            input_range: None,
             pafs: vec![],
             recovery: Recovery::None,
             max_error: None,
@@ -127,11 +190,11 @@ impl Options {
             margin: Margin::default(),
             function_error: DEFAULT_FUNCTION_ERROR,
             max_pool: Reduction::default(),
-            precision_bits: DEFAULT_PRECISION,
+            precision: None,
             memory: None,
             insecure: false,
             bootstraps: Bootstraps::default(),
-            bootstrap_iterations: 1,
+            bootstrap_iterations: None,
             machine: None,
         }
     }

@@ -1,32 +1,187 @@
 //! The pipeline: one named step a line.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use paf_circuit::{Circuit, Model};
-use paf_ir::slots::SlotProgram;
-use paf_ir::tensor::Graph;
+use paf_circuit::Circuit;
+use paf_import::{Imported, ModelSource, import_source};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Approximated, approximate};
 use paf_passes::choose::Chosen;
-use paf_passes::fold::fold;
-use paf_passes::optimize::{self, RuleEffect, optimize};
-use paf_passes::pack::{self, pack};
-use paf_passes::paf::Paf;
-use paf_passes::recover::{Recovered, Samples};
-use paf_passes::schedule::{
-    Alternative, Magnitudes, Request, Scheduled, expects_bootstraps, may_be_refreshed, schedule,
-};
-use paf_scheme::{MachineCosts, Work};
-use sha2::{Digest, Sha256};
+use paf_passes::lower::{LowerOptions, Lowering};
+use paf_passes::optimize::{self, RuleEffect};
+use paf_passes::schedule::Alternative;
 
-use crate::calibration::read_samples;
 use crate::emit;
 use crate::error::CompileError;
-use crate::import::{ImportError, Imported, import};
-use crate::options::{Options, Step};
-use crate::pafs::PafRequest;
+use crate::lowering::lower_options;
+use crate::options::{CompileOptions, ModelInput, PipelineStep};
 use crate::recovery::recovered;
+
+/// A model on its way to a circuit: a field a stage, a method a step. A step first takes those before it that are missing,
+/// and none is taken twice; what a stage holds can be looked into at any time.
+///
+/// ```no_run
+/// use paf_compiler::options::{CompileOptions, PipelineStep};
+/// use paf_compiler::pipeline::Compilation;
+///
+/// let mut compilation = Compilation::new(CompileOptions::for_model("model.onnx"))?;
+/// compilation.run(PipelineStep::Optimize)?;
+/// let optimized = compilation.lowering.as_ref().and_then(|lowering| lowering.optimized.as_ref());
+/// println!("{} levels", optimized.map_or(0, |optimized| optimized.report.levels_after));
+/// # Ok::<(), paf_compiler::error::CompileError>(())
+/// ```
+#[derive(Debug)]
+pub struct Compilation {
+    options: CompileOptions,
+    lower: LowerOptions,
+    /// The bytes that are compiled; after [`Compilation::import`].
+    pub source: Option<ModelSource>,
+    /// After [`Compilation::import`].
+    pub imported: Option<Imported>,
+    /// After [`Compilation::recover`], with the stages of the passes.
+    pub lowering: Option<Lowering>,
+    /// After [`Compilation::emit`].
+    pub circuit: Option<Circuit>,
+    /// Time of each step that was taken.
+    pub timings: Vec<(PipelineStep, Duration)>,
+}
+
+impl Compilation {
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// [`CompileError::Options`] for options that do not go together.
+    pub fn new(options: CompileOptions) -> Result<Self, CompileError> {
+        let lower = lower_options(&options)?;
+        Ok(Compilation { options, lower, source: None, imported: None, lowering: None, circuit: None, timings: vec![] })
+    }
+
+    /// Takes all steps up to one.
+    ///
+    /// # Errors
+    /// [`CompileError`] says which file, node or option is at fault.
+    pub fn run(&mut self, last: PipelineStep) -> Result<(), CompileError> {
+        match last {
+            PipelineStep::Import => self.import().map(drop),
+            PipelineStep::Recover => self.recover().map(drop),
+            PipelineStep::Emit => self.emit().map(drop),
+            pass => self.lower(pass),
+        }
+    }
+
+    /// ONNX to the tensor graph.
+    ///
+    /// # Errors
+    /// [`CompileError::Import`].
+    pub fn import(&mut self) -> Result<&Imported, CompileError> {
+        if self.imported.is_none() {
+            let start = Instant::now();
+            let source = match &self.options.model {
+                ModelInput::File(path) => ModelSource::read(path)?,
+                ModelInput::Source(source) => source.clone(),
+            };
+            self.imported = Some(import_source(&source)?);
+            self.source = Some(source);
+            self.timings.push((PipelineStep::Import, start.elapsed()));
+        }
+        Ok(reached(&self.imported))
+    }
+
+    /// Other weights, and what was decided for nodes.
+    ///
+    /// # Errors
+    /// [`CompileError::Recovery`], [`CompileError::Calibration`], and those of the steps before.
+    pub fn recover(&mut self) -> Result<&Lowering, CompileError> {
+        if self.lowering.is_none() {
+            self.import()?;
+            let start = Instant::now();
+            let (source, imported) = (reached(&self.source), reached(&self.imported));
+            self.lowering = Some(recovered(&self.options, &self.lower, source, &imported.graph)?);
+            self.timings.push((PipelineStep::Recover, start.elapsed()));
+        }
+        Ok(reached(&self.lowering))
+    }
+
+    /// The passes up to one of them.
+    fn lower(&mut self, last: PipelineStep) -> Result<(), CompileError> {
+        self.recover()?;
+        let lowering = self.lowering.as_mut().expect("the network was recovered");
+        for (step, run) in PASSES.into_iter().filter(|(step, _)| *step <= last) {
+            if self.timings.iter().any(|(taken, _)| *taken == step) {
+                continue;
+            }
+            let start = Instant::now();
+            run(lowering).map_err(|error| lowering.with_remedy(error))?;
+            self.timings.push((step, start.elapsed()));
+        }
+        Ok(())
+    }
+
+    /// The circuit.
+    ///
+    /// # Errors
+    /// Those of the steps before.
+    pub fn emit(&mut self) -> Result<&Circuit, CompileError> {
+        if self.circuit.is_none() {
+            self.lower(PipelineStep::Schedule)?;
+            let start = Instant::now();
+            let (source, imported, lowering) =
+                (reached(&self.source), reached(&self.imported), reached(&self.lowering));
+            let (approximated, scheduled) = (&reached(&lowering.polynomial).approximated, reached(&lowering.scheduled));
+            let mut notes = imported.warnings.clone();
+            notes.extend(emit::note_of_bounds(lowering, approximated));
+            let (model, machine) = (emit::model(source, notes), self.options.machine.as_ref());
+            self.circuit = Some(emit::circuit(model, &approximated.replaced, scheduled.clone(), machine));
+            self.timings.push((PipelineStep::Emit, start.elapsed()));
+        }
+        Ok(reached(&self.circuit))
+    }
+
+    /// What each rewrite rule did for the optimized network, once it is there. That takes as many more optimizations as there
+    /// are rules.
+    ///
+    /// # Errors
+    /// As [`optimize::explain`].
+    pub fn rule_effects(&self) -> Result<Vec<RuleEffect>, CompileError> {
+        match self.lowering.as_ref().and_then(|lowering| lowering.polynomial.as_ref()) {
+            Some(polynomial) => Ok(optimize::explain(&polynomial.approximated.graph)?.1),
+            None => Ok(vec![]),
+        }
+    }
+
+    /// The circuit and what happened on the way.
+    ///
+    /// # Errors
+    /// Those of all steps.
+    pub fn finish(mut self) -> Result<Compiled, CompileError> {
+        self.emit()?;
+        let lowering = self.lowering.expect("the circuit was lowered");
+        let scheduled = lowering.scheduled.expect("the circuit was scheduled");
+        Ok(Compiled {
+            circuit: self.circuit.expect("the circuit was emitted"),
+            optimized: lowering.optimized.expect("the circuit was optimized").report,
+            bootstraps_optimal: scheduled.optimal,
+            alternatives: scheduled.alternatives,
+            chosen: lowering.polynomial.and_then(|polynomial| polynomial.chosen),
+            timings: self.timings,
+        })
+    }
+}
+
+/// The passes in order.
+const PASSES: [(PipelineStep, Pass); 5] = [
+    (PipelineStep::Fold, |network| network.fold().map(drop)),
+    (PipelineStep::Approximate, |network| network.approximate().map(drop)),
+    (PipelineStep::Optimize, |network| network.optimize().map(drop)),
+    (PipelineStep::Pack, |network| network.pack().map(drop)),
+    (PipelineStep::Schedule, |network| network.schedule().map(drop)),
+];
+
+type Pass = fn(&mut Lowering) -> Result<(), PassError>;
+
+/// A stage that the steps before have reached.
+fn reached<T>(stage: &Option<T>) -> &T {
+    stage.as_ref().expect("the steps before were taken")
+}
 
 /// A compiled model and what happened on the way.
 #[derive(Debug, Clone)]
@@ -39,211 +194,16 @@ pub struct Compiled {
     pub bootstraps_optimal: bool,
     /// The fastest plan for each number of levels between bootstraps.
     pub alternatives: Vec<Alternative>,
-    /// What `--paf auto` chose.
+    /// Which PAFs were chosen, if a choice was asked for.
     pub chosen: Option<Chosen>,
     /// Time of each step.
-    pub timings: Vec<(Step, Duration)>,
-}
-
-/// The IR a compilation has reached.
-#[derive(Debug, Clone)]
-pub enum Reached {
-    /// Up to `optimize`.
-    Tensor(Graph),
-    /// After `pack`.
-    Slots(SlotProgram),
-    /// After `schedule` and `emit`.
-    Circuit(Box<Compiled>),
+    pub timings: Vec<(PipelineStep, Duration)>,
 }
 
 /// Compiles a model.
 ///
 /// # Errors
-/// [`CompileError`] says which file, node or flag is at fault.
-pub fn compile(options: &Options) -> Result<Compiled, CompileError> {
-    match compile_until(options, Step::Emit)? {
-        Reached::Circuit(compiled) => Ok(*compiled),
-        _ => unreachable!("the last step gives a circuit"),
-    }
-}
-
-/// Compiles a model up to and including a step.
-///
-/// # Errors
-/// [`CompileError`] says which file, node or flag is at fault.
-pub fn compile_until(options: &Options, last: Step) -> Result<Reached, CompileError> {
-    compile_with(options, last, None)
-}
-
-/// As [`compile_until`]; tells how the optimized network came about once it is there, also where a later step fails.
-/// That takes as many more optimizations as there are rewrite rules.
-///
-/// # Errors
-/// [`CompileError`] says which file, node or flag is at fault.
-pub fn compile_explained(
-    options: &Options,
-    last: Step,
-    tell: &mut dyn FnMut(&Explanation),
-) -> Result<Reached, CompileError> {
-    compile_with(options, last, Some(tell))
-}
-
-fn compile_with(
-    options: &Options,
-    last: Step,
-    tell: Option<&mut dyn FnMut(&Explanation)>,
-) -> Result<Reached, CompileError> {
-    let mut pafs = PafRequest::new(options)?;
-    let mut timer = Timer::default();
-    let Imported { graph, warnings } =
-        timer.step(Step::Import, || import(&options.model).map_err(CompileError::from))?;
-    if last == Step::Import {
-        return Ok(Reached::Tensor(graph));
-    }
-    let (graph, samples) = timer.step(Step::Recover, || recover(options, graph, &mut pafs))?;
-    if last == Step::Recover {
-        return Ok(Reached::Tensor(graph));
-    }
-    let folded = timer.step(Step::Fold, || fold(&graph).map_err(CompileError::from))?;
-    if last == Step::Fold {
-        return Ok(Reached::Tensor(folded));
-    }
-    let (polynomial, chosen) = timer.step(Step::Approximate, || Ok(pafs.approximate(&folded, &samples)?))?;
-    if last == Step::Approximate {
-        return Ok(Reached::Tensor(polynomial.graph));
-    }
-    let (optimized, report) = timer.step(Step::Optimize, || Ok(optimize(&polynomial.graph)?))?;
-    if let Some(tell) = tell {
-        tell(&Explanation {
-            rules: optimize::explain(&polynomial.graph)?.1,
-            optimized: report.clone(),
-            chosen: chosen.clone(),
-        });
-    }
-    if last == Step::Optimize {
-        return Ok(Reached::Tensor(optimized));
-    }
-    let request = request(options);
-    let deep = expects_bootstraps(report.levels_after, &request);
-    let packed = timer.step(Step::Pack, || Ok(pack(&optimized, &pack::options(&graph, &polynomial, deep))?))?;
-    if last == Step::Pack {
-        return Ok(Reached::Slots(packed.program));
-    }
-    let scheduled = timer.step(Step::Schedule, || {
-        let refreshable = may_be_refreshed(report.levels_after, &request);
-        let magnitudes = match refreshable {
-            true => Magnitudes::of(&optimized, &packed, &polynomial, &samples)?,
-            false => Magnitudes::unknown(),
-        };
-        schedule(&packed.program, &magnitudes, &request)
-            .map_err(|error| with_fitting_paf(error, &folded, &pafs.options, &samples, &request))
-    })?;
-    let (bootstraps_optimal, alternatives) = (scheduled.optimal, scheduled.alternatives.clone());
-    let circuit = timer.step(Step::Emit, || emit_circuit(options, &polynomial, scheduled, warnings))?;
-    Ok(Reached::Circuit(Box::new(Compiled {
-        circuit,
-        optimized: report,
-        chosen,
-        bootstraps_optimal,
-        alternatives,
-        timings: timer.timings,
-    })))
-}
-
-/// How a circuit came about.
-#[derive(Debug, Clone)]
-pub struct Explanation {
-    /// What the optimizer did.
-    pub optimized: optimize::Report,
-    /// What each rewrite rule did.
-    pub rules: Vec<RuleEffect>,
-    /// What `--paf auto` chose.
-    pub chosen: Option<Chosen>,
-}
-
-#[derive(Default)]
-struct Timer {
-    timings: Vec<(Step, Duration)>,
-}
-
-impl Timer {
-    fn step<T>(&mut self, step: Step, run: impl FnOnce() -> Result<T, CompileError>) -> Result<T, CompileError> {
-        let start = Instant::now();
-        let result = run()?;
-        self.timings.push((step, start.elapsed()));
-        Ok(result)
-    }
-}
-
-/// The graph with recovered weights, and calibration samples; what was decided for nodes goes to `pafs`.
-fn recover(options: &Options, graph: Graph, pafs: &mut PafRequest) -> Result<(Graph, Samples), CompileError> {
-    let (graph, recovered) = recovered(options, graph)?;
-    pafs.decide(recovered);
-    let samples = samples(options, &graph)?;
-    Ok((graph, samples))
-}
-
-fn samples(options: &Options, graph: &Graph) -> Result<Samples, CompileError> {
-    let files: Vec<&Path> = options.calibration.iter().chain(&options.more_calibration).map(PathBuf::as_path).collect();
-    if files.is_empty() { Ok(vec![]) } else { read_samples(&files, graph) }
-}
-
-fn request(options: &Options) -> Request {
-    Request {
-        precision_bits: options.precision_bits,
-        memory: options.memory,
-        insecure: options.insecure,
-        bootstraps: options.bootstraps,
-        iterations: options.bootstrap_iterations,
-        slowness: options.machine.as_ref().map_or(Work::ONES, MachineCosts::slowness),
-    }
-}
-
-/// Names the most accurate PAF with which a network that is too deep would fit: the first one whose least depth is
-/// small enough and whose circuit then has parameters indeed.
-fn with_fitting_paf(
-    error: PassError,
-    folded: &Graph,
-    choice: &approximate::Options,
-    samples: &Samples,
-    request: &Request,
-) -> CompileError {
-    let PassError::TooDeep { needed, available, .. } = error else { return error.into() };
-    let mut shallower: Vec<Paf> = Paf::names().into_iter().filter_map(|name| Paf::by_name(name).ok()).collect();
-    shallower.retain(|paf| approximate::least_depth(folded, paf, choice.reduction) <= available);
-    shallower.sort_by(|a, b| a.max_relu_error().total_cmp(&b.max_relu_error()));
-    let fitting = shallower.into_iter().find_map(|paf| {
-        let other = approximate::Options { default_paf: paf.clone(), per_node: Recovered::default(), ..choice.clone() };
-        let polynomial = approximate(folded, &other, samples).ok()?;
-        let (optimized, _) = optimize(&polynomial.graph).ok()?;
-        let slots = pack(&optimized, &pack::options(folded, &polynomial, false)).ok()?.program;
-        let scheduled = schedule(&slots, &Magnitudes::unknown(), request).ok()?;
-        Some((paf.name, scheduled.program.top_level().0))
-    });
-    PassError::TooDeep { needed, available, fitting }.into()
-}
-
-fn emit_circuit(
-    options: &Options,
-    polynomial: &Approximated,
-    scheduled: Scheduled,
-    mut notes: Vec<String>,
-) -> Result<Circuit, CompileError> {
-    let bytes =
-        std::fs::read(&options.model).map_err(|source| ImportError::Read { path: options.model.clone(), source })?;
-    if options.calibration.is_none() {
-        notes.push(format!(
-            "scales come from interval bounds for inputs in [{}, {}]; --calibration gives smaller ones and less error",
-            options.input_range.0, options.input_range.1
-        ));
-    }
-    let name = options.model.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let model = Model {
-        name,
-        source_sha256: Sha256::digest(&bytes).into(),
-        compiler: env!("CARGO_PKG_VERSION").to_owned(),
-        pafs: vec![],
-        notes,
-    };
-    Ok(emit::circuit(model, &polynomial.replaced, scheduled, options.machine.as_ref()))
+/// [`CompileError`] says which file, node or option is at fault.
+pub fn compile(options: &CompileOptions) -> Result<Compiled, CompileError> {
+    Compilation::new(options.clone())?.finish()
 }

@@ -2,53 +2,92 @@
 //! own weights and the default PAFs.
 
 use std::io::{IsTerminal, Stderr, stderr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use paf_adapt::command::{self, CommandRequest};
 use paf_adapt::paf_file::PafFile;
 use paf_adapt::progress::ProgressText;
 use paf_adapt::recovery::check_training;
-use paf_adapt::{Config, Data, RecoveryError, Training, recover};
-use paf_files::Bytes;
+use paf_adapt::{Config, Data, RecoveryError, Target, Training, recover_for};
+use paf_import::{ModelSource, import};
 use paf_ir::tensor::Graph;
-use paf_passes::recover::Recovered;
+use paf_passes::decisions::Decisions;
+use paf_passes::lower::{LowerOptions, Lowering};
 
-use crate::error::CompileError;
-use crate::import::import;
-use crate::options::{DEFAULT_PAF, Options, Recovery};
+use crate::calibration;
+use crate::error::{CompileError, OptionsError};
+use crate::options::{Calibration, CompileOptions, DEFAULT_PAF, Recovery};
 
-/// The graph with its recovered weights, and what was decided for its nodes.
+/// The network with its recovered weights, to be lowered with what was decided for its nodes.
 ///
 /// # Errors
-/// [`CompileError::Recovery`] or [`CompileError::Import`] for what the recovery leaves.
-pub(crate) fn recovered(options: &Options, graph: Graph) -> Result<(Graph, Recovered), CompileError> {
+/// [`CompileError::Recovery`] or [`CompileError::Import`] for what the recovery leaves, [`CompileError::Calibration`].
+pub(crate) fn recovered(
+    options: &CompileOptions,
+    lower: &LowerOptions,
+    source: &ModelSource,
+    graph: &Graph,
+) -> Result<Lowering, CompileError> {
     match &options.recovery {
-        Recovery::None => Ok((graph, Recovered::default())),
+        Recovery::None => lowering(options, lower, graph.clone(), Decisions::default()),
         Recovery::PafFile(path) => {
-            let recovered = decided(&PafFile::read(path)?, path, &graph)?;
-            Ok((graph, recovered))
+            let decisions = decided(&PafFile::read(path)?, path, graph)?;
+            lowering(options, lower, graph.clone(), decisions)
         }
-        Recovery::BuiltIn(path) => built_in(options, path, graph),
-        Recovery::Command(command) => external(options, command, &graph),
+        Recovery::BuiltIn(path) => built_in(options, lower, path, graph),
+        Recovery::Command(command) => external(options, lower, command, source, graph),
     }
 }
 
-fn decided(file: &PafFile, path: &Path, graph: &Graph) -> Result<Recovered, RecoveryError> {
-    file.recovered(graph).map_err(|problem| RecoveryError::file(path, problem))
+/// What the passes get.
+fn lowering(
+    options: &CompileOptions,
+    lower: &LowerOptions,
+    graph: Graph,
+    decisions: Decisions,
+) -> Result<Lowering, CompileError> {
+    let samples = calibration::samples(&options.calibration, &graph)?;
+    Ok(Lowering::new(graph, samples, with_decisions(options, lower.clone(), decisions)))
 }
 
-fn built_in(options: &Options, path: &Path, graph: Graph) -> Result<(Graph, Recovered), CompileError> {
-    let mut config = Config::read(path)?;
+/// A PAF that the options name for a node stays, and so does a range of the inputs.
+fn with_decisions(options: &CompileOptions, mut lower: LowerOptions, mut decisions: Decisions) -> LowerOptions {
+    if options.input_range.is_some() {
+        decisions.ranges.clear();
+    }
+    lower.approximation.per_node = lower.approximation.per_node.or(decisions);
+    lower
+}
+
+fn decided(file: &PafFile, path: &Path, graph: &Graph) -> Result<Decisions, RecoveryError> {
+    file.decisions(graph).map_err(|problem| RecoveryError::file(path, problem))
+}
+
+/// The search costs its mixes by what is compiled: with these options and samples, and in the memory that it is given
+/// where the compilation names none.
+fn built_in(
+    options: &CompileOptions,
+    lower: &LowerOptions,
+    path: &Path,
+    graph: &Graph,
+) -> Result<Lowering, CompileError> {
+    let config = Config::read(path)?;
     check_training(&config, training())?;
-    // What the search counts bootstraps for is what will be compiled.
-    config.search.memory = config.search.memory.or(options.memory.map(Bytes));
-    let no_data = || CompileError::Usage("--recover needs data: `data` in its configuration, or --calibration".into());
-    let data = config.data.as_ref().or(options.calibration.as_ref()).ok_or_else(no_data)?;
-    let data = Data::read(data, config.labels.as_deref())?;
-    let mut progress = progress();
-    let network = recover(graph, &config, &data, training(), &mut |event| progress.hear(event))?.network;
-    let recovered = decided(&PafFile::of(&network), path, &network.graph)?;
-    Ok((network.graph, recovered))
+    let data = data(options, &config, graph)?;
+    let mut lower = lower.clone();
+    if lower.schedule.memory.is_none() {
+        lower.schedule.memory = config.search.memory.map(|size| size.0);
+    }
+    let samples = match options.calibration.is_empty() {
+        true => data.calibration(&config)?,
+        false => calibration::samples(&options.calibration, graph)?,
+    };
+    let target = Target { options: lower, samples: Arc::new(samples) };
+    let (mut progress, graph) = (progress(), graph.clone());
+    let network = recover_for(&target, graph, &config, &data, training(), &mut |event| progress.hear(event))?.network;
+    let lower = with_decisions(options, target.options, network.decisions());
+    Ok(Lowering::new(network.graph, target.samples, lower))
 }
 
 /// What the steps `pa` and `at` run on, if this program was built with it.
@@ -63,19 +102,35 @@ fn progress() -> ProgressText<Stderr> {
     if stderr().is_terminal() { ProgressText::in_place(stderr()) } else { ProgressText::in_lines(stderr()) }
 }
 
-fn external(options: &Options, command: &str, graph: &Graph) -> Result<(Graph, Recovered), CompileError> {
-    let data: Vec<PathBuf> = options.calibration.iter().chain(&options.more_calibration).cloned().collect();
+/// What the steps learn from: the data of the configuration, or the calibration samples.
+fn data(options: &CompileOptions, config: &Config, graph: &Graph) -> Result<Data, CompileError> {
+    let labels = config.labels.as_deref();
+    match (&config.data, &options.calibration) {
+        (Some(path), _) => Ok(Data::read(path, labels)?),
+        (None, Calibration::Files(files)) if !files.is_empty() => Ok(Data::read(&files[0], labels)?),
+        (None, Calibration::Samples(samples)) if !samples.is_empty() => Ok(Data::of_samples(samples, graph)?),
+        (None, _) => Err(OptionsError::RecoveryWithoutData.into()),
+    }
+}
+
+fn external(
+    options: &CompileOptions,
+    lower: &LowerOptions,
+    command: &str,
+    source: &ModelSource,
+    graph: &Graph,
+) -> Result<Lowering, CompileError> {
     let for_all = options.pafs.iter().rfind(|choice| choice.node.is_none());
     let request = CommandRequest {
         command,
-        model: &options.model,
-        data: &data,
+        model: source,
+        data: options.calibration.files(),
         paf: for_all.map_or(DEFAULT_PAF, |choice| &choice.paf),
         margin: options.margin,
     };
     let mut progress = progress();
     let left = command::run(&request, graph, &mut |event| progress.hear(event))?;
     let graph = import(&left.model())?.graph;
-    let recovered = decided(&left.pafs, &options.model, &graph)?;
-    Ok((graph, recovered))
+    let decisions = decided(&left.pafs, &source.origin, &graph)?;
+    lowering(options, lower, graph, decisions)
 }

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use paf_files::Bytes;
 use paf_passes::choose::Chosen;
+use paf_passes::lower::{Optimized, Polynomial};
 use paf_passes::optimize::RuleEffect;
 use paf_passes::schedule::Alternative;
 use serde_json::{Value, json};
 
-use crate::pipeline::{Compiled, Explanation};
+use crate::pipeline::Compiled;
 
 /// Facts as one JSON object.
 pub fn json(compiled: &Compiled) -> String {
@@ -120,6 +121,7 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         let memory = Bytes(circuit.prediction.key_memory);
         line("keys", format!("{memory} of them in memory at a time, read when needed"));
     }
+    line("precision", format!("about {:.1} bits of the result", circuit.prediction.precision_bits));
     line(
         "time",
         format!("about {:.1} s an input on {}", circuit.prediction.seconds, machine(&circuit.prediction.machine)),
@@ -153,9 +155,9 @@ fn errors(chosen: &Chosen) -> String {
 }
 
 /// What was chosen node by node, and what the optimizer did rule by rule.
-pub fn explain(explanation: &Explanation) -> String {
-    let (report, mut text) = (&explanation.optimized, String::new());
-    if let Some(chosen) = &explanation.chosen {
+pub fn explain(polynomial: &Polynomial, optimized: &Optimized, rules: &[RuleEffect]) -> String {
+    let (report, mut text) = (&optimized.report, String::new());
+    if let Some(chosen) = &polynomial.chosen {
         let _ = writeln!(text, "{:<32}{:>12}{:>8}{:>12}", "node", "PAF", "levels", "error");
         for node in &chosen.nodes {
             let _ = writeln!(text, "{:<32}{:>12}{:>8}{:>12.1e}", node.node, node.paf, node.levels, node.error);
@@ -167,7 +169,7 @@ pub fn explain(explanation: &Explanation) -> String {
         "levels {} before, {} after; {} terms, stopped: {}\n{:<22}{:>8}{:>8}",
         report.levels_before, report.levels_after, report.terms, report.stopped, "rule", "applied", "levels"
     );
-    for RuleEffect { rule, applied, levels_saved } in &explanation.rules {
+    for RuleEffect { rule, applied, levels_saved } in rules {
         let _ = writeln!(text, "{rule:<22}{applied:>8}{levels_saved:>8}");
     }
     text + "levels: how many more the circuit would take without the rule; rules work together"

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cases::{NO_CIRCUIT, free_inputs, read_tensor};
 use common::{Parties, clear_outputs, exclusive, samples_of, shared_data};
 use paf_circuit::Circuit;
-use paf_compiler::options::{Options, PafChoice};
+use paf_compiler::options::{CompileOptions, PafChoice};
 use paf_compiler::pipeline::compile;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -101,11 +101,11 @@ impl Case {
         let input = read_tensor(&folder.join("test_data_set_0/input_0.pb"));
         let low = input.data.iter().copied().fold(f64::INFINITY, f64::min);
         let high = input.data.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let options = Options {
-            input_range: (low, high.max(low + 1e-3)),
+        let options = CompileOptions {
+            input_range: Some((low, high.max(low + 1e-3))),
             pafs: vec![PafChoice { node: None, paf: paf.into() }],
             insecure: true,
-            ..Options::for_model(model)
+            ..CompileOptions::for_model(model)
         };
         let circuit = compile(&options).map_err(|problem| problem.to_string())?.circuit;
         let shape = Shape([&[1], &*circuit.program.inputs[0].shape.0].concat());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{clear_outputs, compiled, read_array, samples_of, shared_data, testdata};
 use paf_circuit::Circuit;
-use paf_compiler::options::{Bootstraps, Options};
+use paf_compiler::options::{Bootstraps, CompileOptions};
 use paf_compiler::pipeline::Compiled;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -18,9 +18,15 @@ fn digits_resnet(bootstraps: Bootstraps) -> Compiled {
 }
 
 fn refined_digits_resnet(bootstraps: Bootstraps, bootstrap_iterations: u32) -> Compiled {
-    let calibration = Some(testdata("digits_calibration.npy"));
+    let calibration = testdata("digits_calibration.npy").into();
     let model = testdata("digits_resnet_tiny.onnx");
-    compiled(&Options { calibration, insecure: true, bootstraps, bootstrap_iterations, ..Options::for_model(model) })
+    compiled(&CompileOptions {
+        calibration,
+        insecure: true,
+        bootstraps,
+        bootstrap_iterations: Some(bootstrap_iterations),
+        ..CompileOptions::for_model(model)
+    })
 }
 
 #[test]
@@ -95,7 +101,11 @@ fn resnet20_takes_few_bootstraps_and_still_sees() {
         let seen = cifar(&data.join("cifar10/train_extra90.bin"), 32, mean, deviation);
         common::write_array(&calibration, &seen.shape.0, seen.data);
         let model = data.join("onnx").join(name).with_extension("onnx");
-        let options = Options { calibration: Some(calibration), memory: Some(20 << 30), ..Options::for_model(model) };
+        let options = CompileOptions {
+            calibration: calibration.into(),
+            memory: Some(20 << 30),
+            ..CompileOptions::for_model(model)
+        };
         let circuit = compiled(&options).circuit;
         let counts = circuit.counts();
         assert!(counts.bootstraps <= 19 && counts.rotations <= 868, "{name}: {counts:?}");

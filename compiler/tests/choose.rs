@@ -4,18 +4,18 @@ mod common;
 
 use common::{read_array, testdata};
 use paf_circuit::encode_circuit;
-use paf_compiler::error::CompileError;
-use paf_compiler::import::import;
-use paf_compiler::options::{Options, PafChoice};
+use paf_compiler::error::{CompileError, OptionsError};
+use paf_compiler::options::{Calibration, CompileOptions, PafChoice};
 use paf_compiler::pipeline::compile;
+use paf_import::import;
 use paf_ir::tensor::{Graph, evaluate};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Approximated, Margin, Reduction, approximate, least_depth};
+use paf_passes::approximate::{Approximated, ApproximationOptions, Margin, Reduction, approximate, least_depth};
 use paf_passes::choose::{Chosen, Goal, candidates, choose};
+use paf_passes::decisions::Samples;
 use paf_passes::fold::fold;
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
-use paf_passes::recover::Samples;
 
 const NETWORKS: [&str; 2] = ["digits_cnn.onnx", "digits_resnet_tiny.onnx"];
 
@@ -26,15 +26,8 @@ fn network(name: &str) -> (Graph, Samples) {
     (graph, samples)
 }
 
-fn options(paf: &str) -> approximate::Options {
-    approximate::Options {
-        default_paf: Paf::by_name(paf).unwrap(),
-        per_node: Default::default(),
-        margin: Margin::Fixed(1.1),
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
-    }
+fn options(paf: &str) -> ApproximationOptions {
+    ApproximationOptions { margin: Margin::Fixed(1.1), ..ApproximationOptions::new(Paf::by_name(paf).unwrap()) }
 }
 
 /// The error as `--max-error` defines it: every sample by the meaning of the tensor IR, graph before and after.
@@ -104,13 +97,13 @@ fn single_pafs_within_an_error_are_not_shallower() {
     }
 }
 
-fn auto(name: &str) -> Options {
-    Options {
-        calibration: Some(testdata("digits_calibration.npy")),
+fn auto(name: &str) -> CompileOptions {
+    CompileOptions {
+        calibration: testdata("digits_calibration.npy").into(),
         pafs: vec!["auto".parse().unwrap()],
         max_levels: Some(27),
         insecure: true,
-        ..Options::for_model(testdata(name))
+        ..CompileOptions::for_model(testdata(name))
     }
 }
 
@@ -136,24 +129,24 @@ fn a_node_keeps_the_paf_it_is_given() {
 
 #[test]
 fn too_few_levels_name_the_least_that_works() {
-    let options = Options { max_levels: Some(5), ..auto("digits_mlp.onnx") };
+    let options = CompileOptions { max_levels: Some(5), ..auto("digits_mlp.onnx") };
     let Err(CompileError::Pass(PassError::TooFewLevels { wanted: 5, least })) = compile(&options) else {
         panic!("five levels are too few");
     };
     assert_eq!(
-        compile(&Options { max_levels: Some(least), ..options.clone() }).unwrap().circuit.counts().levels,
+        compile(&CompileOptions { max_levels: Some(least), ..options.clone() }).unwrap().circuit.counts().levels,
         least
     );
-    assert!(compile(&Options { max_levels: Some(least - 1), ..options }).is_err());
+    assert!(compile(&CompileOptions { max_levels: Some(least - 1), ..options }).is_err());
 }
 
 #[test]
 fn an_error_that_no_paf_reaches_names_the_least_that_works() {
-    let options = Options { max_levels: None, max_error: Some(1e-9), ..auto("digits_mlp.onnx") };
+    let options = CompileOptions { max_levels: None, max_error: Some(1e-9), ..auto("digits_mlp.onnx") };
     let Err(CompileError::Pass(PassError::ErrorTooSmall { least, levels, .. })) = compile(&options) else {
         panic!("an error of 1e-9 is out of reach");
     };
-    let compiled = compile(&Options { max_error: Some(1.001 * least), ..options }).unwrap();
+    let compiled = compile(&CompileOptions { max_error: Some(1.001 * least), ..options }).unwrap();
     assert_eq!(compiled.circuit.counts().levels, levels);
 }
 
@@ -174,24 +167,38 @@ fn json_and_report_say_what_was_chosen() {
 #[test]
 fn options_that_do_not_go_together() {
     let auto = || vec!["auto".parse::<PafChoice>().unwrap()];
-    let base = Options {
-        calibration: Some(testdata("digits_calibration.npy")),
-        ..Options::for_model(testdata("digits_mlp.onnx"))
+    let base = CompileOptions {
+        calibration: testdata("digits_calibration.npy").into(),
+        ..CompileOptions::for_model(testdata("digits_mlp.onnx"))
+    };
+    let error = |options: &CompileOptions| match compile(options) {
+        Err(CompileError::Options(error)) => error,
+        other => panic!("{:?}", other.err()),
     };
     let cases = [
-        (Options { pafs: auto(), ..base.clone() }, "--max-error E or --max-levels L"),
-        (Options { max_error: Some(0.1), ..base.clone() }, "--paf auto"),
-        (Options { max_levels: Some(20), pafs: vec!["alpha5".parse().unwrap()], ..base.clone() }, "--paf auto"),
-        (Options { pafs: auto(), max_error: Some(-0.1), ..base.clone() }, "above 0"),
-        (Options { pafs: auto(), max_error: Some(f64::NAN), ..base.clone() }, "above 0"),
-        (Options { pafs: auto(), max_error: Some(0.1), max_levels: Some(9), ..base.clone() }, "either"),
-        (Options { pafs: auto(), max_error: Some(0.1), calibration: None, ..base.clone() }, "--calibration"),
-        (Options { pafs: vec!["relu=auto".parse().unwrap()], ..base.clone() }, "relu=auto"),
+        (CompileOptions { pafs: auto(), ..base.clone() }, OptionsError::ChoiceWithoutGoal),
+        (CompileOptions { max_error: Some(0.1), ..base.clone() }, OptionsError::GoalWithoutChoice),
+        (
+            CompileOptions { max_levels: Some(20), pafs: vec!["alpha5".parse().unwrap()], ..base.clone() },
+            OptionsError::GoalWithoutChoice,
+        ),
+        (CompileOptions { pafs: auto(), max_error: Some(-0.1), ..base.clone() }, OptionsError::MaxError(-0.1)),
+        (
+            CompileOptions { pafs: auto(), max_error: Some(0.1), max_levels: Some(9), ..base.clone() },
+            OptionsError::TwoGoals,
+        ),
+        (
+            CompileOptions { pafs: auto(), max_error: Some(0.1), calibration: Calibration::default(), ..base.clone() },
+            OptionsError::ChoiceWithoutSamples,
+        ),
+        (
+            CompileOptions { pafs: vec!["relu=auto".parse().unwrap()], ..base.clone() },
+            OptionsError::ChoiceForOneNode { node: "relu".into() },
+        ),
     ];
-    for (options, part) in cases {
-        match compile(&options) {
-            Err(CompileError::Usage(message)) => assert!(message.contains(part), "no `{part}` in: {message}"),
-            other => panic!("{part}: {:?}", other.err()),
-        }
+    for (options, expected) in cases {
+        assert_eq!(error(&options), expected);
     }
+    let nan = error(&CompileOptions { pafs: auto(), max_error: Some(f64::NAN), ..base });
+    assert!(matches!(nan, OptionsError::MaxError(error) if error.is_nan()));
 }

@@ -360,6 +360,33 @@ fn too_little_memory_names_the_least() {
     bench.fails(CALIBRATED, &format!("-o circuit.bin --memory {}", least - 1), DATA, &[&least.to_string()]);
 }
 
+/// Predicted bits of a network with bootstraps.
+fn predicted_bits(bench: &Bench, arguments: &str) -> f64 {
+    let arguments = format!("-o circuit.bin --json --paf alpha14 {} {arguments}", calibration());
+    let facts: Value = serde_json::from_str(&bench.succeeds("digits_resnet_tiny.onnx", &arguments).stdout).unwrap();
+    assert!(facts["bootstraps"].as_u64().unwrap() > 0);
+    facts["predicted_precision_bits"].as_f64().unwrap()
+}
+
+#[test]
+fn a_precision_is_kept_or_refused_with_the_best_that_can_be_had() {
+    let bench = Bench::new();
+    assert!(predicted_bits(&bench, "") < 13.0, "nothing was asked for");
+    assert!(predicted_bits(&bench, "--precision 20") >= 20.0);
+    fs::remove_file(bench.path("circuit.bin")).unwrap();
+    for iterations in ["", "--bootstrap-iterations 1"] {
+        let arguments = format!("-o circuit.bin --paf alpha14 {} --precision 30 {iterations}", calibration());
+        bench.fails("digits_resnet_tiny.onnx", &arguments, DATA, &["--precision 30: ", "can be kept"]);
+        let message = text(&bench.run("digits_resnet_tiny.onnx", &arguments).stderr);
+        let best = message.rsplit("--precision ").next().unwrap().split_whitespace().next().unwrap();
+        let kept = predicted_bits(&bench, &format!("--precision {best} {iterations}"));
+        assert!(kept >= best.parse().unwrap(), "{kept} for {best}");
+        fs::remove_file(bench.path("circuit.bin")).unwrap();
+    }
+    let printed = bench.succeeds(CALIBRATED, &format!("-o circuit.bin {}", calibration())).stdout;
+    assert!(printed.lines().any(|line| line.starts_with("precision ") && line.contains(" bits")), "{printed}");
+}
+
 #[test]
 fn a_network_that_is_too_deep_is_told_what_would_fit() {
     let parts = ["levels", "without bootstrapping", "with --paf "];

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use common::{Parties, accuracy, clear_outputs, compiled, exclusive, read_array, samples_of, testdata};
 use paf_circuit::{Circuit, encode_circuit};
 use paf_compiler::error::CompileError;
-use paf_compiler::options::{Bootstraps, Options, PafChoice, Step};
-use paf_compiler::pipeline::{Reached, compile, compile_until};
+use paf_compiler::options::{Bootstraps, CompileOptions, PafChoice, PipelineStep};
+use paf_compiler::pipeline::{Compilation, compile};
 use paf_ir::tensor::{Graph, Shape, evaluate};
 use paf_passes::PassError;
 use paf_runtime::npy::Array;
@@ -64,9 +64,9 @@ const CNN: Digits = Digits { name: "digits_cnn", accuracy: 100.0 * 348.0 / 360.0
 const RESNET: Digits = Digits { name: "digits_resnet_tiny", accuracy: 100.0 * 350.0 / 360.0 };
 
 impl Digits {
-    fn options(&self) -> Options {
-        let calibration = Some(testdata("digits_calibration.npy"));
-        Options { calibration, ..Options::for_model(testdata(self.name).with_extension("onnx")) }
+    fn options(&self) -> CompileOptions {
+        let calibration = testdata("digits_calibration.npy").into();
+        CompileOptions { calibration, ..CompileOptions::for_model(testdata(self.name).with_extension("onnx")) }
     }
 
     fn circuit(&self) -> Circuit {
@@ -74,7 +74,7 @@ impl Digits {
     }
 
     fn circuit_with_test_parameters(&self) -> Circuit {
-        compiled(&Options { insecure: true, ..self.options() }).circuit
+        compiled(&CompileOptions { insecure: true, ..self.options() }).circuit
     }
 }
 
@@ -82,12 +82,12 @@ fn images() -> Array {
     read_array(&testdata("digits_images.npy"))
 }
 
-/// The graph that a compilation has after a step.
-fn graph_after(options: &Options, step: Step) -> Graph {
-    match compile_until(options, step) {
-        Ok(Reached::Tensor(graph)) => graph,
-        other => panic!("{}: {other:?}", options.model.display()),
-    }
+/// The polynomial network of a compilation.
+fn approximated(options: CompileOptions) -> Graph {
+    let mut compilation = Compilation::new(options).expect("options that go together");
+    compilation.run(PipelineStep::Approximate).expect("a supported network");
+    let lowering = compilation.lowering.expect("the step was taken");
+    lowering.polynomial.expect("the step was taken").approximated.graph
 }
 
 /// What a tensor graph, scaled as the circuit's ports say, gives for one sample.
@@ -102,7 +102,7 @@ fn evaluate_scaled(graph: &Graph, circuit: &Circuit, sample: &[f64]) -> Vec<f64>
 fn circuits_compute_what_the_approximated_network_computes() {
     for digits in [MLP, CNN, RESNET] {
         let circuit = digits.circuit();
-        let graph = graph_after(&digits.options(), Step::Approximate);
+        let graph = approximated(digits.options());
         let images = images();
         let outputs = clear_outputs(&circuit, &samples_of(&circuit, images.clone()));
         let samples = images.data.chunks_exact(64).zip(&outputs);
@@ -186,7 +186,7 @@ fn compiling_twice_gives_the_same_bytes() {
 fn a_network_that_is_too_deep_is_told_what_would_fit() {
     let with = |paf: &str| {
         let pafs = vec![PafChoice { node: None, paf: paf.into() }];
-        compile(&Options { pafs, bootstraps: Bootstraps::Never, ..RESNET.options() })
+        compile(&CompileOptions { pafs, bootstraps: Bootstraps::Never, ..RESNET.options() })
     };
     let error = with("alpha14").map(drop).expect_err("three activations of 14 levels");
     let CompileError::Pass(PassError::TooDeep { needed, available, fitting: Some((paf, levels)) }) = error else {
@@ -260,8 +260,11 @@ fn operator_case(folder: &Path) -> OperatorCase {
     let mut input = read_array(&folder.join("input.npy"));
     let smallest = input.data.iter().copied().fold(f64::INFINITY, f64::min);
     let largest = input.data.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let options =
-        Options { input_range: (smallest, largest), insecure: true, ..Options::for_model(folder.join("model.onnx")) };
+    let options = CompileOptions {
+        input_range: Some((smallest, largest)),
+        insecure: true,
+        ..CompileOptions::for_model(folder.join("model.onnx"))
+    };
     let circuit = compiled(&options).circuit;
     input.shape = Shape([&[1], &*circuit.program.inputs[0].shape.0].concat());
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();

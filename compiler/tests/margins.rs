@@ -3,12 +3,12 @@
 mod common;
 
 use common::{read_array, testdata};
-use paf_compiler::import::import;
+use paf_import::import;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Approximated, Margin, Options, Reduction, approximate};
+use paf_passes::approximate::{Approximated, ApproximationOptions, Margin, approximate};
+use paf_passes::decisions::Samples;
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
-use paf_passes::recover::Samples;
 
 /// Images that calibrate, of 600.
 const CALIBRATION: usize = 200;
@@ -20,14 +20,7 @@ fn images(file: &str, count: usize) -> Samples {
 
 /// With a PAF that is precise inside of its scale and wrong by any amount outside.
 fn approximated(graph: &Graph, margin: Margin) -> Approximated {
-    let options = Options {
-        default_paf: Paf::by_name("alpha12").expect("a PAF"),
-        per_node: Default::default(),
-        margin,
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
-    };
+    let options = ApproximationOptions { margin, ..ApproximationOptions::new(Paf::by_name("alpha12").expect("a PAF")) };
     approximate(graph, &options, &images("digits_calibration.npy", CALIBRATION)).expect("a calibrated network")
 }
 

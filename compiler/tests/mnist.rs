@@ -10,7 +10,7 @@ use std::time::Instant;
 use common::mnist::{NETKIT_MLP, NETWORKS, Network, VERIVITAL_MAXPOOL, ZKML_TINY, test_labels};
 use common::{Parties, accuracy, clear_outputs, compiled, exclusive, samples_of, shared_data};
 use paf_circuit::{Circuit, encode_circuit};
-use paf_compiler::options::Options;
+use paf_compiler::options::CompileOptions;
 use paf_runtime::agreement_bits;
 use paf_scheme::log_qp_limit_128;
 
@@ -42,7 +42,7 @@ fn compile(data: &Path, network: &Network) -> Compilation {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let calibration = folder.path().join("calibration.npy");
     network.write_calibration(data, &calibration);
-    let options = Options { calibration: Some(calibration), ..Options::for_model(network.path(data)) };
+    let options = CompileOptions { calibration: calibration.into(), ..CompileOptions::for_model(network.path(data)) };
     let start = Instant::now();
     let circuit = compiled(&options).circuit;
     let seconds = start.elapsed().as_secs_f64();

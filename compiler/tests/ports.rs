@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Parties, exclusive, write_array};
 use paf_compiler::error::CompileError;
-use paf_compiler::options::{Options, PafChoice};
+use paf_compiler::options::{Calibration, CompileOptions, PafChoice};
 use paf_compiler::pipeline::compile;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -79,17 +79,16 @@ fn model_of(node: Vec<NodeProto>, outputs: [&str; 2]) -> Vec<u8> {
     ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }.encode_to_vec()
 }
 
-fn options(folder: &Path) -> Options {
+fn options(folder: &Path) -> CompileOptions {
     let at = |name: &str| folder.join(name);
     std::fs::write(at("model.onnx"), model()).expect("the temporary folder is writable");
     write_array(&at("left.npy"), &[SAMPLES, 2, 3], LEFT.to_vec());
     write_array(&at("right.npy"), &[SAMPLES, 1, 3], RIGHT.to_vec());
-    Options {
-        calibration: Some(at("left.npy")),
-        more_calibration: vec![at("right.npy")],
+    CompileOptions {
+        calibration: Calibration::Files(vec![at("left.npy"), at("right.npy")]),
         pafs: vec![PafChoice { node: None, paf: "alpha10".into() }],
         insecure: true,
-        ..Options::for_model(at("model.onnx"))
+        ..CompileOptions::for_model(at("model.onnx"))
     }
 }
 
@@ -163,7 +162,8 @@ fn products_of_wide_ranges_keep_their_precision() {
 #[test]
 fn calibration_needs_a_file_for_each_input() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let options = Options { more_calibration: vec![], ..options(folder.path()) };
+    let calibration = folder.path().join("left.npy").into();
+    let options = CompileOptions { calibration, ..options(folder.path()) };
     let Err(CompileError::Calibration { problem, .. }) = compile(&options) else { panic!("compiled") };
     assert!(problem.contains("left") && problem.contains("right"), "{problem}");
 }

@@ -13,7 +13,8 @@ use paf_adapt::events::unheard;
 use paf_adapt::model_files::read_network;
 use paf_adapt::{Config, Data, ModelFiles, recover_files};
 use paf_circuit::Circuit;
-use paf_compiler::options::{Margin, Options, PafChoice, Recovery};
+use paf_compiler::options::{Bootstraps, Calibration, CompileOptions, Margin, PafChoice, Recovery, Reduction};
+use paf_compiler::pipeline::compile;
 
 const MODEL: &str = "digits_resnet_tiny.onnx";
 
@@ -33,9 +34,9 @@ fn recovered(folder: &Path, model: &str) -> (PathBuf, PathBuf) {
     (output, paf_output)
 }
 
-fn options(model: impl Into<PathBuf>, recovery: Recovery) -> Options {
-    let calibration = Some(testdata("digits_calibration.npy"));
-    Options { calibration, recovery, insecure: true, ..Options::for_model(model) }
+fn options(model: impl Into<PathBuf>, recovery: Recovery) -> CompileOptions {
+    let calibration = testdata("digits_calibration.npy").into();
+    CompileOptions { calibration, recovery, insecure: true, ..CompileOptions::for_model(model) }
 }
 
 fn right(circuit: &Circuit) -> f64 {
@@ -89,8 +90,11 @@ fn built_in_recovery_keeps_what_direct_replacement_loses() {
     let path = folder.path().join("c.toml");
     fs::write(&path, "paf = \"f1_g2.smartpaf\"\nmargin = 1.5\nsamples = 300\n").unwrap();
     let paf = PafChoice { node: None, paf: "f1_g2.smartpaf".into() };
-    let plain =
-        compiled(&Options { pafs: vec![paf], margin: Margin::Fixed(1.5), ..options(testdata(MODEL), Recovery::None) });
+    let plain = compiled(&CompileOptions {
+        pafs: vec![paf],
+        margin: Margin::Fixed(1.5),
+        ..options(testdata(MODEL), Recovery::None)
+    });
     let recovered = compiled(&options(testdata(MODEL), Recovery::BuiltIn(path)));
     assert_eq!(plain.circuit.counts().levels, recovered.circuit.counts().levels);
     let (plain, recovered) = (right(&plain.circuit), right(&recovered.circuit));
@@ -119,12 +123,94 @@ fn a_search_counts_the_bootstraps_that_the_circuit_has() {
     let report = recovered(deep_search(4)).unwrap().search.unwrap();
     let cost = report.tried[report.chosen].cost;
     let options = options(&files.output, Recovery::PafFile(files.paf_output.clone()));
-    let circuit = compiled(&Options { insecure: false, ..options }).circuit;
+    let circuit = compiled(&CompileOptions { insecure: false, ..options }).circuit;
     assert!((1..=4).contains(&cost.bootstraps), "{cost:?}");
     assert_eq!(circuit.counts().bootstraps, cost.bootstraps as usize);
 
     let error = recovered(deep_search(0)).unwrap_err().to_string();
     assert!(error.contains("max_bootstraps = 0: the network is expected to take "), "{error}");
+}
+
+/// The configuration of a search for these PAFs with at most so many bootstraps, on the digits.
+fn search_file(folder: &Path, pafs: &str, max_bootstraps: u32) -> Recovery {
+    let path = folder.join("search.toml");
+    let data = fs::canonicalize(testdata("digits_calibration.npy")).unwrap();
+    let text = format!(
+        "steps = [\"calibrate\", \"search\"]\nsamples = 300\ndata = {data:?}\n\
+         [search]\npafs = {pafs}\nmax_bootstraps = {max_bootstraps}\nheld_back = 200\ntries = 2\n"
+    );
+    fs::write(&path, text).unwrap();
+    Recovery::BuiltIn(path)
+}
+
+/// What the options of the compilation do to the number of bootstraps is known to the search: it keeps its bound, or says that
+/// nothing does.
+#[test]
+fn a_search_keeps_its_bound_whatever_the_compilation_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let recovery = search_file(folder.path(), "[\"alpha12\"]", 4);
+    let options = || CompileOptions { insecure: false, ..options(testdata(MODEL), recovery.clone()) };
+    let bootstraps = |options: &CompileOptions| compile(options).map(|compiled| compiled.circuit.counts().bootstraps);
+    let few = bootstraps(&options()).unwrap();
+    assert!((1..=4).contains(&few), "{few}");
+    let often = CompileOptions { bootstraps: Bootstraps::UpTo(7), ..options() };
+    let error = bootstraps(&often).unwrap_err().to_string();
+    assert!(error.contains("bootstraps"), "{error}");
+    for options in [
+        CompileOptions { bootstraps: Bootstraps::UpTo(12), ..options() },
+        CompileOptions { precision: Some(20.0), ..options() },
+        CompileOptions { max_pool: Reduction::Tree, ..options() },
+    ] {
+        match bootstraps(&options) {
+            Ok(found) => assert!(found <= 4, "{found} bootstraps"),
+            Err(error) => assert!(error.to_string().contains("bootstraps"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_search_without_bootstraps_takes_a_paf_that_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let recovery = search_file(folder.path(), "[\"alpha4\", \"alpha12\"]", 3);
+    let never = CompileOptions { bootstraps: Bootstraps::Never, insecure: false, ..options(testdata(MODEL), recovery) };
+    let circuit = compiled(&never).circuit;
+    assert_eq!(circuit.counts().bootstraps, 0);
+    assert!(circuit.model.pafs.iter().any(|node| node.paf == "alpha4"), "{:?}", circuit.model.pafs);
+}
+
+#[test]
+fn the_range_of_the_inputs_comes_with_the_pafs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, pafs) = recovered(folder.path(), MODEL);
+    let seen = read_array(&testdata("digits_calibration.npy")).data;
+    let extremes = seen.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+    let alone = |input_range| CompileOptions {
+        calibration: Calibration::default(),
+        input_range,
+        ..options(&network, Recovery::PafFile(pafs.clone()))
+    };
+    let circuit = compiled(&alone(None)).circuit;
+    assert_eq!(circuit.program.inputs[0].range, extremes);
+    assert!(
+        circuit.model.notes[0].starts_with("scales of outputs come from interval bounds"),
+        "{:?}",
+        circuit.model.notes
+    );
+    assert_eq!(compiled(&alone(Some((-2.0, 2.0)))).circuit.program.inputs[0].range, (-2.0, 2.0));
+
+    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&pafs).unwrap()).unwrap();
+    file.as_object_mut().unwrap().remove("inputs").unwrap();
+    fs::write(&pafs, file.to_string()).unwrap();
+    assert_eq!(compiled(&alone(None)).circuit.program.inputs[0].range, (-1.0, 1.0), "a file without ranges");
+}
+
+#[test]
+fn built_in_recovery_calibrates_on_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let recovery = search_file(folder.path(), "[\"alpha4\"]", 0);
+    let circuit =
+        compiled(&CompileOptions { calibration: Calibration::default(), ..options(testdata(MODEL), recovery) });
+    assert!(circuit.circuit.model.notes.is_empty(), "{:?}", circuit.circuit.model.notes);
 }
 
 /// A program that runs in the folder it is given.
@@ -163,13 +249,39 @@ fn a_failing_program_fails_the_compilation_with_its_words() {
     for (text, part) in cases {
         let folder = tempfile::tempdir().unwrap();
         let options = options(testdata(MODEL), script(folder.path(), text));
-        let error = paf_compiler::pipeline::compile(&options).unwrap_err();
+        let error = compile(&options).unwrap_err();
         assert!(error.to_string().contains(part), "{text}: {error}");
         assert_eq!(error.exit_code(), 1);
     }
     let options = options(testdata(MODEL), Recovery::Command("no-such-program-here".into()));
-    let error = paf_compiler::pipeline::compile(&options).unwrap_err().to_string();
+    let error = compile(&options).unwrap_err().to_string();
     assert!(error.contains("no-such-program-here") && error.contains("cannot be started"), "{error}");
+}
+
+#[test]
+fn what_is_printed_beside_a_circuit_is_not_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, pafs) = recovered(folder.path(), MODEL);
+    let runs = folder.path().join("runs");
+    let Recovery::Command(command) = script(
+        folder.path(),
+        &format!(
+            "echo run >> {}\ncp {} recovered.onnx && cp {} model.paf.json",
+            runs.display(),
+            network.display(),
+            pafs.display()
+        ),
+    ) else {
+        unreachable!("a script is a command")
+    };
+    let model = testdata(MODEL).display().to_string();
+    for (ir, part) in [("tensor", "= linear"), ("slots", "slots "), ("ckks", "level 0")] {
+        let arguments = [&*model, "-o", "c.bin", "--emit", ir, "--insecure-test-parameters", "--recover-cmd", &command];
+        let output = run(&arguments, folder.path());
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains(part), "{ir}: {output:?}");
+        assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n", "{ir}");
+        fs::remove_file(&runs).unwrap();
+    }
 }
 
 fn run(arguments: &[&str], folder: &Path) -> Output {
@@ -205,6 +317,6 @@ fn data_beyond_a_given_scale_are_refused_by_node() {
     let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&pafs).unwrap()).unwrap();
     file["nodes"][0]["scale"] = serde_json::json!(1e-3);
     fs::write(&pafs, file.to_string()).unwrap();
-    let error = paf_compiler::pipeline::compile(&options(&network, Recovery::PafFile(pafs))).unwrap_err().to_string();
+    let error = compile(&options(&network, Recovery::PafFile(pafs))).unwrap_err().to_string();
     assert!(error.contains("stem_relu"), "{error}");
 }

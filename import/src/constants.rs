@@ -68,8 +68,12 @@ pub(super) fn checked_size(shape: &[usize]) -> Option<usize> {
     (size <= MAX_ELEMENTS && all_small).then_some(size)
 }
 
-/// Reads a weight and checks that it is finite. `folder` is where external data lies.
-pub(super) fn read_weight(tensor: &TensorProto, name: &str, folder: &Path) -> Result<ConstantValue, ImportError> {
+/// Reads a weight and checks that it is finite. `folder` is where external data lies, if there may be such.
+pub(super) fn read_weight(
+    tensor: &TensorProto,
+    name: &str,
+    folder: Option<&Path>,
+) -> Result<ConstantValue, ImportError> {
     let failed = |problem: String| ImportError::Weight { name: name.into(), problem };
     let value = read(tensor, folder).map_err(failed)?;
     match value.tensor.data.iter().position(|element| !element.is_finite()) {
@@ -78,7 +82,7 @@ pub(super) fn read_weight(tensor: &TensorProto, name: &str, folder: &Path) -> Re
     }
 }
 
-fn read(tensor: &TensorProto, folder: &Path) -> Result<ConstantValue, String> {
+fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<ConstantValue, String> {
     let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
     let shape = axes.ok_or_else(|| format!("the sizes {:?} are not valid", tensor.dims))?;
     let size = checked_size(&shape).ok_or_else(|| format!("the sizes {:?} are too large", tensor.dims))?;
@@ -186,7 +190,7 @@ fn from_fields(tensor: &TensorProto, element_type: DataType) -> Result<Vec<f64>,
 }
 
 /// The bytes of a tensor that lies in a file beside the model, as many as its shape and type say.
-pub(super) fn external_raw_data(tensor: &TensorProto, folder: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn external_raw_data(tensor: &TensorProto, folder: Option<&Path>) -> Result<Vec<u8>, String> {
     let element_type = DataType::try_from(tensor.data_type).ok().and_then(width);
     let width = element_type.ok_or_else(|| format!("the element type {} is not supported", tensor.data_type))?;
     let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
@@ -196,7 +200,7 @@ pub(super) fn external_raw_data(tensor: &TensorProto, folder: &Path) -> Result<V
 }
 
 /// The bytes of a tensor that lies in a file beside the model.
-fn external_bytes(tensor: &TensorProto, folder: &Path, length: usize) -> Result<Vec<u8>, String> {
+fn external_bytes(tensor: &TensorProto, folder: Option<&Path>, length: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let location = entry("location").ok_or("its external data has no location")?;
     let inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
@@ -204,6 +208,8 @@ fn external_bytes(tensor: &TensorProto, folder: &Path, length: usize) -> Result<
         return Err(format!("its external data `{location}` lies outside the model's folder"));
     }
     let offset: u64 = entry("offset").map_or(Ok(0), |text| text.parse().map_err(|_| format!("bad offset `{text}`")))?;
+    let folder =
+        folder.ok_or_else(|| format!("its external data `{location}` lie in a file, and only the model is given"))?;
     let failed = |problem: std::io::Error| format!("its external data `{location}` cannot be read: {problem}");
     let mut file = File::open(folder.join(location)).map_err(failed)?;
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;

@@ -34,6 +34,7 @@ mod rewrite;
 mod select;
 mod shape;
 mod site;
+mod source;
 mod transposed;
 mod walk;
 mod window;
@@ -45,6 +46,7 @@ use paf_ir::tensor::{Graph, Tensor};
 
 pub use error::{ImportError, UnsupportedNode};
 pub use rewrite::with_weights;
+pub use source::ModelSource;
 
 /// A model as a tensor graph.
 #[derive(Debug)]
@@ -75,5 +77,13 @@ pub fn import(path: &Path) -> Result<Imported, ImportError> {
 /// # Errors
 /// As [`import`].
 pub fn import_with(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
-    walk::import_model(&model::read(path)?, options)
+    walk::import_model(&model::decoded(&ModelSource::read(path)?)?, options)
+}
+
+/// Imports a model from its bytes.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_source(source: &ModelSource) -> Result<Imported, ImportError> {
+    walk::import_model(&model::decoded(source)?, &ImportOptions::default())
 }

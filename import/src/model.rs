@@ -1,35 +1,34 @@
-//! Reads the file: from bytes to a decoded ONNX graph and its operator set version.
+//! From bytes to a decoded ONNX graph and its operator set version.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 
 use super::error::ImportError;
 use super::onnx::{GraphProto, ModelProto};
+use super::source::ModelSource;
 
 /// A decoded model.
 pub(super) struct Model {
     pub(super) graph: GraphProto,
     /// Version of the standard operator set.
     pub(super) opset: i64,
-    /// Where external weights lie.
-    pub(super) folder: PathBuf,
+    /// Where external weights lie, if there may be such.
+    pub(super) folder: Option<PathBuf>,
 }
 
-/// The whole message of a model file, and the folder in which its external weights lie.
-pub(super) fn read_message(path: &Path) -> Result<(ModelProto, PathBuf), ImportError> {
-    let bytes = fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })?;
-    Ok((decode(path, &bytes)?, path.parent().map(Path::to_path_buf).unwrap_or_default()))
+/// The whole message of a model.
+pub(super) fn message(source: &ModelSource) -> Result<ModelProto, ImportError> {
+    decode(&source.origin, &source.bytes)
 }
 
-/// Reads and decodes a model file.
-pub(super) fn read(path: &Path) -> Result<Model, ImportError> {
-    let (model, folder) = read_message(path)?;
+/// A model with the version of its operators.
+pub(super) fn decoded(source: &ModelSource) -> Result<Model, ImportError> {
+    let model = message(source)?;
     let opset = standard_opset(&model)?;
-    let not_onnx = |reason: &str| ImportError::NotOnnx { path: path.into(), reason: reason.into() };
+    let not_onnx = |reason: &str| ImportError::NotOnnx { path: source.origin.clone(), reason: reason.into() };
     let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
-    Ok(Model { graph, opset, folder })
+    Ok(Model { graph, opset, folder: source.folder.clone() })
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {

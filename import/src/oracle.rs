@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tract_onnx::prelude::*;
 
-use super::{ImportError, inputs, model};
+use super::{ImportError, ModelSource, inputs, model};
 
 /// Why tract could not run a model.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub fn run(path: &Path, input: &[f32]) -> Result<Vec<Vec<f32>>, OracleError> {
 }
 
 fn input_shape(path: &Path) -> Result<Vec<usize>, ImportError> {
-    let model = model::read(path)?;
+    let model = model::decoded(&ModelSource::read(path)?)?;
     let mut data_inputs = inputs::data_inputs(&model.graph);
     match (data_inputs.next(), data_inputs.next()) {
         (Some(input), None) => Ok(inputs::declared(input)?.shape.0),

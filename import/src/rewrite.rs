@@ -14,19 +14,20 @@ use super::attributes::Attributes;
 use super::constants::external_raw_data;
 use super::error::ImportError;
 use super::onnx::{DataLocation, DataType, GraphProto, NodeProto, TensorProto};
+use super::source::ModelSource;
 use super::{model, walk};
 
-/// The bytes of a model file whose weights are those of `changed`, which was imported from it as `original` and then
+/// The bytes of a model whose weights are those of `changed`, which was imported from it as `original` and then
 /// given other weights node by node.
 ///
 /// # Errors
-/// [`ImportError`] for a file that cannot be read, and [`ImportError::Weight`] naming a node whose weights have no place
+/// [`ImportError`] for bytes that are no model, and [`ImportError::Weight`] naming a node whose weights have no place
 /// in its ONNX operator.
-pub fn with_weights(path: &Path, original: &Graph, changed: &Graph) -> Result<Vec<u8>, ImportError> {
-    let (mut message, folder) = model::read_message(path)?;
+pub fn with_weights(source: &ModelSource, original: &Graph, changed: &Graph) -> Result<Vec<u8>, ImportError> {
+    let mut message = model::message(source)?;
     let graph = message.graph.get_or_insert_with(GraphProto::default);
     for tensor in &mut graph.initializer {
-        inline(tensor, &folder)?;
+        inline(tensor, source.folder.as_deref())?;
     }
     for ((_, before), (_, after)) in original.nodes().zip(changed.nodes()) {
         if before.op != after.op {
@@ -230,7 +231,7 @@ fn set_values(tensor: &mut TensorProto, values: &[f64]) {
     };
 }
 
-fn inline(tensor: &mut TensorProto, folder: &Path) -> Result<(), ImportError> {
+fn inline(tensor: &mut TensorProto, folder: Option<&Path>) -> Result<(), ImportError> {
     if tensor.data_location != Some(DataLocation::External as i32) {
         return Ok(());
     }

@@ -94,8 +94,8 @@ pub(super) struct Site<'a> {
     pub(super) more_outputs: Vec<Value>,
     /// Version of the standard operator set.
     pub(super) opset: i64,
-    /// The model's folder, where external data lies.
-    pub(super) folder: &'a Path,
+    /// The model's folder, where external data lies, if there may be such.
+    pub(super) folder: Option<&'a Path>,
     pub(super) warnings: &'a mut Vec<String>,
 }
 

@@ -95,7 +95,7 @@ impl<'m> Walk<'m> {
         for weight in &graph.initializer {
             let name = weight.name.as_str();
             if self.needed.contains(name) && !self.values.contains_key(name) {
-                let constant = constants::read_weight(weight, name, &self.model.folder)?;
+                let constant = constants::read_weight(weight, name, self.model.folder.as_deref())?;
                 self.values.insert(name, Value::Constant(constant));
             }
         }
@@ -176,7 +176,7 @@ impl<'m> Walk<'m> {
             outputs: node.output.len(),
             more_outputs: vec![],
             opset: self.model.opset,
-            folder: &self.model.folder,
+            folder: self.model.folder.as_deref(),
             warnings: &mut self.warnings,
         };
         let first = importer(&mut site)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paf_import::oracle::Oracle;
-use paf_import::{ImportError, import, with_weights};
+use paf_import::{ImportError, ModelSource, import, with_weights};
 use paf_ir::linear::{Bias, Conv, Primitive};
 use paf_ir::tensor::{BatchNorm, Constant, Graph, NodeId, Op, evaluate};
 use paf_ir::{LinearMap, Shape};
@@ -32,6 +32,10 @@ fn networks() -> Vec<PathBuf> {
         "onnx/netkit_mnist_cnn.onnx",
     ];
     own.into_iter().chain(others.into_iter().filter_map(shared)).collect()
+}
+
+fn source(path: &Path) -> ModelSource {
+    ModelSource::read(path).unwrap()
 }
 
 /// Every value moved a little, each by another amount.
@@ -89,7 +93,7 @@ fn tract_runs_the_new_weights() {
         assert!(count >= 2, "{}", path.display());
         let folder = tempfile::tempdir().unwrap();
         let written = folder.path().join("written.onnx");
-        std::fs::write(&written, with_weights(&path, &graph, &changed).unwrap()).unwrap();
+        std::fs::write(&written, with_weights(&source(&path), &graph, &changed).unwrap()).unwrap();
         let input = input_of(&graph);
         let expected = evaluate(&import(&written).unwrap().graph, std::slice::from_ref(&input)).unwrap();
         let of_graph = evaluate(&changed, std::slice::from_ref(&input)).unwrap();
@@ -130,7 +134,7 @@ fn unchanged_weights_leave_the_message_as_it_was() {
     for path in networks() {
         let graph = import(&path).unwrap().graph;
         let before = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
-        let after = ModelProto::decode(&with_weights(&path, &graph, &graph).unwrap()[..]).unwrap();
+        let after = ModelProto::decode(&with_weights(&source(&path), &graph, &graph).unwrap()[..]).unwrap();
         assert_eq!(before.graph, after.graph, "{}", path.display());
         assert_eq!(before.opset_import, after.opset_import);
     }
@@ -145,7 +149,8 @@ fn only_the_changed_weight_changes() {
     let mut changed = graph.clone();
     changed.replace_weights(id, Op::BatchNorm(BatchNorm { mean: moved(&norm.mean), ..norm.clone() })).unwrap();
     let before = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap().graph.unwrap();
-    let after = ModelProto::decode(&with_weights(&path, &graph, &changed).unwrap()[..]).unwrap().graph.unwrap();
+    let after =
+        ModelProto::decode(&with_weights(&source(&path), &graph, &changed).unwrap()[..]).unwrap().graph.unwrap();
     assert_eq!(before.node, after.node);
     let pairs = before.initializer.iter().zip(&after.initializer);
     assert_eq!(pairs.filter(|(before, after)| before != after).count(), 1);
@@ -163,7 +168,7 @@ fn a_layer_without_bias_gets_one() {
     changed.replace_weights(id, Op::Linear(Arc::new(LinearMap { bias, ..(**map).clone() }))).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let written = folder.path().join("written.onnx");
-    std::fs::write(&written, with_weights(&path, &graph, &changed).unwrap()).unwrap();
+    std::fs::write(&written, with_weights(&source(&path), &graph, &changed).unwrap()).unwrap();
     let input = input_of(&graph);
     let back = evaluate(&import(&written).unwrap().graph, std::slice::from_ref(&input)).unwrap();
     assert_close(&evaluate(&changed, &[input]).unwrap()[0], &back[0], &path);
@@ -177,7 +182,7 @@ fn weights_without_a_place_are_refused_by_name() {
     let Op::Linear(map) = &node.op else { panic!("a Gemm") };
     let mut changed = graph.clone();
     changed.replace_weights(id, Op::Linear(Arc::new(LinearMap { scale: 2.0, ..(**map).clone() }))).unwrap();
-    match with_weights(&path, &graph, &changed) {
+    match with_weights(&source(&path), &graph, &changed) {
         Err(ImportError::Weight { name, .. }) => assert_eq!(name, "gemm_0"),
         other => panic!("{:?}", other.map(|bytes| bytes.len())),
     }

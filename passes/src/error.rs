@@ -11,7 +11,7 @@ pub enum PassError {
     /// A PAF name is unknown or its coefficients are unusable.
     #[error(transparent)]
     Paf(#[from] crate::paf::PafError),
-    /// `--paf NODE=NAME` names a node that is no ReLU or MaxPool.
+    /// A PAF or a scale is given to a node that is no ReLU or MaxPool.
     #[error("there is no ReLU or MaxPool named `{node}`; the model has: {}", known.join(", "))]
     NoSuchNode {
         /// The name given.
@@ -30,8 +30,8 @@ pub enum PassError {
     },
     /// The PAF leaves its range on the calibration data: inputs beyond the scale of a node.
     #[error(
-        "node `{node}`: calibration inputs reach {reached:.4}, beyond its scale {scale:.4}; raise --margin or choose a \
-         PAF with more room outside its range"
+        "node `{node}`: calibration inputs reach {reached:.4}, beyond its scale {scale:.4}; a larger margin would hold \
+         them, or a PAF with more room outside its range"
     )]
     OutOfRange {
         /// Name of the node.
@@ -56,7 +56,7 @@ pub enum PassError {
     /// A function meets values at which it is not defined.
     #[error(
         "node `{node}`: {function} is not defined on the range [{low:.4}, {high:.4}] that reaches it; calibration data, \
-         or an --input-range, that keep it on one side of zero would help"
+         or a range of the inputs, that keep it on one side of zero would help"
     )]
     OutsideDomain {
         /// Name of the node.
@@ -71,7 +71,7 @@ pub enum PassError {
     /// No polynomial of a bearable degree is close enough to a function.
     #[error(
         "node `{node}`: no polynomial up to degree {degree} is within {wanted:e} of {function} on [{low:.4}, {high:.4}]; \
-         the best is within {reached:.1e} of its largest value; calibrate, or raise --function-error"
+         the best is within {reached:.1e} of its largest value; calibrate, or allow a larger error"
     )]
     TooSteep {
         /// Name of the node.
@@ -101,22 +101,19 @@ pub enum PassError {
         /// Elements of a window.
         elements: usize,
     },
-    /// `--paf auto` for a network without a ReLU or MaxPool, or with a PAF given for each.
+    /// A choice of PAFs for a network without a ReLU or MaxPool, or with a PAF given for each.
     #[error("there is no ReLU or MaxPool left to choose a PAF for")]
     NothingToChoose,
-    /// `--max-levels` is below what the network needs with the shallowest PAFs.
-    #[error("the network needs at least {least} levels, whatever its PAFs, and --max-levels allows {wanted}")]
+    /// Fewer levels are allowed than the network needs with the shallowest PAFs.
+    #[error("the network needs at least {least} levels, whatever its PAFs, and {wanted} are allowed")]
     TooFewLevels {
         /// The levels allowed.
         wanted: u32,
         /// The least that works.
         least: u32,
     },
-    /// `--max-error` is below what the most accurate PAFs reach.
-    #[error(
-        "no choice of PAFs keeps the error within {wanted:e}; the least is {least:.2e} with {levels} levels, which \
-         --max-error would have to allow"
-    )]
+    /// A smaller error is wanted than the most accurate PAFs reach.
+    #[error("no choice of PAFs keeps the error within {wanted:e}; the least is {least:.2e} with {levels} levels")]
     ErrorTooSmall {
         /// The error allowed.
         wanted: f64,
@@ -138,8 +135,16 @@ pub enum PassError {
         /// A PAF with which the circuit would fit, and its levels.
         fitting: Option<(String, u32)>,
     },
+    /// No secure parameters leave the precision that is asked for.
+    #[error("a precision of {wanted} bits cannot be kept{}", best.map_or(String::new(), |best| format!("; {best} bits can")))]
+    TooImprecise {
+        /// Bits asked for.
+        wanted: f64,
+        /// The most that can be kept, if some can.
+        best: Option<f64>,
+    },
     /// No parameters fit the memory that the user allows.
-    #[error("the circuit needs at least {needed} bytes ({}) of memory and --memory allows {limit} ({})", size(*.needed), size(*.limit))]
+    #[error("the circuit needs at least {needed} bytes ({}) of memory and {limit} ({}) are allowed", size(*.needed), size(*.limit))]
     TooBig {
         /// Least predicted peak.
         needed: u64,
@@ -162,7 +167,7 @@ pub enum PassError {
 
 fn hint(fitting: &Option<(String, u32)>) -> String {
     match fitting {
-        Some((paf, levels)) => format!("; with --paf {paf} it needs {levels} and fits"),
+        Some((paf, levels)) => format!("; with the PAF {paf} it needs {levels} and fits"),
         None => "; no PAF makes it fit: use a smaller network, or fewer ReLU and MaxPool layers".into(),
     }
 }

@@ -1,16 +1,18 @@
 //! The transformations from a network to a circuit: plain functions from graph to graph, one file or folder each.
 //!
-//! Order and names are those of the pipeline: [`fold`], [`mod@approximate`], [`optimize`], [`pack`], [`schedule`]. Nothing here
-//! does I/O or knows ONNX or OpenFHE.
+//! Order and names are those of the pipeline: [`fold`], [`mod@approximate`], [`optimize`], [`pack`], [`schedule`];
+//! [`lower`] is all of them. Nothing here does I/O or knows ONNX or OpenFHE.
 
 pub mod approximate;
 pub mod choose;
+pub mod decisions;
 mod error;
 pub mod fold;
+mod frontier;
+pub mod lower;
 pub mod optimize;
 pub mod pack;
 pub mod paf;
-pub mod recover;
 pub mod schedule;
 
 pub use error::PassError;

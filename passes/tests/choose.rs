@@ -1,7 +1,7 @@
 //! The search for a choice against all choices there are.
 
 use paf_passes::choose::candidates;
-use paf_passes::choose::search::{Choice, Selection, Step, depth, front};
+use paf_passes::choose::search::{Choice, ChoiceStep, Selection, depth, front};
 use proptest::prelude::*;
 
 /// Levels and errors of steps; small numbers, so that equal levels and equal errors come up.
@@ -11,7 +11,7 @@ fn choices() -> impl Strategy<Value = Vec<Choice>> {
 }
 
 /// Chains of single steps and of two branches, the second of which may be empty, that meet again.
-fn nested() -> impl Strategy<Value = Vec<Step>> {
+fn nested() -> impl Strategy<Value = Vec<ChoiceStep>> {
     let block = (prop::collection::vec(choices(), 1..3), prop::option::of(prop::option::of(choices())));
     prop::collection::vec(block, 1..3).prop_map(|blocks| {
         let mut steps = vec![step(&[], vec![Choice { levels: 0, error: 0.0 }])];
@@ -36,29 +36,29 @@ fn nested() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Steps that read any one or two earlier ones: branches cross, and some lead nowhere.
-fn tangled() -> impl Strategy<Value = Vec<Step>> {
+fn tangled() -> impl Strategy<Value = Vec<ChoiceStep>> {
     let one = (choices(), any::<prop::sample::Index>(), prop::option::of(any::<prop::sample::Index>()));
     prop::collection::vec(one, 1..6).prop_map(|all| {
         let mut steps = vec![step(&[], vec![Choice { levels: 1, error: 0.0 }])];
         for (choices, first, second) in all {
             let mut operands = vec![first.index(steps.len())];
             operands.extend(second.map(|second| second.index(steps.len())));
-            steps.push(Step { operands, choices });
+            steps.push(ChoiceStep { operands, choices });
         }
         steps
     })
 }
 
-fn step(operands: &[usize], choices: Vec<Choice>) -> Step {
-    Step { operands: operands.to_vec(), choices }
+fn step(operands: &[usize], choices: Vec<Choice>) -> ChoiceStep {
+    ChoiceStep { operands: operands.to_vec(), choices }
 }
 
-fn error(steps: &[Step], picks: &[usize]) -> f64 {
+fn error(steps: &[ChoiceStep], picks: &[usize]) -> f64 {
     steps.iter().zip(picks).map(|(step, &pick)| step.choices[pick].error).sum()
 }
 
 /// The least error of all choices within each number of levels that one of them has.
-fn by_trying_all(steps: &[Step], output: usize) -> Vec<(u32, f64)> {
+fn by_trying_all(steps: &[ChoiceStep], output: usize) -> Vec<(u32, f64)> {
     let mut all = vec![vec![]];
     for step in steps {
         let longer = |picks: &Vec<usize>| {
@@ -82,7 +82,7 @@ fn costs(selections: &[Selection]) -> Vec<(u32, f64)> {
     selections.iter().map(|selection| (selection.levels, selection.error)).collect()
 }
 
-fn assert_sound(steps: &[Step], output: usize, selections: &[Selection]) {
+fn assert_sound(steps: &[ChoiceStep], output: usize, selections: &[Selection]) {
     for selection in selections {
         assert_eq!(selection.levels, depth(steps, &[output], &selection.picks));
         assert_eq!(selection.error, error(steps, &selection.picks));

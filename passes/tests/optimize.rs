@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
 use paf_passes::PassError;
-use paf_passes::approximate::{Margin, Options, Reduction, Scaling, approximate, component};
+use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Scaling, approximate, component};
+use paf_passes::decisions::Decisions;
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
-use paf_passes::recover::Recovered;
 
 const SIZE: usize = 4;
 
@@ -23,15 +23,8 @@ fn dense_to(outputs: usize, inputs: usize, seed: u64) -> LinearMap {
     LinearMap::of(Primitive::Dense { weight, left: 1, right: 1 }, None)
 }
 
-fn options(paf: &str) -> Options {
-    Options {
-        default_paf: Paf::by_name(paf).unwrap(),
-        per_node: Default::default(),
-        margin: Margin::Fixed(1.1),
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
-    }
+fn options(paf: &str) -> ApproximationOptions {
+    ApproximationOptions { margin: Margin::Fixed(1.1), ..ApproximationOptions::new(Paf::by_name(paf).unwrap()) }
 }
 
 /// The polynomial form of a network of ReLUs.
@@ -173,7 +166,7 @@ fn a_pool_round_costs_a_relu_each() {
 #[test]
 fn a_tree_takes_as_many_rounds_as_its_window_needs() {
     let tree = |network: &Graph| {
-        let options = Options { reduction: Reduction::Tree, ..options("alpha7") };
+        let options = ApproximationOptions { reduction: Reduction::Tree, ..options("alpha7") };
         approximate(network, &options, &vec![]).unwrap().graph
     };
     for (operations, side, depth, comparisons) in
@@ -193,10 +186,10 @@ fn a_given_scale_must_hold_the_comparisons_of_a_pool_too() {
     let pool = graph.add("p", Op::MaxPool(windows(2, 2)), &[x]).unwrap();
     output(&mut graph, pool);
     let with_scale = |scale: f64, reduction: Reduction| {
-        let mut per_node = Recovered::default();
+        let mut per_node = Decisions::default();
         per_node.scales.insert("p".into(), Scaling::Uniform(scale));
         let default_paf = Paf::from_components("mine", vec![vec![1.2]]).unwrap();
-        let options = Options { default_paf, per_node, reduction, ..options("alpha7") };
+        let options = ApproximationOptions { default_paf, per_node, reduction, ..options("alpha7") };
         approximate(&graph, &options, &vec![vec![vec![0.94, 0.0, 0.0, 0.0]]]).map(|_| ())
     };
     for reduction in [Reduction::Separable, Reduction::Tree] {
@@ -226,7 +219,7 @@ fn relu_and_pool_stay_within_their_error() {
         [("rp", 2, rows), ("pr", 2, rows), ("rp", 3, rows), ("pr", 3, rows), ("pr", 2, tree), ("rp", 3, tree)]
     {
         let network = rectified_pool(operations, side);
-        let options = Options { reduction, ..options("alpha10") };
+        let options = ApproximationOptions { reduction, ..options("alpha10") };
         let approximated = approximate(&network, &options, &vec![]).unwrap();
         let expected = evaluate(&network, std::slice::from_ref(&x)).unwrap().remove(0);
         let got = evaluate(&approximated.graph, &[x.iter().map(|x| x * approximated.inputs[0].0).collect()]).unwrap();

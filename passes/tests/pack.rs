@@ -6,13 +6,12 @@ use std::sync::Arc;
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
-use paf_passes::approximate::{Margin, Options, Reduction, approximate};
+use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
-use paf_passes::pack::{self, Port, pack};
+use paf_passes::pack::{PackOptions, Port, pack};
 use paf_passes::paf::Paf;
-use paf_passes::schedule::{Bootstraps, Magnitudes, Request, assign_levels, schedule};
-use paf_scheme::Work;
+use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, assign_levels, schedule};
 use proptest::prelude::*;
 
 fn values(count: usize, seed: usize, size: f64) -> Vec<f64> {
@@ -73,15 +72,8 @@ fn finish(graph: &mut Graph, node: NodeId) {
 }
 
 /// A secure circuit of 14 bits in whatever memory.
-fn without_bootstraps() -> Request {
-    Request {
-        precision_bits: 14.0,
-        memory: None,
-        insecure: false,
-        bootstraps: Bootstraps::Never,
-        iterations: 1,
-        slowness: Work::ONES,
-    }
+fn without_bootstraps() -> ScheduleRequest {
+    ScheduleRequest { precision: Some(14.0), bootstraps: Bootstraps::Never, ..ScheduleRequest::default() }
 }
 
 fn port(scale: f64, shape: Shape) -> Port {
@@ -92,18 +84,14 @@ fn port(scale: f64, shape: Shape) -> Port {
 fn check(network: &Graph, max_slots: usize) -> SlotProgram {
     let size = network.node(network.inputs[0].0).shape.size();
     let samples: Vec<_> = (0..4).map(|seed| vec![values(size, seed, 1.0)]).collect();
-    let options = Options {
-        default_paf: Paf::by_name("alpha7").unwrap(),
-        per_node: Default::default(),
+    let options = ApproximationOptions {
         margin: Margin::Fixed(1.2),
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
+        ..ApproximationOptions::new(Paf::by_name("alpha7").unwrap())
     };
     let polynomial = approximate(&fold(network).unwrap(), &options, &samples).unwrap();
     let (optimized, _) = optimize(&polynomial.graph).unwrap();
     let output = Shape(vec![optimized.node(optimized.outputs[0].node).shape.size()]);
-    let ports = pack::Options {
+    let ports = PackOptions {
         max_slots,
         inputs: vec![port(polynomial.inputs[0].0, Shape(vec![size]))],
         outputs: vec![port(polynomial.output_scales[0], output)],
@@ -235,7 +223,7 @@ fn convolutions_share_rotation_keys() {
     finish(&mut graph, x);
     let input = graph.node(graph.inputs[0].0).shape.clone();
     let output = graph.node(x).shape.clone();
-    let options = pack::Options {
+    let options = PackOptions {
         max_slots: 1 << 15,
         inputs: vec![port(1.0, input)],
         outputs: vec![port(1.0, output)],
@@ -279,7 +267,7 @@ fn parameters_keep_the_security_limit_and_the_memory() {
     let free = schedule(&program, &Magnitudes::unknown(), &request).unwrap();
     assert!(free.parameters.log_qp <= paf_scheme::log_qp_limit_128(free.parameters.ring_dimension));
     assert!(free.precision_bits >= 14.0);
-    let tight = Request { memory: Some(1 << 20), ..request };
+    let tight = ScheduleRequest { memory: Some(1 << 20), ..request };
     match schedule(&program, &Magnitudes::unknown(), &tight) {
         Err(paf_passes::PassError::TooBig { needed, limit }) => assert!(needed > limit),
         other => panic!("{other:?}"),

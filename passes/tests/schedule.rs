@@ -6,17 +6,17 @@ use paf_ir::slots::{Op, SlotProgram};
 use paf_ir::tensor::PostProcess;
 use paf_ir::{Layout, Shape};
 use paf_passes::PassError;
-use paf_passes::schedule::{Bootstraps, Magnitudes, Request, Scheduled, schedule};
+use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, Scheduled, schedule};
 use paf_scheme::{Secret, Work, log_qp_limit_128};
 
 const SLOTS: usize = 1 << 12;
 
-const SECURE: Request = Request {
-    precision_bits: 13.0,
+const SECURE: ScheduleRequest = ScheduleRequest {
+    precision: None,
     memory: None,
     insecure: false,
     bootstraps: Bootstraps::WhereNeeded,
-    iterations: 1,
+    iterations: None,
     slowness: Work::ONES,
 };
 
@@ -79,7 +79,7 @@ fn a_deep_program_is_refreshed() {
     assert!(scheduled.optimal && !scheduled.alternatives.is_empty());
     let fastest = scheduled.alternatives.iter().map(|other| other.seconds).fold(f64::INFINITY, f64::min);
     assert!(scheduled.seconds <= 1.1 * fastest, "without a limit, a plan about as fast as the fastest");
-    let limited = Request { memory: Some(1 << 40), ..SECURE };
+    let limited = ScheduleRequest { memory: Some(1 << 40), ..SECURE };
     assert_eq!(schedule(&slots, &all_small(&slots), &limited).unwrap().seconds, fastest);
 }
 
@@ -110,13 +110,13 @@ fn only_small_values_are_refreshed() {
 #[test]
 fn bootstraps_can_be_refused_and_asked_for() {
     let deep = program(120);
-    let never = Request { bootstraps: Bootstraps::Never, ..SECURE };
+    let never = ScheduleRequest { bootstraps: Bootstraps::Never, ..SECURE };
     assert!(matches!(schedule(&deep, &all_small(&deep), &never), Err(PassError::TooDeep { .. })));
     let shallow = program(11);
     let plain = schedule(&shallow, &all_small(&shallow), &SECURE).unwrap();
     assert_eq!((refreshed(&plain.program).len(), plain.parameters.bootstrap), (0, None));
     for insecure in [false, true] {
-        let wanted = Request { bootstraps: Bootstraps::UpTo(4), insecure, ..SECURE };
+        let wanted = ScheduleRequest { bootstraps: Bootstraps::UpTo(4), insecure, ..SECURE };
         let scheduled = schedule(&shallow, &all_small(&shallow), &wanted).unwrap();
         assert_eq!(scheduled.parameters.usable_levels().0, 4);
         assert!(scheduled.program.top_level().0 <= 4, "fresh ciphertexts are no higher either");
@@ -128,7 +128,9 @@ fn bootstraps_can_be_refused_and_asked_for() {
 #[test]
 fn a_second_iteration_gives_more_bits_for_more_time() {
     let slots = program(120);
-    let with = |iterations| schedule(&slots, &all_small(&slots), &Request { iterations, ..SECURE }).unwrap();
+    let with = |iterations| {
+        schedule(&slots, &all_small(&slots), &ScheduleRequest { iterations: Some(iterations), ..SECURE }).unwrap()
+    };
     let (once, twice) = (with(1), with(2));
     check(&once);
     check(&twice);
@@ -136,10 +138,38 @@ fn a_second_iteration_gives_more_bits_for_more_time() {
     assert!(twice.precision_bits > once.precision_bits + 10.0, "{} bits", twice.precision_bits);
 }
 
+/// What is asked for is kept by the fastest means that does: a larger scale, then a second iteration, or refused with what
+/// can be had.
+#[test]
+fn a_precision_that_is_asked_for_is_kept_or_refused() {
+    let slots = program(120);
+    let with = |precision, iterations| {
+        let request = ScheduleRequest { precision: Some(precision), iterations, ..SECURE };
+        schedule(&slots, &all_small(&slots), &request)
+    };
+    let unasked = schedule(&slots, &all_small(&slots), &SECURE).unwrap();
+    let iterations = |scheduled: &Scheduled| scheduled.parameters.bootstrap.unwrap().iterations();
+    for (wanted, expected) in [(5.0, 1), (8.5, 1), (13.0, 2), (20.0, 2)] {
+        let kept = with(wanted, None).unwrap();
+        check(&kept);
+        assert!(kept.precision_bits >= wanted, "{} bits for {wanted}", kept.precision_bits);
+        assert_eq!(iterations(&kept), expected, "for {wanted} bits");
+    }
+    assert!(with(8.5, None).unwrap().seconds <= 1.01 * unasked.seconds, "fewer bits take no longer");
+    for (wanted, given) in [(30.0, None), (13.0, Some(1)), (30.0, Some(2))] {
+        match with(wanted, given) {
+            Err(PassError::TooImprecise { best: Some(best), .. }) => {
+                assert!(best < wanted && with(best, given).unwrap().precision_bits >= best, "{best}");
+            }
+            other => panic!("{wanted}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn less_memory_takes_another_plan_and_more_time() {
     let slots = program(120);
-    let with = |memory| schedule(&slots, &all_small(&slots), &Request { memory, ..SECURE });
+    let with = |memory| schedule(&slots, &all_small(&slots), &ScheduleRequest { memory, ..SECURE });
     let free = with(Some(1 << 40)).unwrap();
     let tight = with(Some(free.peak_bytes - 1)).unwrap();
     check(&tight);

@@ -9,7 +9,7 @@ use paf_adapt::events::unheard;
 use paf_adapt::model_files::read_network;
 use paf_adapt::recovery::Outcome;
 use paf_adapt::{Config, Data, ModelFiles, recover_files};
-use paf_compiler::options::{Options, Recovery};
+use paf_compiler::options::{CompileOptions, Recovery};
 use paf_compiler::pipeline::compile;
 use paf_ir::Shape;
 use paf_train::{CandleTraining, quick_logits};
@@ -85,9 +85,11 @@ fn a_compilation_trains_too() {
     let folder = tempfile::tempdir().unwrap();
     config(folder.path(), "[\"calibrate\", \"bn\", \"ct\", \"at\"]");
     let compiled = |recovery| {
-        let calibration = Some(test_file("digits_calibration.npy"));
+        let calibration = test_file("digits_calibration.npy").into();
         let model = test_file("digits_cnn.onnx");
-        compile(&Options { calibration, recovery, insecure: true, ..Options::for_model(model) }).unwrap().circuit
+        compile(&CompileOptions { calibration, recovery, insecure: true, ..CompileOptions::for_model(model) })
+            .unwrap()
+            .circuit
     };
     let trained = compiled(Recovery::BuiltIn(folder.path().join("c.toml")));
     config(folder.path(), "[\"calibrate\", \"bn\", \"ct\"]");

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use paf_adapt::RecoveryError;
-use paf_adapt::network::REDUCTION;
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{Node, NodeId, Op};
-use paf_passes::approximate::{Round, rounds};
+use paf_passes::approximate::{Reduction, Round, rounds};
 
 use crate::error::TrainError;
 use crate::fused::activation::Rectifier;
@@ -92,6 +91,7 @@ pub(crate) enum Comparison {
 /// Makes layers and their parameters.
 pub(crate) struct Builder<'p> {
     pub(crate) parameters: &'p mut Parameters,
+    pub(crate) reduction: Reduction,
     pub(crate) dtype: DType,
 }
 
@@ -104,7 +104,7 @@ impl Builder<'_> {
             Op::Reshape => Layer::Reshape,
             Op::BatchNorm(_) => Layer::BatchNorm(self.normalization(id, node)?),
             Op::Relu => Layer::Relu(Arc::new(Rectifier { width })),
-            Op::MaxPool(window) => Layer::MaxPool(pool(node, window)?),
+            Op::MaxPool(window) => Layer::MaxPool(pool(node, window, self.reduction)?),
             Op::Function(function) => Layer::Function(Arc::new(Elementwise { function: *function, width })),
             Op::Add => Layer::Add,
             Op::Sub => Layer::Sub,
@@ -177,7 +177,7 @@ impl Builder<'_> {
     }
 }
 
-fn pool(node: &Node, window: &Window) -> Result<Pool, TrainError> {
+fn pool(node: &Node, window: &Window, reduction: Reduction) -> Result<Pool, TrainError> {
     let map = |map: &LinearMap| Arc::new(SparseMap::new(&map.matrix()));
     let comparison = |round: &Round| match round {
         Round::Select(selection) => Ok(Comparison::Select(map(selection))),
@@ -191,6 +191,6 @@ fn pool(node: &Node, window: &Window) -> Result<Pool, TrainError> {
             Err(RecoveryError::Node { node: node.name.clone(), problem })
         }
     };
-    let rounds = rounds(window, REDUCTION).iter().map(comparison).collect::<Result<_, _>>()?;
+    let rounds = rounds(window, reduction).iter().map(comparison).collect::<Result<_, _>>()?;
     Ok(Pool { exact: Arc::new(MaxPool::new(window)), rounds })
 }

@@ -65,7 +65,7 @@ fn train(network: &Network, run: &TrainingRun<'_>, listener: &mut Listener<'_>) 
     let (config, data) = (run.config, run.data);
     let mut model = model_of(network, DType::F32)?;
     let (training, held_back) = batches::split(data.len(), config.held_back, run.seed);
-    let exact = TapeModel::new(run.original, DType::F32)?;
+    let exact = TapeModel::new(run.original, network.reduction, DType::F32)?;
     let teacher = Teacher::new(&exact, data, config.batch)?;
     let original = evaluate(&exact, data, &held_back, &teacher, config.loss, config.batch)?;
     let operators: Vec<NodeId> = network.pafs.keys().copied().collect();
@@ -151,7 +151,7 @@ fn check(network: &Network, run: &TrainingRun<'_>) -> Result<(), RecoveryError> 
 }
 
 fn model_of(network: &Network, dtype: DType) -> Result<TapeModel, TrainError> {
-    let mut model = TapeModel::new(&network.graph, dtype)?;
+    let mut model = TapeModel::new(&network.graph, network.reduction, dtype)?;
     for (id, chosen) in &network.pafs {
         model.add_paf(*id, &chosen.paf, &chosen.scale)?;
     }
@@ -171,5 +171,5 @@ fn exported(network: &Network, model: &TapeModel, config: &TrainConfig) -> Resul
             paf.scale_from = origin;
         }
     }
-    Ok(Network { graph, pafs })
+    Ok(Network { graph, pafs, ..network.clone() })
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use paf_adapt::network::NodePaf;
 use paf_ir::tensor::{Graph, NodeId, Op};
-use paf_passes::approximate::Scaling;
+use paf_passes::approximate::{Reduction, Scaling};
 use paf_passes::paf::Paf;
 
 use crate::error::TrainError;
@@ -24,6 +24,8 @@ use crate::parameters::{ByRole, ParameterId, Parameters, Role, with_parameters};
 /// A network whose outputs can be differentiated by its parameters.
 pub(crate) struct TapeModel {
     pub(crate) graph: Graph,
+    /// How its pools compare.
+    pub(crate) reduction: Reduction,
     pub(crate) parameters: Parameters,
     layers: Vec<Layer>,
     pafs: BTreeMap<NodeId, Place>,
@@ -70,12 +72,12 @@ pub(crate) enum Seen<'s> {
 pub(crate) type Observer<'o> = dyn FnMut(NodeId, Seen<'_>) -> Result<(), TrainError> + 'o;
 
 impl TapeModel {
-    /// The model of a graph, all of it exact. `dtype` is that of activations and weights.
-    pub(crate) fn new(graph: &Graph, dtype: DType) -> Result<Self, TrainError> {
+    /// The model of a graph, all of it exact, whose pools compare in this way. `dtype` is that of activations and weights.
+    pub(crate) fn new(graph: &Graph, reduction: Reduction, dtype: DType) -> Result<Self, TrainError> {
         let mut parameters = Parameters::default();
-        let mut builder = Builder { parameters: &mut parameters, dtype };
+        let mut builder = Builder { parameters: &mut parameters, reduction, dtype };
         let layers = graph.nodes().map(|(id, node)| builder.layer(id, node)).collect::<Result<_, _>>()?;
-        Ok(TapeModel { graph: graph.clone(), parameters, layers, pafs: BTreeMap::new(), dtype })
+        Ok(TapeModel { graph: graph.clone(), reduction, parameters, layers, pafs: BTreeMap::new(), dtype })
     }
 
     /// Number type of activations.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Tensor};
 use paf_adapt::Data;
 use paf_adapt::RecoveryError;
-use paf_adapt::network::REDUCTION;
 use paf_ir::tensor::{NodeId, Op};
 use paf_passes::approximate::Scaling;
 
@@ -101,7 +100,7 @@ fn part_by_part(scale: &Scaling, others: &[f64], f: impl Fn(f64, f64) -> f64) ->
 /// Whether circuits take the PAF of a node: a pool's must not lie so far above 1 that no scale holds all comparisons.
 pub(crate) fn is_deployable(model: &TapeModel, id: NodeId) -> Result<bool, TrainError> {
     let Op::MaxPool(window) = &model.graph.node(id).op else { return Ok(true) };
-    let guard = model.paf(id)?.map_or(1.0, |paf| paf.pool_guard(REDUCTION.comparisons(window)));
+    let guard = model.paf(id)?.map_or(1.0, |paf| paf.pool_guard(model.reduction.comparisons(window)));
     Ok(guard.is_finite())
 }
 
@@ -215,6 +214,7 @@ mod tests {
     use paf_ir::Shape;
     use paf_ir::linear::Window;
     use paf_ir::tensor::{Graph, Output, PostProcess};
+    use paf_passes::approximate::Reduction;
     use paf_passes::paf::Paf;
 
     use super::*;
@@ -236,7 +236,7 @@ mod tests {
         let x = graph.input("x", Shape(vec![1, 2, 2]), false);
         let pool = graph.add("p", Op::MaxPool(window), &[x]).unwrap();
         graph.outputs = vec![Output { name: "y".into(), node: pool, post: PostProcess::None }];
-        let mut model = TapeModel::new(&graph, DType::F64).unwrap();
+        let mut model = TapeModel::new(&graph, Reduction::default(), DType::F64).unwrap();
         let overshooting = Paf::from_components("p", vec![vec![1.2]]).unwrap();
         model.add_paf(pool, &overshooting, &Scaling::Uniform(1.0)).unwrap();
         model.activate(&[pool]);

@@ -1,7 +1,6 @@
 //! What the search may use and what it aims for.
 
 use paf_files::Bytes;
-use paf_passes::schedule;
 use serde::{Deserialize, Serialize};
 
 /// Options of `search`.
@@ -22,7 +21,7 @@ pub struct SearchConfig {
     pub held_back: usize,
     /// Most mixes that are tried after the uniform ones.
     pub tries: usize,
-    /// Memory that the circuit may take, as for `paf-compile --memory`: what bootstraps are counted for.
+    /// Memory that the circuit may take, if the compilation that it is for does not limit it itself.
     pub memory: Option<Bytes>,
 }
 
@@ -68,10 +67,5 @@ impl SearchConfig {
             (_, 0) => Err("held_back = 0: at least one sample is needed".into()),
             _ => Ok(()),
         }
-    }
-
-    /// What a compilation would be asked for.
-    pub(crate) fn request(&self) -> schedule::Request {
-        schedule::Request { memory: self.memory.map(|size| size.0), ..schedule::Request::default() }
     }
 }

@@ -3,26 +3,17 @@
 use std::collections::BTreeMap;
 
 use paf_passes::PassError;
-use paf_passes::approximate::{Margin, Options, approximate};
 use paf_passes::choose::LevelGraph;
 use paf_passes::choose::search::Choice;
-use paf_passes::fold::fold;
-use paf_passes::optimize::optimize;
-use paf_passes::pack::{self, pack};
-use paf_passes::paf::Paf;
-use paf_passes::recover::{Recovered, Samples};
-use paf_passes::schedule::{Magnitudes, Request, Stretch, expects_bootstraps, most_levels, schedule, stretches};
+use paf_passes::lower::Lowering;
+use paf_passes::schedule::{Stretch, is_shallow, most_levels, stretches};
 
 use paf_scheme::bootstrap_count;
 use serde::{Deserialize, Serialize};
 
-use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::network::Network;
-use crate::steps::pass_options;
-
-/// Samples that the scales of outputs, and the values that can be refreshed, are measured on.
-const SAMPLES: usize = 8;
+use crate::target::Target;
 
 /// Times that differ by no more than this factor are taken as equal.
 const SAME_TIME: f64 = 1.05;
@@ -53,19 +44,17 @@ impl Cost {
 /// Costs of the mixes of one network.
 pub(super) struct Costs<'a> {
     graph: &'a LevelGraph,
-    request: Request,
+    target: &'a Target,
     stretches: Vec<Stretch>,
     /// Levels without bootstraps.
     most_levels: u32,
-    samples: Samples,
 }
 
 impl<'a> Costs<'a> {
-    pub(super) fn new(graph: &'a LevelGraph, request: Request, data: &Data) -> Result<Self, PassError> {
-        let sample = |k: usize| vec![data.sample(k).iter().map(|&x| f64::from(x)).collect()];
-        let (samples, slots) = ((0..data.len().min(SAMPLES)).map(sample).collect(), graph.slots());
-        let (stretches, most_levels) = (stretches(slots, &request)?, most_levels(slots, &request));
-        Ok(Costs { graph, request, stretches, most_levels, samples })
+    pub(super) fn new(graph: &'a LevelGraph, target: &'a Target) -> Result<Self, PassError> {
+        let (slots, request) = (graph.slots(), &target.options.schedule);
+        let (stretches, most_levels) = (stretches(slots, request)?, most_levels(slots, request));
+        Ok(Costs { graph, target, stretches, most_levels })
     }
 
     /// The cost expected if each ReLU and MaxPool takes so many levels.
@@ -75,28 +64,27 @@ impl<'a> Costs<'a> {
         Cost { levels: depth, bootstraps: if depth <= self.most_levels { 0 } else { refreshed() }, seconds: 0.0 }
     }
 
-    /// The cost as a compilation finds it, where the expected one is of bootstraps.
+    /// The cost as a compilation finds it, unless the network is too shallow for that to matter.
     pub(super) fn compiled(&self, network: &Network, expected: Cost) -> Result<Cost, RecoveryError> {
-        if expected.bootstraps == 0 {
+        if is_shallow(expected.levels, &self.target.options.schedule) {
             return Ok(expected);
         }
         match self.scheduled(network) {
+            Ok((0, _)) => Ok(Cost { bootstraps: 0, ..expected }),
             Ok((bootstraps, seconds)) => Ok(Cost { bootstraps, seconds, ..expected }),
-            Err(PassError::TooDeep { .. } | PassError::TooBig { .. }) => Ok(Cost { bootstraps: u32::MAX, ..expected }),
+            Err(PassError::TooDeep { .. } | PassError::TooImprecise { .. } | PassError::TooBig { .. }) => {
+                Ok(Cost { bootstraps: u32::MAX, ..expected })
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Bootstraps and seconds of the fastest plan.
+    /// Bootstraps and seconds of the plan that is taken.
     fn scheduled(&self, network: &Network) -> Result<(u32, f64), PassError> {
-        let default = pass_options(&Paf::by_name("alpha7")?, Margin::default());
-        let options = Options { per_node: recovered(network), ..default };
-        let polynomial = approximate(&fold(&network.graph)?, &options, &self.samples)?;
-        let (optimized, report) = optimize(&polynomial.graph)?;
-        let deep = expects_bootstraps(report.levels_after, &self.request);
-        let packed = pack(&optimized, &pack::options(&network.graph, &polynomial, deep))?;
-        let magnitudes = Magnitudes::of(&optimized, &packed, &polynomial, &self.samples)?;
-        let scheduled = schedule(&packed.program, &magnitudes, &self.request)?;
+        let mut options = self.target.options.clone();
+        options.approximation.per_node = options.approximation.per_node.or(network.decisions());
+        let mut lowering = Lowering::new(network.graph.clone(), self.target.samples.clone(), options);
+        let scheduled = lowering.schedule()?;
         Ok((bootstrap_count(&scheduled.program) as u32, scheduled.seconds))
     }
 
@@ -117,13 +105,5 @@ impl<'a> Costs<'a> {
             picks.extend(self.graph.fronts_by_bootstraps(choices, &self.stretches));
         }
         picks
-    }
-}
-
-fn recovered(network: &Network) -> Recovered {
-    let by_name = || network.pafs.iter().map(|(id, chosen)| (network.graph.node(*id).name.clone(), chosen));
-    Recovered {
-        pafs: by_name().map(|(name, chosen)| (name, chosen.paf.clone())).collect(),
-        scales: by_name().map(|(name, chosen)| (name, chosen.scale.clone())).collect(),
     }
 }

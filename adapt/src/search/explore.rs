@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::levels_with;
+use paf_passes::approximate::{Reduction, levels_with};
 use paf_passes::paf::Paf;
 
 use super::cost::{Cost, Costs};
@@ -15,9 +15,8 @@ use super::estimates::{Estimates, Picks};
 use super::goal::Goal;
 use super::judge::{Judge, Judged};
 use super::notes::Notes;
-use super::walker::{Assignment, Walker};
+use super::walker::{Assignment, Walker, usable};
 use crate::error::RecoveryError;
-use crate::network::REDUCTION;
 
 /// Mixes of one cost that fail before it counts as too little; half as many are tried for more accuracy at the cost that
 /// suffices.
@@ -37,6 +36,8 @@ pub(super) struct Explorer<'a> {
     pub(super) costs: &'a Costs<'a>,
     /// Name and operation of each ReLU and MaxPool.
     pub(super) nodes: Vec<(String, Op)>,
+    /// How pools compare.
+    pub(super) reduction: Reduction,
     pub(super) pafs: &'a [Paf],
     pub(super) estimates: Estimates<'a>,
     pub(super) goal: Goal,
@@ -80,13 +81,15 @@ impl Explorer<'_> {
     /// Cost and quality of a mix; `None` if a PAF cannot be used where it stands.
     fn measured(&mut self, assignment: &Assignment) -> Result<Option<(Cost, Judged)>, RecoveryError> {
         let Some((network, _)) = self.walker.walk(assignment)? else { return Ok(None) };
-        let judged = self.judge.judge(&network)?;
-        Ok(Some((self.costs.compiled(&network, self.expected_cost(assignment))?, judged)))
+        let Some(cost) = usable(self.costs.compiled(&network, self.expected_cost(assignment)))? else {
+            return Ok(None);
+        };
+        Ok(Some((cost, self.judge.judge(&network)?)))
     }
 
     fn expected_cost(&self, assignment: &[usize]) -> Cost {
         let levels = self.nodes.iter().zip(assignment);
-        let levels = levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf], REDUCTION)));
+        let levels = levels.map(|((name, op), &paf)| (name.clone(), levels_with(op, &self.pafs[paf], self.reduction)));
         self.costs.expected(&levels.collect())
     }
 

@@ -26,12 +26,13 @@ use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
 
 use crate::config::Config;
-use crate::data::{Data, shuffled};
+use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::Accuracy;
 use crate::events::{Event, Listener, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk, Walked};
+use crate::target::Target;
 pub use cost::Cost;
 use cost::Costs;
 use estimates::Estimates;
@@ -113,7 +114,7 @@ fn unbeaten(mut front: Vec<&Tried>) -> Vec<&Tried> {
     front
 }
 
-/// Searches, and walks the mix that it chooses. The listener hears of the nodes and mixes that are done.
+/// Searches, and walks the mix that it chooses; mixes cost what the circuit of the target does. The listener hears of the nodes and mixes that are done.
 ///
 /// # Errors
 /// [`RecoveryError::Search`] for bounds that no mix keeps; otherwise as [`crate::steps::walk()`].
@@ -121,14 +122,15 @@ pub fn search(
     original: &Network,
     data: &Data,
     config: &Config,
+    target: &Target,
     listener: &mut Listener<'_>,
 ) -> Result<(Walked, SearchReport), RecoveryError> {
     data.check_for(&original.graph)?;
     let begin = Instant::now();
-    let (seen, held_back) = split(data, config)?;
+    let (seen, held_back) = data.split(config)?;
     let candidates = Candidates::new(original, config)?;
-    let levels = LevelGraph::new(&original.graph)?;
-    let costs = Costs::new(&levels, config.search.request(), &seen)?;
+    let levels = LevelGraph::new(&original.graph, original.reduction)?;
+    let costs = Costs::new(&levels, target)?;
     let judge = Judge::new(original, &held_back)?;
     let reference = Reference::for_steps(original, &seen, config);
     let start = Walk::new(original, &reference, &seen, config);
@@ -140,7 +142,7 @@ pub fn search(
         done += 1;
         tell(listener, Event::Done { done: done.min(all), all })
     };
-    let mut notes = Notes::open(&original.graph, data, config)?;
+    let mut notes = Notes::open(original, data, config, target)?;
     let menus = menus(&start, &candidates.pafs, |node| candidates.allowed(node), &mut notes, &mut part_done)?;
     if let Some(menu) = menus.iter().find(|menu| menu.offers.is_empty()) {
         return Err(RecoveryError::Search(format!("none of its PAFs can be used at node `{}`", menu.node)));
@@ -151,6 +153,7 @@ pub fn search(
         notes,
         costs: &costs,
         nodes,
+        reduction: original.reduction,
         pafs: &candidates.pafs,
         estimates: Estimates::new(&costs, menus),
         goal: Goal::of(&config.search),
@@ -170,17 +173,6 @@ pub fn search(
     let report = explorer.report(&assignment);
     let (network, nodes) = explorer.walker.walk(&assignment)?.expect("it was walked before");
     Ok((Walked { network, nodes, time: begin.elapsed() }, report))
-}
-
-/// The samples that the steps look at, and those that judge.
-fn split(data: &Data, config: &Config) -> Result<(Data, Data), RecoveryError> {
-    let held_back = config.search.held_back.min(data.len() * 3 / 4);
-    if held_back == 0 {
-        return Err(RecoveryError::Data(format!("{} samples: the search needs more to hold some back", data.len())));
-    }
-    let order = shuffled(data.len(), config.seed);
-    let (rest, judging) = order.split_at(data.len() - held_back);
-    Ok((data.subset(&rest[..rest.len().min(config.samples)]), data.subset(judging)))
 }
 
 /// The PAFs that nodes may get: those of the configuration, and those that it gives to single nodes.
@@ -252,8 +244,8 @@ impl Explorer<'_> {
         let Cost { levels, bootstraps, .. } = best.cost;
         if !self.goal.allows(best.cost) {
             return Err(RecoveryError::Search(format!(
-                "of {} mixes the best one takes {levels} levels and {bootstraps} bootstraps; allow that many, more memory in \
-                 search.memory, or shallower PAFs in search.pafs",
+                "of {} mixes the best one takes {levels} levels and {bootstraps} bootstraps; allow that many, more memory, \
+                 or shallower PAFs in search.pafs",
                 self.walked.len(),
             )));
         }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use paf_files::{BoundFile, hex};
-use paf_ir::tensor::Graph;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -18,6 +17,8 @@ use super::walker::Assignment;
 use crate::config::Config;
 use crate::data::Data;
 use crate::error::RecoveryError;
+use crate::network::Network;
+use crate::target::Target;
 
 /// What a walk came to; `None` for a mix with a PAF that cannot be used where it stands.
 pub(super) type Outcome = Option<(Cost, Judged)>;
@@ -52,9 +53,14 @@ impl Notes {
     ///
     /// # Errors
     /// [`RecoveryError::File`] for damage and for another search; [`RecoveryError::Io`].
-    pub(super) fn open(graph: &Graph, data: &Data, config: &Config) -> Result<Self, RecoveryError> {
+    pub(super) fn open(
+        original: &Network,
+        data: &Data,
+        config: &Config,
+        target: &Target,
+    ) -> Result<Self, RecoveryError> {
         let Some(path) = config.checkpoint.as_deref().map(file_beside) else { return Ok(Notes::default()) };
-        let fingerprint = fingerprint(graph, data, config)?;
+        let fingerprint = fingerprint(original, data, config, target)?;
         let file = BoundFile::new(path, fingerprint);
         let content = file.read(opened).map_err(RecoveryError::checkpoint(file.path()))?.unwrap_or_default();
         Ok(Notes { file: Some(file), menus: content.menus, walks: content.walks.into_iter().collect() })
@@ -99,13 +105,14 @@ fn opened(bytes: &[u8]) -> Result<(String, Content), String> {
 }
 
 /// What the search is started with, in 64 hexadecimal digits. How training goes on after it does not matter.
-fn fingerprint(graph: &Graph, data: &Data, config: &Config) -> Result<String, RecoveryError> {
+fn fingerprint(original: &Network, data: &Data, config: &Config, target: &Target) -> Result<String, RecoveryError> {
     let decisive =
         (&config.steps, &config.node_pafs, config.seed, config.margin, config.samples, &config.ct, &config.bn);
     let text = serde_json::to_string(&(decisive, &config.search));
     let mut hash = Sha256::new();
     hash.update(text.map_err(|error| RecoveryError::Usage(error.to_string()))?.as_bytes());
-    hash.update(format!("{graph:?}").as_bytes());
+    hash.update(format!("{:?}{:?}", original.graph, target.options).as_bytes());
     data.add_to(&mut hash);
+    target.samples.iter().flatten().flatten().for_each(|value| hash.update(value.to_le_bytes()));
     Ok(hex(&hash.finalize()))
 }

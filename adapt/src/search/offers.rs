@@ -16,7 +16,6 @@ use super::judge::divergence;
 use super::notes::Notes;
 use super::walker::usable;
 use crate::error::RecoveryError;
-use crate::network::REDUCTION;
 use crate::steps::{Tuned, Walk};
 
 /// One PAF that a node may have.
@@ -115,7 +114,7 @@ fn offer(
     Ok(usable(results)?.map(|results| Offer {
         paf: index,
         sign_depth: paf.sign_depth(),
-        levels: levels_with(op, paf, REDUCTION),
+        levels: levels_with(op, paf, walk.reduction()),
         loss: divergence(exact, &results),
     }))
 }

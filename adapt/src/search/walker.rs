@@ -63,11 +63,14 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// `None` for a PAF that cannot be used where it stands: a pool is too large for it, or values stop being finite.
+/// `None` for a PAF that cannot be used where it stands: a pool is too large for it, or values stop being finite or leave
+/// their scale.
 pub(crate) fn usable<T>(result: Result<T, RecoveryError>) -> Result<Option<T>, RecoveryError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(RecoveryError::Pass(PassError::PoolTooLarge { .. } | PassError::NotFinite { .. })) => Ok(None),
+        Err(RecoveryError::Pass(
+            PassError::PoolTooLarge { .. } | PassError::NotFinite { .. } | PassError::OutOfRange { .. },
+        )) => Ok(None),
         Err(error) => Err(error),
     }
 }

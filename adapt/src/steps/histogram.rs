@@ -3,10 +3,8 @@
 use std::cell::RefCell;
 
 use paf_ir::tensor::Op;
-use paf_passes::approximate::{Scaling, Values};
+use paf_passes::approximate::{Reduction, Scaling, Values};
 use paf_passes::paf::Paf;
-
-use crate::network::REDUCTION;
 
 /// Bins of |u| on [0, 1], equally wide.
 const BINS: usize = 2048;
@@ -27,13 +25,14 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// The arguments that the sign of a node sees: its operand for a ReLU, all differences of its tree for a MaxPool.
-    pub fn of(op: &Op, operand: &Values, scale: &Scaling) -> Self {
+    /// The arguments that the sign of a node sees: its operand for a ReLU, all differences that a MaxPool compares
+    /// in this way.
+    pub fn of(op: &Op, operand: &Values, scale: &Scaling, reduction: Reduction) -> Self {
         let mut histogram = Histogram::empty();
         match op {
             Op::MaxPool(window) => {
                 let shared = RefCell::new(histogram);
-                operand.pool(window, REDUCTION, &|a, b| {
+                operand.pool(window, reduction, &|a, b| {
                     shared.borrow_mut().add_all(&a.zip(b, |a, b| a - b), scale);
                     a.zip(b, f64::max)
                 });

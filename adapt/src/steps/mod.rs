@@ -24,7 +24,7 @@ use crate::live::follow;
 use crate::network::{Network, NodePaf, Origin};
 pub use coefficients::fit;
 pub use histogram::Histogram;
-pub(crate) use walk::{Reference, Tuned, Walk, pass_options};
+pub(crate) use walk::{Reference, Tuned, Walk};
 
 /// What a walk found out about one ReLU or MaxPool.
 #[derive(Debug, Clone)]

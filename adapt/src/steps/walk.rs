@@ -2,9 +2,8 @@
 
 use paf_ir::tensor::{Node, NodeId, Op};
 use paf_passes::PassError;
-use paf_passes::approximate::{self, Margin, Values, static_scale};
+use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Values, static_scale};
 use paf_passes::paf::Paf;
-use paf_passes::recover::Recovered;
 
 use super::statistics::{self, Moments};
 use super::{Histogram, NodeReport, fit};
@@ -13,7 +12,7 @@ use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{input_values, node_values};
 use crate::live::{Live, follow};
-use crate::network::{Network, NodePaf, Origin, REDUCTION};
+use crate::network::{Network, NodePaf, Origin};
 
 /// Means and deviations of the original network on the samples, which `bn` restores.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +60,7 @@ pub(crate) struct Tuned {
 impl<'a> Walk<'a> {
     /// Before the first node. The samples must fit the network.
     pub(crate) fn new(original: &'a Network, reference: &'a Reference, data: &'a Data, config: &'a Config) -> Self {
-        let network = Network { graph: original.graph.clone(), pafs: Default::default() };
+        let network = Network { pafs: Default::default(), ..original.clone() };
         Walk { original, reference, data, config, network, reports: vec![], live: Live::new(&original.graph) }
     }
 
@@ -87,14 +86,14 @@ impl<'a> Walk<'a> {
     pub(crate) fn tuned(&self, paf: Paf) -> Result<Tuned, RecoveryError> {
         let (id, node) = self.waiting();
         let operand = self.live.operands(node)[0];
-        let scale = static_scale(
-            &self.network.graph,
-            id,
-            &paf,
-            operand,
-            &pass_options(&paf, Margin::Fixed(self.config.margin)),
-        )?;
-        let histogram = Histogram::of(&node.op, operand, &scale);
+        let reduction = self.network.reduction;
+        let options = ApproximationOptions {
+            margin: Margin::Fixed(self.config.margin),
+            reduction,
+            ..ApproximationOptions::new(paf.clone())
+        };
+        let scale = static_scale(&self.network.graph, id, &paf, operand, &options)?;
+        let histogram = Histogram::of(&node.op, operand, &scale, reduction);
         let before = histogram.error(&paf);
         let mut chosen = NodePaf {
             paf,
@@ -147,6 +146,11 @@ impl<'a> Walk<'a> {
         self.live.results()
     }
 
+    /// How pools compare.
+    pub(crate) fn reduction(&self) -> Reduction {
+        self.network.reduction
+    }
+
     /// Bytes of the values that it keeps.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<f64>() * self.live.size(&self.original.graph) * self.data.len()
@@ -196,17 +200,5 @@ impl<'a> Walk<'a> {
             }
             None => Ok(values),
         }
-    }
-}
-
-/// Options of the passes for a network whose nodes have this PAF unless told otherwise.
-pub(crate) fn pass_options(paf: &Paf, margin: Margin) -> approximate::Options {
-    approximate::Options {
-        default_paf: paf.clone(),
-        per_node: Recovered::default(),
-        margin,
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: REDUCTION,
     }
 }

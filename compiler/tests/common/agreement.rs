@@ -5,28 +5,24 @@ use std::path::Path;
 use std::time::Instant;
 
 use paf_circuit::Circuit;
-use paf_compiler::import::import;
-use paf_compiler::import::oracle::Oracle;
-use paf_compiler::options::{Options as CompilerOptions, PafChoice};
+use paf_compiler::options::{CompileOptions, PafChoice};
 use paf_compiler::pipeline::Compiled;
+use paf_import::import;
+use paf_import::oracle::Oracle;
 use paf_ir::lanes::LANES;
 use paf_ir::tensor::{Evaluator, Graph, PostProcess, Shape};
-use paf_passes::approximate::{Approximated, Margin, Options, Reduction, approximate};
-use paf_passes::fold::fold;
-use paf_passes::optimize::optimize;
-use paf_passes::pack::{self, Port, pack, sample_shape};
+use paf_passes::approximate::{Approximated, ApproximationOptions, Margin};
+use paf_passes::decisions::Samples;
+use paf_passes::lower::{LowerOptions, Lowering};
+use paf_passes::pack::sample_shape;
 use paf_passes::paf::Paf;
-use paf_passes::recover::Samples;
-use paf_passes::schedule::assign_levels;
+use paf_passes::schedule::{Bootstraps, ScheduleRequest, assign_levels};
 use paf_runtime::npy::Array;
 use paf_scheme::Counts;
 use rayon::prelude::*;
 
 use super::zoo::Network;
 use super::{clear_outputs, compiled, samples_of, write_array};
-
-/// Most slots of a ciphertext, as in the pipeline.
-const MAX_SLOTS: usize = 1 << 15;
 
 /// A compiled network without parameters.
 pub(crate) struct Passed {
@@ -49,45 +45,29 @@ pub(crate) struct Passed {
 /// Runs all passes.
 pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Passed {
     let samples: Samples = calibration.iter().map(|image| vec![image.clone()]).collect();
-    let options = Options {
-        default_paf: Paf::by_name(paf).expect("a PAF"),
-        per_node: Default::default(),
-        margin,
-        input_range: (-1.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
-    };
+    let approximation = ApproximationOptions { margin, ..ApproximationOptions::new(Paf::by_name(paf).expect("a PAF")) };
+    let schedule = ScheduleRequest { bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
+    let options = LowerOptions { approximation, goal: None, schedule };
     let start = Instant::now();
-    let folded = fold(&import(path).expect("a supported network").graph).expect("a verified graph");
+    let mut network = Lowering::new(import(path).expect("a supported network").graph, samples, options);
+    network.fold().expect("a verified graph");
     let calibrating = Instant::now();
-    let approximated = approximate(&folded, &options, &samples).expect("calibrated polynomials");
+    network.approximate().expect("calibrated polynomials");
     let approximating = calibrating.elapsed().as_secs_f64();
-    let (optimized, report) = optimize(&approximated.graph).expect("a polynomial graph");
-    let slots = pack(&optimized, &ports(&optimized, &approximated)).expect("tensors fit").program;
-    let program = assign_levels(&slots).and_then(|program| Ok(program.verify()?)).expect("a verified program");
+    let slots = &network.pack().expect("tensors fit").program;
+    let program = assign_levels(slots).and_then(|program| Ok(program.verify()?)).expect("a verified program");
     let seconds = start.elapsed().as_secs_f64();
     let counts = Counts::of(&program);
+    let optimized = network.optimized.expect("the network was packed");
     Passed {
-        terms: report.terms,
+        terms: optimized.report.terms,
         levels: counts.levels,
         products: counts.ciphertext_products,
         program: program.to_text(),
         seconds: (approximating, seconds),
-        approximated,
-        optimized,
+        approximated: network.polynomial.expect("the network was packed").approximated,
+        optimized: optimized.graph,
     }
-}
-
-fn ports(graph: &Graph, approximated: &Approximated) -> pack::Options {
-    let port = |node, scale, range| {
-        let shape = Shape(vec![graph.node(node).shape.size()]);
-        Port { name: "port".into(), shape, scale, range, post: PostProcess::None }
-    };
-    let inputs =
-        graph.inputs.iter().zip(&approximated.inputs).map(|(input, (scale, range))| port(input.0, *scale, *range));
-    let outputs = graph.outputs.iter().zip(&approximated.output_scales);
-    let outputs = outputs.map(|(output, scale)| port(output.node, *scale, (0.0, 0.0)));
-    pack::Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed: false }
 }
 
 /// Compiles a network to a circuit with parameters and bootstraps.
@@ -99,11 +79,11 @@ pub(crate) fn compile_circuit(path: &Path, paf: &str, margin: Margin, calibratio
     let folder = tempfile::tempdir().expect("a temporary folder");
     let samples = folder.path().join("calibration.npy");
     write_array(&samples, &shape, calibration.iter().flatten().map(|&value| value as f32).collect());
-    compiled(&CompilerOptions {
-        calibration: Some(samples),
+    compiled(&CompileOptions {
+        calibration: samples.into(),
         pafs: vec![PafChoice { node: None, paf: paf.to_owned() }],
         margin,
-        ..CompilerOptions::for_model(path)
+        ..CompileOptions::for_model(path)
     })
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::{WritableElement, read_npy, write_npy};
 use paf_circuit::Circuit;
-use paf_compiler::options::Options;
+use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::{Compiled, compile};
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -62,8 +62,8 @@ pub(crate) fn write_array<T: WritableElement>(path: &Path, shape: &[usize], data
 }
 
 /// Compiles, or fails with the compiler's message.
-pub(crate) fn compiled(options: &Options) -> Compiled {
-    compile(options).unwrap_or_else(|error| panic!("{}: {error}", options.model.display()))
+pub(crate) fn compiled(options: &CompileOptions) -> Compiled {
+    compile(options).unwrap_or_else(|error| panic!("{}: {error}", options.model.origin().display()))
 }
 
 /// Inputs of a circuit with one input.

@@ -1,10 +1,10 @@
 //! Operators that ONNX's backend tests leave out: tract runs the same file, and the polynomial of each must stay within
 //! the error that it states.
 
-use paf_compiler::import::import;
-use paf_compiler::import::oracle::Oracle;
+use paf_import::import;
+use paf_import::oracle::Oracle;
 use paf_ir::tensor::{Evaluator, Graph};
-use paf_passes::approximate::{Margin, Options, Reduction, approximate};
+use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use prost::Message;
@@ -260,14 +260,7 @@ fn polynomials_stay_within_the_error_they_state() {
     assert_all(|case| {
         let (graph, input, expected) = run_both(case)?;
         let folded = fold(&graph).map_err(|problem| problem.to_string())?;
-        let options = Options {
-            default_paf: paf.clone(),
-            per_node: Default::default(),
-            margin: Margin::Fixed(1.1),
-            input_range: (-1.0, 1.0),
-            function_error: 1e-3,
-            reduction: Reduction::default(),
-        };
+        let options = ApproximationOptions { margin: Margin::Fixed(1.1), ..ApproximationOptions::new(paf.clone()) };
         let samples = vec![vec![input.clone()]];
         let approximated = approximate(&folded, &options, &samples).map_err(|problem| problem.to_string())?;
         let scaled = input.iter().map(|value| value * approximated.inputs[0].0).collect();

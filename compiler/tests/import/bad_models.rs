@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use paf_compiler::import::{ImportError, import};
+use paf_import::{ImportError, import};
 
 use crate::support::{TemporaryFile, names_and_operators, testdata};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use paf_compiler::import::{ImportError, Imported, import};
+use paf_import::{ImportError, Imported, import};
 use paf_ir::Shape;
 use paf_ir::tensor::{Op, PostProcess};
 use prost::Message;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use paf_compiler::import::import;
+use paf_import::import;
 
 use crate::support::{TemporaryFile, random_values, testdata};
 

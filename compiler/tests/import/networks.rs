@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use paf_compiler::import::import;
-use paf_compiler::import::oracle::Oracle;
+use paf_import::import;
+use paf_import::oracle::Oracle;
 
 use crate::support::{Tolerance, difference, entries, evaluate, file_name, random_values, shared, testdata};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use paf_compiler::import::{ImportOptions, import, import_with};
+use paf_import::{ImportOptions, import, import_with};
 
 use crate::backend_cases::{NO_CIRCUIT, free_inputs, read_tensor};
 use crate::support::{Tolerance, difference, entries, evaluate, file_name, read_array, shared, testdata};

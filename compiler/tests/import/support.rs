@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::ArrayD;
 use ndarray_npy::read_npy;
-use paf_compiler::import::UnsupportedNode;
+use paf_import::UnsupportedNode;
 use paf_ir::Shape;
 use paf_ir::tensor::{Evaluator, Graph, PostProcess};
 

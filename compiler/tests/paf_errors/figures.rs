@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use paf_circuit::Circuit;
-use paf_compiler::options::{Margin, Options, PafChoice, Reduction};
+use paf_compiler::options::{CompileOptions, Margin, PafChoice, Reduction};
 use paf_ir::tensor::FUNCTIONS;
 use paf_passes::paf::Paf;
 use paf_runtime::{Noise, Samples, simulate};
@@ -64,14 +64,14 @@ impl Choice {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("model.onnx");
         std::fs::write(&path, self.operator.model(side).encode_to_vec()).expect("a writable folder");
-        let options = Options {
+        let options = CompileOptions {
             pafs: vec![PafChoice { node: None, paf: self.paf.into() }],
             margin: Margin::Fixed(1.0),
-            input_range: self.operator.range(),
+            input_range: Some(self.operator.range()),
             function_error: self.function_error,
             max_pool: if self.operator == Operator::Tree { Reduction::Tree } else { Reduction::Separable },
             insecure: true,
-            ..Options::for_model(path)
+            ..CompileOptions::for_model(path)
         };
         compiled(&options).circuit
     }

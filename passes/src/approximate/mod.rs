@@ -36,10 +36,10 @@ use std::collections::BTreeMap;
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Function, Graph, Node, NodeId, Op, Output};
 
+use crate::decisions::{Decisions, Samples};
 use crate::error::PassError;
 use crate::fold::{copy_node, fold_polynomial};
 use crate::paf::Paf;
-use crate::recover::{Recovered, Samples};
 pub use margin::Margin;
 pub use polynomial::component;
 pub use pool::{Reduction, Round, rounds};
@@ -52,19 +52,36 @@ pub use values::Values;
 
 /// What to approximate with.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ApproximationOptions {
     /// PAF of every node that has none of its own.
     pub default_paf: Paf,
     /// PAFs and static scales by node name.
-    pub per_node: Recovered,
+    pub per_node: Decisions,
     /// How much wider static scales are than what calibration shows.
     pub margin: Margin,
-    /// Inputs are taken to lie in this range where there are no samples.
+    /// Inputs are taken to lie in this range where there are no samples, and none was decided.
     pub input_range: (f64, f64),
     /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
     pub function_error: f64,
     /// How pools compare.
     pub reduction: Reduction,
+}
+
+/// Default error of a smooth function's polynomial.
+pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
+
+impl ApproximationOptions {
+    /// The defaults of a compilation, with this PAF for every node.
+    pub fn new(default_paf: Paf) -> Self {
+        ApproximationOptions {
+            default_paf,
+            per_node: Decisions::default(),
+            margin: Margin::default(),
+            input_range: (-1.0, 1.0),
+            function_error: DEFAULT_FUNCTION_ERROR,
+            reduction: Reduction::default(),
+        }
+    }
 }
 
 /// One node that was replaced.
@@ -101,20 +118,24 @@ pub struct Approximated {
 ///
 /// # Errors
 /// [`PassError`] for data that do not fit the graph, unknown node names, values that are not finite.
-pub fn approximate(graph: &Graph, options: &Options, samples: &Samples) -> Result<Approximated, PassError> {
+pub fn approximate(
+    graph: &Graph,
+    options: &ApproximationOptions,
+    samples: &Samples,
+) -> Result<Approximated, PassError> {
     check_names(graph, &options.per_node)?;
     approximate_with(&in_cheaper_order(graph, &options.per_node)?, options, samples, &BTreeMap::new())
 }
 
 /// The network as it is approximated: ReLU before MaxPool.
-pub(crate) fn in_cheaper_order(graph: &Graph, per_node: &Recovered) -> Result<Graph, PassError> {
+pub(crate) fn in_cheaper_order(graph: &Graph, per_node: &Decisions) -> Result<Graph, PassError> {
     order::relu_before_pools(graph, per_node)
 }
 
 /// Approximates a network in its cheaper order, with the PAFs of some nodes by id: several nodes may share a name.
 pub(crate) fn approximate_with(
     graph: &Graph,
-    options: &Options,
+    options: &ApproximationOptions,
     samples: &Samples,
     chosen: &BTreeMap<NodeId, Paf>,
 ) -> Result<Approximated, PassError> {
@@ -188,7 +209,7 @@ pub fn static_scale(
     id: NodeId,
     paf: &Paf,
     values: &Values,
-    options: &Options,
+    options: &ApproximationOptions,
 ) -> Result<Scaling, PassError> {
     let node = graph.node(id);
     let scales = Scales::new(graph, options, values.sample_count());
@@ -208,7 +229,7 @@ fn pool_guard(node: &Node, paf: &Paf, window: &Window, reduction: Reduction) -> 
     Err(PassError::PoolTooLarge { node: node.name.clone(), paf: paf.name.clone(), elements })
 }
 
-pub(crate) fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), PassError> {
+pub(crate) fn check_names(graph: &Graph, per_node: &Decisions) -> Result<(), PassError> {
     let nonlinear = graph.nodes().filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     let known: Vec<String> = nonlinear.map(|(_, node)| node.name.clone()).collect();
     let unknown = per_node.pafs.keys().chain(per_node.scales.keys()).find(|name| !known.contains(name));
@@ -220,7 +241,7 @@ pub(crate) fn check_names(graph: &Graph, per_node: &Recovered) -> Result<(), Pas
 
 struct Lowering<'a> {
     source: &'a Graph,
-    options: &'a Options,
+    options: &'a ApproximationOptions,
     scales: Scales<'a>,
     chosen: &'a BTreeMap<NodeId, Paf>,
     graph: Graph,
@@ -231,7 +252,12 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(source: &'a Graph, options: &'a Options, sample_count: usize, chosen: &'a BTreeMap<NodeId, Paf>) -> Self {
+    fn new(
+        source: &'a Graph,
+        options: &'a ApproximationOptions,
+        sample_count: usize,
+        chosen: &'a BTreeMap<NodeId, Paf>,
+    ) -> Self {
         Lowering {
             source,
             options,
@@ -247,12 +273,14 @@ impl<'a> Lowering<'a> {
 
     fn input(&mut self, id: NodeId, node: &Node, samples: &Samples) -> Result<(NodeId, Values), PassError> {
         let port = self.source.inputs.iter().position(|input| input.0 == id).unwrap_or(0);
+        let decided = self.options.per_node.ranges.get(&node.name).copied();
         let values = if samples.is_empty() {
-            Values::Bounds(vec![self.options.input_range; node.shape.size()])
+            Values::Bounds(vec![decided.unwrap_or(self.options.input_range); node.shape.size()])
         } else {
             Values::of_samples(&port_samples(samples, port, node)?)
         };
-        let range = finite_range(&values, &node.name)?;
+        let (low, high) = finite_range(&values, &node.name)?;
+        let range = decided.map_or((low, high), |(least, most)| (low.min(least), high.max(most)));
         let scale = range.0.abs().max(range.1.abs()).max(f64::MIN_POSITIVE);
         self.inputs.push((1.0 / scale, range));
         let image = copy_node(&mut self.graph, node, self.source.inputs[port].1, &[])?;

@@ -13,13 +13,13 @@
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
 use super::pool::{self, Reduction};
+use crate::decisions::Decisions;
 use crate::error::PassError;
 use crate::fold::{copy_node, rebuild};
-use crate::recover::Recovered;
 
 /// Moves every ReLU that is the only reader of a pool before it, and drops a ReLU of what one has passed already. Nodes
 /// with a scale of their own stay where that scale was measured.
-pub(super) fn relu_before_pools(graph: &Graph, per_node: &Recovered) -> Result<Graph, PassError> {
+pub(super) fn relu_before_pools(graph: &Graph, per_node: &Decisions) -> Result<Graph, PassError> {
     let mut ordered = without_repeated_relus(graph)?;
     while let Some(pool) = movable(&ordered, per_node) {
         ordered = without_repeated_relus(&swapped(&ordered, pool)?)?;
@@ -57,7 +57,7 @@ fn without_repeated_relus(graph: &Graph) -> Result<Graph, PassError> {
 }
 
 /// A pool whose one reader is a ReLU.
-fn movable(graph: &Graph, per_node: &Recovered) -> Option<NodeId> {
+fn movable(graph: &Graph, per_node: &Decisions) -> Option<NodeId> {
     let consumers = graph.consumers();
     let has_scale = |node: &Node| per_node.scales.contains_key(&node.name);
     let moves = |id: NodeId, node: &Node| {
@@ -139,7 +139,7 @@ mod tests {
         let x: Vec<f64> = (0..64).map(|i| f64::from(i * 37 % 64) - 40.0).collect();
         for (before, after) in [("pr", "rp"), ("rp", "rp"), ("rpr", "rp"), ("ppr", "rpp"), ("prp", "rpp"), ("p", "p")] {
             let graph = chain(before);
-            let ordered = relu_before_pools(&graph, &Recovered::default()).unwrap();
+            let ordered = relu_before_pools(&graph, &Decisions::default()).unwrap();
             assert_eq!(operations(&ordered), after, "{before}");
             let inputs = std::slice::from_ref(&x);
             assert_eq!(evaluate(&graph, inputs).unwrap(), evaluate(&ordered, inputs).unwrap(), "{before}");
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn nodes_with_scales_stay_where_they_are() {
         for node in ["p0", "r1"] {
-            let mut given = Recovered::default();
+            let mut given = Decisions::default();
             given.scales.insert(node.into(), Scaling::Uniform(64.0));
             assert_eq!(operations(&relu_before_pools(&chain("pr"), &given).unwrap()), "pr");
         }
@@ -160,7 +160,7 @@ mod tests {
         let mut graph = chain("pr");
         let pool = graph.nodes().find(|(_, node)| matches!(node.op, Op::MaxPool(_))).unwrap().0;
         graph.outputs.push(Output { name: "z".into(), node: pool, post: PostProcess::None });
-        assert_eq!(operations(&relu_before_pools(&graph, &Recovered::default()).unwrap()), "pr");
+        assert_eq!(operations(&relu_before_pools(&graph, &Decisions::default()).unwrap()), "pr");
     }
 
     #[test]

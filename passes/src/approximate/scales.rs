@@ -9,14 +9,14 @@ use super::batch::Extremes;
 use super::margin::Margins;
 use super::scaling::{Scaling, TRUSTED_VALUES};
 use super::values::Values;
-use super::{Options, finite_range, order};
+use super::{ApproximationOptions, finite_range, order};
 use crate::error::PassError;
 use crate::paf::Paf;
 
 /// Decides on scales from a network, the options, and how many samples there are.
 pub(super) struct Scales<'a> {
     pub(super) source: &'a Graph,
-    pub(super) options: &'a Options,
+    pub(super) options: &'a ApproximationOptions,
     pub(super) consumers: Vec<Vec<NodeId>>,
     pub(super) sample_count: usize,
     /// Of what has no PAF: outputs and smooth functions.
@@ -27,7 +27,7 @@ pub(super) struct Scales<'a> {
 }
 
 impl<'a> Scales<'a> {
-    pub(super) fn new(source: &'a Graph, options: &'a Options, sample_count: usize) -> Self {
+    pub(super) fn new(source: &'a Graph, options: &'a ApproximationOptions, sample_count: usize) -> Self {
         let margins = Margins::new(options.margin, source);
         let own = |(node, paf): (&'a String, &Paf)| (node.as_str(), margins.beside(paf));
         Scales {

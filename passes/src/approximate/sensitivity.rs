@@ -14,10 +14,10 @@ use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
-use super::{Options, Reduction, finite_range, levels_with, port_samples};
+use super::{ApproximationOptions, Reduction, finite_range, levels_with, port_samples};
+use crate::decisions::Samples;
 use crate::error::PassError;
 use crate::paf::Paf;
-use crate::recover::Samples;
 
 /// Products with weights that all probes together may take: about ten seconds on two cores.
 const PROBING_WORK: usize = 80_000_000_000;
@@ -95,7 +95,7 @@ impl Reference {
 /// is too coarse.
 pub(crate) fn measure(
     graph: &Graph,
-    options: &Options,
+    options: &ApproximationOptions,
     samples: &Samples,
     pafs: &[Paf],
     allowed: impl Fn(&Node) -> Vec<usize>,

@@ -9,19 +9,19 @@ use paf_ir::tensor::{Graph, Node};
 
 use super::is_nonlinear;
 use super::refreshes::{Refreshed, Refreshes};
-use super::search::{self, Choice, Step};
+use super::search::{self, Choice, ChoiceStep};
 use crate::approximate::{Reduction, Scaling, comparisons, in_cheaper_order, levels_without_paf};
+use crate::decisions::Decisions;
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::pack::MAX_SLOTS;
-use crate::recover::Recovered;
 use crate::schedule::Stretch;
 
 /// A folded network as a graph of levels.
 #[derive(Debug, Clone)]
 pub struct LevelGraph {
     /// Each node with the choice that it has where no PAF is asked for.
-    steps: Vec<Step>,
+    steps: Vec<ChoiceStep>,
     outputs: Vec<usize>,
     /// The step of each ReLU and MaxPool.
     nonlinear: BTreeMap<String, usize>,
@@ -43,16 +43,17 @@ pub struct Mix {
 }
 
 impl LevelGraph {
-    /// Folds an imported network. Its ReLU and MaxPool nodes must have names of their own.
+    /// Folds an imported network whose pools compare in this way. Its ReLU and MaxPool nodes must have names of their
+    /// own.
     ///
     /// # Errors
     /// [`PassError::Ir`] only for a graph that was not verified.
-    pub fn new(graph: &Graph) -> Result<Self, PassError> {
+    pub fn new(graph: &Graph, reduction: Reduction) -> Result<Self, PassError> {
         let names = graph.nodes().filter(|(_, node)| is_nonlinear(node)).map(|(_, node)| node.name.clone());
         let scales = names.map(|name| (name, Scaling::Uniform(1.0))).collect();
-        let placed = Recovered { scales, ..Recovered::default() };
+        let placed = Decisions { scales, ..Decisions::default() };
         let folded = in_cheaper_order(&fold(graph)?, &placed)?;
-        let step = |node: &Node| Step {
+        let step = |node: &Node| ChoiceStep {
             operands: node.inputs.iter().map(|input| input.index()).collect(),
             choices: vec![Choice { levels: levels_without_paf(&node.op), error: 0.0 }],
         };
@@ -61,7 +62,7 @@ impl LevelGraph {
             steps: folded.nodes().map(|(_, node)| step(node)).collect(),
             outputs: folded.outputs.iter().map(|output| output.node.index()).collect(),
             nonlinear: nonlinear.map(|(id, node)| (node.name.clone(), id.index())).collect(),
-            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op, Reduction::default())).collect(),
+            comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op, reduction)).collect(),
             sizes: folded.nodes().map(|(_, node)| node.shape.size()).collect(),
         })
     }
@@ -92,7 +93,7 @@ impl LevelGraph {
         stretches.iter().flat_map(|stretch| self.refreshes(&steps, *stretch).front()).map(picks).collect()
     }
 
-    fn refreshes<'s>(&'s self, steps: &'s [Step], stretch: Stretch) -> Refreshes<'s> {
+    fn refreshes<'s>(&'s self, steps: &'s [ChoiceStep], stretch: Stretch) -> Refreshes<'s> {
         let ciphertexts = self.sizes.iter().map(|size| size.div_ceil(MAX_SLOTS) as u32).collect();
         Refreshes { steps, outputs: &self.outputs, comparisons: &self.comparisons, ciphertexts, stretch }
     }
@@ -113,12 +114,12 @@ impl LevelGraph {
         search::front(&self.with_choices(choices), &self.outputs).into_iter().map(mix).collect()
     }
 
-    fn with_levels(&self, levels: &BTreeMap<String, u32>) -> Vec<Step> {
+    fn with_levels(&self, levels: &BTreeMap<String, u32>) -> Vec<ChoiceStep> {
         let choices = levels.iter().map(|(name, &levels)| (name.clone(), vec![Choice { levels, error: 0.0 }]));
         self.with_choices(&choices.collect())
     }
 
-    fn with_choices(&self, choices: &BTreeMap<String, Vec<Choice>>) -> Vec<Step> {
+    fn with_choices(&self, choices: &BTreeMap<String, Vec<Choice>>) -> Vec<ChoiceStep> {
         let mut steps = self.steps.clone();
         for (name, choices) in choices {
             if let Some(&step) = self.nonlinear.get(name) {
@@ -152,13 +153,13 @@ mod tests {
 
     #[test]
     fn depth_counts_linear_layers_and_each_node() {
-        let levels = LevelGraph::new(&network()).unwrap();
+        let levels = LevelGraph::new(&network(), Reduction::default()).unwrap();
         assert_eq!(levels.depth(&[("first".into(), 5), ("second".into(), 7)].into()), 2 + 5 + 7);
     }
 
     #[test]
     fn the_front_spends_levels_where_they_help_most() {
-        let levels = LevelGraph::new(&network()).unwrap();
+        let levels = LevelGraph::new(&network(), Reduction::default()).unwrap();
         let choices = |coarse| vec![Choice { levels: 4, error: coarse }, Choice { levels: 6, error: 1.0 }];
         let front = levels.front(&[("first".into(), choices(9.0)), ("second".into(), choices(3.0))].into());
         let facts: Vec<_> = front.iter().map(|mix| (mix.levels, mix.error)).collect();

@@ -18,13 +18,14 @@ use std::collections::BTreeMap;
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
 use crate::approximate::{
-    self, Approximated, Deviation, Effect, Options, Sensitivity, approximate_with, in_cheaper_order, measure,
+    self, Approximated, ApproximationOptions, Deviation, Effect, Sensitivity, approximate_with, in_cheaper_order,
+    measure,
 };
+use crate::decisions::Samples;
 use crate::error::PassError;
 use crate::paf::Paf;
-use crate::recover::Samples;
 pub use mixes::{LevelGraph, Mix};
-use search::{Choice, Selection, Step};
+use search::{Choice, ChoiceStep, Selection};
 
 /// Networks that are approximated and measured at most.
 const MOST_MEASUREMENTS: usize = 8;
@@ -71,7 +72,7 @@ pub struct Chosen {
 /// [`approximate::approximate`] finds.
 pub fn choose(
     graph: &Graph,
-    options: &Options,
+    options: &ApproximationOptions,
     samples: &Samples,
     goal: Goal,
 ) -> Result<(Approximated, Chosen), PassError> {
@@ -116,7 +117,7 @@ pub fn candidates() -> Result<Vec<Paf>, PassError> {
 
 struct Search<'a> {
     graph: &'a Graph,
-    options: &'a Options,
+    options: &'a ApproximationOptions,
     samples: &'a Samples,
     pafs: &'a [Paf],
     sensitivity: &'a Sensitivity,
@@ -127,7 +128,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(
         graph: &'a Graph,
-        options: &'a Options,
+        options: &'a ApproximationOptions,
         samples: &'a Samples,
         pafs: &'a [Paf],
         sensitivity: &'a Sensitivity,
@@ -218,14 +219,14 @@ impl<'a> Search<'a> {
 }
 
 /// The network as the search sees it; a node that needs no PAF has one choice.
-fn steps(graph: &Graph, sensitivity: &Sensitivity) -> Vec<Step> {
+fn steps(graph: &Graph, sensitivity: &Sensitivity) -> Vec<ChoiceStep> {
     let choices = |id: NodeId| match &sensitivity.effects[id.index()] {
         Some(effects) => {
             effects.iter().map(|effect| Choice { levels: effect.levels, error: effect.mean_square }).collect()
         }
         None => vec![Choice { levels: sensitivity.levels[id.index()], error: 0.0 }],
     };
-    let step = |(id, node): (NodeId, &Node)| Step {
+    let step = |(id, node): (NodeId, &Node)| ChoiceStep {
         operands: node.inputs.iter().map(|input| input.index()).collect(),
         choices: choices(id),
     };

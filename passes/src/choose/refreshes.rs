@@ -1,25 +1,24 @@
 //! The least error for every number of bootstraps, before anything of a network is lowered.
 //!
-//! Levels follow from the outputs backwards, as in the search for the places of bootstraps (`schedule/search.rs`): a
-//! refreshed value needs level 1 whatever its readers need, any other the highest level that a reader needs. Here a step is
-//! a whole layer with several ways to do it. A linear layer or a sum can be refreshed at its result, which the scale of the
-//! ReLU or MaxPool after it keeps small enough for a bootstrap; a pool can between the comparisons that it consists of. The
-//! result of a ReLU is often in other units, and not taken to be small enough. A state is the levels needed of the values
-//! that are read already and not yet visited, the bootstraps and the error so far, and is forgotten where another one is no
-//! worse in all of them. That is exact up to [`STATE_LIMIT`].
+//! Levels follow from the outputs backwards (`frontier.rs`), as in the search for the places of bootstraps
+//! (`schedule/search.rs`): a refreshed value needs level 1 whatever its readers need, any other the highest level that a reader
+//! needs. Here a step is a whole layer with several ways to do it. A linear layer or a sum can be refreshed at its result, which
+//! the scale of the ReLU or MaxPool after it keeps small enough for a bootstrap; a pool can between the comparisons that it
+//! consists of. The result of a ReLU is often in other units, and not taken to be small enough. What is spent are bootstraps
+//! and error. That is exact up to [`STATE_LIMIT`].
 
-use super::search::{self, Step};
+use std::cmp::Ordering;
+
+use super::search::{self, Choice, ChoiceStep};
+use crate::frontier::{Frontier, Spent, State, Way};
 use crate::schedule::{LEVEL_BEFORE_REFRESH, Stretch};
 
 /// Most states kept at a step.
 const STATE_LIMIT: usize = 1000;
 
-/// No decision before this one.
-const NONE: u32 = u32::MAX;
-
 /// A graph of steps on one chain of primes.
 pub(super) struct Refreshes<'s> {
-    pub(super) steps: &'s [Step],
+    pub(super) steps: &'s [ChoiceStep],
     pub(super) outputs: &'s [usize],
     /// Comparisons in sequence of each step, parts of equal levels; none of a step that can be refreshed at its result.
     pub(super) comparisons: &'s [u32],
@@ -37,71 +36,49 @@ pub(super) struct Refreshed {
     pub(super) picks: Vec<usize>,
 }
 
-#[derive(Debug, Clone)]
-struct State {
-    /// Level needed of each live value.
-    needs: Vec<u32>,
+/// Bootstraps and error of all that was visited.
+#[derive(Debug, Clone, Copy)]
+struct Price {
     bootstraps: u32,
     error: f64,
-    /// Index of the last decision.
-    decision: u32,
+}
+
+impl Spent for Price {
+    fn order(&self, other: &Self) -> Ordering {
+        self.bootstraps.cmp(&other.bootstraps).then(self.error.total_cmp(&other.error))
+    }
+
+    fn is_at_most(&self, other: &Self) -> bool {
+        self.bootstraps <= other.bootstraps && self.error <= other.error
+    }
 }
 
 impl Refreshes<'_> {
     /// Ascending bootstraps, strictly descending error; empty if the levels do not suffice whatever is chosen.
     pub(super) fn front(&self) -> Vec<Refreshed> {
-        let mut live: Vec<usize> = self.outputs.to_vec();
-        live.sort_unstable();
-        live.dedup();
-        let mut states = vec![State { needs: vec![0; live.len()], bootstraps: 0, error: 0.0, decision: NONE }];
-        let mut decisions = vec![];
+        let mut frontier = Frontier::at(self.outputs, Price { bootstraps: 0, error: 0.0 });
         for step in (0..self.steps.len()).rev() {
-            (live, states) = self.visit(step, &live, &states, &mut decisions);
+            self.visit(step, &mut frontier);
+            bound(&mut frontier.states);
         }
-        states.into_iter().map(|state| self.found(&state, &decisions)).collect()
+        frontier.states.iter().map(|state| self.found(state, &frontier)).collect()
     }
 
-    /// The live values before a step, and the states with it.
-    fn visit(
-        &self,
-        step: usize,
-        live: &[usize],
-        states: &[State],
-        decisions: &mut Vec<(usize, usize, u32)>,
-    ) -> (Vec<usize>, Vec<State>) {
-        let Step { operands, choices } = &self.steps[step];
-        let own = live.binary_search(&step).ok();
-        let mut before: Vec<usize> =
-            live.iter().copied().filter(|&other| other != step).chain(operands.clone()).collect();
-        before.sort_unstable();
-        before.dedup();
-        let mut next = vec![];
-        for state in states {
-            let need = own.map_or(0, |own| state.needs[own]);
-            let needs = |of_operands: u32| -> Vec<u32> {
-                let need = |value: &usize| {
-                    let old = live.binary_search(value).map_or(0, |place| state.needs[place]);
-                    if operands.contains(value) { old.max(of_operands) } else { old }
-                };
-                before.iter().map(need).collect()
+    /// Decides on the choice of a step.
+    fn visit(&self, step: usize, frontier: &mut Frontier<Price, (usize, usize)>) {
+        let ChoiceStep { operands, choices } = &self.steps[step];
+        frontier.visit(step, operands.iter().map(|&operand| (operand, 0)), |need, before| {
+            let ways = |(pick, choice): (usize, &Choice)| {
+                let error = before.error + choice.error;
+                let decision = (choices.len() > 1).then_some((step, pick));
+                let through = self.through(step, choice.levels, need).into_iter();
+                through.map(move |(level, refreshes)| {
+                    let bootstraps = before.bootstraps + refreshes * self.ciphertexts[step];
+                    Way { level, spent: Price { bootstraps, error }, decision }
+                })
             };
-            for (pick, choice) in choices.iter().enumerate() {
-                let decision = match choices.len() {
-                    1 => state.decision,
-                    _ => {
-                        decisions.push((step, pick, state.decision));
-                        decisions.len() as u32 - 1
-                    }
-                };
-                let error = state.error + choice.error;
-                let ways = self.through(step, choice.levels, need);
-                next.extend(ways.into_iter().map(|(need, refreshes)| {
-                    let bootstraps = state.bootstraps + refreshes * self.ciphertexts[step];
-                    State { needs: needs(need), bootstraps, error, decision }
-                }));
-            }
-        }
-        (before, unbeaten(next))
+            choices.iter().enumerate().flat_map(ways).collect::<Vec<_>>()
+        });
     }
 
     /// Levels that a step needs of its operands, each with the number of times that it is refreshed for that.
@@ -126,62 +103,48 @@ impl Refreshes<'_> {
         ways
     }
 
-    fn found(&self, state: &State, decisions: &[(usize, usize, u32)]) -> Refreshed {
+    fn found(&self, state: &State<Price>, frontier: &Frontier<Price, (usize, usize)>) -> Refreshed {
         let mut picks = vec![0; self.steps.len()];
-        let mut decision = state.decision;
-        while decision != NONE {
-            let (step, pick, before) = decisions[decision as usize];
-            picks[step] = pick;
-            decision = before;
-        }
-        Refreshed { bootstraps: state.bootstraps, error: state.error, picks }
+        frontier.decisions(state).for_each(|(step, pick)| picks[step] = pick);
+        let Price { bootstraps, error } = state.spent;
+        Refreshed { bootstraps, error, picks }
     }
 }
 
-/// States that no other one is at least as good as in every way, by bootstraps and error.
-fn unbeaten(mut states: Vec<State>) -> Vec<State> {
-    states.sort_by(|a, b| {
-        (a.bootstraps.cmp(&b.bootstraps)).then(a.error.total_cmp(&b.error)).then_with(|| a.needs.cmp(&b.needs))
-    });
-    let mut kept: Vec<State> = vec![];
-    for state in states {
-        let beats = |other: &State| {
-            other.error <= state.error && other.needs.iter().zip(&state.needs).all(|(other, need)| other <= need)
-        };
-        if !kept.iter().any(beats) {
-            kept.push(state);
-        }
+/// Keeps the least error of each number of bootstraps, then the next one of each, where there are too many states.
+fn bound(states: &mut Vec<State<Price>>) {
+    if states.len() <= STATE_LIMIT {
+        return;
     }
-    if kept.len() > STATE_LIMIT {
-        // The least error of each number of bootstraps comes first, then the next one of each.
-        let mut ranks = vec![];
-        for (index, state) in kept.iter().enumerate() {
-            let first = kept.partition_point(|other| other.bootstraps < state.bootstraps);
-            ranks.push((index - first, index));
-        }
-        ranks.sort_unstable();
-        let mut stay: Vec<usize> = ranks[..STATE_LIMIT].iter().map(|rank| rank.1).collect();
-        stay.sort_unstable();
-        kept = stay.into_iter().map(|index| kept[index].clone()).collect();
+    let mut ranks = vec![];
+    for (index, state) in states.iter().enumerate() {
+        let first = states.partition_point(|other| other.spent.bootstraps < state.spent.bootstraps);
+        ranks.push((index - first, index));
     }
-    kept
+    ranks.sort_unstable();
+    let mut stay: Vec<usize> = ranks[..STATE_LIMIT].iter().map(|rank| rank.1).collect();
+    stay.sort_unstable();
+    *states = stay.into_iter().map(|index| states[index].clone()).collect();
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::search::Choice;
     use super::*;
 
     const STRETCH: Stretch = Stretch { fresh: 9, refreshed: 6, seconds: 1.0 };
 
-    fn steps(operands: &[&[usize]], choices: &[&[(u32, f64)]]) -> Vec<Step> {
+    fn steps(operands: &[&[usize]], choices: &[&[(u32, f64)]]) -> Vec<ChoiceStep> {
         let choices = choices.iter().map(|all| all.iter().map(|&(levels, error)| Choice { levels, error }).collect());
-        operands.iter().zip(choices).map(|(operands, choices)| Step { operands: operands.to_vec(), choices }).collect()
+        operands
+            .iter()
+            .zip(choices)
+            .map(|(operands, choices)| ChoiceStep { operands: operands.to_vec(), choices })
+            .collect()
     }
 
-    fn front(steps: &[Step], comparisons: &[u32]) -> Vec<Refreshed> {
+    fn front(steps: &[ChoiceStep], comparisons: &[u32]) -> Vec<Refreshed> {
         let ciphertexts = vec![1; steps.len()];
         Refreshes { steps, outputs: &[steps.len() - 1], comparisons, ciphertexts, stretch: STRETCH }.front()
     }
@@ -207,8 +170,8 @@ mod tests {
     #[test]
     fn the_result_of_a_relu_is_not_refreshed() {
         let levels = [0, 8, 1, 5, 0];
-        let steps: Vec<Step> = (0..5usize)
-            .map(|step| Step {
+        let steps: Vec<ChoiceStep> = (0..5usize)
+            .map(|step| ChoiceStep {
                 operands: step.checked_sub(1).into_iter().collect(),
                 choices: vec![Choice { levels: levels[step], error: 0.0 }],
             })
@@ -218,7 +181,7 @@ mod tests {
     }
 
     /// Every choice, every set of refreshed results, levels from the outputs backwards.
-    fn brute_force(steps: &[Step]) -> Vec<(u32, f64)> {
+    fn brute_force(steps: &[ChoiceStep]) -> Vec<(u32, f64)> {
         let mut best: Vec<(u32, f64)> = vec![];
         let all = steps.iter().map(|step| step.choices.len()).product::<usize>();
         for mut code in 0..all {
@@ -247,7 +210,7 @@ mod tests {
         best
     }
 
-    fn fits(steps: &[Step], picks: &[usize], refreshed: u32) -> bool {
+    fn fits(steps: &[ChoiceStep], picks: &[usize], refreshed: u32) -> bool {
         let mut needs = vec![0; steps.len()];
         for (value, step) in steps.iter().enumerate().rev() {
             let mut own = needs[value];
@@ -278,9 +241,9 @@ mod tests {
                 operands.dedup();
                 let error = f64::from(error);
                 let fine = Choice { levels: (levels + more).min(5), error: error / 8.0 };
-                Step { operands, choices: vec![Choice { levels, error }, fine] }
+                ChoiceStep { operands, choices: vec![Choice { levels, error }, fine] }
             };
-            let steps: Vec<Step> = nodes.iter().enumerate().map(step).collect();
+            let steps: Vec<ChoiceStep> = nodes.iter().enumerate().map(step).collect();
             let expected = brute_force(&steps);
             let found: Vec<(u32, f64)> =
                 front(&steps, &vec![0; steps.len()]).iter().map(|found| (found.bootstraps, found.error)).collect();

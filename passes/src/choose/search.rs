@@ -19,7 +19,7 @@ pub struct Choice {
 
 /// A step and the earlier steps that it reads; without operands it is an input.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct ChoiceStep {
     /// Indices of earlier steps.
     pub operands: Vec<usize>,
     /// At least one.
@@ -38,7 +38,7 @@ pub struct Selection {
 }
 
 /// Selections of ascending depth and descending error, none of which another one beats in both.
-pub fn front(steps: &[Step], outputs: &[usize]) -> Vec<Selection> {
+pub fn front(steps: &[ChoiceStep], outputs: &[usize]) -> Vec<Selection> {
     let mut reduction = Reduction::new(steps, outputs);
     let exact = reduction.reduce();
     let table = if exact { reduction.only_table() } else { reduction.as_chain() };
@@ -51,7 +51,7 @@ pub fn front(steps: &[Step], outputs: &[usize]) -> Vec<Selection> {
 }
 
 /// Levels of the deepest path to an output.
-pub fn depth(steps: &[Step], outputs: &[usize], picks: &[usize]) -> u32 {
+pub fn depth(steps: &[ChoiceStep], outputs: &[usize], picks: &[usize]) -> u32 {
     let mut depths: Vec<u32> = Vec::with_capacity(steps.len());
     for (step, &pick) in steps.iter().zip(picks) {
         let operands = step.operands.iter().map(|&operand| depths[operand]).max().unwrap_or(0);
@@ -60,7 +60,7 @@ pub fn depth(steps: &[Step], outputs: &[usize], picks: &[usize]) -> u32 {
     outputs.iter().map(|&output| depths[output]).max().unwrap_or(0)
 }
 
-fn selection(steps: &[Step], outputs: &[usize], chosen: impl IntoIterator<Item = (usize, usize)>) -> Selection {
+fn selection(steps: &[ChoiceStep], outputs: &[usize], chosen: impl IntoIterator<Item = (usize, usize)>) -> Selection {
     let mut picks = vec![0; steps.len()];
     chosen.into_iter().for_each(|(step, choice)| picks[step] = choice);
     let error = steps.iter().zip(&picks).map(|(step, &pick)| step.choices[pick].error).sum();
@@ -68,7 +68,7 @@ fn selection(steps: &[Step], outputs: &[usize], chosen: impl IntoIterator<Item =
 }
 
 /// Each index of a choice taken by all steps that have it: one PAF for all nodes.
-fn same_choice_everywhere(steps: &[Step]) -> impl Iterator<Item = Vec<(usize, usize)>> {
+fn same_choice_everywhere(steps: &[ChoiceStep]) -> impl Iterator<Item = Vec<(usize, usize)>> {
     let most = steps.iter().map(|step| step.choices.len()).max().unwrap_or(0);
     (0..most).map(|index| {
         steps.iter().enumerate().map(|(step, choices)| (step, index.min(choices.choices.len() - 1))).collect()
@@ -76,7 +76,7 @@ fn same_choice_everywhere(steps: &[Step]) -> impl Iterator<Item = Vec<(usize, us
 }
 
 /// Takes a better choice wherever the whole stays as deep as it is.
-fn spend_slack(steps: &[Step], outputs: &[usize], selection: &mut Selection) {
+fn spend_slack(steps: &[ChoiceStep], outputs: &[usize], selection: &mut Selection) {
     for (index, step) in steps.iter().enumerate() {
         let mut better: Vec<usize> = (0..step.choices.len()).collect();
         better.retain(|&choice| step.choices[choice].error < step.choices[selection.picks[index]].error);
@@ -191,7 +191,7 @@ struct Reduction {
 const SOURCE: usize = 0;
 
 impl Reduction {
-    fn new(steps: &[Step], outputs: &[usize]) -> Self {
+    fn new(steps: &[ChoiceStep], outputs: &[usize]) -> Self {
         let (before, after) = (|step: usize| 2 * step + 1, |step: usize| 2 * step + 2);
         let sink = 2 * steps.len() + 1;
         let mut edges = Vec::new();

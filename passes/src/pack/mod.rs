@@ -58,7 +58,7 @@ pub struct Port {
 
 /// What packing needs besides the graph.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct PackOptions {
     /// Most slots a ciphertext may have.
     pub max_slots: usize,
     /// Inputs in order.
@@ -82,7 +82,7 @@ pub struct Packed {
 ///
 /// # Errors
 /// [`PassError::TooLarge`] for a tensor of too many ciphertexts.
-pub fn pack(graph: &Graph, options: &Options) -> Result<Packed, PassError> {
+pub fn pack(graph: &Graph, options: &PackOptions) -> Result<Packed, PassError> {
     let matrices: Vec<Option<Sparse>> = graph
         .nodes()
         .collect::<Vec<_>>()
@@ -121,7 +121,7 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
 }
 
 impl<'a> Packing<'a> {
-    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], options: &Options) -> Self {
+    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], options: &PackOptions) -> Self {
         let mut parents: Vec<usize> = (0..graph.len()).collect();
         for (id, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Linear(_))) {
             for input in &node.inputs {
@@ -247,7 +247,7 @@ impl<'a> Packing<'a> {
         Some((source.view(&view)?, strided))
     }
 
-    fn build(&self, options: &Options) -> Result<Packed, PassError> {
+    fn build(&self, options: &PackOptions) -> Result<Packed, PassError> {
         let slots = self.classes.values().filter_map(|class| class.layout.as_ref()).map(|(layout, _)| layout.period);
         let slots = slots.max().unwrap_or(1);
         let inputs = options.inputs.iter().zip(&self.graph.inputs).map(|(port, (id, _))| InputPort {

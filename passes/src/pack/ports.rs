@@ -2,7 +2,7 @@
 
 use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
 
-use super::{Options, Port};
+use super::{PackOptions, Port};
 use crate::approximate::Approximated;
 
 /// Most slots of a ciphertext: half of the largest ring dimension.
@@ -15,7 +15,7 @@ pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
 
 /// Options for an approximated network; `graph` is the network as it was imported, `refreshed` whether bootstraps are
 /// expected.
-pub fn options(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> Options {
+pub fn options(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> PackOptions {
     let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
         name: graph.node(*id).name.clone(),
         shape: sample_shape(&graph.node(*id).shape, *batch),
@@ -35,7 +35,7 @@ pub fn options(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> Opt
             post: post_of_sample(output, batched),
         }
     });
-    Options { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed }
+    PackOptions { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed }
 }
 
 /// Post-processing with its axis counted without the batch axis.

@@ -18,6 +18,9 @@ use high_precision::{Real, largest_magnitude, real, to_f64};
 /// Values evaluated side by side.
 const LANES: usize = 8;
 
+/// PAF of nodes for which none is asked: the smallest error of a ReLU of 7 levels (`docs/paf-errors.md`).
+pub const DEFAULT_PAF: &str = "alpha7";
+
 /// From this degree on the power basis loses too many digits, and the Chebyshev form is evaluated instead.
 const CHEBYSHEV_FROM_DEGREE: usize = 13;
 

@@ -4,9 +4,9 @@ use paf_ir::program::ValueId;
 use paf_ir::tensor::{Evaluator, Graph};
 
 use crate::approximate::Approximated;
+use crate::decisions::Samples;
 use crate::error::PassError;
 use crate::pack::Packed;
-use crate::recover::Samples;
 
 /// A value is refreshed if its magnitude on the samples times this stays within 1. The modular reduction inside of a
 /// bootstrap is accurate to a third power of the magnitude, so a value slightly above 1 on other data loses bits, not its

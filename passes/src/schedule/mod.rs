@@ -20,7 +20,7 @@ use crate::error::PassError;
 use cost::MemoryPlan;
 pub(crate) use levels::LEVEL_BEFORE_REFRESH;
 pub use magnitudes::Magnitudes;
-pub use parameters::{Bootstraps, DEFAULT_PRECISION, Request};
+pub use parameters::{Bootstraps, DEFAULT_PRECISION, ScheduleRequest};
 use plans::{Plan, Planner};
 pub use stretches::{Stretch, most_levels, stretches};
 use structure::Structure;
@@ -69,23 +69,27 @@ pub fn assign_levels(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
     levels::assign(slots, &Structure::new(slots), &levels::nowhere(slots))
 }
 
-/// Whether a circuit of this many levels might be refreshed, because without bootstraps it takes the largest ring.
-pub fn may_be_refreshed(levels: u32, request: &Request) -> bool {
+/// Whether a circuit of this many levels needs no look at parameters: without bootstraps it does not take the largest ring.
+pub fn is_shallow(levels: u32, request: &ScheduleRequest) -> bool {
     match request.bootstraps {
-        Bootstraps::Never => false,
-        Bootstraps::UpTo(_) => true,
-        Bootstraps::WhereNeeded => {
-            !request.insecure && !parameters::fits_smaller_ring(Level(levels), request.precision_bits)
+        Bootstraps::UpTo(_) => false,
+        Bootstraps::Never | Bootstraps::WhereNeeded => {
+            request.insecure || parameters::fits_smaller_ring(Level(levels), request.plain_precision())
         }
     }
 }
 
+/// Whether a circuit of this many levels might be refreshed.
+pub fn may_be_refreshed(levels: u32, request: &ScheduleRequest) -> bool {
+    request.bootstraps != Bootstraps::Never && !is_shallow(levels, request)
+}
+
 /// Whether a circuit of this many levels will be refreshed.
-pub fn expects_bootstraps(levels: u32, request: &Request) -> bool {
+pub fn expects_bootstraps(levels: u32, request: &ScheduleRequest) -> bool {
     match request.bootstraps {
         Bootstraps::Never => false,
         Bootstraps::UpTo(_) => true,
-        Bootstraps::WhereNeeded => !request.insecure && levels > parameters::most_levels(1, request.precision_bits),
+        Bootstraps::WhereNeeded => !request.insecure && levels > parameters::most_levels(1, request.plain_precision()),
     }
 }
 
@@ -93,18 +97,19 @@ pub fn expects_bootstraps(levels: u32, request: &Request) -> bool {
 /// that is about as fast and takes less of it.
 ///
 /// # Errors
-/// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooBig`] if none fits the memory.
-pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request) -> Result<Scheduled, PassError> {
+/// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooImprecise`] if those have fewer bits than
+/// asked for, [`PassError::TooBig`] if none fits the memory.
+pub fn schedule(
+    slots: &SlotProgram,
+    magnitudes: &Magnitudes,
+    request: &ScheduleRequest,
+) -> Result<Scheduled, PassError> {
     let planner = Planner::new(slots, magnitudes.refreshable(slots.len()), request);
     let mut plans = planner.plain()?;
     let refreshing = planner.refreshing(&plans)?;
     plans.extend(refreshing);
     if plans.is_empty() {
-        return Err(PassError::TooDeep {
-            needed: assign_levels(slots)?.top_level().0,
-            available: parameters::most_levels(slots.slots, request.precision_bits),
-            fitting: None,
-        });
+        return Err(no_plan(slots, magnitudes, request)?);
     }
     let needed = plans.iter().map(|plan| plan.memory.peak_bytes).min().unwrap_or(0);
     let fitting = planner.fitting(plans)?;
@@ -119,12 +124,41 @@ pub fn schedule(slots: &SlotProgram, magnitudes: &Magnitudes, request: &Request)
     Ok(Scheduled { program, parameters, seconds, work, peak_bytes, key_memory, precision_bits, optimal, alternatives })
 }
 
+/// Why there is no plan, whatever the memory.
+fn no_plan(slots: &SlotProgram, magnitudes: &Magnitudes, request: &ScheduleRequest) -> Result<PassError, PassError> {
+    if let Some(wanted) = request.precision
+        && let Some(best) = best_precision(slots, magnitudes, request)?
+    {
+        return Ok(PassError::TooImprecise { wanted, best: Some(best) });
+    }
+    Ok(PassError::TooDeep {
+        needed: assign_levels(slots)?.top_level().0,
+        available: parameters::most_levels(slots.slots, request.plain_precision()),
+        fitting: None,
+    })
+}
+
+/// The most bits that any plan in the memory has, rounded down to tenths.
+fn best_precision(
+    slots: &SlotProgram,
+    magnitudes: &Magnitudes,
+    request: &ScheduleRequest,
+) -> Result<Option<f64>, PassError> {
+    let open = ScheduleRequest { precision: Some(parameters::LEAST_PRECISION), ..*request };
+    let planner = Planner::new(slots, magnitudes.refreshable(slots.len()), &open);
+    let mut plans = planner.plain()?;
+    plans.extend(planner.most_precise()?);
+    let fitting = planner.fitting(plans)?;
+    let best = fitting.iter().map(|plan| plan.precision_bits).max_by(f64::total_cmp);
+    Ok(best.map(|bits| (10.0 * bits).floor() / 10.0).filter(|&bits| bits >= parameters::LEAST_PRECISION))
+}
+
 /// How much slower than the fastest plan one with bootstraps may be if it takes less memory and no limit is given: the
 /// last tenth of the time often costs half of the memory.
 const TIME_FOR_MEMORY: f64 = 1.1;
 
 /// The fastest plan; where memory is not limited, the smallest of those that are about as fast.
-fn choose<'p>(plans: impl Iterator<Item = &'p Plan> + Clone, request: &Request) -> Option<&'p Plan> {
+fn choose<'p>(plans: impl Iterator<Item = &'p Plan> + Clone, request: &ScheduleRequest) -> Option<&'p Plan> {
     let fastest = plans.clone().min_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
     if request.memory.is_some() || fastest.parameters.bootstrap.is_none() {
         return Some(fastest);

@@ -8,6 +8,8 @@ const HEADROOM_BITS: u32 = 8;
 /// The same for chains with bootstraps, where a larger first prime costs precision: a bootstrap computes on values divided
 /// by 2 to these bits.
 const HEADROOM_BITS_REFRESHED: u32 = 7;
+/// Smallest scale with bootstraps: below, they leave next to nothing.
+const LEAST_REFRESHED_SCALE_BITS: u32 = 40;
 /// Largest scale: beyond, precision exceeds that of the PAFs by far.
 const MOST_SCALE_BITS: u32 = 50;
 /// Largest prime OpenFHE takes.
@@ -50,33 +52,110 @@ pub enum Bootstraps {
 
 /// Which parameters to consider.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Request {
-    /// Bits of precision wanted in the result, relative to its largest value.
-    pub precision_bits: f64,
+pub struct ScheduleRequest {
+    /// Bits of precision that the result must have, relative to its largest value. Where none are asked for, circuits
+    /// without bootstraps have [`DEFAULT_PRECISION`] and more, and others what one iteration at that scale leaves.
+    pub precision: Option<f64>,
     /// Bytes that may be used at the peak, if limited.
     pub memory: Option<u64>,
     /// Test parameters: the smallest ring that holds the slots, no security.
     pub insecure: bool,
     /// Where bootstraps may be.
     pub bootstraps: Bootstraps,
-    /// How often a bootstrap refreshes a value: 1, or 2 for nearly twice the bits in twice the time.
-    pub iterations: u32,
+    /// How often a bootstrap refreshes a value: 1, or 2 for nearly twice the bits in twice the time. Otherwise once, or
+    /// twice where the precision that is asked for takes that.
+    pub iterations: Option<u32>,
     /// The machine that seconds are predicted for: [`MachineCosts::slowness`](paf_scheme::MachineCosts::slowness).
     pub slowness: Work,
 }
 
 /// Bits of precision that are enough for most networks.
 pub const DEFAULT_PRECISION: f64 = 13.0;
+/// Fewer bits are no result.
+pub(super) const LEAST_PRECISION: f64 = 1.0;
+/// Most iterations of a bootstrap.
+const MOST_ITERATIONS: u32 = 2;
 
-impl Default for Request {
+impl ScheduleRequest {
+    /// Bits that circuits without bootstraps have at least.
+    pub(super) fn plain_precision(&self) -> f64 {
+        self.precision.unwrap_or(DEFAULT_PRECISION)
+    }
+
+    /// How often bootstraps may refresh a value, in the order of preference.
+    pub(super) fn iterations(&self) -> Vec<u32> {
+        match (self.iterations, self.precision) {
+            (Some(iterations), _) => vec![iterations],
+            (None, None) => vec![1],
+            (None, Some(_)) => (1..=MOST_ITERATIONS).collect(),
+        }
+    }
+}
+
+/// How values are refreshed: the size of the scale, and how often each bootstrap does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refinement {
+    pub(super) scale_bits: u32,
+    pub(super) iterations: u32,
+}
+
+impl Refinement {
+    /// The smallest scale with which a result is precise enough after a number of bootstraps on the way, or the largest one.
+    pub(super) fn for_precision(precision: f64, bootstraps: usize, iterations: u32) -> Self {
+        let scales = LEAST_REFRESHED_SCALE_BITS..MOST_SCALE_BITS;
+        let with = |scale_bits| Refinement { scale_bits, iterations };
+        let mut precise = scales.map(with).filter(|refinement| refinement.precision(bootstraps) >= precision);
+        precise.next().unwrap_or(with(MOST_SCALE_BITS))
+    }
+
+    /// What values are refreshed with where no precision is asked for: a second iteration is asked for because the bits of
+    /// one are not enough.
+    pub(super) fn by_default(iterations: u32) -> Self {
+        Refinement { iterations, ..Refinement::for_precision(DEFAULT_PRECISION, 1, 1) }
+    }
+
+    /// What a request starts with, if one bootstrap is on the way.
+    pub(super) fn first(request: &ScheduleRequest) -> Self {
+        let iterations = request.iterations();
+        let Some(precision) = request.precision else { return Refinement::by_default(iterations[0]) };
+        let mut all = iterations.into_iter().map(|iterations| Refinement::for_precision(precision, 1, iterations));
+        let most = Refinement::most_precise(request);
+        all.find(|refinement| refinement.precision(1) >= precision).unwrap_or(most)
+    }
+
+    /// What leaves most bits.
+    pub(super) fn most_precise(request: &ScheduleRequest) -> Self {
+        let iterations = request.iterations().into_iter().max().unwrap_or(1);
+        Refinement { scale_bits: MOST_SCALE_BITS, iterations }
+    }
+
+    /// Whether no larger scale is left.
+    pub(super) fn is_largest(&self) -> bool {
+        self.scale_bits == MOST_SCALE_BITS
+    }
+
+    /// With the next larger scale.
+    pub(super) fn larger(self) -> Self {
+        Refinement { scale_bits: (self.scale_bits + 1).min(MOST_SCALE_BITS), ..self }
+    }
+
+    /// Precision expected of a result after a number of bootstraps on the way, whose errors add up like independent ones.
+    /// A second iteration of each adds the bits of the first.
+    pub(super) fn precision(&self, bootstraps: usize) -> f64 {
+        let refinement = if self.iterations > 1 { f64::from(refinement_bits(self.scale_bits)) } else { 0.0 };
+        f64::from(self.scale_bits) + REFRESH_BITS + refinement - 0.5 * (bootstraps.max(1) as f64).log2()
+    }
+}
+
+impl Default for ScheduleRequest {
     /// The defaults of `paf-compile`.
     fn default() -> Self {
-        Request {
-            precision_bits: DEFAULT_PRECISION,
+        ScheduleRequest {
+            precision: None,
             memory: None,
             insecure: false,
             bootstraps: Bootstraps::default(),
-            iterations: 1,
+            iterations: None,
             slowness: Work::ONES,
         }
     }
@@ -96,28 +175,25 @@ pub(super) fn expected_precision(ring_dimension: usize, levels: Level, scale_bit
     f64::from(scale_bits) - noise_bits(ring_dimension, levels)
 }
 
-/// Precision expected of a result after a number of bootstraps on the way, whose errors add up like independent ones.
-/// A second iteration of each adds the bits of the first.
-pub(super) fn refreshed_precision(scale_bits: u32, bootstraps: usize, iterations: u32) -> f64 {
-    let refinement = if iterations > 1 { f64::from(refinement_bits(scale_bits)) } else { 0.0 };
-    f64::from(scale_bits) + REFRESH_BITS + refinement - 0.5 * (bootstraps.max(1) as f64).log2()
-}
-
 /// Bits that the first of two iterations surely reaches, so that its error stays small when multiplied by 2 to them.
 fn refinement_bits(scale_bits: u32) -> u32 {
     (f64::from(scale_bits) + REFRESH_BITS - REFINEMENT_RESERVE_BITS).max(1.0) as u32
 }
 
 /// Every secure and precise set for a program without bootstraps.
-pub(super) fn plain(demand: Demand, request: &Request) -> Vec<Parameters> {
+pub(super) fn plain(demand: Demand, request: &ScheduleRequest) -> Vec<Parameters> {
     let Demand { slots, levels } = demand;
     if request.insecure {
         let chain = Chain::plain(insecure_ring(slots), slots, levels, MOST_SCALE_BITS);
+        let precision = expected_precision(chain.ring_dimension, levels, MOST_SCALE_BITS);
+        if request.precision.is_some_and(|wanted| precision < wanted) {
+            return vec![];
+        }
         return (1..=levels.0 + 1).filter_map(|digits| chain.with_digits(digits, Security::None)).collect();
     }
     let rings = RING_DIMENSIONS.into_iter().filter(|n| n / 2 >= slots);
     let pairs = rings.flat_map(|n| (1..=levels.0 + 1).map(move |digits| (n, digits)));
-    pairs.filter_map(|(n, digits)| largest_scale(n, slots, levels, digits, request.precision_bits)).collect()
+    pairs.filter_map(|(n, digits)| largest_scale(n, slots, levels, digits, request.plain_precision())).collect()
 }
 
 /// The set with the largest scale for a ring dimension and a number of digits.
@@ -144,7 +220,12 @@ pub(super) fn fits_smaller_ring(levels: Level, precision: f64) -> bool {
 }
 
 /// Chains with bootstraps of this many slots, each with every number of digits that is secure.
-pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Request) -> Vec<Vec<Parameters>> {
+pub(super) fn refreshing(
+    demand: Demand,
+    bootstrap_slots: usize,
+    request: &ScheduleRequest,
+    refinement: Refinement,
+) -> Vec<Vec<Parameters>> {
     let (ring_dimension, security) = match request.insecure {
         true => (insecure_ring(demand.slots), Security::None),
         false => (RING_DIMENSIONS[RING_DIMENSIONS.len() - 1], Security::Full),
@@ -152,9 +233,9 @@ pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Reque
     if demand.slots > ring_dimension / 2 {
         return vec![];
     }
-    let scale_bits = scale_of_refreshing(request.precision_bits);
-    let refinement = if request.iterations > 1 { refinement_bits(scale_bits) } else { 0 };
-    let bootstrap = |budget| Bootstrap::with_budget(budget).refined(refinement);
+    let Refinement { scale_bits, iterations } = refinement;
+    let relied_on = if iterations > 1 { refinement_bits(scale_bits) } else { 0 };
+    let bootstrap = |budget| Bootstrap::with_budget(budget).refined(relied_on);
     let budgets = LEVEL_BUDGETS.map(bootstrap).into_iter().filter(|b| b.fits(bootstrap_slots));
     let chains = budgets.flat_map(|bootstrap| {
         let usable = match request.bootstraps {
@@ -176,12 +257,6 @@ pub(super) fn refreshing(demand: Demand, bootstrap_slots: usize, request: &Reque
 
 /// Levels between bootstraps beyond which no ring dimension has a secure chain.
 const MOST_USABLE_LEVELS: u32 = 24;
-
-/// The smallest scale that is precise enough with one bootstrap of one iteration, or the largest one: a second iteration
-/// is asked for because that is not enough.
-fn scale_of_refreshing(precision: f64) -> u32 {
-    (40..MOST_SCALE_BITS).find(|&bits| refreshed_precision(bits, 1, 1) >= precision).unwrap_or(MOST_SCALE_BITS)
-}
 
 fn insecure_ring(slots: usize) -> usize {
     (2 * slots).max(1 << 11)

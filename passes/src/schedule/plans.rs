@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use super::cost::{CostModel, MemoryPlan, Prices};
 use super::levels::{self, Placement};
-use super::parameters::{self, Bootstraps, Demand, Request, refreshed_precision};
-use super::search::{Limits, Step, place};
+use super::parameters::{self, Bootstraps, Demand, Refinement, ScheduleRequest};
+use super::search::{Limits, RefreshStep, place};
 use super::structure::{Structure, depth};
 use crate::error::PassError;
 
@@ -39,12 +39,12 @@ pub(super) struct Planner<'p> {
     costs: CostModel,
     /// Values that a bootstrap can refresh.
     refreshable: Vec<bool>,
-    request: &'p Request,
+    request: &'p ScheduleRequest,
 }
 
 impl<'p> Planner<'p> {
     /// `refreshable` says of each value whether its slots are small enough for a bootstrap.
-    pub(super) fn new(slots: &'p SlotProgram, refreshable: Vec<bool>, request: &'p Request) -> Self {
+    pub(super) fn new(slots: &'p SlotProgram, refreshable: Vec<bool>, request: &'p ScheduleRequest) -> Self {
         let structure = Structure::new(slots);
         let refreshable = slots
             .values()
@@ -80,11 +80,55 @@ impl<'p> Planner<'p> {
         if self.request.bootstraps == Bootstraps::Never || plain.iter().any(small) {
             return Ok(vec![]);
         }
+        let Some(wanted) = self.request.precision else { return self.refined(Refinement::first(self.request)) };
+        let mut plans = vec![];
+        for iterations in self.request.iterations() {
+            plans.extend(self.precise(wanted, iterations)?);
+            if plans.iter().any(|plan| self.fits(plan)) {
+                break;
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Plans with bootstraps that leave as many bits as can be.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a program that was not verified.
+    pub(super) fn most_precise(&self) -> Result<Vec<Plan>, PassError> {
+        if self.request.bootstraps == Bootstraps::Never {
+            return Ok(vec![]);
+        }
+        self.refined(Refinement::most_precise(self.request))
+    }
+
+    /// Plans with bootstraps that keep a precision. How many bootstraps there are, and so how large the scale must be, is known
+    /// only of plans: the scale grows until the fastest plan keeps the precision.
+    fn precise(&self, wanted: f64, iterations: u32) -> Result<Vec<Plan>, PassError> {
+        let mut refinement = Refinement::for_precision(wanted, 1, iterations);
+        let mut kept = vec![];
+        loop {
+            let plans = self.refined(refinement)?;
+            let fitting = plans.iter().filter(|plan| self.fits(plan));
+            let fastest = fitting.min_by(|a, b| a.seconds.total_cmp(&b.seconds));
+            let is_enough = fastest.is_some_and(|plan| plan.precision_bits >= wanted);
+            let bootstraps = fastest.map_or(usize::MAX, |plan| plan.bootstraps);
+            kept.extend(plans.into_iter().filter(|plan| plan.precision_bits >= wanted));
+            if is_enough || refinement.is_largest() {
+                return Ok(kept);
+            }
+            let needed = Refinement::for_precision(wanted, bootstraps, iterations);
+            refinement = if needed.scale_bits > refinement.scale_bits { needed } else { refinement.larger() };
+        }
+    }
+
+    /// Plans with bootstraps of one kind.
+    fn refined(&self, refinement: Refinement) -> Result<Vec<Plan>, PassError> {
         let Some(most_slots) = self.slot_counts().into_iter().max() else { return Ok(vec![]) };
         let demand = self.demand(&self.place(levels::nowhere(self.slots), true)?);
-        let chains = parameters::refreshing(demand, most_slots, self.request);
-        let plans: Result<Vec<Vec<Plan>>, PassError> = chains.par_iter().map(|sets| self.on_chain(sets)).collect();
-        Ok(plans?.into_iter().flatten().collect())
+        let chains = parameters::refreshing(demand, most_slots, self.request, refinement);
+        let plans = chains.par_iter().map(|sets| self.on_chain(sets, refinement));
+        Ok(plans.collect::<Result<Vec<Vec<Plan>>, PassError>>()?.into_iter().flatten().collect())
     }
 
     /// Slots of the values that can be refreshed.
@@ -94,7 +138,7 @@ impl<'p> Planner<'p> {
     }
 
     /// Plans for parameters that differ in their digits only.
-    fn on_chain(&self, sets: &[Parameters]) -> Result<Vec<Plan>, PassError> {
+    fn on_chain(&self, sets: &[Parameters], refinement: Refinement) -> Result<Vec<Plan>, PassError> {
         let seconds = |set: &&Parameters| self.costs.prices(set).bootstrap_seconds(set.slots);
         let Some(fastest) = sets.iter().min_by(|a, b| seconds(a).total_cmp(&seconds(b))) else { return Ok(vec![]) };
         let usable = fastest.usable_levels().0;
@@ -108,8 +152,7 @@ impl<'p> Planner<'p> {
                 let limits = Limits { fresh, refreshed: usable };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
-                let precision =
-                    refreshed_precision(fastest.scale_bits, bootstrap_count(&placed.program), self.request.iterations);
+                let precision = refinement.precision(bootstrap_count(&placed.program));
                 plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }
         }
@@ -134,7 +177,7 @@ impl<'p> Planner<'p> {
             let fits = |count: &&usize| parameters.bootstrap.is_some_and(|bootstrap| bootstrap.fits(**count));
             counts.range(period..).find(fits).copied()
         };
-        let steps: Vec<Step> = self.steps(&prices, limits.fresh, slots_of);
+        let steps: Vec<RefreshStep> = self.steps(&prices, limits.fresh, slots_of);
         let outputs: Vec<usize> = self.slots.outputs.iter().map(|port| port.value.index()).collect();
         let found = place(&steps, &outputs, limits)?;
         let placement = self
@@ -145,11 +188,11 @@ impl<'p> Planner<'p> {
         Some((placement, found.optimal))
     }
 
-    fn steps(&self, prices: &Prices<'_>, highest: u32, slots_of: impl Fn(usize) -> Option<usize>) -> Vec<Step> {
+    fn steps(&self, prices: &Prices<'_>, highest: u32, slots_of: impl Fn(usize) -> Option<usize>) -> Vec<RefreshStep> {
         let step = |(id, value): (paf_ir::program::ValueId, &paf_ir::program::Value<paf_ir::slots::Op>)| {
             let above = depth(&value.op);
             let refresh = slots_of(value.ty.period).filter(|_| self.refreshable[id.index()]);
-            Step {
+            RefreshStep {
                 operands: value.op.operands().iter().map(|operand| (operand.index(), above)).collect(),
                 seconds: prices.value_seconds(self.slots, &self.structure, id, highest),
                 refresh: refresh.map(|slots| value.ty.ciphertexts as f64 * prices.bootstrap_seconds(slots)),
@@ -172,9 +215,8 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`PassError::Ir`] only for a program that was not verified.
     pub(super) fn fitting(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, PassError> {
-        let fits = |plan: &Plan| self.request.memory.is_none_or(|limit| plan.memory.peak_bytes <= limit);
         let (mut fitting, mut reading): (Vec<Plan>, Vec<Plan>) =
-            plans.into_iter().filter(fits).partition(|plan| plan.memory.key_memory == 0);
+            plans.into_iter().filter(|plan| self.fits(plan)).partition(|plan| plan.memory.key_memory == 0);
         let mut fastest = fitting.iter().map(|plan| plan.seconds).fold(f64::INFINITY, f64::min);
         reading.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         for mut plan in reading {
@@ -188,6 +230,10 @@ impl<'p> Planner<'p> {
             fitting.push(plan);
         }
         Ok(fitting)
+    }
+
+    fn fits(&self, plan: &Plan) -> bool {
+        self.request.memory.is_none_or(|limit| plan.memory.peak_bytes <= limit)
     }
 
     /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.

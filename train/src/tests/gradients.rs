@@ -118,7 +118,7 @@ fn compare(name: &str, variable: &Var, gradient: Option<&candle_core::Tensor>, v
 }
 
 fn check_exact(name: &str, graph: Graph) {
-    check(name, &Network { graph, pafs: Default::default() }, Normalizing::Running);
+    check(name, &Network::exact(graph).unwrap(), Normalizing::Running);
 }
 
 fn window(
@@ -222,7 +222,7 @@ fn batch_norm() -> Graph {
 #[test]
 fn batch_normalization_in_both_forms() {
     check_exact("running statistics", batch_norm());
-    let network = Network { graph: batch_norm(), pafs: Default::default() };
+    let network = Network::exact(batch_norm()).unwrap();
     check("statistics of the batch", &network, Normalizing::Batch);
 }
 
@@ -269,7 +269,7 @@ fn shared_weights_are_one_parameter() {
         let first = graph.linear("first", dense(), x, Shape(vec![4])).unwrap();
         graph.linear("second", dense(), first, Shape(vec![4])).unwrap()
     });
-    let network = Network { graph, pafs: Default::default() };
+    let network = Network::exact(graph).unwrap();
     assert_eq!(model_of(&network, DType::F64).unwrap().parameters.ids().count(), 1);
     check("shared", &network, Normalizing::Running);
 }

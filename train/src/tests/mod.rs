@@ -16,7 +16,7 @@ use paf_adapt::network::{Network, NodePaf, Origin};
 use paf_import::import;
 use paf_ir::Shape;
 use paf_ir::tensor::{Constant, Graph, Node, NodeId, Output, PostProcess, Tensor};
-use paf_passes::approximate::{Margin, Options, Reduction, Scaling, static_scale};
+use paf_passes::approximate::{ApproximationOptions, Margin, Scaling, static_scale};
 use paf_passes::paf::Paf;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -50,13 +50,10 @@ fn model_graph(name: &str) -> Graph {
 /// The network with one PAF everywhere, each scale from the values that come through the PAFs before.
 fn calibrated(graph: &Graph, paf: &Paf, data: &Data) -> Network {
     let mut network = Network::exact(graph.clone()).unwrap();
-    let options = Options {
-        default_paf: paf.clone(),
-        per_node: Default::default(),
+    let options = ApproximationOptions {
         margin: Margin::Fixed(MARGIN),
         input_range: (0.0, 1.0),
-        function_error: 1e-3,
-        reduction: Reduction::default(),
+        ..ApproximationOptions::new(paf.clone())
     };
     let mut values = vec![input_values(data, 0..data.len())];
     for (id, node) in graph.nodes().skip(1) {
@@ -92,7 +89,7 @@ fn graph_of(input: &[usize], build: impl FnOnce(&mut Graph, NodeId) -> NodeId) -
 fn with_paf(graph: Graph, paf: &Paf, scale: &Scaling) -> Network {
     let nonlinear: Vec<NodeId> = graph.nodes().filter(|(_, node)| is_nonlinear(node)).map(|(id, _)| id).collect();
     let pafs: BTreeMap<_, _> = nonlinear.into_iter().map(|id| (id, node_paf(paf, scale.clone()))).collect();
-    Network { graph, pafs }
+    Network { pafs, ..Network::exact(graph).unwrap() }
 }
 
 fn random(count: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use paf_adapt::config::{Augment, Loss, Normalization, OptimizerKind, Order, TrainConfig, Upstream};
 use paf_adapt::evaluate::{Accuracy, input_values, logits, node_values};
 use paf_adapt::events::unheard;
-use paf_adapt::network::{Network, Origin, REDUCTION};
+use paf_adapt::network::{Network, Origin};
 use paf_adapt::training::{Phase, Trained, TrainingRun};
 use paf_adapt::{Data, Event, Listener, RecoveryError, Training};
 use paf_ir::tensor::{Graph, Op};
@@ -309,7 +309,7 @@ fn largest_reach(network: &Network, data: &Data) -> f64 {
             reached = reached.max(reach_of(&paf.scale, operands[0]));
             if let Op::MaxPool(window) = &node.op {
                 let of_comparisons = Cell::new(0f64);
-                operands[0].pool(window, REDUCTION, &|a, b| {
+                operands[0].pool(window, network.reduction, &|a, b| {
                     of_comparisons.set(of_comparisons.get().max(reach_of(&paf.scale, &a.zip(b, |a, b| a - b))));
                     a.max(b, &paf.paf, &paf.scale)
                 });

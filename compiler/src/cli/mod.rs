@@ -1,107 +1,114 @@
 //! Command line of `paf-compile`.
 
+mod messages;
+
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use paf_circuit::{read_machine_costs, write_circuit};
-use paf_files::Bytes;
-
-use crate::error::CompileError;
-use crate::options::{
-    Bootstraps, DEFAULT_FUNCTION_ERROR, DEFAULT_PRECISION, Margin, Options, PafChoice, Recovery, Reduction, Step,
+use paf_compiler::error::CompileError;
+use paf_compiler::options::{
+    Bootstraps, Calibration, CompileOptions, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice, PipelineStep,
+    Recovery, Reduction,
 };
-use crate::pipeline::{Reached, compile_explained, compile_until};
-use crate::report;
+use paf_compiler::pipeline::{Compilation, Compiled};
+use paf_compiler::report;
+use paf_files::Bytes;
+use paf_passes::lower::Lowering;
+
+pub(crate) use messages::message;
 
 /// Compiles a trained ONNX network with ReLU and MaxPool to a CKKS circuit that runs on encrypted inputs
 #[derive(Debug, Parser)]
 #[command(name = "paf-compile", version)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The ONNX file
-    pub model: PathBuf,
+    pub(crate) model: PathBuf,
     /// Where to write the circuit
     #[arg(short, long, value_name = "CIRCUIT.bin", required_unless_present_any = ["emit", "stop_after"])]
-    pub output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     /// Typical inputs, [k, sample shape...], as the model expects them; a few hundred are enough. Once for each input
     /// of the model, in order
     #[arg(long, value_name = "X.npy")]
-    pub calibration: Vec<PathBuf>,
-    /// Range of the inputs where no calibration is given
-    #[arg(long, value_name = "LOW,HIGH", default_value = "-1,1", value_parser = parse_range, allow_hyphen_values = true)]
-    pub input_range: (f64, f64),
+    pub(crate) calibration: Vec<PathBuf>,
+    /// Range of the inputs where no calibration is given [default: what the PAF file or the recovery saw, or -1,1]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, allow_hyphen_values = true)]
+    pub(crate) input_range: Option<(f64, f64)>,
     /// PAF for every ReLU and MaxPool, or for one node; may be repeated. `auto` chooses one for each node, as
     /// --max-error or --max-levels asks [default: alpha7]
     #[arg(long = "paf", value_name = "NAME | NODE=NAME | auto")]
-    pub pafs: Vec<PafChoice>,
+    pub(crate) pafs: Vec<PafChoice>,
     /// PAFs and static scales of nodes, as paf-recover writes them
     #[arg(long, value_name = "P.json", conflicts_with_all = ["pafs", "recover", "recover_cmd"])]
-    pub paf_file: Option<PathBuf>,
+    pub(crate) paf_file: Option<PathBuf>,
     /// Recover accuracy first, as this configuration says; it names the PAFs and, if --calibration is not all there is,
     /// the training data
     #[arg(long, value_name = "CONFIG.toml", conflicts_with_all = ["pafs", "recover_cmd"])]
-    pub recover: Option<PathBuf>,
+    pub(crate) recover: Option<PathBuf>,
     /// Recover accuracy first by a program. It gets a folder with model.onnx and request.json as its last argument, and
     /// leaves recovered.onnx and model.paf.json in it
     #[arg(long, value_name = "PROGRAM ARGS")]
-    pub recover_cmd: Option<String>,
+    pub(crate) recover_cmd: Option<String>,
     /// With --paf auto: the fewest levels whose error is at most E. The error is how far results are from the original
     /// network's: the root of the mean square over all calibration samples, in parts of the largest result. 0.03 keeps
     /// nearly all predictions of a classifier
-    #[arg(long, value_name = "E", value_parser = parse_max_error, conflicts_with = "max_levels")]
-    pub max_error: Option<f64>,
+    #[arg(long, value_name = "E", conflicts_with = "max_levels")]
+    pub(crate) max_error: Option<f64>,
     /// With --paf auto: the least error with at most L levels in the circuit, counted along its deepest path, linear
     /// layers included
     #[arg(long, value_name = "L")]
-    pub max_levels: Option<u32>,
+    pub(crate) max_levels: Option<u32>,
     /// Static scale of a PAF: this times the largest value seen. `auto` is 1.1 for coarse PAFs, up to alpha7; for
     /// precise ones it extrapolates for each node from the samples what other inputs reach
     #[arg(long, value_name = "auto | M", default_value = "auto", value_parser = parse_margin)]
-    pub margin: Margin,
+    pub(crate) margin: Margin,
     /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
     #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
-    pub function_error: f64,
+    pub(crate) function_error: f64,
     /// How a MaxPool compares the values of its windows: rows, then columns, which takes the fewest comparisons, or all
     /// of them in one balanced tree, which is mostly a little more accurate and for 5×5 windows one comparison less deep
     #[arg(long, value_name = "separable | tree", default_value = "separable", value_parser = parse_reduction)]
-    pub max_pool: Reduction,
-    /// Bits of agreement wanted between the encrypted result and the clear circuit
-    #[arg(long, default_value_t = DEFAULT_PRECISION, value_parser = parse_precision)]
-    pub precision: f64,
+    pub(crate) max_pool: Reduction,
+    /// Bits by which the encrypted result must agree with the clear circuit: kept, with two iterations of each bootstrap if it
+    /// takes that, or refused. Without it, circuits without bootstraps have 13 and more, others what the report says
+    #[arg(long, value_name = "BITS", value_parser = parse_precision)]
+    pub(crate) precision: Option<f64>,
     /// Most memory a run may use, such as 16G
     #[arg(long, value_name = "SIZE")]
-    pub memory: Option<Bytes>,
+    pub(crate) memory: Option<Bytes>,
     /// Where bootstraps may be: `auto` where levels run out, `never`, or a number of levels that each gives back
     #[arg(long, value_name = "auto | never | LEVELS", default_value = "auto", value_parser = parse_bootstraps)]
-    pub bootstraps: Bootstraps,
-    /// How often a bootstrap refreshes a value: 2 gives about twice the bits, in twice the time and one level more
-    #[arg(long, value_name = "1 | 2", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
-    pub bootstrap_iterations: u32,
+    pub(crate) bootstraps: Bootstraps,
+    /// How often a bootstrap refreshes a value: 2 gives about twice the bits, in twice the time and one level more [default: 1,
+    /// or 2 where --precision takes that]
+    #[arg(long, value_name = "1 | 2", value_parser = clap::value_parser!(u32).range(1..=2))]
+    pub(crate) bootstrap_iterations: Option<u32>,
     /// Predict seconds for the machine of this file, and choose the plan that is fastest there. `paf-run
     /// calibrate-machine -o FILE` writes it
     #[arg(long, value_name = "FILE")]
-    pub machine_costs: Option<PathBuf>,
+    pub(crate) machine_costs: Option<PathBuf>,
     /// Print an IR on stdout; without --output nothing is written
     #[arg(long)]
-    pub emit: Option<Ir>,
+    pub(crate) emit: Option<Ir>,
     /// Stop after a step of the pipeline
     #[arg(long, value_name = "STEP")]
-    pub stop_after: Option<Step>,
+    pub(crate) stop_after: Option<PipelineStep>,
     /// Print on stderr what --paf auto chose, how often each rewrite rule applied, and how many levels more the circuit
     /// takes without it
     #[arg(long)]
-    pub explain: bool,
+    pub(crate) explain: bool,
     /// Small parameters for tests: they protect nothing
     #[arg(long)]
-    pub insecure_test_parameters: bool,
+    pub(crate) insecure_test_parameters: bool,
     /// Print facts as JSON on stdout
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// An IR that `--emit` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Ir {
+pub(crate) enum Ir {
     /// The optimized tensor graph
     Tensor,
     /// The program on slot vectors
@@ -112,11 +119,11 @@ pub enum Ir {
 
 impl Ir {
     /// The step that has made it.
-    fn step(self) -> Step {
+    fn step(self) -> PipelineStep {
         match self {
-            Ir::Tensor => Step::Optimize,
-            Ir::Slots => Step::Pack,
-            Ir::Ckks => Step::Emit,
+            Ir::Tensor => PipelineStep::Optimize,
+            Ir::Slots => PipelineStep::Pack,
+            Ir::Ckks => PipelineStep::Emit,
         }
     }
 }
@@ -153,11 +160,6 @@ fn parse_function_error(text: &str) -> Result<f64, String> {
     if (1e-9..=0.5).contains(&error) { Ok(error) } else { Err("expected a number from 1e-9 to 0.5".into()) }
 }
 
-fn parse_max_error(text: &str) -> Result<f64, String> {
-    let error: f64 = text.parse().map_err(|_| "expected a number")?;
-    if error > 0.0 && error <= 1.0 { Ok(error) } else { Err("expected a number above 0 and at most 1".into()) }
-}
-
 fn parse_precision(text: &str) -> Result<f64, String> {
     let bits: f64 = text.parse().map_err(|_| "expected a number")?;
     if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
@@ -173,13 +175,12 @@ fn parse_bootstraps(text: &str) -> Result<Bootstraps, String> {
 }
 
 impl Arguments {
-    fn options(&self) -> Result<Options, CompileError> {
+    fn options(&self) -> Result<CompileOptions, CompileError> {
         let machine =
             self.machine_costs.as_deref().map(read_machine_costs).transpose().map_err(CompileError::MachineCosts)?;
-        Ok(Options {
-            model: self.model.clone(),
-            calibration: self.calibration.first().cloned(),
-            more_calibration: self.calibration.iter().skip(1).cloned().collect(),
+        Ok(CompileOptions {
+            model: ModelInput::File(self.model.clone()),
+            calibration: Calibration::Files(self.calibration.clone()),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
             recovery: self.recovery(),
@@ -188,7 +189,7 @@ impl Arguments {
             margin: self.margin,
             function_error: self.function_error,
             max_pool: self.max_pool,
-            precision_bits: self.precision,
+            precision: self.precision,
             memory: self.memory.map(|size| size.0),
             insecure: self.insecure_test_parameters,
             bootstraps: self.bootstraps,
@@ -207,17 +208,21 @@ impl Arguments {
     }
 
     /// The last step that the wanted output needs.
-    fn last_step(&self) -> Step {
+    fn last_step(&self) -> PipelineStep {
         let needed = match (self.emit, &self.output) {
             (Some(ir), None) => ir.step(),
-            _ => Step::Emit,
+            _ => PipelineStep::Emit,
         };
         self.stop_after.map_or(needed, |stop| stop.min(needed))
     }
 
-    /// Whether compilation stops before there is a circuit to write and describe.
-    fn stops_early(&self) -> bool {
-        self.stop_after.is_some_and(|step| step < Step::Emit)
+    /// The stage that is printed, if one is: the one that was asked for, or where the compilation stops.
+    fn printed_stage(&self) -> Option<PipelineStep> {
+        let stopped = self.stop_after.filter(|&step| step < PipelineStep::Emit);
+        match (self.emit, stopped) {
+            (Some(ir), _) => Some(ir.step().min(self.last_step())),
+            (None, stopped) => stopped,
+        }
     }
 }
 
@@ -225,49 +230,68 @@ impl Arguments {
 ///
 /// # Errors
 /// [`CompileError`]; nothing is written then.
-pub fn run(arguments: &Arguments) -> Result<(), CompileError> {
+pub(crate) fn run(arguments: &Arguments) -> Result<(), CompileError> {
     if arguments.insecure_test_parameters {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
-    let (options, last) = (arguments.options()?, arguments.last_step());
-    let reached = match arguments.explain {
-        true => compile_explained(&options, last, &mut |explanation| eprintln!("{}", report::explain(explanation)))?,
-        false => compile_until(&options, last)?,
-    };
-    match arguments.emit {
-        Some(ir) if ir.step() < last => print_listing(&compile_until(&options, ir.step())?),
-        Some(_) => print_listing(&reached),
-        None if arguments.stops_early() => print_listing(&reached),
-        None => {}
+    let mut compilation = Compilation::new(arguments.options()?)?;
+    let result = compilation.run(arguments.last_step());
+    if arguments.explain {
+        explain(&compilation)?;
     }
-    if let Reached::Circuit(compiled) = &reached
-        && !arguments.stops_early()
-    {
-        if let Some(output) = &arguments.output {
-            write_circuit(output, &compiled.circuit)?;
-        }
-        if arguments.explain && !compiled.alternatives.is_empty() {
-            eprintln!("{}", report::alternatives(&compiled.alternatives));
-        }
-        for note in &compiled.circuit.model.notes {
-            eprintln!("note: {note}");
-        }
-        if arguments.json {
-            print_line(&report::json(compiled));
-        } else if arguments.emit.is_none() {
-            print_line(&report::text(compiled, arguments.output.as_deref()));
-        }
+    result?;
+    if let Some(text) = arguments.printed_stage().and_then(|stage| listing(&compilation, stage)) {
+        print_line(text.trim_end());
+    }
+    match compilation.circuit {
+        Some(_) => describe(arguments, &compilation.finish()?),
+        None => Ok(()),
+    }
+}
+
+/// Writes a circuit, and prints what there is to know of it.
+fn describe(arguments: &Arguments, compiled: &Compiled) -> Result<(), CompileError> {
+    if let Some(output) = &arguments.output {
+        write_circuit(output, &compiled.circuit)?;
+    }
+    if arguments.explain && !compiled.alternatives.is_empty() {
+        eprintln!("{}", report::alternatives(&compiled.alternatives));
+    }
+    for note in &compiled.circuit.model.notes {
+        eprintln!("note: {note}");
+    }
+    if arguments.json {
+        print_line(&report::json(compiled));
+    } else if arguments.emit.is_none() {
+        print_line(&report::text(compiled, arguments.output.as_deref()));
     }
     Ok(())
 }
 
-fn print_listing(reached: &Reached) {
-    let text = match reached {
-        Reached::Tensor(graph) => graph.to_listing(),
-        Reached::Slots(program) => program.to_listing(),
-        Reached::Circuit(compiled) => compiled.circuit.program.to_listing(),
-    };
-    print_line(text.trim_end());
+/// Tells how the optimized network came about, once it is there, also where a later step fails.
+fn explain(compilation: &Compilation) -> Result<(), CompileError> {
+    if let Some(Lowering { polynomial: Some(polynomial), optimized: Some(optimized), .. }) = &compilation.lowering {
+        eprintln!("{}", report::explain(polynomial, optimized, &compilation.rule_effects()?));
+    }
+    Ok(())
+}
+
+/// The text of the stage that a step has reached.
+fn listing(compilation: &Compilation, step: PipelineStep) -> Option<String> {
+    let lowering = compilation.lowering.as_ref();
+    match step {
+        PipelineStep::Import => compilation.imported.as_ref().map(|imported| imported.graph.to_listing()),
+        PipelineStep::Recover => lowering.map(|lowering| lowering.graph().to_listing()),
+        PipelineStep::Fold => lowering?.folded.as_ref().map(|graph| graph.to_listing()),
+        PipelineStep::Approximate => {
+            lowering?.polynomial.as_ref().map(|polynomial| polynomial.approximated.graph.to_listing())
+        }
+        PipelineStep::Optimize => lowering?.optimized.as_ref().map(|optimized| optimized.graph.to_listing()),
+        PipelineStep::Pack => lowering?.packed.as_ref().map(|packed| packed.program.to_listing()),
+        PipelineStep::Schedule | PipelineStep::Emit => {
+            lowering?.scheduled.as_ref().map(|scheduled| scheduled.program.to_listing())
+        }
+    }
 }
 
 /// Prints to stdout; a reader that closed the pipe is no error.

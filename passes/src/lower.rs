@@ -1,0 +1,250 @@
+//! The way down: a network becomes a schedule, with every option that decides its circuit.
+//!
+//! Whoever asks what becomes of a network goes this way: the compilation, its words about a PAF that would fit, and the
+//! search for PAFs. So what one of them counts is what another one compiles.
+
+use std::sync::Arc;
+
+use paf_ir::tensor::Graph;
+
+use crate::approximate::{Approximated, ApproximationOptions, approximate, least_depth};
+use crate::choose::{Chosen, Goal, choose};
+use crate::decisions::{Decisions, Samples};
+use crate::error::PassError;
+use crate::fold::fold;
+use crate::optimize::{self, optimize};
+use crate::pack::{self, Packed, pack};
+use crate::paf::Paf;
+use crate::schedule::{Magnitudes, ScheduleRequest, Scheduled, expects_bootstraps, may_be_refreshed, schedule};
+
+/// How often a smaller precision is asked for until one can be kept.
+const MOST_REQUESTS: usize = 4;
+
+/// Everything that decides what becomes of a network, but for its samples.
+#[derive(Debug, Clone)]
+pub struct LowerOptions {
+    /// What ReLU, MaxPool and smooth functions are approximated with.
+    pub approximation: ApproximationOptions,
+    /// What a choice of PAFs aims for, for nodes that have none of their own; without it they get the default one.
+    pub goal: Option<Goal>,
+    /// Which parameters and bootstraps to consider.
+    pub schedule: ScheduleRequest,
+}
+
+impl LowerOptions {
+    /// The defaults of a compilation, with this PAF for every node.
+    pub fn new(default_paf: Paf) -> Self {
+        LowerOptions {
+            approximation: ApproximationOptions::new(default_paf),
+            goal: None,
+            schedule: ScheduleRequest::default(),
+        }
+    }
+}
+
+/// The polynomial network, and the choice that was made for it.
+#[derive(Debug, Clone)]
+pub struct Polynomial {
+    /// The network and what was decided for its nodes.
+    pub approximated: Approximated,
+    /// Which PAFs were chosen, if a choice was asked for.
+    pub chosen: Option<Chosen>,
+}
+
+/// The network of least depth.
+#[derive(Debug, Clone)]
+pub struct Optimized {
+    /// The network.
+    pub graph: Graph,
+    /// What the optimizer did.
+    pub report: optimize::Report,
+}
+
+/// A network on its way down: a field a stage, a method a step. A step first takes those before it that are missing, and
+/// none is taken twice.
+#[derive(Debug, Clone)]
+pub struct Lowering {
+    graph: Graph,
+    samples: Arc<Samples>,
+    options: LowerOptions,
+    /// After [`Lowering::fold`].
+    pub folded: Option<Graph>,
+    /// After [`Lowering::approximate`].
+    pub polynomial: Option<Polynomial>,
+    /// After [`Lowering::optimize`].
+    pub optimized: Option<Optimized>,
+    /// After [`Lowering::pack`].
+    pub packed: Option<Packed>,
+    /// After [`Lowering::schedule`].
+    pub scheduled: Option<Scheduled>,
+}
+
+impl Lowering {
+    /// An imported network and its samples, none for interval bounds.
+    pub fn new(graph: Graph, samples: impl Into<Arc<Samples>>, options: LowerOptions) -> Self {
+        Lowering {
+            graph,
+            samples: samples.into(),
+            options,
+            folded: None,
+            polynomial: None,
+            optimized: None,
+            packed: None,
+            scheduled: None,
+        }
+    }
+
+    /// The network as it was imported.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The samples that it is calibrated on.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// How it is lowered.
+    pub fn options(&self) -> &LowerOptions {
+        &self.options
+    }
+
+    /// Linear operations melt into each other.
+    ///
+    /// # Errors
+    /// [`PassError::Ir`] only for a graph that was not verified.
+    pub fn fold(&mut self) -> Result<&Graph, PassError> {
+        if self.folded.is_none() {
+            self.folded = Some(fold(&self.graph)?);
+        }
+        Ok(reached(&self.folded))
+    }
+
+    /// ReLU, MaxPool and smooth functions become polynomials.
+    ///
+    /// # Errors
+    /// As [`approximate`] and [`choose`].
+    pub fn approximate(&mut self) -> Result<&Polynomial, PassError> {
+        if self.polynomial.is_none() {
+            self.fold()?;
+            let (folded, options, samples) = (reached(&self.folded), &self.options.approximation, &self.samples);
+            let (approximated, chosen) = match self.options.goal {
+                Some(goal) => {
+                    choose(folded, options, samples, goal).map(|(network, chosen)| (network, Some(chosen)))?
+                }
+                None => (approximate(folded, options, samples)?, None),
+            };
+            self.polynomial = Some(Polynomial { approximated, chosen });
+        }
+        Ok(reached(&self.polynomial))
+    }
+
+    /// Least multiplicative depth.
+    ///
+    /// # Errors
+    /// As [`optimize()`].
+    pub fn optimize(&mut self) -> Result<&Optimized, PassError> {
+        if self.optimized.is_none() {
+            let (graph, report) = optimize(&self.approximate()?.approximated.graph)?;
+            self.optimized = Some(Optimized { graph, report });
+        }
+        Ok(reached(&self.optimized))
+    }
+
+    /// Tensors to slots.
+    ///
+    /// # Errors
+    /// As [`pack()`].
+    pub fn pack(&mut self) -> Result<&Packed, PassError> {
+        if self.packed.is_none() {
+            self.optimize()?;
+            let (polynomial, optimized) = (reached(&self.polynomial), reached(&self.optimized));
+            let refreshed = expects_bootstraps(optimized.report.levels_after, &self.options.schedule);
+            let options = pack::options(&self.graph, &polynomial.approximated, refreshed);
+            self.packed = Some(pack(&optimized.graph, &options)?);
+        }
+        Ok(reached(&self.packed))
+    }
+
+    /// Levels, bootstraps and parameters.
+    ///
+    /// # Errors
+    /// As [`schedule()`].
+    pub fn schedule(&mut self) -> Result<&Scheduled, PassError> {
+        if self.scheduled.is_none() {
+            self.pack()?;
+            let scheduled = schedule(&reached(&self.packed).program, &self.magnitudes()?, &self.options.schedule)?;
+            self.scheduled = Some(scheduled);
+        }
+        Ok(reached(&self.scheduled))
+    }
+
+    /// How large the packed values are, where that matters.
+    fn magnitudes(&self) -> Result<Magnitudes, PassError> {
+        let Optimized { graph, report } = reached(&self.optimized);
+        if !may_be_refreshed(report.levels_after, &self.options.schedule) {
+            return Ok(Magnitudes::unknown());
+        }
+        Magnitudes::of(graph, reached(&self.packed), &reached(&self.polynomial).approximated, &self.samples)
+    }
+
+    /// The error of a step with what would work instead, as far as that takes another way down to find.
+    pub fn with_remedy(&self, error: PassError) -> PassError {
+        match error {
+            PassError::TooDeep { needed, available, .. } => {
+                PassError::TooDeep { needed, available, fitting: self.fitting_paf(available) }
+            }
+            PassError::TooImprecise { wanted, best } => {
+                PassError::TooImprecise { wanted, best: best.and_then(|best| self.kept_precision(best)) }
+            }
+            other => other,
+        }
+    }
+
+    /// The most bits that can be kept, as far as asking for them shows: packing follows what is asked for, so the most of
+    /// one request may be too much for the next.
+    fn kept_precision(&self, mut bits: f64) -> Option<f64> {
+        for _ in 0..MOST_REQUESTS {
+            match self.with_precision(bits).schedule() {
+                Ok(_) => return Some(bits),
+                Err(PassError::TooImprecise { best: Some(best), .. }) if best < bits => bits = best,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// The same network before it is packed, with another precision to keep.
+    fn with_precision(&self, bits: f64) -> Self {
+        let mut options = self.options.clone();
+        options.schedule.precision = Some(bits);
+        Lowering { options, packed: None, scheduled: None, ..self.clone() }
+    }
+
+    /// The most accurate PAF with which a network that is too deep would fit, and the levels it then has: the first one
+    /// whose least depth is small enough and whose circuit has parameters indeed.
+    fn fitting_paf(&self, available: u32) -> Option<(String, u32)> {
+        let (folded, reduction) = (self.folded.as_ref()?, self.options.approximation.reduction);
+        let mut shallower: Vec<Paf> = Paf::names().into_iter().filter_map(|name| Paf::by_name(name).ok()).collect();
+        shallower.retain(|paf| least_depth(folded, paf, reduction) <= available);
+        shallower.sort_by(|a, b| a.max_relu_error().total_cmp(&b.max_relu_error()));
+        shallower.into_iter().find_map(|paf| {
+            let levels = self.with_paf(paf.clone()).schedule().ok()?.program.top_level().0;
+            Some((paf.name, levels))
+        })
+    }
+
+    /// The same network before it is approximated, with one PAF for all nodes.
+    fn with_paf(&self, default_paf: Paf) -> Self {
+        let approximation =
+            ApproximationOptions { default_paf, per_node: Decisions::default(), ..self.options.approximation.clone() };
+        let options = LowerOptions { approximation, goal: None, ..self.options.clone() };
+        let folded = self.folded.clone();
+        Lowering { folded, ..Lowering::new(self.graph.clone(), Arc::clone(&self.samples), options) }
+    }
+}
+
+/// A stage that the steps before have reached.
+fn reached<T>(stage: &Option<T>) -> &T {
+    stage.as_ref().expect("the steps before were taken")
+}
