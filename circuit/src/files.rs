@@ -1,8 +1,9 @@
-//! Circuit and client files: their bytes, and their reading and writing.
+//! Circuit and client files: their bytes, and their reading and writing, as files and through streams.
 
+use std::io::{Read, Write};
 use std::path::Path;
 
-use crate::container::{self, Binding, KeyId, Kind};
+use crate::container::{self, Binding, KeyId, Kind, SectionReader};
 use crate::{Circuit, CircuitError, Client, Fingerprint, decode, encode};
 
 /// The bytes of a circuit file.
@@ -79,11 +80,56 @@ pub fn read_client(path: &Path) -> Result<Client, CircuitError> {
 /// # Errors
 /// Any [`CircuitError`], with the path.
 pub fn read_client_or_circuit(path: &Path) -> Result<Client, CircuitError> {
+    let (file, length) = container::open_file(path)?;
+    client_or_circuit(file, length, path)
+}
+
+/// Writes what a circuit file holds.
+///
+/// # Errors
+/// As [`write_circuit`]; what was written before an error is of no use.
+pub fn write_circuit_to(out: impl Write, circuit: &Circuit) -> Result<(), CircuitError> {
+    let (binding, body) = (unkeyed(circuit.fingerprint()), encode::circuit_body(circuit));
+    circuit_of(binding, &body).map_err(|error| error.in_file(Kind::Circuit.thing()))?;
+    container::write_to(out, Kind::Circuit, binding, &body)
+}
+
+/// Writes what a client file holds.
+///
+/// # Errors
+/// As [`write_circuit_to`].
+pub fn write_client_to(out: impl Write, client: &Client) -> Result<(), CircuitError> {
+    let (binding, body) = (unkeyed(client.fingerprint), encode::client_body(client));
+    client_of(binding, &body).map_err(|error| error.in_file(Kind::Client.thing()))?;
+    container::write_to(out, Kind::Client, binding, &body)
+}
+
+/// Reads what a circuit file holds, to the end of the stream.
+///
+/// # Errors
+/// Any [`CircuitError`].
+pub fn read_circuit_from(stream: impl Read) -> Result<Circuit, CircuitError> {
+    let (binding, body) = container::read_from(stream, Kind::Circuit)?;
+    circuit_of(binding, &body).map_err(|error| error.in_file(Kind::Circuit.thing()))
+}
+
+/// Reads what a client file holds, or the client's part of what a circuit file holds, to the end of the stream.
+///
+/// # Errors
+/// Any [`CircuitError`].
+pub fn read_client_or_circuit_from(stream: impl Read) -> Result<Client, CircuitError> {
+    client_or_circuit(stream, None, Kind::Client.thing())
+}
+
+fn client_or_circuit(stream: impl Read, length: Option<u64>, path: &Path) -> Result<Client, CircuitError> {
     let kinds = [Kind::Client, Kind::Circuit];
-    match container::read_header_of(path, &kinds, "a client or circuit file")?.kind {
-        Kind::Circuit => Ok(read_circuit(path)?.client()),
-        _ => read_client(path),
-    }
+    let reader = SectionReader::of_kinds(stream, length, path, &kinds, "a client or circuit file")?;
+    let kind = reader.header().kind;
+    let client = container::read_body(reader).and_then(|(binding, body)| match kind {
+        Kind::Circuit => Ok(circuit_of(binding, &body)?.client()),
+        _ => client_of(binding, &body),
+    });
+    client.map_err(|error| error.in_file(path))
 }
 
 fn unkeyed(fingerprint: Fingerprint) -> Binding {

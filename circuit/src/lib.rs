@@ -65,8 +65,9 @@ use paf_scheme::{Counts, Parameters, Work, bootstrap_slots, merge_levels, reline
 
 pub use error::CircuitError;
 pub use files::{
-    decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_client, read_client_or_circuit,
-    write_circuit, write_client,
+    decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_circuit_from, read_client,
+    read_client_or_circuit, read_client_or_circuit_from, write_circuit, write_circuit_to, write_client,
+    write_client_to,
 };
 pub use machine_costs::{read_machine_costs, write_machine_costs};
 
@@ -206,6 +207,11 @@ impl Circuit {
         };
         client.fingerprint = encode::fingerprint(&client);
         client
+    }
+
+    /// The level that each input is encrypted at.
+    pub fn input_levels(&self) -> Vec<Level> {
+        input_levels(&self.program)
     }
 
     /// What keys and ciphertexts of the circuit are bound to.

@@ -147,11 +147,11 @@ fn ours(component: &Component, points: &[f64], runs: usize) -> Result<(Measured,
     let parties = Parties::new(&circuit);
     let (mut seconds, mut values) = (Vec::with_capacity(runs), vec![]);
     for _ in 0..runs {
-        let inputs = parties.client.encrypt(&parties.public, &samples, 0)?;
+        let inputs = parties.client.encrypt(&parties.keys.public, &samples, 0)?;
         let start = Instant::now();
-        let results = parties.server.evaluate(inputs, &mut |_| {})?;
+        let results = parties.server.evaluate(&parties.keys.evaluation, inputs, &mut |_| {})?;
         seconds.push(start.elapsed().as_secs_f64());
-        values = parties.client.decrypt(&parties.secret, 0, &results)?.remove(0).raw;
+        values = parties.client.decrypt(&parties.keys.secret, 0, &results)?.remove(0).raw;
     }
     let levels = circuit.counts().levels;
     let measured = Measured { levels, seconds: median(seconds), error: error(component, points, &values) };

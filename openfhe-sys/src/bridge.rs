@@ -76,6 +76,14 @@ pub(crate) mod ffi {
         secret_key: UniquePtr<SecretKey>,
     }
 
+    /// The keys between the main secret and a fresh sparse one, which bootstraps switch to and back.
+    struct EncapsulationKeys {
+        /// From the main secret.
+        to_sparse: UniquePtr<LooseKey>,
+        /// Back to it.
+        to_main: UniquePtr<LooseKey>,
+    }
+
     /// One product of an inner product over Q·P.
     struct ExtendedTerm<'a> {
         /// The ciphertext of the product.
@@ -208,6 +216,8 @@ pub(crate) mod ffi {
         type PublicKey;
         /// A secret key; its limbs are overwritten when it is dropped.
         type SecretKey;
+        /// An evaluation key that is not, or not yet, in the process-wide maps.
+        type LooseKey;
         /// An encoded vector over Q at one level.
         type Plaintext;
         /// An encoded vector over Q·P at one level.
@@ -244,6 +254,9 @@ pub(crate) mod ffi {
 
         /// Makes a context, or finds the equal one that the process already has.
         fn create_context(parameters: &Parameters) -> Result<UniquePtr<Context>>;
+        /// Makes the tables of the context's transforms. OpenFHE keeps one for each prime in the process, makes it at the
+        /// first use, and makes it anew where a prime is used with another ring dimension.
+        fn prepare_transforms(context: &Context) -> Result<()>;
         /// N.
         fn ring_dimension(self: &Context) -> u32;
         /// The batch size.
@@ -271,14 +284,22 @@ pub(crate) mod ffi {
         fn rotation_key_id(context: &Context, step: i32) -> Result<u32>;
         /// The id of the conjugation key.
         fn conjugation_key_id(context: &Context) -> u32;
-        /// Makes the key with this id, replacing the one that the process has: a rotation, the conjugation, or
+        /// A name that no keys have yet: 128 random bits, as OpenFHE names key pairs.
+        fn fresh_key_tag(context: &Context) -> Result<String>;
+        /// Makes the key with this id: a rotation, the conjugation, or
         /// [`MULTIPLICATION_KEY`](crate::MULTIPLICATION_KEY). It serves ciphertexts of up to so many limbs and takes
         /// memory for no more, unless OpenFHE's own code is in use, which takes keys for all limbs only.
-        fn generate_evaluation_key(key: &SecretKey, id: u32, limbs: u32) -> Result<()>;
+        fn generate_evaluation_key(key: &SecretKey, id: u32, limbs: u32) -> Result<UniquePtr<LooseKey>>;
+        /// Automorphism index of the key, or [`MULTIPLICATION_KEY`](crate::MULTIPLICATION_KEY).
+        fn id(self: &LooseKey) -> u32;
+        /// Limbs of Q that the key has: it serves ciphertexts of no more.
+        fn limbs(self: &LooseKey) -> u32;
         /// The ids of the keys that the process holds under this tag, in ascending order.
         fn evaluation_key_ids(tag: &str) -> Vec<u32>;
-        /// Limbs of Q that a key has: it serves ciphertexts of no more.
-        fn evaluation_key_limbs(tag: &str, id: u32) -> Result<u32>;
+        /// One evaluation key of the process-wide maps, where it stays too.
+        fn evaluation_key(tag: &str, id: u32) -> Result<UniquePtr<LooseKey>>;
+        /// Puts a key into the process-wide maps under this tag, replacing one that has its id.
+        fn insert_evaluation_key(tag: &str, key: UniquePtr<LooseKey>) -> Result<()>;
         /// Drops one evaluation key.
         fn remove_evaluation_key(tag: &str, id: u32) -> Result<()>;
 
@@ -322,6 +343,8 @@ pub(crate) mod ffi {
 
         /// A copy.
         fn clone_ciphertext(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        /// Names the keys that operations on this ciphertext use.
+        fn set_key_tag(ciphertext: Pin<&mut Ciphertext>, tag: &str) -> Result<()>;
         /// `left += right`; the parts of either may be two or three.
         fn add_in_place(left: Pin<&mut Ciphertext>, right: &Ciphertext) -> Result<()>;
         /// `left -= right`; the parts of either may be two or three.
@@ -386,7 +409,7 @@ pub(crate) mod ffi {
         /// The ids of the two keys of sparse encapsulation.
         fn encapsulation_key_ids(context: &Context) -> [u32; 2];
         /// Makes the two keys of sparse encapsulation alone, for callers that make the others one by one.
-        fn generate_encapsulation_keys(key: &SecretKey) -> Result<()>;
+        fn generate_encapsulation_keys(key: &SecretKey) -> Result<EncapsulationKeys>;
         /// Says that a ciphertext's content repeats after so many slots, a power of two.
         fn set_slots(ciphertext: Pin<&mut Ciphertext>, slots: u32) -> Result<()>;
         /// Refreshes a ciphertext of at least two limbs. `iterations` is 1 or 2; `precision` is what the first of two
@@ -394,12 +417,11 @@ pub(crate) mod ffi {
         fn bootstrap(ciphertext: &Ciphertext, iterations: u32, precision: u32) -> Result<UniquePtr<Ciphertext>>;
 
         /// Bytes that [`export_evaluation_key_into`] writes.
-        fn evaluation_key_size(tag: &str, id: u32) -> Result<usize>;
+        fn evaluation_key_size(key: &LooseKey) -> Result<usize>;
         /// Writes one evaluation key; `out` has exactly its size.
-        fn export_evaluation_key_into(tag: &str, id: u32, out: &mut [u8]) -> Result<()>;
-        /// Reads one evaluation key into the process-wide maps, under this tag, and returns its id. A key with the
-        /// same id is replaced.
-        fn import_evaluation_key(context: &Context, tag: &str, bytes: &[u8]) -> Result<u32>;
+        fn export_evaluation_key_into(key: &LooseKey, out: &mut [u8]) -> Result<()>;
+        /// Reads one evaluation key.
+        fn evaluation_key_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<LooseKey>>;
         /// Bytes that [`export_public_key_into`] writes.
         fn public_key_size(key: &PublicKey) -> Result<usize>;
         /// Writes a public key; `out` has exactly its size.
@@ -413,9 +435,9 @@ pub(crate) mod ffi {
         /// Reads a secret key.
         fn secret_key_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<SecretKey>>;
         /// Bytes that [`export_ciphertext_into`] writes.
-        fn ciphertext_size(ciphertext: &Ciphertext) -> Result<usize>;
-        /// Writes a ciphertext; `out` has exactly its size.
-        fn export_ciphertext_into(ciphertext: &Ciphertext, out: &mut [u8]) -> Result<()>;
+        fn ciphertext_size(ciphertext: &Ciphertext, tag: &str) -> Result<usize>;
+        /// Writes a ciphertext as one of the keys with this tag; `out` has exactly its size.
+        fn export_ciphertext_into(ciphertext: &Ciphertext, tag: &str, out: &mut [u8]) -> Result<()>;
         /// Reads a ciphertext.
         fn ciphertext_from_bytes(context: &Context, bytes: &[u8]) -> Result<UniquePtr<Ciphertext>>;
 
@@ -433,6 +455,6 @@ macro_rules! thread_safe {
 }
 
 thread_safe! {
-    Context PublicKey SecretKey Plaintext ExtendedPlaintext SparsePlaintexts Ciphertext ExtendedCiphertext HoistedRotations
+    Context PublicKey SecretKey LooseKey Plaintext ExtendedPlaintext SparsePlaintexts Ciphertext ExtendedCiphertext HoistedRotations
     RotationSum
 }

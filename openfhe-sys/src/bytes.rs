@@ -2,19 +2,40 @@
 
 use cxx::Exception;
 
-use crate::bridge::ffi::{self, Ciphertext, PublicKey, SecretKey};
+use crate::bridge::ffi::{self, Ciphertext, Context, LooseKey, PublicKey, SecretKey};
 
 type Result<T> = std::result::Result<T, Exception>;
 
 fn filled(size: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; size];
-    fill(&mut bytes)?;
+    let mut bytes = Vec::new();
+    refill(&mut bytes, size, fill)?;
     Ok(bytes)
 }
 
-/// One evaluation key: its id, its primes and its raw limbs. The tag is not inside.
+/// Gives a buffer another content, in the memory that it has.
+fn refill(bytes: &mut Vec<u8>, size: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<()> {
+    bytes.resize(size, 0);
+    fill(bytes)
+}
+
+/// Replaces `bytes` by one evaluation key: its id, its primes and its raw limbs. No tag is inside.
+pub fn evaluation_key_into(key: &LooseKey, bytes: &mut Vec<u8>) -> Result<()> {
+    refill(bytes, ffi::evaluation_key_size(key)?, |out| ffi::export_evaluation_key_into(key, out))
+}
+
+/// One evaluation key of the process-wide maps, as [`evaluation_key_into`] writes it.
 pub fn export_evaluation_key(tag: &str, id: u32) -> Result<Vec<u8>> {
-    filled(ffi::evaluation_key_size(tag, id)?, |out| ffi::export_evaluation_key_into(tag, id, out))
+    let mut bytes = Vec::new();
+    evaluation_key_into(&*ffi::evaluation_key(tag, id)?, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads one evaluation key into the process-wide maps, under this tag, and gives its id.
+pub fn import_evaluation_key(context: &Context, tag: &str, bytes: &[u8]) -> Result<u32> {
+    let key = ffi::evaluation_key_from_bytes(context, bytes)?;
+    let id = key.id();
+    ffi::insert_evaluation_key(tag, key)?;
+    Ok(id)
 }
 
 /// A public key with its tag.
@@ -29,5 +50,12 @@ pub fn secret_key_to_bytes(key: &SecretKey) -> Result<Vec<u8>> {
 
 /// A ciphertext with its tag, level, scale and slots.
 pub fn ciphertext_to_bytes(ciphertext: &Ciphertext) -> Result<Vec<u8>> {
-    filled(ffi::ciphertext_size(ciphertext)?, |out| ffi::export_ciphertext_into(ciphertext, out))
+    let mut bytes = Vec::new();
+    ciphertext_into(ciphertext, &ciphertext.key_tag(), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Replaces `bytes` by a ciphertext with its level, scale and slots, and with this tag.
+pub fn ciphertext_into(ciphertext: &Ciphertext, tag: &str, bytes: &mut Vec<u8>) -> Result<()> {
+    refill(bytes, ffi::ciphertext_size(ciphertext, tag)?, |out| ffi::export_ciphertext_into(ciphertext, tag, out))
 }

@@ -64,18 +64,21 @@
 //!
 //! # Process-wide keys
 //!
-//! OpenFHE keeps evaluation keys in static maps, not in objects: [`generate_evaluation_key`] and its like put keys
-//! there, operations find them by the key tag of the ciphertext, and they stay until [`remove_evaluation_key`] or
-//! [`clear_rotation_keys`] and [`clear_multiplication_keys`]. Within a tag, a key has a number as its id:
+//! OpenFHE keeps evaluation keys in static maps, not in objects: operations find them there by the key tag of the
+//! ciphertext, and they stay until [`remove_evaluation_key`] or [`clear_rotation_keys`] and
+//! [`clear_multiplication_keys`]. A [`LooseKey`] is a key outside of the maps: what [`generate_evaluation_key`] makes and
+//! [`evaluation_key_from_bytes`] reads, until [`insert_evaluation_key`] puts it there. OpenFHE's own key
+//! generation puts keys there at once. Within a tag, a key has a number as its id:
 //! [`MULTIPLICATION_KEY`], or the automorphism index of a rotation or the conjugation; OpenFHE uses the two even
 //! numbers 2N − 2 and 2N − 4 for the keys of sparse encapsulation. An operation whose key is missing is an error.
 //!
 //! # Threads
 //!
 //! All types are `Send` and `Sync`. Loops over limbs run on [`threads`] threads, those of the calling thread included;
-//! one calling thread is the fastest. These change process-wide state and must not run beside
-//! anything else: creating and releasing contexts; [`setup_bootstrap`]; generating, importing and
-//! removing evaluation keys; [`set_threads`] and [`configure_allocator`].
+//! one calling thread is the fastest. These change process-wide state and must not run beside anything else: creating
+//! and releasing contexts; [`prepare_transforms`], which is needed where contexts of another ring dimension
+//! were used since; [`setup_bootstrap`]; inserting and removing evaluation keys, and OpenFHE's own key generation;
+//! [`set_threads`] and [`configure_allocator`].
 //!
 //! # Aliasing
 //!

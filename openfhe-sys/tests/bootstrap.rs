@@ -85,10 +85,13 @@ fn bootstrap_with_a_dense_secret_and_keys_made_one_by_one() {
     let steps = fhe::bootstrap_rotation_steps(&context, SLOTS).expect("set up");
     let rotations = steps.iter().map(|&step| fhe::rotation_key_id(&context, step).expect("not 0"));
     for id in rotations.chain([fhe::MULTIPLICATION_KEY, fhe::conjugation_key_id(&context)]) {
-        fhe::generate_evaluation_key(secret_key, id, limbs).expect("key generation");
+        let key = fhe::generate_evaluation_key(secret_key, id, limbs).expect("key generation");
+        fhe::insert_evaluation_key(&tag, key).expect("just made");
         save(id);
     }
-    fhe::generate_encapsulation_keys(secret_key).expect("key generation");
+    let pair = fhe::generate_encapsulation_keys(secret_key).expect("key generation");
+    fhe::insert_evaluation_key(&tag, pair.to_sparse).expect("just made");
+    fhe::insert_evaluation_key(&tag, pair.to_main).expect("just made");
     for id in fhe::evaluation_key_ids(&tag) {
         save(id);
     }

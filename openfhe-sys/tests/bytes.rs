@@ -87,7 +87,8 @@ fn sizes_are_the_raw_limbs() {
     let party = Party::new(4, TECHNIQUE);
     let limbs_qp = (party.context.limb_count() as usize) + party.context.moduli_p().len();
     let raw = DIGITS as usize * 2 * limbs_qp * RING_DIMENSION as usize * 8;
-    let size = fhe::evaluation_key_size(&party.keys.secret_key.key_tag(), fhe::MULTIPLICATION_KEY).expect("a key");
+    let key = fhe::evaluation_key(&party.keys.secret_key.key_tag(), fhe::MULTIPLICATION_KEY).expect("a key");
+    let size = fhe::evaluation_key_size(&key).expect("a key");
     assert!(size >= raw && size < raw + 1000, "{size} bytes for {raw} bytes of limbs");
     let secret = fhe::secret_key_to_bytes(&party.keys.secret_key).expect("ternary");
     assert!(secret.len() < RING_DIMENSION as usize + 100);

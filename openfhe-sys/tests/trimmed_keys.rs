@@ -74,7 +74,7 @@ fn largest_difference(got: &[f64], expected: impl Fn(usize) -> f64) -> f64 {
 fn generate(party: &Party, limbs: u32) -> Result<u32> {
     let rotation = fhe::rotation_key_id(&party.context, 1)?;
     for id in [rotation, fhe::MULTIPLICATION_KEY] {
-        fhe::generate_evaluation_key(&party.keys.secret_key, id, limbs)?;
+        fhe::insert_evaluation_key(&party.tag(), fhe::generate_evaluation_key(&party.keys.secret_key, id, limbs)?)?;
     }
     Ok(rotation)
 }
@@ -85,11 +85,11 @@ fn a_key_of_few_limbs_is_small_and_serves_up_to_them() {
     let party = party().expect("the parameters are valid");
     generate(&party, LIMBS).expect("key generation");
     let id = fhe::rotation_key_id(&party.context, 1).expect("not 0");
-    let size = || fhe::evaluation_key_size(&party.tag(), id).expect("there");
+    let size = || fhe::export_evaluation_key(&party.tag(), id).expect("there").len();
     let full_size = size();
     for limbs in [1, 2, 3, 4, 7] {
         generate(&party, limbs).expect("key generation");
-        assert_eq!(fhe::evaluation_key_limbs(&party.tag(), id).expect("there"), limbs);
+        assert_eq!(fhe::evaluation_key(&party.tag(), id).expect("there").limbs(), limbs);
         let (special, digits) = (party.context.moduli_p().len() as u32, limbs.div_ceil(3));
         let expected = f64::from(digits * (limbs + special)) / f64::from(3 * (LIMBS + special));
         let ratio = size() as f64 / full_size as f64;

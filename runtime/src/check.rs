@@ -6,23 +6,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openfhe_sys as fhe;
 use paf_circuit::Circuit;
+use paf_engine::{Answer, Engine, EngineError, Evaluator, KeySet as _, check_process};
+use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps, NoiseModel};
 use paf_ir::Layout;
 use paf_ir::ckks::{Kind, Level, Op, Type, Verified};
 use paf_ir::program::{Operation, ValueId};
 use paf_ir::slots::Vectors;
 use rayon::prelude::*;
 
-use crate::ciphertexts::scale;
-use crate::clear::{ClearEngine, ClearMaps, NoiseModel};
 use crate::client::Client;
-use crate::engine::Result;
-use crate::executor::{Evaluation, Step};
-use crate::keys::SecretKey;
-use crate::openfhe::Ciphertext;
+use crate::error::{Result, RuntimeError};
+use crate::executor::{Evaluation, Onlooker, Step};
+use crate::keys::{EvaluationKeys, SecretKey};
 use crate::samples::Samples;
-use crate::server::Server;
+use crate::server::{Server, each};
+use crate::simulate::encrypted;
 
 /// How one layer of an encrypted evaluation agrees with the clear one.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,17 +64,19 @@ impl Expectations {
     /// # Errors
     /// Those of [`crate::executor::run`].
     pub fn new(circuit: &Circuit, samples: &Samples, sample: usize, seeds: u64) -> Result<Self> {
+        check_process()?;
         let program = &circuit.program;
         let (ids, places, maps) = (layers(program), element_places(program), ClearMaps::new(program));
         let inputs = samples.packed(&program.inputs, sample);
-        let exact = values_of(&ClearEngine::new(&maps), program, &inputs, &ids)?;
+        let clear = values_of(&ClearEvaluator::new(&maps), circuit, &inputs, &ids)?;
+        let exact: Vec<Vectors> = clear.into_iter().map(plain).collect();
         let noisy = |seed: u64| -> Result<Vec<Difference>> {
             let model = NoiseModel::new(&circuit.parameters, seed);
-            let engine = ClearEngine::with_noise(&maps, &model, seed);
-            let values = values_of(&engine, program, &inputs, &ids)?;
-            let difference = |((id, values), exact): ((&ValueId, Vectors), &Vectors)| {
+            let evaluator = ClearEvaluator::with_noise(&maps, &model, seed);
+            let values = values_of(&evaluator, circuit, &inputs, &ids)?;
+            let difference = |((id, values), exact): ((&ValueId, Vec<ClearCiphertext>), &Vectors)| {
                 let pairs = values.into_iter().zip(exact);
-                let decrypted: Vectors = pairs.map(|(value, exact)| engine.decrypt(value, exact)).collect();
+                let decrypted: Vectors = pairs.map(|(value, exact)| evaluator.decrypt(value, exact)).collect();
                 Difference::new(&decrypted, exact, &places[id.index()])
             };
             Ok(ids.iter().zip(values).zip(&exact).map(difference).collect())
@@ -104,32 +105,58 @@ fn log_growth(places: &[Vec<bool>], slots: usize) -> f64 {
     0.5 * (all.ln() / one.ln()).log2()
 }
 
+/// Both sides of an encrypted evaluation, in one process.
+pub struct Sides<'s, E: Engine> {
+    /// The client.
+    pub client: &'s Client<E>,
+    /// The client's secret key.
+    pub secret: &'s SecretKey<E>,
+    /// The server.
+    pub server: &'s Server<E>,
+    /// The client's keys at the server.
+    pub keys: &'s EvaluationKeys<E>,
+}
+
 /// Evaluates encrypted inputs, decrypts the value of each layer when it is there, and compares: layers in the order of
 /// these values.
 ///
 /// # Errors
-/// Those of [`crate::executor::run`].
-pub fn check_layers(
-    server: &Server,
-    client: &Client,
-    secret: &SecretKey,
-    inputs: Vec<Vec<Ciphertext>>,
+/// Those of [`Server::evaluate`].
+pub fn check_layers<E: Engine, A: Answer>(
+    sides: &Sides<'_, E>,
+    inputs: Vec<Vec<E::Ciphertext>>,
     expectations: &Expectations,
-    observer: &mut dyn FnMut(Step<'_>),
+    observer: &mut dyn FnMut(Step<'_>) -> A,
 ) -> Result<Vec<LayerAgreement>> {
-    let program = &server.circuit().program;
-    let mut evaluation = Evaluation::new(&server.engine, program, inputs)?;
-    let mut layers = Vec::with_capacity(expectations.layers.len());
-    while let Some(step) = evaluation.next_step() {
-        observer(step);
-        server.keys.make_ready(step.id)?;
-        evaluation.step()?;
-        let Some(expected) = expectations.layers.get(&step.id) else { continue };
-        let value = evaluation.get(step.id).unwrap_or_default();
-        let ty = program.value(step.id).ty;
-        let difference = decrypt(client, secret, value, ty)
-            .map(|values| Difference::new(&values, &expected.exact, &expected.places));
-        layers.push(LayerAgreement {
+    let Sides { server, keys, .. } = sides;
+    let evaluator = server.evaluator(keys);
+    let inputs = each(inputs, |ciphertext| keys.set.admit(ciphertext))?;
+    let evaluation = Evaluation::new(&evaluator, &server.circuit().program, inputs)?;
+    let mut comparison = Comparison { sides, evaluator: &evaluator, expectations, observer, layers: vec![] };
+    server.watched(keys, evaluation).finish(&mut comparison)?;
+    Ok(comparison.layers)
+}
+
+/// Compares the value of each layer as soon as it is there.
+struct Comparison<'c, 'e, E: Engine, A> {
+    sides: &'c Sides<'c, E>,
+    evaluator: &'c E::Evaluator<'e>,
+    expectations: &'c Expectations,
+    observer: &'c mut dyn FnMut(Step<'_>) -> A,
+    layers: Vec<LayerAgreement>,
+}
+
+impl<'e, E: Engine, A: Answer> Onlooker<E::Evaluator<'e>> for Comparison<'_, 'e, E, A> {
+    fn before(&mut self, _: &Evaluation<'_, E::Evaluator<'e>>, step: Step<'_>) -> Result<()> {
+        RuntimeError::unless_cancelled((self.observer)(step).flow())
+    }
+
+    fn after(&mut self, evaluation: &Evaluation<'_, E::Evaluator<'e>>, step: Step<'_>) -> Result<()> {
+        let Some(expected) = self.expectations.layers.get(&step.id) else { return Ok(()) };
+        let ty = self.sides.server.circuit().program.value(step.id).ty;
+        let values = self.decrypt(evaluation.get(step.id).unwrap_or_default(), ty)?;
+        let difference = values.map(|values| Difference::new(&values, &expected.exact, &expected.places));
+        self.layers.push(LayerAgreement {
             layer: step.layer.to_owned(),
             level: ty.level,
             bits: difference.map_or(f64::NEG_INFINITY, |difference| difference.bits()),
@@ -137,14 +164,25 @@ pub fn check_layers(
             mean_bits: difference.map_or(f64::NEG_INFINITY, |difference| difference.mean_bits()),
             expected_mean_bits: expected.mean_bits,
         });
+        Ok(())
     }
-    Ok(layers)
 }
 
-/// The slots of a value, `None` if its noise is too large.
-fn decrypt(client: &Client, secret: &SecretKey, value: &[Ciphertext], ty: Type) -> Option<Vectors> {
-    let scale = scale(client.scheme(), ty);
-    value.iter().map(|ciphertext| fhe::decrypt(secret.key(), ciphertext, scale).ok()).collect()
+impl<E: Engine, A> Comparison<'_, '_, E, A> {
+    /// The slots of a value, `None` if its noise is too large.
+    fn decrypt(&self, value: &[E::Ciphertext], ty: Type) -> Result<Option<Vectors>> {
+        let Sides { client, secret, keys, .. } = self.sides;
+        let mut vectors = Vec::with_capacity(value.len());
+        for ciphertext in value {
+            let released = keys.set.release(self.evaluator.duplicate(ciphertext)?)?;
+            match client.engine().decrypt(&secret.key, &released, Type { ciphertexts: 1, ..ty }) {
+                Ok(vector) => vectors.push(vector),
+                Err(EngineError::Undecryptable(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(vectors))
+    }
 }
 
 /// For each layer the last value at rest with two parts; the last of any kind where there is none.
@@ -205,23 +243,40 @@ fn common(a: &[Vec<bool>], b: &[Vec<bool>]) -> Places {
     a.iter().zip(b).map(both).collect()
 }
 
-/// The clear values of some ids.
+fn plain(value: Vec<ClearCiphertext>) -> Vectors {
+    value.into_iter().map(|ciphertext| ciphertext.values).collect()
+}
+
+/// The clear values of some ids, ascending.
 fn values_of(
-    engine: &ClearEngine<'_>,
-    program: &Verified,
+    evaluator: &ClearEvaluator<'_>,
+    circuit: &Circuit,
     inputs: &[Vectors],
     ids: &[ValueId],
-) -> Result<Vec<Vectors>> {
-    let encrypt = |port: &Vectors| port.iter().map(|vector| engine.encrypt(vector.clone())).collect();
-    let mut evaluation = Evaluation::new(engine, program, inputs.iter().map(encrypt).collect())?;
-    let mut values = Vec::with_capacity(ids.len());
-    while let Some(step) = evaluation.next_step() {
-        evaluation.step()?;
-        if ids.binary_search(&step.id).is_ok() {
-            values.push(evaluation.get(step.id).unwrap_or_default().to_vec());
-        }
+) -> Result<Vec<Vec<ClearCiphertext>>> {
+    let inputs = encrypted(evaluator, circuit, inputs.to_vec());
+    let mut kept = Kept { ids, values: Vec::with_capacity(ids.len()) };
+    Evaluation::new(evaluator, &circuit.program, inputs)?.finish(&mut kept)?;
+    Ok(kept.values)
+}
+
+/// Keeps the values of some ids.
+struct Kept<'i> {
+    ids: &'i [ValueId],
+    values: Vec<Vec<ClearCiphertext>>,
+}
+
+impl Onlooker<ClearEvaluator<'_>> for Kept<'_> {
+    fn before(&mut self, _: &Evaluation<'_, ClearEvaluator<'_>>, _: Step<'_>) -> Result<()> {
+        Ok(())
     }
-    Ok(values)
+
+    fn after(&mut self, evaluation: &Evaluation<'_, ClearEvaluator<'_>>, step: Step<'_>) -> Result<()> {
+        if self.ids.binary_search(&step.id).is_ok() {
+            self.values.push(evaluation.get(step.id).unwrap_or_default().to_vec());
+        }
+        Ok(())
+    }
 }
 
 /// How values differ from exact ones at the places and all their copies.

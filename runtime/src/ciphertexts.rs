@@ -1,23 +1,22 @@
-//! Ciphertext files: the ciphertexts of all samples in order, one section each.
+//! Ciphertexts of all samples in order, one section each: what files of inputs and results hold.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use openfhe_sys as fhe;
 use paf_circuit::container::{Binding, Header, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_engine::{Engine, EngineError, KeySet as _};
 use paf_files::AtomicFile;
 use paf_ir::ckks::{Kind as ValueKind, Level, Type};
 
-use crate::engine::Result;
-use crate::error::{RuntimeError, openfhe_message};
-use crate::keys::check_binding;
-use crate::openfhe::{Ciphertext, Scheme};
+use crate::error::{Result, RuntimeError};
+use crate::keys::{EvaluationKeys, SecretKey, check_binding};
 
-/// What a ciphertext file is for.
+/// What ciphertexts are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Encrypted inputs, for `eval`.
+    /// Encrypted inputs, for the server.
     Inputs,
-    /// Encrypted results, for `decrypt`.
+    /// Encrypted results, for the client.
     Results,
 }
 
@@ -35,6 +34,11 @@ impl Role {
             Role::Results => "results",
         }
     }
+
+    /// What stands in messages for the path, where the bytes come from no file.
+    pub(crate) fn thing(self) -> &'static Path {
+        Path::new(self.name())
+    }
 }
 
 /// What the ciphertexts of one port must be.
@@ -44,30 +48,58 @@ pub(crate) struct PortType {
     pub(crate) level: Level,
 }
 
-/// Reads the samples of a ciphertext file one after another.
-pub struct CiphertextReader<'s> {
-    scheme: &'s Scheme,
-    reader: SectionReader<std::fs::File>,
+impl PortType {
+    /// The type of each of the port's ciphertexts: encrypted, or a result.
+    pub(crate) fn of_each(self) -> Type {
+        Type { ciphertexts: 1, level: self.level, parts: 2, kind: ValueKind::Rest }
+    }
+}
+
+/// Whose ciphertexts are read.
+pub(crate) enum Owner<'k, E: Engine> {
+    Client(&'k SecretKey<E>),
+    Server(&'k EvaluationKeys<E>),
+}
+
+impl<E: Engine> Owner<'_, E> {
+    fn binding(&self) -> &Binding {
+        match self {
+            Owner::Client(key) => key.binding(),
+            Owner::Server(keys) => keys.binding(),
+        }
+    }
+
+    fn owns(&self, engine: &E, ciphertext: &E::Ciphertext) -> bool {
+        match self {
+            Owner::Client(key) => engine.is_of(&key.key, ciphertext),
+            Owner::Server(keys) => keys.set.owns(ciphertext),
+        }
+    }
+}
+
+/// Reads samples one after another.
+pub struct CiphertextReader<'s, E: Engine, R> {
+    engine: &'s E,
+    owner: Owner<'s, E>,
+    reader: SectionReader<R>,
     path: PathBuf,
     role: Role,
-    tag: String,
     ports: Vec<PortType>,
     samples: usize,
     body: Vec<u8>,
 }
 
-impl<'s> CiphertextReader<'s> {
-    /// Opens a file that must belong to this circuit and key pair.
-    pub(crate) fn open(
-        scheme: &'s Scheme,
+impl<'s, E: Engine, R: Read> CiphertextReader<'s, E, R> {
+    /// Of sections that must belong to a circuit and a key pair; `path` is for messages.
+    pub(crate) fn new(
+        engine: &'s E,
+        owner: Owner<'s, E>,
+        reader: SectionReader<R>,
         path: &Path,
         role: Role,
         ports: Vec<PortType>,
-        binding: &Binding,
-        tag: &str,
     ) -> Result<Self> {
-        let reader = SectionReader::open(path, Kind::Ciphertexts)?;
-        check_binding(&reader.header().binding, binding, path)?;
+        check_binding(&reader.header().binding, owner.binding(), path)?;
         let per_sample: usize = ports.iter().map(|port| port.ciphertexts).sum();
         let sections = reader.header().sections;
         if per_sample == 0 || !sections.is_multiple_of(per_sample as u64) {
@@ -75,8 +107,8 @@ impl<'s> CiphertextReader<'s> {
             return Err(RuntimeError::content(path, message));
         }
         let samples = (sections / per_sample as u64) as usize;
-        let (path, tag) = (path.to_owned(), tag.to_owned());
-        Ok(CiphertextReader { scheme, reader, path, role, tag, ports, samples, body: Vec::new() })
+        let path = path.to_owned();
+        Ok(CiphertextReader { engine, owner, reader, path, role, ports, samples, body: Vec::new() })
     }
 
     /// Number of samples.
@@ -88,9 +120,9 @@ impl<'s> CiphertextReader<'s> {
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] if the file is damaged, [`RuntimeError::Content`] if it does not fit the circuit.
-    pub fn next_sample(&mut self) -> Result<Vec<Vec<Ciphertext>>> {
+    pub fn next_sample(&mut self) -> Result<Vec<Vec<E::Ciphertext>>> {
         let ports = self.ports.clone();
-        ports.iter().map(|port| (0..port.ciphertexts).map(|_| self.next_ciphertext(port.level)).collect()).collect()
+        ports.iter().map(|port| (0..port.ciphertexts).map(|_| self.next_ciphertext(*port)).collect()).collect()
     }
 
     /// Checks that the file ends after its last sample.
@@ -100,91 +132,47 @@ impl<'s> CiphertextReader<'s> {
     pub fn finish(mut self) -> Result<()> {
         match self.reader.next_section(&mut self.body)? {
             None => Ok(()),
-            Some(_) => Err(self.content("there are more ciphertexts than samples")),
+            Some(_) => Err(RuntimeError::content(&self.path, "there are more ciphertexts than samples")),
         }
     }
 
-    fn next_ciphertext(&mut self, level: Level) -> Result<Ciphertext> {
+    fn next_ciphertext(&mut self, port: PortType) -> Result<E::Ciphertext> {
         match self.reader.next_section(&mut self.body)? {
             Some(kind) if kind == self.role.section() => {}
-            _ => return Err(self.content(format!("it does not hold {}", self.role.name()))),
+            _ => return Err(RuntimeError::content(&self.path, format!("it does not hold {}", self.role.name()))),
         }
-        let ty = Type { ciphertexts: 1, level, parts: 2, kind: ValueKind::Rest };
-        decode(self.scheme, &self.body, ty, &self.tag).map_err(|message| self.content(message))
-    }
-
-    fn content(&self, message: impl Into<String>) -> RuntimeError {
-        RuntimeError::content(&self.path, message)
+        let in_content = RuntimeError::in_content(&self.path);
+        let ciphertext = self.engine.read_ciphertext(&self.body, port.of_each()).map_err(&in_content)?;
+        if self.owner.owns(self.engine, &ciphertext) { Ok(ciphertext) } else { Err(in_content(EngineError::OtherKey)) }
     }
 }
 
-/// A ciphertext from its bytes, which must be of a type and under the key `tag`; otherwise what is wrong.
-pub(crate) fn decode(scheme: &Scheme, bytes: &[u8], ty: Type, tag: &str) -> std::result::Result<Ciphertext, String> {
-    let ciphertext = fhe::ciphertext_from_bytes(scheme.context(), bytes).map_err(|error| openfhe_message(&error))?;
-    match misfit(scheme, &ciphertext, ty, tag) {
-        Some(message) => Err(message),
-        None => Ok(ciphertext),
-    }
-}
-
-/// The bytes of a ciphertext.
-pub(crate) fn encode(ciphertext: &Ciphertext) -> Result<Vec<u8>> {
-    fhe::ciphertext_to_bytes(ciphertext).map_err(RuntimeError::openfhe("ciphertext"))
-}
-
-/// The scale of values of a type.
-pub(crate) fn scale(scheme: &Scheme, ty: Type) -> f64 {
-    let at_rest = scheme.scale(ty.level);
-    if ty.kind == ValueKind::Rest { at_rest } else { at_rest * at_rest }
-}
-
-/// Why a ciphertext is not of a type under the key `tag`, if it is not.
-fn misfit(scheme: &Scheme, ciphertext: &Ciphertext, ty: Type, tag: &str) -> Option<String> {
-    let (limbs, scale) = (ty.level.0 + 1, scale(scheme, ty));
-    if ciphertext.limb_count() != limbs || ciphertext.level() != scheme.dropped(ty.level) {
-        return Some(format!("a ciphertext has {} primes instead of {limbs}", ciphertext.limb_count()));
-    }
-    if ciphertext.part_count() != u32::from(ty.parts) {
-        return Some(format!("a ciphertext has {} parts instead of {}", ciphertext.part_count(), ty.parts));
-    }
-    if (ciphertext.scaling_factor() / scale - 1.0).abs() > 1e-9 {
-        return Some(format!("a ciphertext has scale {:e} instead of {scale:e}", ciphertext.scaling_factor()));
-    }
-    if ciphertext.slots() as usize != scheme.parameters().slots {
-        return Some(format!("a ciphertext has {} slots", ciphertext.slots()));
-    }
-    (ciphertext.key_tag() != tag).then(|| "a ciphertext belongs to another key".to_owned())
-}
-
-/// Writes the samples of a ciphertext file one after another.
-pub struct CiphertextWriter {
-    writer: SectionWriter<AtomicFile>,
+/// Writes samples one after another.
+pub struct CiphertextWriter<'e, E, W> {
+    engine: &'e E,
+    writer: SectionWriter<W>,
     role: Role,
+    body: Vec<u8>,
 }
 
-impl CiphertextWriter {
-    /// Starts a file of `samples` samples of `per_sample` ciphertexts.
-    pub(crate) fn create(
-        path: &Path,
-        role: Role,
-        binding: &Binding,
-        samples: usize,
-        per_sample: usize,
-    ) -> Result<Self> {
-        let sections = (samples * per_sample) as u64;
-        let header = Header { kind: Kind::Ciphertexts, binding: *binding, sections };
-        Ok(CiphertextWriter { writer: SectionWriter::create(path, header)?, role })
-    }
+/// How many samples there are, and the ciphertexts of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Count {
+    pub(crate) samples: usize,
+    pub(crate) per_sample: usize,
+}
 
-    /// Appends a sample.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::OpenFhe`].
-    pub fn sample(&mut self, ports: &[Vec<Ciphertext>]) -> Result<()> {
-        for ciphertext in ports.iter().flatten() {
-            self.writer.section(self.role.section(), &encode(ciphertext)?)?;
-        }
-        Ok(())
+impl Count {
+    fn header(self, binding: &Binding) -> Header {
+        Header { kind: Kind::Ciphertexts, binding: *binding, sections: (self.samples * self.per_sample) as u64 }
+    }
+}
+
+impl<'e, E: Engine> CiphertextWriter<'e, E, AtomicFile> {
+    /// Starts a file.
+    pub(crate) fn create(engine: &'e E, path: &Path, role: Role, binding: &Binding, count: Count) -> Result<Self> {
+        let writer = SectionWriter::create(path, count.header(binding))?;
+        Ok(CiphertextWriter { engine, writer, role, body: Vec::new() })
     }
 
     /// Ends the file and gives it its name.
@@ -196,13 +184,41 @@ impl CiphertextWriter {
     }
 }
 
-impl std::fmt::Debug for CiphertextReader<'_> {
+impl<'e, E: Engine, W: Write> CiphertextWriter<'e, E, W> {
+    /// Starts with any sink.
+    pub(crate) fn new(engine: &'e E, out: W, role: Role, binding: &Binding, count: Count) -> Result<Self> {
+        let writer = SectionWriter::new(out, role.thing(), count.header(binding))?;
+        Ok(CiphertextWriter { engine, writer, role, body: Vec::new() })
+    }
+
+    /// Appends a sample.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] if the sink refuses, [`RuntimeError::Engine`].
+    pub fn sample(&mut self, ports: &[Vec<E::Ciphertext>]) -> Result<()> {
+        for ciphertext in ports.iter().flatten() {
+            self.engine.write_ciphertext(ciphertext, &mut self.body)?;
+            self.writer.section(self.role.section(), &self.body)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the end mark and gives the sink back.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`].
+    pub fn finish(self) -> Result<W> {
+        Ok(self.writer.finish()?)
+    }
+}
+
+impl<E: Engine, R> std::fmt::Debug for CiphertextReader<'_, E, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CiphertextReader").field("path", &self.path).field("samples", &self.samples).finish()
     }
 }
 
-impl std::fmt::Debug for CiphertextWriter {
+impl<E, W> std::fmt::Debug for CiphertextWriter<'_, E, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CiphertextWriter").field("role", &self.role).finish()
     }

@@ -1,64 +1,77 @@
 //! The client: makes keys, encrypts samples, decrypts results. It never sees the model's weights.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use openfhe_sys as fhe;
-use paf_circuit::read_client_or_circuit;
-use paf_ir::program::InputPort;
+use paf_circuit::container::{Kind, SectionReader};
+use paf_circuit::{read_client_or_circuit, read_client_or_circuit_from};
+use paf_engine::{Answer, Engine, EngineError, KeyList};
+use paf_ir::ckks::Level;
+use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::slots::{self, Vectors};
 
-use crate::ciphertexts::{CiphertextReader, CiphertextWriter, PortType, Role};
-use crate::engine::Result;
-use crate::error::{RuntimeError, openfhe_message};
-use crate::keys::{self, KeyList, PublicKey, SecretKey};
-use crate::openfhe::{Ciphertext, Scheme};
+use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
+use crate::error::{Result, RuntimeError};
+use crate::keys::{self, EvaluationKeys, PublicKey, SecretKey};
 use crate::samples::{Output, Samples, finish};
 
-/// The client's side of one circuit.
+/// The client's side of one circuit on an engine.
 ///
 /// ```no_run
 /// use std::path::Path;
-/// use paf_runtime::{Client, PublicKey, Samples, SecretKey, npy};
+/// use paf_engine_openfhe::OpenFheEngine;
+/// use paf_runtime::{Client, Samples, npy};
 /// # fn main() -> Result<(), paf_runtime::RuntimeError> {
-/// let client = Client::load(Path::new("client.bin"))?;
+/// let client: Client<OpenFheEngine> = Client::load(Path::new("client.bin"))?;
 /// client.generate_key_files(Path::new("client.key"), Path::new("server.key"), &mut |_, _| {})?;
 ///
 /// let samples = Samples::new(client.inputs(), vec![npy::read(Path::new("x.npy"))?], None)?;
-/// let public = PublicKey::load(client.scheme(), client.part(), Path::new("server.key"))?;
+/// let public = client.load_public_key(Path::new("server.key"))?;
 /// client.encrypt_file(&public, &samples, Path::new("x.ct"), &mut |_, _| {})?;
 ///
 /// // The server makes y.ct from circuit.bin, server.key and x.ct.
 ///
-/// let secret = SecretKey::load(client.scheme(), client.part(), Path::new("client.key"))?;
+/// let secret = client.load_secret_key(Path::new("client.key"))?;
 /// for outputs in client.decrypt_file(&secret, Path::new("y.ct"), &mut |_, _| {})? {
 ///     println!("class {}", outputs[0].top1());
 /// }
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Every file may be a stream instead: what `generate_keys_to`, `encrypt_to` and their like write, `read_…` reads.
 #[derive(Debug)]
-pub struct Client {
+pub struct Client<E> {
     part: paf_circuit::Client,
-    scheme: Arc<Scheme>,
+    engine: Arc<E>,
 }
 
-impl Client {
+impl<E: Engine> Client<E> {
     /// Reads a client file, or the client's part of a circuit file.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`], and those of [`Scheme::new`].
+    /// [`RuntimeError::Circuit`], and those of [`Engine::new`].
     pub fn load(path: &Path) -> Result<Self> {
         Self::new(read_client_or_circuit(path)?)
+    }
+
+    /// Reads what such a file holds, to the end of the stream.
+    ///
+    /// # Errors
+    /// Those of [`Client::load`].
+    pub fn read(stream: impl Read) -> Result<Self> {
+        Self::new(read_client_or_circuit_from(stream)?)
     }
 
     /// A client for a part that is in memory.
     ///
     /// # Errors
-    /// Those of [`Scheme::new`].
+    /// Those of [`Engine::new`].
     pub fn new(part: paf_circuit::Client) -> Result<Self> {
-        let scheme = Arc::new(Scheme::new(&part.parameters)?);
-        Ok(Client { part, scheme })
+        let engine = Arc::new(E::new(&part.parameters)?);
+        Ok(Client { part, engine })
     }
 
     /// What the client knows of the circuit.
@@ -66,9 +79,9 @@ impl Client {
         &self.part
     }
 
-    /// The encryption scheme.
-    pub fn scheme(&self) -> &Arc<Scheme> {
-        &self.scheme
+    /// The engine, which a server in the same process may share.
+    pub fn engine(&self) -> &Arc<E> {
+        &self.engine
     }
 
     /// The inputs, in order.
@@ -76,51 +89,116 @@ impl Client {
         &self.part.inputs
     }
 
-    /// A fresh key pair in memory.
-    ///
-    /// # Errors
-    /// [`RuntimeError::OpenFhe`].
-    pub fn generate_pair(&self) -> Result<(SecretKey, PublicKey)> {
-        keys::generate_pair(&self.scheme, &self.part)
-    }
-
     /// The evaluation keys that the circuit needs.
     ///
     /// # Errors
-    /// Those of [`KeyList::new`].
+    /// Those of [`Engine::key_list`].
     pub fn key_list(&self) -> Result<KeyList> {
-        KeyList::new(&self.scheme, &self.part)
+        keys::key_list(&*self.engine, &self.part)
+    }
+
+    /// A fresh key pair in memory.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Engine`].
+    pub fn generate_pair(&self) -> Result<(SecretKey<E>, PublicKey<E>)> {
+        keys::generate_pair(&*self.engine, &self.part)
+    }
+
+    /// Makes the evaluation keys of a pair in memory, for a server of the same process; the observer gets the number made
+    /// and the total.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
+    pub fn generate_evaluation_keys<A: Answer>(
+        &self,
+        secret: &SecretKey<E>,
+        public: &PublicKey<E>,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<EvaluationKeys<E>> {
+        let watch = &mut |done, total| observer(done, total).flow();
+        EvaluationKeys::generate(&*self.engine, &self.part, (secret, public), watch)
     }
 
     /// Makes all keys and writes `client.key` and `server.key`; the observer gets the number of evaluation keys made
-    /// and their total.
+    /// and their total. After an error neither file is there.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::OpenFhe`].
-    pub fn generate_key_files(
+    /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
+    pub fn generate_key_files<A: Answer>(
         &self,
         secret: &Path,
         server: &Path,
-        observer: &mut dyn FnMut(usize, usize),
+        observer: &mut dyn FnMut(usize, usize) -> A,
     ) -> Result<()> {
-        keys::generate_files(&self.scheme, &self.part, secret, server, observer)
+        let watch = &mut |done, total| observer(done, total).flow();
+        keys::generate_files(&*self.engine, &self.part, secret, server, watch)
     }
 
-    /// Encrypts one sample.
+    /// Makes the evaluation keys of a pair and writes what `server.key` holds.
     ///
     /// # Errors
-    /// [`RuntimeError::OpenFhe`].
-    pub fn encrypt(&self, key: &PublicKey, samples: &Samples, sample: usize) -> Result<Vec<Vec<Ciphertext>>> {
+    /// Those of [`Client::generate_key_files`].
+    pub fn generate_keys_to<A: Answer>(
+        &self,
+        secret: &SecretKey<E>,
+        public: &PublicKey<E>,
+        out: impl Write,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<()> {
+        let watch = &mut |done, total| observer(done, total).flow();
+        keys::generate_server_stream(&*self.engine, &self.part, (secret, public), out, watch)
+    }
+
+    /// Writes what `client.key` holds: it must not leave the client.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`], [`RuntimeError::Engine`].
+    pub fn write_secret_key(&self, key: &SecretKey<E>, out: impl Write) -> Result<()> {
+        key.write(&*self.engine, out)
+    }
+
+    /// Reads `client.key`, which must belong to the circuit.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    pub fn load_secret_key(&self, path: &Path) -> Result<SecretKey<E>> {
+        SecretKey::load(&*self.engine, &self.part, path)
+    }
+
+    /// Reads what `client.key` holds, to the end of the stream.
+    ///
+    /// # Errors
+    /// Those of [`Client::load_secret_key`].
+    pub fn read_secret_key(&self, stream: impl Read) -> Result<SecretKey<E>> {
+        SecretKey::read(&*self.engine, &self.part, stream)
+    }
+
+    /// Reads the public key out of `server.key`, which must belong to the circuit; evaluation keys are not read.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    pub fn load_public_key(&self, path: &Path) -> Result<PublicKey<E>> {
+        PublicKey::load(&*self.engine, &self.part, path)
+    }
+
+    /// Reads the public key from the beginning of what `server.key` holds.
+    ///
+    /// # Errors
+    /// Those of [`Client::load_public_key`].
+    pub fn read_public_key(&self, stream: impl Read) -> Result<PublicKey<E>> {
+        PublicKey::read(&*self.engine, &self.part, stream)
+    }
+
+    /// Encrypts one sample: the ciphertexts of each input port.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Engine`].
+    pub fn encrypt(&self, key: &PublicKey<E>, samples: &Samples, sample: usize) -> Result<Vec<Vec<E::Ciphertext>>> {
         let packed = samples.packed(&self.part.inputs, sample);
-        let port = |(vectors, &level): (&Vectors, _)| -> Result<Vec<Ciphertext>> {
-            let slots = self.part.parameters.slots;
-            let (dropped, scale) = (self.scheme.dropped(level), self.scheme.scale(level));
-            let encrypt = |vector: &Vec<f64>| {
-                let plaintext = fhe::encode(self.scheme.context(), vector, slots as u32, dropped, scale)?;
-                fhe::encrypt(key.key(), &plaintext)
-            };
-            let vectors = slots::repeat(vectors, slots)?;
-            vectors.iter().map(|vector| encrypt(vector).map_err(RuntimeError::openfhe("encrypt"))).collect()
+        let port = |(vectors, &level): (&Vectors, &Level)| -> Result<Vec<E::Ciphertext>> {
+            let vectors = slots::repeat(vectors, self.part.parameters.slots)?;
+            vectors.iter().map(|vector| Ok(self.engine.encrypt(&key.key, vector, level)?)).collect()
         };
         packed.iter().zip(&self.part.input_levels).map(port).collect()
     }
@@ -128,60 +206,113 @@ impl Client {
     /// Encrypts all samples into a file; the observer gets the number done and the total.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::OpenFhe`].
-    pub fn encrypt_file(
+    /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
+    pub fn encrypt_file<A: Answer>(
         &self,
-        key: &PublicKey,
+        key: &PublicKey<E>,
         samples: &Samples,
         path: &Path,
-        observer: &mut dyn FnMut(usize, usize),
+        observer: &mut dyn FnMut(usize, usize) -> A,
     ) -> Result<()> {
+        let count = self.input_count(samples);
+        let mut writer = CiphertextWriter::create(&*self.engine, path, Role::Inputs, key.binding(), count)?;
+        self.encrypt_all(key, samples, &mut writer, observer)?;
+        writer.commit()
+    }
+
+    /// Encrypts all samples into any sink.
+    ///
+    /// # Errors
+    /// Those of [`Client::encrypt_file`].
+    pub fn encrypt_to<A: Answer>(
+        &self,
+        key: &PublicKey<E>,
+        samples: &Samples,
+        out: impl Write,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<()> {
+        let count = self.input_count(samples);
+        let mut writer = CiphertextWriter::new(&*self.engine, out, Role::Inputs, key.binding(), count)?;
+        self.encrypt_all(key, samples, &mut writer, observer)?;
+        writer.finish().map(drop)
+    }
+
+    fn input_count(&self, samples: &Samples) -> Count {
         let per_sample = self.part.inputs.iter().map(|port| port.layout.ciphertexts).sum();
-        let mut writer = CiphertextWriter::create(path, Role::Inputs, key.binding(), samples.count(), per_sample)?;
+        Count { samples: samples.count(), per_sample }
+    }
+
+    fn encrypt_all<W: Write, A: Answer>(
+        &self,
+        key: &PublicKey<E>,
+        samples: &Samples,
+        writer: &mut CiphertextWriter<'_, E, W>,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<()> {
         for sample in 0..samples.count() {
-            observer(sample, samples.count());
+            RuntimeError::unless_cancelled(observer(sample, samples.count()).flow())?;
             writer.sample(&self.encrypt(key, samples, sample)?)?;
         }
-        writer.commit()
+        Ok(())
     }
 
     /// Decrypts one sample's results and finishes them: one [`Output`] per output port. Values are not
     /// [checked](crate::samples::check_output).
     ///
     /// # Errors
-    /// [`RuntimeError::Undecryptable`].
-    pub fn decrypt(&self, key: &SecretKey, sample: usize, results: &[Vec<Ciphertext>]) -> Result<Vec<Output>> {
-        let decrypt = |(port, ciphertexts): (&paf_ir::program::OutputPort<_>, &Vec<Ciphertext>)| {
-            let scale = self.scheme.scale(port.value);
-            let decrypt = |ciphertext: &Ciphertext| fhe::decrypt(key.key(), ciphertext, scale);
-            let vectors: std::result::Result<Vectors, _> = ciphertexts.iter().map(decrypt).collect();
-            let vectors = vectors.map_err(|error| undecryptable(&port.name, sample, &error))?;
-            Ok(finish(port, &vectors))
+    /// [`RuntimeError::Undecryptable`], [`RuntimeError::Engine`].
+    pub fn decrypt(&self, key: &SecretKey<E>, sample: usize, results: &[Vec<E::Ciphertext>]) -> Result<Vec<Output>> {
+        let decrypt = |(port, ciphertexts): (&OutputPort<Level>, &Vec<E::Ciphertext>)| {
+            let ty = port_type(port).of_each();
+            let decrypt = |ciphertext: &E::Ciphertext| self.engine.decrypt(&key.key, ciphertext, ty);
+            let vectors: paf_engine::Result<Vectors> = ciphertexts.iter().map(decrypt).collect();
+            Ok(finish(port, &vectors.map_err(|error| undecryptable(&port.name, sample, error))?))
         };
         self.part.outputs.iter().zip(results).map(decrypt).collect()
     }
 
-    /// Decrypts all samples of a result file.
+    /// Decrypts all samples of a result file; the observer gets the number done and the total.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] for a file that is damaged, of another circuit or of another key,
-    /// [`RuntimeError::Content`], and those of [`Client::decrypt`].
-    pub fn decrypt_file(
+    /// [`RuntimeError::Content`], [`RuntimeError::Cancelled`], and those of [`Client::decrypt`].
+    pub fn decrypt_file<A: Answer>(
         &self,
-        key: &SecretKey,
+        key: &SecretKey<E>,
         path: &Path,
-        observer: &mut dyn FnMut(usize, usize),
+        observer: &mut dyn FnMut(usize, usize) -> A,
     ) -> Result<Vec<Vec<Output>>> {
-        let port = |port: &paf_ir::program::OutputPort<paf_ir::ckks::Level>| PortType {
-            ciphertexts: port.layout.ciphertexts,
-            level: port.value,
-        };
-        let ports = self.part.outputs.iter().map(port).collect();
-        let tag = key.key().key_tag();
-        let mut reader = CiphertextReader::open(&self.scheme, path, Role::Results, ports, key.binding(), &tag)?;
+        let sections: SectionReader<File> = SectionReader::open(path, Kind::Ciphertexts)?;
+        self.decrypt_all(key, sections, path, observer)
+    }
+
+    /// Decrypts all samples of what a result file holds, to the end of the stream.
+    ///
+    /// # Errors
+    /// Those of [`Client::decrypt_file`].
+    pub fn decrypt_from<A: Answer>(
+        &self,
+        key: &SecretKey<E>,
+        stream: impl Read,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<Vec<Vec<Output>>> {
+        let path = Role::Results.thing();
+        self.decrypt_all(key, SectionReader::new(stream, None, path, Kind::Ciphertexts)?, path, observer)
+    }
+
+    fn decrypt_all<R: Read, A: Answer>(
+        &self,
+        key: &SecretKey<E>,
+        sections: SectionReader<R>,
+        path: &Path,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<Vec<Vec<Output>>> {
+        let ports = self.part.outputs.iter().map(port_type).collect();
+        let owner = Owner::Client(key);
+        let mut reader = CiphertextReader::new(&*self.engine, owner, sections, path, Role::Results, ports)?;
         let mut outputs = Vec::new();
         for sample in 0..reader.samples() {
-            observer(sample, reader.samples());
+            RuntimeError::unless_cancelled(observer(sample, reader.samples()).flow())?;
             outputs.push(self.decrypt(key, sample, &reader.next_sample()?)?);
         }
         reader.finish()?;
@@ -189,6 +320,15 @@ impl Client {
     }
 }
 
-fn undecryptable(output: &str, sample: usize, error: &fhe::Exception) -> RuntimeError {
-    RuntimeError::Undecryptable { output: output.to_owned(), sample, message: openfhe_message(error) }
+fn port_type(port: &OutputPort<Level>) -> PortType {
+    PortType { ciphertexts: port.layout.ciphertexts, level: port.value }
+}
+
+fn undecryptable(output: &str, sample: usize, error: EngineError) -> RuntimeError {
+    match error {
+        EngineError::Undecryptable(message) => {
+            RuntimeError::Undecryptable { output: output.to_owned(), sample, message }
+        }
+        other => other.into(),
+    }
 }

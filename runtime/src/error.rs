@@ -1,12 +1,17 @@
-//! The one error enum of this crate, and the exit code that each error has on the command line.
+//! The one error enum of this crate, and whose fault each error is.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use paf_circuit::CircuitError;
-use paf_files::{Bytes, io_exit_code};
+use paf_engine::EngineError;
+use paf_files::io_exit_code;
 use paf_ir::IrError;
 use paf_ir::tensor::Shape;
+
+/// The result of running circuits.
+pub type Result<T, E = RuntimeError> = std::result::Result<T, E>;
 
 /// Why a circuit could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -116,35 +121,15 @@ pub enum RuntimeError {
         output: String,
         /// Sample number, from 0.
         sample: usize,
-        /// OpenFHE's message.
+        /// The engine's message.
         message: String,
     },
-    /// OpenFHE reported an error.
-    #[error("OpenFHE, {operation}: {message}")]
-    OpenFhe {
-        /// What was being done.
-        operation: String,
-        /// OpenFHE's message.
-        message: String,
-    },
-    /// The code that a variable asks for cannot be used.
-    #[error("PAF_KERNELS: {0}")]
-    Kernels(openfhe_sys::kernels::Unavailable),
-    /// A circuit's parameters are not what OpenFHE makes of them.
-    #[error("OpenFHE does not give the circuit's parameters: {0}")]
-    ParameterMismatch(String),
-    /// A rotation is wider than OpenFHE's integers.
-    #[error("rotation by {steps} slots is too wide")]
-    RotationTooLarge {
-        /// Slots.
-        steps: i64,
-    },
-    /// A circuit contains a bootstrap, and parameters without.
-    #[error("the circuit contains a bootstrap, which its parameters do not provide for")]
-    BootstrapUnsupported,
-    /// An engine got a linear map of a program that it was not made for.
-    #[error("the engine was made for another program")]
-    OtherProgram,
+    /// An engine did not do what it was asked for.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// An observer stopped the work: what was in memory is freed, and no file was written.
+    #[error("cancelled")]
+    Cancelled,
     /// The number of ciphertexts of an input is not what its port takes.
     #[error("the circuit takes {expected:?} ciphertexts per input, got {got:?}")]
     CiphertextCount {
@@ -160,7 +145,7 @@ pub enum RuntimeError {
         position: usize,
     },
     /// A folder for new checkpoints holds some of an interrupted run.
-    #[error("{} holds checkpoints of an interrupted run: --resume goes on with it, removing them gives it up", folder.display())]
+    #[error("{} holds checkpoints of an interrupted run: go on with it, or remove them to give it up", folder.display())]
     CheckpointsExist {
         /// The folder.
         folder: PathBuf,
@@ -179,24 +164,6 @@ pub enum RuntimeError {
         /// What is not the same: `circuit` or `input file`.
         other: &'static str,
     },
-    /// A layer of an encrypted evaluation agrees with the clear one to fewer bits than was asked for.
-    #[error("layer {layer} agrees with the clear run to {bits:.1} bits, fewer than {least}")]
-    Imprecise {
-        /// The ONNX node.
-        layer: String,
-        /// Bits of agreement.
-        bits: f64,
-        /// Bits asked for.
-        least: f64,
-    },
-    /// A sample was asked for that an input file does not hold.
-    #[error("there is no sample {sample}, the inputs hold {count}")]
-    NoSuchSample {
-        /// Sample number, from 0.
-        sample: usize,
-        /// Number of samples.
-        count: usize,
-    },
     /// A key or ciphertext file is intact but its content is not what its kind promises.
     #[error("{}: {message}", path.display())]
     Content {
@@ -205,26 +172,18 @@ pub enum RuntimeError {
         /// What is wrong.
         message: String,
     },
-    /// The machine does not have the memory that the circuit is predicted to need.
-    #[error("the circuit needs about {} of memory, {} are free; --ignore-memory tries all the same", Bytes(*needed), Bytes(*available))]
-    Memory {
-        /// Predicted peak in bytes.
-        needed: u64,
-        /// Free memory in bytes.
-        available: u64,
-    },
-    /// There is no folder for the user's settings.
-    #[error("neither XDG_CONFIG_HOME nor HOME names a folder: say where to write with -o FILE")]
-    NoSettingsFolder,
     /// A layout or a program was used with values that do not fit it.
     #[error(transparent)]
     Ir(#[from] IrError),
 }
 
-/// OpenFHE's text without the source file, line and function that it begins with.
-pub(crate) fn openfhe_message(exception: &openfhe_sys::Exception) -> String {
-    let text = exception.to_string();
-    text.split_once("(): ").map_or(text.as_str(), |(_, message)| message).to_owned()
+impl From<EngineError> for RuntimeError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Cancelled => RuntimeError::Cancelled,
+            other => RuntimeError::Engine(other),
+        }
+    }
 }
 
 fn axes(shape: &Shape) -> String {
@@ -233,7 +192,7 @@ fn axes(shape: &Shape) -> String {
 
 /// Exit code for errors in the user's model or data.
 pub const EXIT_DATA: u8 = 1;
-/// Exit code for errors of the environment: memory, disk, OpenFHE.
+/// Exit code for errors of the environment: memory, disk, the library behind an engine.
 pub const EXIT_ENVIRONMENT: u8 = 3;
 
 impl RuntimeError {
@@ -245,15 +204,26 @@ impl RuntimeError {
                 CircuitError::Io { source, .. } => io_exit_code(source),
                 _ => EXIT_DATA,
             },
-            RuntimeError::OpenFhe { .. } | RuntimeError::Memory { .. } | RuntimeError::Kernels(_) => EXIT_ENVIRONMENT,
+            RuntimeError::Engine(
+                EngineError::Library { .. } | EngineError::Environment { .. } | EngineError::Forked { .. },
+            ) => EXIT_ENVIRONMENT,
             _ => EXIT_DATA,
         }
     }
 
-    /// Turns an exception of OpenFHE into an error that says what was being done.
-    pub(crate) fn openfhe(operation: &str) -> impl Fn(openfhe_sys::Exception) -> RuntimeError + use<> {
-        let operation = operation.to_owned();
-        move |exception| RuntimeError::OpenFhe { operation: operation.clone(), message: openfhe_message(&exception) }
+    /// [`RuntimeError::Cancelled`] for a break.
+    pub(crate) fn unless_cancelled(flow: ControlFlow<()>) -> Result<()> {
+        if flow.is_break() { Err(RuntimeError::Cancelled) } else { Ok(()) }
+    }
+
+    /// What an engine says about bytes, as an error about what holds them.
+    pub(crate) fn in_content(path: &Path) -> impl Fn(EngineError) -> RuntimeError + use<> {
+        let path = path.to_owned();
+        move |error| match error {
+            EngineError::Damaged(message) => RuntimeError::content(&path, message),
+            EngineError::OtherKey => RuntimeError::content(&path, EngineError::OtherKey.to_string()),
+            other => other.into(),
+        }
     }
 
     pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> RuntimeError + use<> {

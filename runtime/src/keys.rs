@@ -1,26 +1,24 @@
-//! Key pairs and evaluation keys, in memory and as files.
+//! Key pairs and evaluation keys, in memory, as files and as streams.
 //!
-//! `client.key` holds the secret key. `server.key` holds the public key, the multiplication key and one key for each
-//! rotation, a section each: keys are made, written, read and checked one at a time, and no more than the circuit
-//! lists. Both carry the circuit's fingerprint and the key pair's id, the SHA-256 of the public key.
+//! `client.key` holds the secret key. `server.key` holds the public key and then the evaluation keys in the order of their
+//! ids, a section each: keys are made, written, read and checked one at a time, and no more than the circuit lists. Both
+//! carry the circuit's fingerprint and the key pair's id, the SHA-256 of the public key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use openfhe_sys as fhe;
 use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
 use paf_circuit::{Circuit, CircuitError};
+use paf_engine::{Engine, EvaluationKeyId, KeyList, KeyNeeds, KeySet as _, Watch};
 use paf_files::AtomicFile;
-use paf_ir::ckks::Level;
 use paf_ir::program::ValueId;
-use paf_scheme::Secret;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::engine::Result;
-use crate::error::{RuntimeError, openfhe_message};
-use crate::openfhe::{Scheme, rotation};
+use crate::error::{Result, RuntimeError};
+use crate::executor::MakeReady;
 use crate::staged_keys::StagedKeys;
 
 /// The public key, first in `server.key`.
@@ -29,176 +27,92 @@ const PUBLIC: SectionKind = SectionKind(1);
 const EVALUATION: SectionKind = SectionKind(2);
 
 /// Decrypts; made and kept by the client only.
-pub struct SecretKey {
-    key: fhe::UniquePtr<fhe::SecretKey>,
+pub struct SecretKey<E: Engine> {
+    pub(crate) key: E::SecretKey,
     binding: Binding,
 }
 
 /// Encrypts.
-pub struct PublicKey {
-    key: fhe::UniquePtr<fhe::PublicKey>,
+pub struct PublicKey<E: Engine> {
+    pub(crate) key: E::PublicKey,
     binding: Binding,
 }
 
-/// The evaluation keys that one circuit lists, under their ids.
-#[derive(Debug, Clone)]
-pub struct KeyList {
-    /// Key id to the limbs of the largest ciphertext that it serves. Rotations with the same effect share a key.
-    limbs: BTreeMap<u32, u32>,
-    /// Key ids of the switches between the main secret and the sparse one of bootstraps.
-    encapsulation: BTreeSet<u32>,
-}
-
-/// Evaluation keys in OpenFHE's process-wide maps, or in their file as long as no operation needs them; dropping this
-/// removes them from the process.
-pub struct EvaluationKeys {
-    tag: String,
+/// Evaluation keys of one client for one circuit: in memory, or in their file as long as no operation needs them. Dropping
+/// this frees them. Those of several clients do not know each other, whatever their files say.
+pub struct EvaluationKeys<E: Engine> {
+    pub(crate) set: E::Keys,
     binding: Binding,
-    staged: Option<Mutex<StagedKeys>>,
+    staged: Option<Mutex<StagedKeys<E>>>,
 }
 
-impl KeyList {
-    /// The keys that a client's part of a circuit lists.
-    ///
-    /// # Errors
-    /// [`RuntimeError::RotationTooLarge`] or [`RuntimeError::OpenFhe`].
-    pub fn new(scheme: &Scheme, part: &paf_circuit::Client) -> Result<Self> {
-        let mut list = KeyList { limbs: BTreeMap::new(), encapsulation: BTreeSet::new() };
-        for (&steps, &level) in &part.rotations {
-            list.need_rotation(scheme, steps, level)?;
-        }
-        if let Some(level) = part.relinearization {
-            list.need(fhe::MULTIPLICATION_KEY, level);
-        }
-        for &slots in &part.bootstrap_slots {
-            list.need_bootstrap(scheme, slots)?;
-        }
-        Ok(list)
-    }
-
-    fn need(&mut self, id: u32, level: Level) {
-        let limbs = self.limbs.entry(id).or_insert(0);
-        *limbs = (level.0 + 1).max(*limbs);
-    }
-
-    fn need_rotation(&mut self, scheme: &Scheme, steps: i64, level: Level) -> Result<()> {
-        let id = fhe::rotation_key_id(scheme.context(), rotation(steps)?);
-        self.need(id.map_err(RuntimeError::openfhe("rotation key"))?, level);
-        Ok(())
-    }
-
-    fn need_bootstrap(&mut self, scheme: &Scheme, slots: usize) -> Result<()> {
-        let parameters = scheme.parameters();
-        let Some(bootstrap) = parameters.bootstrap else { return Err(RuntimeError::BootstrapUnsupported) };
-        for (steps, level) in bootstrap.rotations(slots, parameters.ring_dimension, parameters.levels) {
-            self.need_rotation(scheme, steps, level)?;
-        }
-        let conjugation = fhe::conjugation_key_id(scheme.context());
-        self.need(conjugation, bootstrap.conjugation_level(parameters.levels));
-        self.need(fhe::MULTIPLICATION_KEY, parameters.levels);
-        self.encapsulation = fhe::encapsulation_key_ids(scheme.context()).into();
-        Ok(())
-    }
-
-    /// Number of evaluation keys.
-    pub fn len(&self) -> usize {
-        self.limbs.len() + self.encapsulation.len()
-    }
-
-    /// Whether the circuit needs no evaluation key.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub(crate) fn ids(&self) -> BTreeSet<u32> {
-        self.limbs.keys().chain(&self.encapsulation).copied().collect()
-    }
-
-    /// Puts one key into the process; those of the encapsulation come together.
-    fn generate(&self, secret: &fhe::SecretKey, id: u32) -> Result<()> {
-        match self.limbs.get(&id) {
-            Some(&limbs) => fhe::generate_evaluation_key(secret, id, limbs),
-            None if fhe::evaluation_key_ids(&secret.key_tag()).contains(&id) => Ok(()),
-            None => fhe::generate_encapsulation_keys(secret),
-        }
-        .map_err(RuntimeError::openfhe("key generation"))
-    }
-
-    /// Whether a key that was read has the limbs that the circuit needs.
-    pub(crate) fn is_served_by(&self, tag: &str, id: u32) -> Result<bool> {
-        let Some(&needed) = self.limbs.get(&id) else { return Ok(true) };
-        let limbs = fhe::evaluation_key_limbs(tag, id).map_err(RuntimeError::openfhe("evaluation key"))?;
-        Ok(needed <= limbs)
-    }
+/// The keys that the client's part of a circuit lists.
+pub(crate) fn key_list<E: Engine>(engine: &E, part: &paf_circuit::Client) -> Result<KeyList> {
+    let (rotations, bootstrap_slots) = (&part.rotations, &part.bootstrap_slots[..]);
+    Ok(engine.key_list(&KeyNeeds { rotations, relinearization: part.relinearization, bootstrap_slots })?)
 }
 
-/// A fresh key pair for the circuit with this fingerprint.
-///
-/// # Errors
-/// [`RuntimeError::OpenFhe`].
-pub(crate) fn generate_pair(scheme: &Scheme, part: &paf_circuit::Client) -> Result<(SecretKey, PublicKey)> {
-    let pair = match scheme.parameters().secret {
-        Secret::UniformTernary => fhe::generate_key_pair(scheme.context()),
-        Secret::UniformTernaryEncapsulated => fhe::generate_dense_key_pair(scheme.context()),
-    };
-    let pair = pair.map_err(RuntimeError::openfhe("key generation"))?;
-    let binding = Binding { fingerprint: part.fingerprint, key: key_id(&public_bytes(&pair.public_key)?) };
-    Ok((SecretKey { key: pair.secret_key, binding }, PublicKey { key: pair.public_key, binding }))
-}
-
-fn public_bytes(key: &fhe::PublicKey) -> Result<Vec<u8>> {
-    fhe::public_key_to_bytes(key).map_err(RuntimeError::openfhe("public key"))
+/// A fresh key pair for the circuit.
+pub(crate) fn generate_pair<E: Engine>(engine: &E, part: &paf_circuit::Client) -> Result<(SecretKey<E>, PublicKey<E>)> {
+    let (secret, public) = engine.generate_pair()?;
+    let binding = Binding { fingerprint: part.fingerprint, key: key_id(&engine.write_public_key(&public)?) };
+    Ok((SecretKey { key: secret, binding }, PublicKey { key: public, binding }))
 }
 
 fn key_id(public_key: &[u8]) -> KeyId {
     KeyId(Sha256::digest(public_key).into())
 }
 
-impl SecretKey {
-    /// Reads `client.key`, which must belong to the circuit.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
-    pub fn load(scheme: &Scheme, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
+impl<E: Engine> SecretKey<E> {
+    pub(crate) fn load(engine: &E, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
         let (binding, body) = container::read_file(path, Kind::SecretKey)?;
-        let body = Zeroizing::new(body);
+        Self::of_body(engine, part, binding, Zeroizing::new(body), path)
+    }
+
+    pub(crate) fn read(engine: &E, part: &paf_circuit::Client, stream: impl Read) -> Result<Self> {
+        let (binding, body) = container::read_from(stream, Kind::SecretKey)?;
+        Self::of_body(engine, part, binding, Zeroizing::new(body), Kind::SecretKey.thing())
+    }
+
+    fn of_body(
+        engine: &E,
+        part: &paf_circuit::Client,
+        binding: Binding,
+        body: Zeroizing<Vec<u8>>,
+        path: &Path,
+    ) -> Result<Self> {
         binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
-        let key = fhe::secret_key_from_bytes(scheme.context(), &body);
-        Ok(SecretKey { key: key.map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?, binding })
+        Ok(SecretKey { key: engine.read_secret_key(&body).map_err(RuntimeError::in_content(path))?, binding })
     }
 
     /// Writes `client.key`, readable by its owner only.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`].
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let body = fhe::secret_key_to_bytes(&self.key).map_err(RuntimeError::openfhe("secret key"))?;
-        let body = Zeroizing::new(body);
-        Ok(container::write_file(path, Kind::SecretKey, self.binding, &body)?)
+    pub(crate) fn save(&self, engine: &E, path: &Path) -> Result<()> {
+        Ok(container::write_file(path, Kind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
+    }
+
+    pub(crate) fn write(&self, engine: &E, out: impl Write) -> Result<()> {
+        Ok(container::write_to(out, Kind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
     }
 
     /// The circuit and the key pair.
     pub fn binding(&self) -> &Binding {
         &self.binding
     }
-
-    pub(crate) fn key(&self) -> &fhe::SecretKey {
-        &self.key
-    }
 }
 
-impl PublicKey {
-    /// Reads the public key out of `server.key`, which must belong to the circuit; evaluation keys are not read.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
-    pub fn load(scheme: &Scheme, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
-        Self::read(&mut SectionReader::open(path, Kind::ServerKey)?, scheme, part, path)
+impl<E: Engine> PublicKey<E> {
+    pub(crate) fn load(engine: &E, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
+        Self::first_of(&mut SectionReader::open(path, Kind::ServerKey)?, engine, part, path)
     }
 
-    fn read<R: std::io::Read>(
+    pub(crate) fn read(engine: &E, part: &paf_circuit::Client, stream: impl Read) -> Result<Self> {
+        let path = Kind::ServerKey.thing();
+        Self::first_of(&mut SectionReader::new(stream, None, path, Kind::ServerKey)?, engine, part, path)
+    }
+
+    fn first_of<R: Read>(
         reader: &mut SectionReader<R>,
-        scheme: &Scheme,
+        engine: &E,
         part: &paf_circuit::Client,
         path: &Path,
     ) -> Result<Self> {
@@ -208,96 +122,97 @@ impl PublicKey {
         if reader.next_section(&mut body)? != Some(PUBLIC) || key_id(&body) != binding.key {
             return Err(RuntimeError::content(path, "the public key is not where it must be"));
         }
-        let key = fhe::public_key_from_bytes(scheme.context(), &body);
-        Ok(PublicKey { key: key.map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?, binding })
+        Ok(PublicKey { key: engine.read_public_key(&body).map_err(RuntimeError::in_content(path))?, binding })
     }
 
     /// The circuit and the key pair.
     pub fn binding(&self) -> &Binding {
         &self.binding
     }
-
-    pub(crate) fn key(&self) -> &fhe::PublicKey {
-        &self.key
-    }
 }
 
-impl EvaluationKeys {
-    /// Makes all keys of the list in memory; the observer gets the number made and the total.
-    ///
-    /// # Errors
-    /// [`RuntimeError::OpenFhe`].
-    pub fn generate(secret: &SecretKey, list: &KeyList, observer: &mut dyn FnMut(usize, usize)) -> Result<Self> {
-        let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding, staged: None };
-        for (index, id) in list.ids().into_iter().enumerate() {
-            observer(index, list.len());
-            list.generate(&secret.key, id)?;
+impl<E: Engine> EvaluationKeys<E> {
+    /// Makes all keys that a circuit lists, in memory.
+    pub(crate) fn generate(
+        engine: &E,
+        part: &paf_circuit::Client,
+        pair: (&SecretKey<E>, &PublicKey<E>),
+        watch: &mut Watch<'_>,
+    ) -> Result<Self> {
+        let (secret, public) = pair;
+        let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: secret.binding, staged: None };
+        let list = key_list(engine, part)?;
+        let mut made = Vec::with_capacity(list.len());
+        let mut generate = engine.generate_keys(&secret.key, &list);
+        for done in 0..list.len() {
+            RuntimeError::unless_cancelled(watch(done, list.len()))?;
+            made.extend(generate.next().transpose()?);
         }
+        drop(generate);
+        keys.set.insert(made)?;
         Ok(keys)
     }
 
     /// Reads all keys of `server.key`, which must be those that the circuit lists.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
-    pub fn load(
-        scheme: &Scheme,
+    pub(crate) fn load(engine: &E, part: &paf_circuit::Client, path: &Path, watch: &mut Watch<'_>) -> Result<Self> {
+        Self::all_of(SectionReader::open(path, Kind::ServerKey)?, engine, part, path, watch)
+    }
+
+    pub(crate) fn read(
+        engine: &E,
+        part: &paf_circuit::Client,
+        stream: impl Read,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self> {
+        let path = Kind::ServerKey.thing();
+        Self::all_of(SectionReader::new(stream, None, path, Kind::ServerKey)?, engine, part, path, watch)
+    }
+
+    /// Keys are put to use together, when all of them were read and checked.
+    fn all_of<R: Read>(
+        mut reader: SectionReader<R>,
+        engine: &E,
         part: &paf_circuit::Client,
         path: &Path,
-        observer: &mut dyn FnMut(usize, usize),
+        watch: &mut Watch<'_>,
     ) -> Result<Self> {
-        let list = KeyList::new(scheme, part)?;
-        let mut reader = SectionReader::open(path, Kind::ServerKey)?;
-        let public = PublicKey::read(&mut reader, scheme, part, path)?;
-        let keys = EvaluationKeys { tag: public.key.key_tag(), binding: public.binding, staged: None };
-        let (mut body, mut missing) = (Vec::new(), list.ids());
+        let list = key_list(engine, part)?;
+        let public = PublicKey::first_of(&mut reader, engine, part, path)?;
+        let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: public.binding, staged: None };
+        let (mut body, mut missing) = (Vec::new(), list.ids().collect::<BTreeSet<_>>());
+        let mut read = Vec::with_capacity(list.len());
         while let Some(kind) = reader.next_section(&mut body)? {
-            observer(list.len() - missing.len(), list.len());
-            let id = fhe::import_evaluation_key(scheme.context(), &keys.tag, &body)
-                .map_err(|error| RuntimeError::content(path, openfhe_message(&error)))?;
+            RuntimeError::unless_cancelled(watch(read.len(), list.len()))?;
+            let (id, key) = read_key(engine, &list, &body, path)?;
             if kind != EVALUATION || !missing.remove(&id) {
                 return Err(RuntimeError::content(path, format!("the circuit does not list key {id}")));
             }
-            if !list.is_served_by(&keys.tag, id)? {
-                return Err(RuntimeError::content(path, format!("evaluation key {id} is for lower levels only")));
-            }
+            read.push(key);
         }
-        match missing.first() {
-            Some(id) => Err(RuntimeError::content(path, format!("evaluation key {id} is missing"))),
-            None => Ok(keys),
+        if let Some(id) = missing.first() {
+            return Err(RuntimeError::content(path, format!("evaluation key {id} is missing")));
         }
-    }
-
-    /// Keys of `server.key` that are read when an operation needs them: at most `budget` bytes of them are in memory at a
-    /// time, or what the operation takes that needs most. Those that are needed first are read here; the observer gets the
-    /// number of keys read and the number to read. The file must stay until this is dropped.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
-    pub fn open(
-        scheme: &Arc<Scheme>,
-        circuit: &Circuit,
-        path: &Path,
-        budget: u64,
-        observer: &mut dyn FnMut(usize, usize),
-    ) -> Result<Self> {
-        let public = PublicKey::load(scheme, &circuit.client(), path)?;
-        let tag = public.key.key_tag();
-        let staged = Mutex::new(StagedKeys::open(scheme, circuit, path, &tag, budget)?);
-        let keys = EvaluationKeys { tag, binding: public.binding, staged: Some(staged) };
-        keys.staged().map_or(Ok(()), |mut staged| staged.fill(observer))?;
+        keys.set.insert(read)?;
         Ok(keys)
     }
 
-    /// Makes the keys ready that an operation of the circuit needs.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Circuit`] for a key file that is damaged, [`RuntimeError::Content`].
-    pub(crate) fn make_ready(&self, operation: ValueId) -> Result<()> {
-        self.staged().map_or(Ok(()), |mut staged| staged.make_ready(operation.index()))
+    /// Keys of `server.key` that are read when an operation needs them: at most `budget` bytes of them are in memory at a
+    /// time, or what the operation takes that needs most. Those that are needed first are read here.
+    pub(crate) fn open(
+        engine: &Arc<E>,
+        circuit: &Circuit,
+        path: &Path,
+        budget: u64,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self> {
+        let public = PublicKey::load(&**engine, &circuit.client(), path)?;
+        let mut staged = StagedKeys::open(engine, circuit, path, budget)?;
+        let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: public.binding, staged: None };
+        staged.fill(&keys.set, watch)?;
+        Ok(EvaluationKeys { staged: Some(Mutex::new(staged)), ..keys })
     }
 
-    fn staged(&self) -> Option<MutexGuard<'_, StagedKeys>> {
+    fn staged(&self) -> Option<MutexGuard<'_, StagedKeys<E>>> {
         let staged = self.staged.as_ref()?;
         Some(staged.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -306,85 +221,94 @@ impl EvaluationKeys {
     pub fn binding(&self) -> &Binding {
         &self.binding
     }
+}
 
-    /// The name of the keys inside of OpenFHE.
-    pub(crate) fn tag(&self) -> &str {
-        &self.tag
+impl<E: Engine> MakeReady for EvaluationKeys<E> {
+    fn make_ready(&self, operation: ValueId) -> Result<()> {
+        self.staged().map_or(Ok(()), |mut staged| staged.make_ready(&self.set, operation.index()))
     }
 }
 
-impl Drop for EvaluationKeys {
-    fn drop(&mut self) {
-        for id in fhe::evaluation_key_ids(&self.tag) {
-            // A key that is no longer there needs no removal.
-            let _ = fhe::remove_evaluation_key(&self.tag, id);
-        }
+/// A key of a list from its bytes.
+pub(crate) fn read_key<E: Engine>(
+    engine: &E,
+    list: &KeyList,
+    body: &[u8],
+    path: &Path,
+) -> Result<(EvaluationKeyId, E::EvaluationKey)> {
+    let key = engine.read_evaluation_key(body).map_err(RuntimeError::in_content(path))?;
+    let id = engine.id_of(&key);
+    if list.level(id).is_some_and(|level| !engine.serves(&key, level)) {
+        return Err(RuntimeError::content(path, format!("evaluation key {id} is for lower levels only")));
     }
+    Ok((id, key))
 }
 
-/// Makes a key pair and the evaluation keys of the list, and writes both key files. Memory holds one evaluation key.
-///
-/// # Errors
-/// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`]. Neither file appears then.
-pub(crate) fn generate_files(
-    scheme: &Scheme,
+/// Makes a key pair and the evaluation keys that a circuit lists, and writes both key files. Memory holds one evaluation
+/// key. After an error neither file is there.
+pub(crate) fn generate_files<E: Engine>(
+    engine: &E,
     part: &paf_circuit::Client,
     secret_path: &Path,
     server_path: &Path,
-    observer: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch<'_>,
 ) -> Result<()> {
-    let (secret, _, writer) = write_server_file(scheme, part, server_path, observer)?;
-    secret.save(secret_path)?;
+    let (secret, public) = generate_pair(engine, part)?;
+    let writer = generate_server_file(engine, part, (&secret, &public), server_path, watch)?;
+    secret.save(engine, secret_path)?;
     writer.commit().inspect_err(|_| discard(secret_path))?;
     Ok(())
 }
 
-/// As [`generate_files`], with the pair in memory: no secret is written.
-///
-/// # Errors
-/// [`RuntimeError::Circuit`], [`RuntimeError::OpenFhe`]. The file does not appear then.
-pub(crate) fn generate_server_file(
-    scheme: &Scheme,
+/// The evaluation keys of a pair in a file that does not have its name yet.
+pub(crate) fn generate_server_file<E: Engine>(
+    engine: &E,
     part: &paf_circuit::Client,
-    server_path: &Path,
-    observer: &mut dyn FnMut(usize, usize),
-) -> Result<(SecretKey, PublicKey)> {
-    let (secret, public, writer) = write_server_file(scheme, part, server_path, observer)?;
-    writer.commit()?;
-    Ok((secret, public))
+    pair: (&SecretKey<E>, &PublicKey<E>),
+    path: &Path,
+    watch: &mut Watch<'_>,
+) -> Result<SectionWriter<AtomicFile>> {
+    let list = key_list(engine, part)?;
+    let mut writer = SectionWriter::create(path, server_header(&pair.1.binding, &list))?;
+    write_server_sections(engine, &list, pair, &mut writer, watch)?;
+    Ok(writer)
 }
 
-/// A key pair, and its evaluation keys in a file that does not have its name yet.
-fn write_server_file(
-    scheme: &Scheme,
+/// The same into any sink.
+pub(crate) fn generate_server_stream<E: Engine>(
+    engine: &E,
     part: &paf_circuit::Client,
-    server_path: &Path,
-    observer: &mut dyn FnMut(usize, usize),
-) -> Result<(SecretKey, PublicKey, SectionWriter<AtomicFile>)> {
-    let list = KeyList::new(scheme, part)?;
-    let (secret, public) = generate_pair(scheme, part)?;
-    let header = Header { kind: Kind::ServerKey, binding: public.binding, sections: list.len() as u64 + 1 };
-    let mut writer = SectionWriter::create(server_path, header)?;
-    writer.section(PUBLIC, &public_bytes(&public.key)?)?;
-    let keys = EvaluationKeys { tag: secret.key.key_tag(), binding: secret.binding, staged: None };
-    let mut body = Vec::new();
-    for (index, id) in list.ids().into_iter().enumerate() {
-        observer(index, list.len());
-        list.generate(&secret.key, id)?;
-        export(&keys.tag, id, &mut body)?;
+    pair: (&SecretKey<E>, &PublicKey<E>),
+    out: impl Write,
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    let list = key_list(engine, part)?;
+    let header = server_header(&pair.1.binding, &list);
+    let mut writer = SectionWriter::new(out, Kind::ServerKey.thing(), header)?;
+    write_server_sections(engine, &list, pair, &mut writer, watch)?;
+    Ok(writer.finish().map(drop)?)
+}
+
+fn server_header(binding: &Binding, list: &KeyList) -> Header {
+    Header { kind: Kind::ServerKey, binding: *binding, sections: list.len() as u64 + 1 }
+}
+
+fn write_server_sections<E: Engine, W: Write>(
+    engine: &E,
+    list: &KeyList,
+    (secret, public): (&SecretKey<E>, &PublicKey<E>),
+    writer: &mut SectionWriter<W>,
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    writer.section(PUBLIC, &engine.write_public_key(&public.key)?)?;
+    let (mut body, mut keys) = (Vec::new(), engine.generate_keys(&secret.key, list));
+    for done in 0..list.len() {
+        RuntimeError::unless_cancelled(watch(done, list.len()))?;
+        let Some(key) = keys.next() else { break };
+        engine.write_evaluation_key(&key?, &mut body)?;
         writer.section(EVALUATION, &body)?;
     }
-    Ok((secret, public, writer))
-}
-
-/// Moves one evaluation key out of the process into `body`.
-fn export(tag: &str, id: u32, body: &mut Vec<u8>) -> Result<()> {
-    let mut export = || {
-        body.resize(fhe::evaluation_key_size(tag, id)?, 0);
-        fhe::export_evaluation_key_into(tag, id, body)?;
-        fhe::remove_evaluation_key(tag, id)
-    };
-    export().map_err(RuntimeError::openfhe("evaluation key"))
+    Ok(())
 }
 
 /// A secret key without its server key is of no use; that it may stay behind does not matter more than the first error.
@@ -405,7 +329,7 @@ pub(crate) fn check_binding(found: &Binding, expected: &Binding, path: &Path) ->
 
 macro_rules! debug_binding {
     ($($name:ident),*) => {$(
-        impl std::fmt::Debug for $name {
+        impl<E: Engine> std::fmt::Debug for $name<E> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($name)).field("binding", &self.binding).finish_non_exhaustive()
             }

@@ -7,8 +7,7 @@ use std::path::Path;
 use paf_files::{AtomicFile, FileError, npy};
 use paf_ir::tensor::Shape;
 
-use crate::engine::Result;
-use crate::error::RuntimeError;
+use crate::error::{Result, RuntimeError};
 
 /// An array with its elements row-major.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,7 @@ use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::slots::Vectors;
 use paf_ir::tensor::{PostProcess, Shape};
 
-use crate::engine::Result;
-use crate::error::RuntimeError;
+use crate::error::{Result, RuntimeError};
 use crate::npy::Array;
 
 /// How far an input may lie outside the calibrated range, relative to its width: rounding, not another data set.

@@ -1,80 +1,80 @@
-//! The server: evaluates a circuit on ciphertexts. It holds evaluation keys, never a secret key.
+//! The server: evaluates a circuit on ciphertexts, with the evaluation keys of one client or another. It never holds a
+//! secret key.
 
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::{Circuit, read_circuit};
+use paf_circuit::container::{Kind, SectionReader};
+use paf_circuit::{Circuit, Client, read_circuit};
+use paf_engine::{Answer, Engine, Evaluator, KeySet as _};
 use paf_ir::ckks::Op;
 
-use crate::ciphertexts::{CiphertextReader, CiphertextWriter, PortType, Role};
-use crate::engine::Result;
-use crate::executor::{Evaluation, Step};
+use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
+use crate::error::{Result, RuntimeError};
+use crate::executor::{Evaluation, Step, Told};
 use crate::keys::EvaluationKeys;
-use crate::openfhe::{Ciphertext, OpenFheEngine, OperationSeconds, Scheme};
+use crate::tally::{OperationSeconds, Tally};
 
 /// Bytes of plaintexts that are encoded ahead for a circuit without bootstraps unless a caller says otherwise.
 pub const DEFAULT_PREPARE_BUDGET: u64 = 4 << 30;
 
-/// The server's side of one circuit.
+/// Ciphertexts by port.
+pub(crate) type Ports<C> = Vec<Vec<C>>;
+
+/// The server's side of one circuit on an engine. Keys are objects of their own: one server serves many clients.
 ///
 /// ```no_run
 /// use std::path::Path;
+/// use paf_engine_openfhe::OpenFheEngine;
 /// use paf_runtime::{DEFAULT_PREPARE_BUDGET, Server};
 /// # fn main() -> Result<(), paf_runtime::RuntimeError> {
-/// let mut server = Server::load(Path::new("circuit.bin"), Path::new("server.key"), &mut |_, _| {})?;
+/// let mut server: Server<OpenFheEngine> = Server::load(Path::new("circuit.bin"))?;
 /// server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {})?;
-/// server.evaluate_file(Path::new("x.ct"), Path::new("y.ct"), &mut |sample, step| {
+/// let keys = server.load_keys(Path::new("server.key"), server.key_memory(), &mut |_, _| {})?;
+/// server.evaluate_file(&keys, Path::new("x.ct"), Path::new("y.ct"), &mut |sample, step| {
 ///     println!("sample {sample}: {}", step.layer);
 /// })?;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Server {
+///
+/// An observer may stop an evaluation: between two operations it is asked, and with a break the evaluation is dropped.
+pub struct Server<E: Engine> {
     circuit: Arc<Circuit>,
-    pub(crate) scheme: Arc<Scheme>,
-    pub(crate) engine: OpenFheEngine,
-    pub(crate) keys: EvaluationKeys,
+    /// The circuit's part that says which keys there are.
+    part: Client,
+    pub(crate) engine: Arc<E>,
+    program: E::Program,
+    tally: Tally,
 }
 
-impl Server {
-    /// Reads a circuit and the evaluation keys made for it; the observer gets the number of keys read and the total.
+impl<E: Engine> Server<E> {
+    /// Reads a circuit.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`](crate::RuntimeError::Circuit) for files that are damaged or do not belong together,
-    /// and those of [`Scheme::new`].
-    pub fn load(circuit: &Path, keys: &Path, observer: &mut dyn FnMut(usize, usize)) -> Result<Self> {
-        let circuit = Arc::new(read_circuit(circuit)?);
-        let budget = circuit.prediction.key_memory;
-        Self::with_keys(circuit, keys, budget, observer)
+    /// [`RuntimeError::Circuit`], and those of [`Server::new`].
+    pub fn load(circuit: &Path) -> Result<Self> {
+        Self::new(Arc::new(read_circuit(circuit)?))
     }
 
-    /// Reads the evaluation keys of a circuit: all of them, or with a `key_memory` that is not 0 each when it is needed,
-    /// so that no more than so many bytes of them are in memory.
+    /// A server for a circuit that is in memory.
     ///
     /// # Errors
-    /// Those of [`Server::load`].
-    pub fn with_keys(
-        circuit: Arc<Circuit>,
-        keys: &Path,
-        key_memory: u64,
-        observer: &mut dyn FnMut(usize, usize),
-    ) -> Result<Self> {
-        let scheme = Arc::new(Scheme::new(&circuit.parameters)?);
-        let keys = match key_memory {
-            0 => EvaluationKeys::load(&scheme, &circuit.client(), keys, observer)?,
-            budget => EvaluationKeys::open(&scheme, &circuit, keys, budget, observer)?,
-        };
-        Self::new(circuit, scheme, keys)
+    /// Those of [`Engine::new`] and [`Engine::load`].
+    pub fn new(circuit: Arc<Circuit>) -> Result<Self> {
+        let engine = Arc::new(E::new(&circuit.parameters)?);
+        Self::with_engine(circuit, engine)
     }
 
-    /// A server for a circuit and keys that are in memory.
+    /// The same on an engine for its parameters that is there already.
     ///
     /// # Errors
-    /// Those of [`OpenFheEngine::new`].
-    pub fn new(circuit: Arc<Circuit>, scheme: Arc<Scheme>, keys: EvaluationKeys) -> Result<Self> {
-        let engine = OpenFheEngine::new(Arc::clone(&scheme), &circuit.program)?;
-        Ok(Server { circuit, scheme, engine, keys })
+    /// Those of [`Engine::load`].
+    pub fn with_engine(circuit: Arc<Circuit>, engine: Arc<E>) -> Result<Self> {
+        let program = engine.load(&circuit.program)?;
+        Ok(Server { part: circuit.client(), circuit, engine, program, tally: Tally::default() })
     }
 
     /// The circuit.
@@ -82,78 +82,186 @@ impl Server {
         &self.circuit
     }
 
+    /// The bytes of evaluation keys in memory that the circuit was planned for; 0 for all of them.
+    pub fn key_memory(&self) -> u64 {
+        self.circuit.prediction.key_memory
+    }
+
+    /// Reads the evaluation keys that a client made for the circuit: all of them, or with a `key_memory` that is not 0 each
+    /// when it is needed, so that no more than so many bytes of them are in memory. The observer gets the number of keys
+    /// read and the number to read. It may run beside evaluations.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`],
+    /// [`RuntimeError::Cancelled`].
+    pub fn load_keys<A: Answer>(
+        &self,
+        path: &Path,
+        key_memory: u64,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<EvaluationKeys<E>> {
+        let watch = &mut |done, total| observer(done, total).flow();
+        match key_memory {
+            0 => EvaluationKeys::load(&*self.engine, &self.part, path, watch),
+            budget => EvaluationKeys::open(&self.engine, &self.circuit, path, budget, watch),
+        }
+    }
+
+    /// Reads what a file of evaluation keys holds, to the end of the stream.
+    ///
+    /// # Errors
+    /// Those of [`Server::load_keys`].
+    pub fn read_keys<A: Answer>(
+        &self,
+        stream: impl Read,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<EvaluationKeys<E>> {
+        let watch = &mut |done, total| observer(done, total).flow();
+        EvaluationKeys::read(&*self.engine, &self.part, stream, watch)
+    }
+
     /// The budget for [`Server::prepare`] that the predicted memory counts on: none beside the keys of bootstraps.
     pub fn prepare_budget(&self) -> u64 {
         if self.circuit.parameters.bootstrap.is_some() { 0 } else { DEFAULT_PREPARE_BUDGET }
     }
 
-    /// Encodes plaintexts ahead as far as they fit into `budget` bytes; the observer gets the number of linear maps
-    /// done and the total. Gives the bytes in use.
+    /// Encodes plaintexts ahead as far as they fit into `budget` bytes; the observer gets the parts done and the total.
+    /// Gives the bytes in use.
     ///
     /// # Errors
-    /// [`RuntimeError::OpenFhe`](crate::RuntimeError::OpenFhe).
-    pub fn prepare(&mut self, budget: u64, observer: &mut dyn FnMut(usize, usize)) -> Result<u64> {
-        self.engine.prepare(budget, observer)
+    /// [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
+    pub fn prepare<A: Answer>(&mut self, budget: u64, observer: &mut dyn FnMut(usize, usize) -> A) -> Result<u64> {
+        let watch = &mut |done, total| observer(done, total).flow();
+        Ok(self.engine.prepare(&mut self.program, budget, watch)?)
     }
 
     /// Evaluates one sample: ciphertexts by input port in, by output port out.
     ///
     /// # Errors
-    /// Those of [`executor::run`](crate::executor::run), and those of reading keys.
-    pub fn evaluate(
+    /// [`RuntimeError::CiphertextCount`]; [`RuntimeError::Circuit`] for keys of another circuit; [`RuntimeError::Engine`],
+    /// also for ciphertexts of other keys; [`RuntimeError::Cancelled`]; those of reading keys.
+    pub fn evaluate<A: Answer>(
         &self,
-        inputs: Vec<Vec<Ciphertext>>,
-        observer: &mut dyn FnMut(Step<'_>),
-    ) -> Result<Vec<Vec<Ciphertext>>> {
-        let mut evaluation = Evaluation::new(&self.engine, &self.circuit.program, inputs)?;
-        while let Some(step) = evaluation.next_step() {
-            observer(step);
-            self.keys.make_ready(step.id)?;
-            evaluation.step()?;
-        }
-        evaluation.outputs()
+        keys: &EvaluationKeys<E>,
+        inputs: Vec<Vec<E::Ciphertext>>,
+        observer: &mut dyn FnMut(Step<'_>) -> A,
+    ) -> Result<Vec<Vec<E::Ciphertext>>> {
+        self.evaluate_told(keys, inputs, &mut |step| observer(step).flow())
+    }
+
+    fn evaluate_told(
+        &self,
+        keys: &EvaluationKeys<E>,
+        inputs: Ports<E::Ciphertext>,
+        observer: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Ports<E::Ciphertext>> {
+        keys.binding().check_circuit(&self.part.fingerprint)?;
+        let evaluator = self.evaluator(keys);
+        let inputs = each(inputs, |ciphertext| keys.set.admit(ciphertext))?;
+        let mut evaluation = self.watched(keys, Evaluation::new(&evaluator, &self.circuit.program, inputs)?);
+        evaluation.finish(&mut Told(observer))?;
+        each(evaluation.outputs()?, |ciphertext| keys.set.release(ciphertext))
+    }
+
+    /// The program with some client's keys.
+    pub(crate) fn evaluator<'e>(&'e self, keys: &'e EvaluationKeys<E>) -> E::Evaluator<'e> {
+        self.engine.evaluator(&self.program, &keys.set)
+    }
+
+    /// An evaluation that makes keys ready and counts its time.
+    pub(crate) fn watched<'r, V: Evaluator>(
+        &'r self,
+        keys: &'r EvaluationKeys<E>,
+        evaluation: Evaluation<'r, V>,
+    ) -> Evaluation<'r, V> {
+        evaluation.with_keys(keys).with_tally(&self.tally)
     }
 
     /// What evaluations have taken so far, by kind of operation.
     pub fn operation_seconds(&self) -> OperationSeconds {
-        self.engine.operation_seconds()
+        self.tally.seconds(self.engine.unprepared_time(&self.program))
     }
 
     /// Opens a file of encrypted inputs, which must belong to the circuit and the keys.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`](crate::RuntimeError::Circuit), [`RuntimeError::Content`](crate::RuntimeError::Content).
-    pub fn open_inputs(&self, path: &Path) -> Result<CiphertextReader<'_>> {
-        let ports = self.input_ports();
-        CiphertextReader::open(&self.scheme, path, Role::Inputs, ports, self.keys.binding(), self.keys.tag())
+    /// [`RuntimeError::Circuit`], [`RuntimeError::Content`].
+    pub fn open_inputs<'s>(
+        &'s self,
+        keys: &'s EvaluationKeys<E>,
+        path: &Path,
+    ) -> Result<CiphertextReader<'s, E, std::fs::File>> {
+        self.inputs_of(keys, SectionReader::open(path, Kind::Ciphertexts)?, path)
     }
 
-    /// Evaluates all samples of a file into a file; the observer gets the sample's number and the step.
+    fn inputs_of<'s, R: Read>(
+        &'s self,
+        keys: &'s EvaluationKeys<E>,
+        sections: SectionReader<R>,
+        path: &Path,
+    ) -> Result<CiphertextReader<'s, E, R>> {
+        let owner = Owner::Server(keys);
+        CiphertextReader::new(&*self.engine, owner, sections, path, Role::Inputs, self.input_ports())
+    }
+
+    /// Evaluates all samples of a file into a file; the observer gets the sample's number and the step. After an error the
+    /// file of results is not there. Gives the number of samples.
     ///
     /// # Errors
     /// Those of [`Server::open_inputs`] and [`Server::evaluate`].
-    pub fn evaluate_file(
+    pub fn evaluate_file<A: Answer>(
         &self,
+        keys: &EvaluationKeys<E>,
         inputs: &Path,
         results: &Path,
-        observer: &mut dyn FnMut(usize, Step<'_>),
+        observer: &mut dyn FnMut(usize, Step<'_>) -> A,
     ) -> Result<usize> {
-        let mut reader = self.open_inputs(inputs)?;
-        let samples = reader.samples();
-        let mut writer = self.results_writer(results, samples)?;
-        for sample in 0..samples {
-            let outputs = self.evaluate(reader.next_sample()?, &mut |step| observer(sample, step))?;
-            writer.sample(&outputs)?;
-        }
-        reader.finish()?;
+        let reader = self.open_inputs(keys, inputs)?;
+        let (samples, count) = (reader.samples(), self.result_count(reader.samples()));
+        let mut writer = CiphertextWriter::create(&*self.engine, results, Role::Results, keys.binding(), count)?;
+        self.evaluate_all(keys, reader, &mut writer, observer)?;
         writer.commit()?;
         Ok(samples)
     }
 
-    /// Starts a file of results.
-    pub(crate) fn results_writer(&self, results: &Path, samples: usize) -> Result<CiphertextWriter> {
-        let per_sample = self.circuit.program.outputs.iter().map(|port| port.layout.ciphertexts).sum();
-        CiphertextWriter::create(results, Role::Results, self.keys.binding(), samples, per_sample)
+    /// Evaluates all samples of what a file of inputs holds, to the end of the stream, into any sink. Gives the number of
+    /// samples.
+    ///
+    /// # Errors
+    /// Those of [`Server::evaluate_file`]; what was written before is of no use then.
+    pub fn evaluate_stream<A: Answer>(
+        &self,
+        keys: &EvaluationKeys<E>,
+        inputs: impl Read,
+        results: impl Write,
+        observer: &mut dyn FnMut(usize, Step<'_>) -> A,
+    ) -> Result<usize> {
+        let path = Role::Inputs.thing();
+        let reader = self.inputs_of(keys, SectionReader::new(inputs, None, path, Kind::Ciphertexts)?, path)?;
+        let (samples, count) = (reader.samples(), self.result_count(reader.samples()));
+        let mut writer = CiphertextWriter::new(&*self.engine, results, Role::Results, keys.binding(), count)?;
+        self.evaluate_all(keys, reader, &mut writer, observer)?;
+        writer.finish()?;
+        Ok(samples)
+    }
+
+    fn evaluate_all<R: Read, W: Write, A: Answer>(
+        &self,
+        keys: &EvaluationKeys<E>,
+        mut reader: CiphertextReader<'_, E, R>,
+        writer: &mut CiphertextWriter<'_, E, W>,
+        observer: &mut dyn FnMut(usize, Step<'_>) -> A,
+    ) -> Result<()> {
+        for sample in 0..reader.samples() {
+            let inputs = reader.next_sample()?;
+            writer.sample(&self.evaluate_told(keys, inputs, &mut |step| observer(sample, step).flow())?)?;
+        }
+        reader.finish()
+    }
+
+    /// How much a file of results holds.
+    pub(crate) fn result_count(&self, samples: usize) -> Count {
+        Count { samples, per_sample: self.circuit.program.outputs.iter().map(|port| port.layout.ciphertexts).sum() }
     }
 
     fn input_ports(&self) -> Vec<PortType> {
@@ -167,5 +275,18 @@ impl Server {
             .filter_map(|(index, port)| Some((port.layout.ciphertexts, level_of(index)?)))
             .map(|(ciphertexts, level)| PortType { ciphertexts, level })
             .collect()
+    }
+}
+
+/// Every ciphertext of some ports, turned into another.
+pub(crate) fn each<C>(ports: Ports<C>, change: impl Fn(C) -> paf_engine::Result<C>) -> Result<Ports<C>> {
+    let port = |port: Vec<C>| port.into_iter().map(|ciphertext| Ok(change(ciphertext)?)).collect();
+    ports.into_iter().map(port).collect::<Result<_, RuntimeError>>()
+}
+
+impl<E: Engine> std::fmt::Debug for Server<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (engine, model) = (E::NAME, &self.circuit.model.name);
+        f.debug_struct("Server").field("engine", &engine).field("model", model).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,12 @@
 //! Running a circuit on the clear engine, many samples in parallel.
 
 use paf_circuit::Circuit;
+use paf_engine::check_process;
+use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps, NoiseModel};
+use paf_ir::ckks::Level;
 use rayon::prelude::*;
 
-use crate::clear::{ClearEngine, ClearMaps, NoiseModel};
-use crate::engine::Result;
+use crate::error::Result;
 use crate::executor;
 use crate::samples::{Output, Samples, finish};
 
@@ -21,19 +23,21 @@ pub enum Noise {
 /// may have [left the range](crate::samples::check_output) of its polynomial.
 ///
 /// # Errors
-/// Those of [`executor::run`].
+/// Those of [`executor::run`]; [`RuntimeError::Engine`](crate::RuntimeError::Engine) in a process that was forked from one
+/// that had simulated.
 pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Vec<Vec<Output>>> {
+    check_process()?;
     let maps = ClearMaps::new(&circuit.program);
     let key = match noise {
         Noise::Off => None,
         Noise::Seed(seed) => Some((NoiseModel::new(&circuit.parameters, seed), seed)),
     };
     let one = |sample: usize| {
-        let vectors = run_one(circuit, &ClearEngine::new(&maps), samples, sample)?;
+        let vectors = values(run_one(circuit, &ClearEvaluator::new(&maps), samples, sample)?);
         let Some((model, seed)) = &key else {
             return Ok(outputs(circuit, &vectors));
         };
-        let noisy = ClearEngine::with_noise(&maps, model, seed.wrapping_add(sample as u64));
+        let noisy = ClearEvaluator::with_noise(&maps, model, seed.wrapping_add(sample as u64));
         let encrypted = run_one(circuit, &noisy, samples, sample)?;
         Ok(outputs(circuit, &decrypt(&noisy, encrypted, &vectors)))
     };
@@ -43,15 +47,35 @@ pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Ve
 /// The packed vectors of every output.
 type Vectors = Vec<Vec<Vec<f64>>>;
 
-fn run_one(circuit: &Circuit, engine: &ClearEngine<'_>, samples: &Samples, sample: usize) -> Result<Vectors> {
+fn run_one(
+    circuit: &Circuit,
+    evaluator: &ClearEvaluator<'_>,
+    samples: &Samples,
+    sample: usize,
+) -> Result<Vec<Vec<ClearCiphertext>>> {
     let packed = samples.packed(&circuit.program.inputs, sample);
-    let encrypted = packed.into_iter().map(|port| port.into_iter().map(|vector| engine.encrypt(vector)).collect());
-    executor::run(engine, &circuit.program, encrypted.collect(), &mut |_| {})
+    executor::run(evaluator, &circuit.program, encrypted(evaluator, circuit, packed), &mut |_| {})
 }
 
-fn decrypt(engine: &ClearEngine<'_>, encrypted: Vectors, exact: &Vectors) -> Vectors {
-    let port = |(vectors, exact): (Vec<Vec<f64>>, &Vec<Vec<f64>>)| {
-        vectors.into_iter().zip(exact).map(|(vector, exact)| engine.decrypt(vector, exact)).collect()
+/// Packed inputs as ciphertexts of the clear engine.
+pub(crate) fn encrypted(
+    evaluator: &ClearEvaluator<'_>,
+    circuit: &Circuit,
+    packed: Vectors,
+) -> Vec<Vec<ClearCiphertext>> {
+    let port = |(port, level): (Vec<Vec<f64>>, Level)| {
+        port.into_iter().map(|vector| evaluator.encrypt(vector, level)).collect()
+    };
+    packed.into_iter().zip(circuit.input_levels()).map(port).collect()
+}
+
+fn values(ciphertexts: Vec<Vec<ClearCiphertext>>) -> Vectors {
+    ciphertexts.into_iter().map(|port| port.into_iter().map(|ciphertext| ciphertext.values).collect()).collect()
+}
+
+fn decrypt(evaluator: &ClearEvaluator<'_>, encrypted: Vec<Vec<ClearCiphertext>>, exact: &Vectors) -> Vectors {
+    let port = |(ciphertexts, exact): (Vec<ClearCiphertext>, &Vec<Vec<f64>>)| {
+        ciphertexts.into_iter().zip(exact).map(|(ciphertext, exact)| evaluator.decrypt(ciphertext, exact)).collect()
     };
     encrypted.into_iter().zip(exact).map(port).collect()
 }

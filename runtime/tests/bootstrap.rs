@@ -4,13 +4,13 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{exclusive, numbers, refined_case, refreshing_case};
+use common::{exclusive, refined_case, refreshing_case};
 use paf_circuit::{Circuit, write_circuit};
+use paf_engine::suite::cases::numbers;
+use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{
-    Client, EvaluationKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, agreement_bits, simulate,
-};
+use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
 
 fn samples(circuit: &Circuit) -> Samples {
     let array = Array { shape: Shape(vec![2, 100]), data: numbers(7, 200) };
@@ -55,14 +55,14 @@ fn a_second_iteration_adds_the_bits_of_the_first() {
 
 /// Encrypts, evaluates and decrypts the samples.
 fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<Vec<Output>> {
-    let client = Client::new(circuit.client()).unwrap();
-    let (secret, public) = client.generate_pair().unwrap();
-    let keys = EvaluationKeys::generate(&secret, &client.key_list().unwrap(), &mut |_, _| {}).unwrap();
-    let server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys).unwrap();
+    let client = Client::<OpenFheEngine>::new(circuit.client()).unwrap();
+    let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine())).unwrap();
+    let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();
     let samples = samples(circuit);
     let run = |sample| {
-        let inputs = client.encrypt(&public, &samples, sample).unwrap();
-        client.decrypt(&secret, sample, &server.evaluate(inputs, &mut |_| {}).unwrap()).unwrap()
+        let inputs = client.encrypt(&keys.public, &samples, sample).unwrap();
+        let results = server.evaluate(&keys.evaluation, inputs, &mut |_| {}).unwrap();
+        client.decrypt(&keys.secret, sample, &results).unwrap()
     };
     (0..samples.count()).map(run).collect()
 }
@@ -75,15 +75,16 @@ fn key_files_hold_what_bootstraps_need() {
     let path = |name: &str| folder.path().join(name);
     let circuit = refreshing_case().circuit;
     write_circuit(&path("circuit.bin"), &circuit).unwrap();
-    let client = Client::load(&path("circuit.bin")).unwrap();
+    let client = Client::<OpenFheEngine>::load(&path("circuit.bin")).unwrap();
     client.generate_key_files(&path("client.key"), &path("server.key"), &mut |_, _| {}).unwrap();
-    let public = PublicKey::load(client.scheme(), client.part(), &path("server.key")).unwrap();
+    let public = client.load_public_key(&path("server.key")).unwrap();
     client.encrypt_file(&public, &samples(&circuit), &path("x.ct"), &mut |_, _| {}).unwrap();
 
-    let server = Server::load(&path("circuit.bin"), &path("server.key"), &mut |_, _| {}).unwrap();
-    server.evaluate_file(&path("x.ct"), &path("y.ct"), &mut |_, _| {}).unwrap();
+    let server = Server::<OpenFheEngine>::load(&path("circuit.bin")).unwrap();
+    let keys = server.load_keys(&path("server.key"), 0, &mut |_, _| {}).unwrap();
+    server.evaluate_file(&keys, &path("x.ct"), &path("y.ct"), &mut |_, _| {}).unwrap();
 
-    let secret = SecretKey::load(client.scheme(), client.part(), &path("client.key")).unwrap();
+    let secret = client.load_secret_key(&path("client.key")).unwrap();
     let outputs = client.decrypt_file(&secret, &path("y.ct"), &mut |_, _| {}).unwrap();
     check("through files", &circuit, &outputs, 8.0);
 }

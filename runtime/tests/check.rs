@@ -1,18 +1,17 @@
-//! `paf-run check`: encrypted against clear, layer by layer.
+//! Encrypted against clear, layer by layer.
 
-mod bench;
 mod common;
 
 use std::sync::Arc;
 
-use bench::Bench;
-use common::{Case, dense, exclusive, network_case, refreshing_case};
+use common::{Case, exclusive, network_case, refreshing_case};
 use paf_circuit::Circuit;
+use paf_engine::suite::cases::dense;
+use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::CkksProgram;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, EvaluationKeys, Expectations, LayerAgreement, Samples, Server, check_layers};
-use serde_json::Value;
+use paf_runtime::{Client, Expectations, LayerAgreement, LocalKeys, Samples, Server, Sides, check_layers};
 
 const SEEDS: u64 = 4;
 
@@ -25,14 +24,14 @@ fn samples(case: &Case) -> Samples {
 
 /// Runs `evaluated` encrypted and compares with what the case's own circuit computes.
 fn agreements(case: &Case, evaluated: &Circuit, sample: usize) -> Vec<LayerAgreement> {
-    let client = Client::new(evaluated.client()).unwrap();
-    let (secret, public) = client.generate_pair().unwrap();
-    let keys = EvaluationKeys::generate(&secret, &client.key_list().unwrap(), &mut |_, _| {}).unwrap();
-    let server = Server::new(Arc::new(evaluated.clone()), Arc::clone(client.scheme()), keys).unwrap();
+    let client = Client::<OpenFheEngine>::new(evaluated.client()).unwrap();
+    let server = Server::with_engine(Arc::new(evaluated.clone()), Arc::clone(client.engine())).unwrap();
+    let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();
     let samples = samples(case);
-    let inputs = client.encrypt(&public, &samples, sample).unwrap();
+    let inputs = client.encrypt(&keys.public, &samples, sample).unwrap();
     let expectations = Expectations::new(&case.circuit, &samples, sample, SEEDS).unwrap();
-    check_layers(&server, &client, &secret, inputs, &expectations, &mut |_| {}).unwrap()
+    let sides = Sides { client: &client, secret: &keys.secret, server: &server, keys: &keys.evaluation };
+    check_layers(&sides, inputs, &expectations, &mut |_| {}).unwrap()
 }
 
 fn print(layers: &[LayerAgreement]) {
@@ -87,26 +86,4 @@ fn the_first_layer_that_goes_wrong_is_found() {
     let first = layers.iter().find(|layer| layer.bits < layer.expected_bits - 2.0).unwrap();
     assert_eq!(first.layer, "dense");
     assert!(first.bits < 3.0);
-}
-
-#[test]
-fn the_command_reports_layers_and_refuses_what_is_less_precise_than_asked() {
-    let bench = Bench::new(&network_case());
-    let facts = bench.json("check circuit.bin --input x.npy --sample 2");
-    let layers = facts["layers"].as_array().unwrap();
-    assert_eq!(layers.len(), 4);
-    for layer in layers {
-        assert!(layer["agreement_bits"].as_f64().unwrap() > 20.0 && layer["expected_bits"].as_f64().unwrap() > 20.0);
-        let (bits, expected) = (layer["mean_bits"].as_f64().unwrap(), layer["expected_mean_bits"].as_f64().unwrap());
-        assert_eq!(layer["under_expectation"], bits < expected - facts["margin_bits"].as_f64().unwrap());
-    }
-    let under = layers.iter().find(|layer| layer["under_expectation"] == true);
-    assert_eq!(facts["first_under_expectation"], under.map_or(Value::Null, |layer| layer["layer"].clone()));
-
-    let lines = bench.succeeds("check circuit.bin --input x.npy --least-bits 20");
-    assert!(lines.contains("2 bits") && lines.contains("the noise model"), "{lines}");
-    assert!(lines.lines().any(|line| line.starts_with("dense ") && line.contains("level  0")), "{lines}");
-    bench.fails("check circuit.bin --input x.npy --least-bits 45", 1, "layer x agrees with the clear run to");
-    bench.fails("check circuit.bin --input x.npy --sample 3", 1, "there is no sample 3, the inputs hold 3");
-    assert_eq!(bench.run("check circuit.bin --input x.npy --least-bits many").status.code(), Some(2));
 }

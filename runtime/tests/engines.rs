@@ -1,13 +1,14 @@
-//! Every case on both engines: clear against direct arithmetic, encrypted against clear.
+//! Every case through client and server, encrypted against clear, and the noise that the clear engine adds.
 
 mod common;
 
 use std::sync::Arc;
 
 use common::{Case, cases, exclusive};
+use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, EvaluationKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
+use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
 
 /// What a comparison allows.
 enum Agreement {
@@ -45,16 +46,16 @@ fn clear(case: &Case) -> Vec<Vec<f64>> {
 }
 
 fn encrypted(case: &Case, prepare_budget: u64) -> Vec<Vec<f64>> {
-    let client = Client::new(case.circuit.client()).unwrap();
-    let (secret, public) = client.generate_pair().unwrap();
-    let keys = EvaluationKeys::generate(&secret, &client.key_list().unwrap(), &mut |_, _| {}).unwrap();
-    let mut server = Server::new(Arc::new(case.circuit.clone()), Arc::clone(client.scheme()), keys).unwrap();
+    let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
+    let circuit = Arc::new(case.circuit.clone());
+    let mut server = Server::with_engine(circuit, Arc::clone(client.engine())).unwrap();
     server.prepare(prepare_budget, &mut |_, _| {}).unwrap();
+    let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();
     let samples = samples(case);
     let run = |sample| {
-        let inputs = client.encrypt(&public, &samples, sample).unwrap();
-        let results = server.evaluate(inputs, &mut |_| {}).unwrap();
-        raw(&client.decrypt(&secret, sample, &results).unwrap())
+        let inputs = client.encrypt(&keys.public, &samples, sample).unwrap();
+        let results = server.evaluate(&keys.evaluation, inputs, &mut |_| {}).unwrap();
+        raw(&client.decrypt(&keys.secret, sample, &results).unwrap())
     };
     (0..samples.count()).map(run).collect()
 }

@@ -6,9 +6,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use common::{Case, cases, network_case, refreshing_case, relu_case};
+use paf_engine::{Evaluator, LinearStep, Result};
+use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps};
 use paf_ir::ckks::{CkksProgram, Level, Type, Verified};
+use paf_runtime::RuntimeError;
 use paf_runtime::executor::{Alive, Evaluation, run};
-use paf_runtime::{ClearEngine, ClearMaps, Engine, LinearStep, Result, RuntimeError};
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -39,7 +41,7 @@ impl Drop for Token {
 
 struct Counting(Shared);
 
-impl Engine for Counting {
+impl Evaluator for Counting {
     type Ciphertext = Token;
 
     fn duplicate(&self, _: &Token) -> Result<Token> {
@@ -151,18 +153,20 @@ fn missing_ciphertexts_are_an_error() {
     assert!(matches!(error, RuntimeError::CiphertextCount { .. }), "{error}");
 }
 
-fn clear_inputs(case: &Case) -> Vec<Vec<Vec<f64>>> {
-    case.circuit.program.inputs.iter().map(|port| port.layout.pack(&case.samples[0])).collect()
+fn clear_inputs(engine: &ClearEvaluator<'_>, case: &Case) -> Vec<Vec<ClearCiphertext>> {
+    let level = case.circuit.input_levels()[0];
+    let vectors = case.circuit.program.inputs[0].layout.pack(&case.samples[0]);
+    vec![vectors.into_iter().map(|vector| engine.encrypt(vector, level)).collect()]
 }
 
 /// An evaluation that was stopped before operation `position`.
-fn stopped(engine: &ClearEngine<'_>, case: &Case, position: usize) -> Vec<Alive<Vec<f64>>> {
-    let mut evaluation = Evaluation::new(engine, &case.circuit.program, clear_inputs(case)).unwrap();
+fn stopped(engine: &ClearEvaluator<'_>, case: &Case, position: usize) -> Vec<Alive<ClearCiphertext>> {
+    let mut evaluation = Evaluation::new(engine, &case.circuit.program, clear_inputs(engine, case)).unwrap();
     (0..position).for_each(|_| evaluation.step().unwrap());
     evaluation.alive().map(|(id, value)| (id, value.to_vec())).collect()
 }
 
-fn finished(mut evaluation: Evaluation<'_, ClearEngine<'_>>, program: &Verified) -> Vec<Vec<Vec<f64>>> {
+fn finished(mut evaluation: Evaluation<'_, ClearEvaluator<'_>>, program: &Verified) -> Vec<Vec<ClearCiphertext>> {
     while let Some(step) = evaluation.next_step() {
         assert!(step.done < step.total && step.id.index() == evaluation.position());
         evaluation.step().unwrap();
@@ -176,11 +180,11 @@ fn an_evaluation_goes_on_from_any_operation() {
     for case in cases().into_iter().chain([refreshing_case()]) {
         let program = &case.circuit.program;
         let maps = ClearMaps::new(program);
-        let engine = ClearEngine::new(&maps);
-        let whole = run(&engine, program, clear_inputs(&case), &mut |_| {}).unwrap();
+        let engine = ClearEvaluator::new(&maps);
+        let whole = run(&engine, program, clear_inputs(&engine, &case), &mut |_| {}).unwrap();
         for position in 0..=program.len() {
             let alive = stopped(&engine, &case, position);
-            let resumed = Evaluation::resume(&engine, program, clear_inputs(&case), position, alive).unwrap();
+            let resumed = Evaluation::resume(&engine, program, clear_inputs(&engine, &case), position, alive).unwrap();
             assert_eq!(finished(resumed, program), whole, "{} from operation {position}", case.name);
         }
     }
@@ -191,9 +195,10 @@ fn an_evaluation_goes_on_only_with_what_is_alive() {
     let case = network_case();
     let program = &case.circuit.program;
     let maps = ClearMaps::new(program);
-    let engine = ClearEngine::new(&maps);
+    let engine = ClearEvaluator::new(&maps);
     let refused = |position, alive| {
-        let error = Evaluation::resume(&engine, program, clear_inputs(&case), position, alive).map(drop).unwrap_err();
+        let error =
+            Evaluation::resume(&engine, program, clear_inputs(&engine, &case), position, alive).map(drop).unwrap_err();
         assert!(matches!(error, RuntimeError::NotAlive { .. }), "{error}");
     };
     let alive = stopped(&engine, &case, 4);
@@ -201,6 +206,6 @@ fn an_evaluation_goes_on_only_with_what_is_alive() {
     refused(program.len() + 1, alive.clone());
     refused(4, alive[1..].to_vec());
     refused(4, alive.into_iter().map(|(id, value)| (id, [value.clone(), value].concat())).collect());
-    let unfinished = Evaluation::new(&engine, program, clear_inputs(&case)).unwrap();
+    let unfinished = Evaluation::new(&engine, program, clear_inputs(&engine, &case)).unwrap();
     assert!(matches!(unfinished.outputs().unwrap_err(), RuntimeError::NotAlive { position: 0 }));
 }

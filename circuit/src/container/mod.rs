@@ -17,13 +17,14 @@ mod reader;
 mod writer;
 
 use std::fmt;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use paf_files::hex;
 use sha2::{Digest, Sha256};
 
 pub use index::SectionIndex;
-pub(crate) use reader::read_header_of;
+pub(crate) use reader::open_file;
 pub use reader::{SectionReader, read_header};
 pub use writer::SectionWriter;
 
@@ -65,6 +66,17 @@ impl Kind {
             Kind::ServerKey => "a server key file",
             Kind::Ciphertexts => "a ciphertext file",
         }
+    }
+
+    /// What stands in messages for the path, where the bytes come from no file.
+    pub fn thing(self) -> &'static Path {
+        Path::new(match self {
+            Kind::Circuit => "circuit",
+            Kind::Client => "client",
+            Kind::SecretKey => "secret key",
+            Kind::ServerKey => "server key",
+            Kind::Ciphertexts => "ciphertexts",
+        })
     }
 
     /// The first bytes of a file of this kind; the first is no text, so that text tools keep off.
@@ -168,6 +180,24 @@ pub fn read_file(path: &Path, kind: Kind) -> Result<(Binding, Vec<u8>), CircuitE
     read_body(SectionReader::open(path, kind)?).map_err(|error| error.in_file(path))
 }
 
+/// Writes what a file of one section holds to any sink.
+///
+/// # Errors
+/// [`CircuitError::Io`].
+pub fn write_to(out: impl Write, kind: Kind, binding: Binding, body: &[u8]) -> Result<(), CircuitError> {
+    let mut writer = SectionWriter::new(out, kind.thing(), Header { kind, binding, sections: 1 })?;
+    writer.section(SectionKind::BODY, body)?;
+    writer.finish().map(drop)
+}
+
+/// Reads what a file of one section holds from any stream, to its end.
+///
+/// # Errors
+/// Any [`CircuitError`] about the frame.
+pub fn read_from(stream: impl Read, kind: Kind) -> Result<(Binding, Vec<u8>), CircuitError> {
+    read_body(SectionReader::new(stream, None, kind.thing(), kind)?).map_err(|error| error.in_file(kind.thing()))
+}
+
 /// The bytes of a file of one section.
 pub fn seal(kind: Kind, binding: Binding, body: &[u8]) -> Vec<u8> {
     let (header, digest) = header_bytes(&Header { kind, binding, sections: 1 });
@@ -187,7 +217,7 @@ pub fn open(bytes: &[u8], kind: Kind) -> Result<(Binding, Vec<u8>), CircuitError
     reader.and_then(read_body).map_err(CircuitError::into_problem)
 }
 
-fn read_body<R: std::io::Read>(mut reader: SectionReader<R>) -> Result<(Binding, Vec<u8>), CircuitError> {
+pub(crate) fn read_body<R: Read>(mut reader: SectionReader<R>) -> Result<(Binding, Vec<u8>), CircuitError> {
     let (mut body, mut after) = (Vec::new(), Vec::new());
     let only_one = reader.header().sections == 1
         && reader.next_section(&mut body)? == Some(SectionKind::BODY)

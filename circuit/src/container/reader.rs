@@ -86,9 +86,20 @@ impl<R: Read> SectionReader<R> {
     /// # Errors
     /// Any [`CircuitError`] about the header.
     pub fn new(stream: R, length: Option<u64>, path: &Path, kind: Kind) -> Result<Self, CircuitError> {
+        Self::of_kinds(stream, length, path, &[kind], kind.name())
+    }
+
+    /// As [`SectionReader::new`] for one of several kinds, which `needed` puts in words.
+    pub(crate) fn of_kinds(
+        stream: R,
+        length: Option<u64>,
+        path: &Path,
+        kinds: &[Kind],
+        needed: &'static str,
+    ) -> Result<Self, CircuitError> {
         let mut source = Source { stream, path: path.to_owned(), left: length };
         let in_file = |error: CircuitError| error.in_file(path);
-        let (header, digest) = header_of(&mut source, &[kind], kind.name()).map_err(in_file)?;
+        let (header, digest) = header_of(&mut source, kinds, needed).map_err(in_file)?;
         Ok(SectionReader { source, header, digest, read: 0 })
     }
 
@@ -139,19 +150,13 @@ impl<R: Read> SectionReader<R> {
 /// # Errors
 /// Any [`CircuitError`] about the header, with the path.
 pub fn read_header(path: &Path) -> Result<Header, CircuitError> {
-    read_header_of(path, &Kind::ALL, "a circuit, client, key or ciphertext file")
-}
-
-/// The header of a file of some kinds, which `needed` puts in words.
-pub(crate) fn read_header_of(path: &Path, kinds: &[Kind], needed: &'static str) -> Result<Header, CircuitError> {
     let (stream, left) = open_file(path)?;
-    let mut source = Source { stream, path: path.to_owned(), left };
-    let header = header_of(&mut source, kinds, needed).map_err(|error| error.in_file(path))?;
-    Ok(header.0)
+    let needed = "a circuit, client, key or ciphertext file";
+    Ok(*SectionReader::of_kinds(stream, left, path, &Kind::ALL, needed)?.header())
 }
 
 /// The stream of a file and its length; pipes and devices have none.
-fn open_file(path: &Path) -> Result<(File, Option<u64>), CircuitError> {
+pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>), CircuitError> {
     let open = || {
         let file = File::open(path)?;
         let metadata = file.metadata()?;

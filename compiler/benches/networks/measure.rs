@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
+use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::Op;
-use paf_runtime::{
-    Client, LocalKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, agreement_bits, npy, simulate,
-};
+use paf_runtime::executor::Step;
+use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, npy, simulate};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::Result;
 use crate::common::set_up_openfhe;
@@ -19,12 +18,9 @@ use crate::primitives::{Primitives, Work};
 
 /// Client and server with all keys.
 struct Parties {
-    client: Client,
-    secret: SecretKey,
-    public: PublicKey,
-    server: Server,
-    /// Where keys are that are not in memory.
-    _folder: Option<TempDir>,
+    client: Client<OpenFheEngine>,
+    server: Server<OpenFheEngine>,
+    keys: LocalKeys<OpenFheEngine>,
     keygen: f64,
     prepare: f64,
 }
@@ -55,8 +51,8 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
     }
     // Before the primitives add anything to it.
     let peak_bytes = peak_bytes();
-    let Parties { client, server, keygen, prepare, .. } = parties;
-    drop(server);
+    let Parties { client, server, keys, keygen, prepare } = parties;
+    drop((server, keys));
     let mut facts = facts(&circuit);
     let bits: Vec<f64> =
         runs.iter().zip(&clear).map(|(run, clear)| agreement_bits(&run.output.raw, &clear[0].raw)).collect();
@@ -84,7 +80,7 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
         facts["eval_in_bootstraps"] = json!(eval / bootstraps);
     } else {
         eprintln!("{name}: primitives");
-        facts["primitives"] = Primitives::measure(client.scheme())?.compare(&Work::of(&circuit.program), eval);
+        facts["primitives"] = Primitives::measure(client.engine())?.compare(&Work::of(&circuit.program), eval);
     }
     Ok(facts)
 }
@@ -92,28 +88,30 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
 fn set_up(circuit: &Arc<Circuit>) -> Result<Parties> {
     let start = Instant::now();
     let client = Client::new(circuit.client())?;
-    let keys = LocalKeys::make(&client, circuit, circuit.prediction.key_memory, &mut |_, _| {})?;
-    let LocalKeys { secret, public, evaluation, folder } = keys;
+    let mut server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()))?;
+    let loading = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let keys = LocalKeys::make(&client, &server, circuit.prediction.key_memory, &mut |_, _| {})?;
     let keygen = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let mut server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), evaluation)?;
     server.prepare(server.prepare_budget(), &mut |_, _| {})?;
-    let prepare = start.elapsed().as_secs_f64();
-    Ok(Parties { client, secret, public, server, _folder: folder, keygen, prepare })
+    let prepare = loading + start.elapsed().as_secs_f64();
+    Ok(Parties { client, server, keys, keygen, prepare })
 }
 
 fn run(parties: &Parties, samples: &Samples, sample: usize) -> Result<Run> {
     let start = Instant::now();
-    let inputs = parties.client.encrypt(&parties.public, samples, sample)?;
+    let inputs = parties.client.encrypt(&parties.keys.public, samples, sample)?;
     let encrypt = start.elapsed().as_secs_f64();
     let (start, mut clock) = (Instant::now(), BootstrapClock::default());
     let program = &parties.server.circuit().program;
     let refreshes = |id| matches!(program.value(id).op, Op::Bootstrap { .. });
-    let results = parties.server.evaluate(inputs, &mut |step| clock.next(refreshes(step.id)))?;
+    let observer = &mut |step: Step<'_>| clock.next(refreshes(step.id));
+    let results = parties.server.evaluate(&parties.keys.evaluation, inputs, observer)?;
     clock.next(false);
     let eval = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let output = parties.client.decrypt(&parties.secret, sample, &results)?.remove(0);
+    let output = parties.client.decrypt(&parties.keys.secret, sample, &results)?.remove(0);
     Ok(Run { encrypt, eval, bootstraps: clock.seconds, decrypt: start.elapsed().as_secs_f64(), output })
 }
 

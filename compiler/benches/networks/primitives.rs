@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use openfhe_reference as fhe;
+use paf_engine::Engine as _;
+use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::plaintext_count;
-use paf_runtime::Scheme;
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -145,7 +146,7 @@ pub(crate) struct Primitives {
 
 impl Primitives {
     /// Times every operation with keys of its own.
-    pub(crate) fn measure(scheme: &Scheme) -> Result<Self> {
+    pub(crate) fn measure(scheme: &OpenFheEngine) -> Result<Self> {
         let top = scheme.parameters().levels.0;
         let mut levels: Vec<Level> = (1..=LEVELS).map(|step| Level((top * step / LEVELS).max(1))).collect();
         levels.insert(0, Level(1));
@@ -209,13 +210,13 @@ impl Primitives {
 
 /// A ciphertext at the top level with the keys that the operations need.
 struct Bench<'s> {
-    scheme: &'s Scheme,
+    scheme: &'s OpenFheEngine,
     values: Vec<f64>,
     fresh: fhe::UniquePtr<fhe::Ciphertext>,
 }
 
 impl<'s> Bench<'s> {
-    fn new(scheme: &'s Scheme) -> Result<Self> {
+    fn new(scheme: &'s OpenFheEngine) -> Result<Self> {
         let pair = fhe::generate_key_pair(scheme.context())?;
         fhe::generate_multiplication_key(&pair.secret_key)?;
         fhe::generate_rotation_keys(&pair.secret_key, &[1])?;

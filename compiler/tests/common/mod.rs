@@ -15,11 +15,10 @@ use ndarray_npy::{WritableElement, read_npy, write_npy};
 use paf_circuit::Circuit;
 use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::{Compiled, compile};
+use paf_engine_openfhe::{OpenFheEngine, machine};
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{
-    Client, DEFAULT_PREPARE_BUDGET, EvaluationKeys, Noise, Output, PublicKey, Samples, SecretKey, Server, simulate,
-};
+use paf_runtime::{Client, DEFAULT_PREPARE_BUDGET, LocalKeys, Noise, Output, Samples, Server, simulate};
 
 /// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
 pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
@@ -29,7 +28,7 @@ pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
 
 /// OpenFHE as `paf-run` sets it up: all cores, and an allocator that keeps its pages.
 pub(crate) fn set_up_openfhe() {
-    paf_runtime::machine::set_up().expect("PAF_KERNELS names what this machine has");
+    machine::set_up().expect("PAF_KERNELS names what this machine has");
 }
 
 pub(crate) fn testdata(name: &str) -> PathBuf {
@@ -86,29 +85,31 @@ pub(crate) fn accuracy(outputs: &[Output], labels: &[usize]) -> f64 {
 
 /// Client and server of a circuit with all keys, in one process.
 pub(crate) struct Parties {
-    pub(crate) client: Client,
-    pub(crate) secret: SecretKey,
-    pub(crate) public: PublicKey,
-    pub(crate) server: Server,
+    pub(crate) client: Client<OpenFheEngine>,
+    pub(crate) server: Server<OpenFheEngine>,
+    pub(crate) keys: LocalKeys<OpenFheEngine>,
 }
 
 impl Parties {
     pub(crate) fn new(circuit: &Arc<Circuit>) -> Self {
         set_up_openfhe();
         let client = Client::new(circuit.client()).expect("OpenFHE takes the parameters");
-        let (secret, public) = client.generate_pair().expect("a key pair");
-        let list = client.key_list().expect("a key list");
-        let keys = EvaluationKeys::generate(&secret, &list, &mut |_, _| {}).expect("evaluation keys");
-        let server = Server::new(Arc::clone(circuit), Arc::clone(client.scheme()), keys);
+        let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()));
         let mut server = server.expect("a circuit for the openfhe engine");
         server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {}).expect("plaintexts");
-        Parties { client, secret, public, server }
+        let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).expect("keys");
+        Parties { client, server, keys }
+    }
+
+    /// The outputs of one sample, encrypted, evaluated and decrypted.
+    pub(crate) fn outputs(&self, samples: &Samples, sample: usize) -> Vec<Output> {
+        let inputs = self.client.encrypt(&self.keys.public, samples, sample).expect("encryption");
+        let results = self.server.evaluate(&self.keys.evaluation, inputs, &mut |_| {}).expect("evaluation");
+        self.client.decrypt(&self.keys.secret, sample, &results).expect("decryption")
     }
 
     /// The first output of one sample, encrypted, evaluated and decrypted.
     pub(crate) fn infer(&self, samples: &Samples, sample: usize) -> Output {
-        let inputs = self.client.encrypt(&self.public, samples, sample).expect("encryption");
-        let results = self.server.evaluate(inputs, &mut |_| {}).expect("evaluation");
-        self.client.decrypt(&self.secret, sample, &results).expect("decryption").remove(0)
+        self.outputs(samples, sample).remove(0)
     }
 }

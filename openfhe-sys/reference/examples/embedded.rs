@@ -36,6 +36,5 @@ fn made_key() -> Result<u32, fhe::Exception> {
         security_level: fhe::SecurityLevel::NotSet,
     })?;
     let keys = fhe::generate_key_pair(&context)?;
-    fhe::generate_evaluation_key(&keys.secret_key, fhe::MULTIPLICATION_KEY, 1)?;
-    fhe::evaluation_key_limbs(&keys.secret_key.key_tag(), fhe::MULTIPLICATION_KEY)
+    Ok(fhe::generate_evaluation_key(&keys.secret_key, fhe::MULTIPLICATION_KEY, 1)?.limbs())
 }

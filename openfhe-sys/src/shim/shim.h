@@ -51,6 +51,7 @@ using lbcrypto::DCRTPoly;
 // Shared with Rust, defined in the generated header.
 struct Parameters;
 struct KeyPair;
+struct EncapsulationKeys;
 struct ExtendedTerm;
 struct SlotValues;
 struct SparseTerm;
@@ -92,6 +93,15 @@ struct SecretKey {
     ~SecretKey();
 
     rust::String key_tag() const;
+};
+
+// An evaluation key that is not, or not yet, in OpenFHE's process-wide maps.
+struct LooseKey {
+    lbcrypto::EvalKey<DCRTPoly> handle;
+    std::uint32_t id_;
+
+    std::uint32_t id() const { return id_; }
+    std::uint32_t limbs() const;
 };
 
 // An encoded vector in evaluation format, over Q_level.
@@ -162,13 +172,15 @@ void release_contexts();
 
 // api/context.cc
 std::unique_ptr<Context> create_context(const Parameters& parameters);
+void prepare_transforms(const Context& context);
 
 // api/keys.cc
 KeyPair generate_key_pair(const Context& context);
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step);
 std::uint32_t conjugation_key_id(const Context& context);
 rust::Vec<std::uint32_t> evaluation_key_ids(rust::Str tag);
-std::uint32_t evaluation_key_limbs(rust::Str tag, std::uint32_t id);
+std::unique_ptr<LooseKey> evaluation_key(rust::Str tag, std::uint32_t id);
+void insert_evaluation_key(rust::Str tag, std::unique_ptr<LooseKey> key);
 void remove_evaluation_key(rust::Str tag, std::uint32_t id);
 
 // api/encryption.cc
@@ -177,6 +189,7 @@ rust::Vec<double> decrypt(const SecretKey& key, const Ciphertext& ciphertext, do
 
 // api/arithmetic.cc
 std::unique_ptr<Ciphertext> clone_ciphertext(const Ciphertext& ciphertext);
+void set_key_tag(Ciphertext& ciphertext, rust::Str tag);
 void add_in_place(Ciphertext& left, const Ciphertext& right);
 void subtract_in_place(Ciphertext& left, const Ciphertext& right);
 void add_plain_in_place(Ciphertext& ciphertext, const Plaintext& plaintext);
@@ -198,27 +211,27 @@ std::uint32_t bootstrap_depth(rust::Slice<const std::uint32_t> level_budget, Sec
 void setup_bootstrap(const Context& context, rust::Slice<const std::uint32_t> level_budget,
                      rust::Slice<const std::uint32_t> dim1, std::uint32_t slots, std::uint32_t correction_factor);
 std::array<std::uint32_t, 2> encapsulation_key_ids(const Context& context);
-void generate_encapsulation_keys(const SecretKey& key);
+EncapsulationKeys generate_encapsulation_keys(const SecretKey& key);
 void set_slots(Ciphertext& ciphertext, std::uint32_t slots);
 std::unique_ptr<Ciphertext> bootstrap(const Ciphertext& ciphertext, std::uint32_t iterations, std::uint32_t precision);
 
 // api/bytes.cc
-std::size_t evaluation_key_size(rust::Str tag, std::uint32_t id);
-void export_evaluation_key_into(rust::Str tag, std::uint32_t id, rust::Slice<std::uint8_t> out);
-std::uint32_t import_evaluation_key(const Context& context, rust::Str tag, rust::Slice<const std::uint8_t> bytes);
+std::size_t evaluation_key_size(const LooseKey& key);
+void export_evaluation_key_into(const LooseKey& key, rust::Slice<std::uint8_t> out);
+std::unique_ptr<LooseKey> evaluation_key_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes);
 std::size_t public_key_size(const PublicKey& key);
 void export_public_key_into(const PublicKey& key, rust::Slice<std::uint8_t> out);
 std::unique_ptr<PublicKey> public_key_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes);
 std::size_t secret_key_size(const SecretKey& key);
 void export_secret_key_into(const SecretKey& key, rust::Slice<std::uint8_t> out);
 std::unique_ptr<SecretKey> secret_key_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes);
-std::size_t ciphertext_size(const Ciphertext& ciphertext);
-void export_ciphertext_into(const Ciphertext& ciphertext, rust::Slice<std::uint8_t> out);
+std::size_t ciphertext_size(const Ciphertext& ciphertext, rust::Str tag);
+void export_ciphertext_into(const Ciphertext& ciphertext, rust::Str tag, rust::Slice<std::uint8_t> out);
 std::unique_ptr<Ciphertext> ciphertext_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes);
 
 // rns/key_generation.cc
 KeyPair generate_dense_key_pair(const Context& context);
-void generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs);
+std::unique_ptr<LooseKey> generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs);
 
 // rns/encode.cc
 std::unique_ptr<Plaintext> encode(const Context& context, rust::Slice<const double> values, std::uint32_t slots,

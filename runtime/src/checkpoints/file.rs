@@ -1,16 +1,14 @@
 //! The file of one checkpoint: a ciphertext file whose first section says what it is of.
 
 use paf_circuit::container::{Header, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_engine::{Engine, EngineError, KeySet as _};
 use paf_ir::ckks::Type;
 use paf_ir::program::ValueId;
 
 use super::{Run, Session};
-use crate::ciphertexts::{decode, encode};
-use crate::engine::Result;
-use crate::error::RuntimeError;
+use crate::error::{Result, RuntimeError};
 use crate::executor::{Alive, Evaluation, alive_before};
 use crate::keys::check_binding;
-use crate::openfhe::{Ciphertext, OpenFheEngine};
 
 /// The section that says what the file is of.
 const PLACE: SectionKind = SectionKind(3);
@@ -55,17 +53,19 @@ impl Place {
     }
 }
 
-impl Session<'_> {
+impl<'e, E: Engine> Session<'_, 'e, E> {
     /// Replaces the checkpoint of a sample by where its evaluation stands.
-    pub(super) fn save(&self, sample: usize, evaluation: &Evaluation<'_, OpenFheEngine>) -> Result<()> {
+    pub(super) fn save(&self, sample: usize, evaluation: &Evaluation<'_, E::Evaluator<'e>>) -> Result<()> {
         let ciphertexts: usize = evaluation.alive().map(|(_, value)| value.len()).sum();
-        let binding = *self.server.keys.binding();
+        let binding = *self.keys.binding();
         let header = Header { kind: Kind::Ciphertexts, binding, sections: ciphertexts as u64 + 1 };
         let mut writer = SectionWriter::create(&self.checkpoints.path(sample), header)?;
         let place = Place { run: self.run, sample: sample as u64, position: evaluation.position() as u64 };
         writer.section(PLACE, &place.to_bytes())?;
+        let mut body = Vec::new();
         for ciphertext in evaluation.alive().flat_map(|(_, value)| value) {
-            writer.section(ALIVE, &encode(ciphertext)?)?;
+            self.keys.set.write_admitted(ciphertext, &mut body)?;
+            writer.section(ALIVE, &body)?;
         }
         Ok(writer.commit()?)
     }
@@ -74,7 +74,7 @@ impl Session<'_> {
     pub(super) fn open(&self, sample: usize) -> Result<(Place, SectionReader<std::fs::File>)> {
         let path = self.checkpoints.path(sample);
         let mut reader = SectionReader::open(&path, Kind::Ciphertexts)?;
-        check_binding(&reader.header().binding, self.server.keys.binding(), &path)?;
+        check_binding(&reader.header().binding, self.keys.binding(), &path)?;
         let mut body = Vec::new();
         let place = match reader.next_section(&mut body)? {
             Some(PLACE) => Place::from_bytes(&body),
@@ -94,7 +94,7 @@ impl Session<'_> {
     }
 
     /// The number of operations done and the values alive then.
-    pub(super) fn load(&self, sample: usize) -> Result<(usize, Vec<Alive<Ciphertext>>)> {
+    pub(super) fn load(&self, sample: usize) -> Result<(usize, Vec<Alive<E::Ciphertext>>)> {
         let (place, mut reader) = self.open(sample)?;
         let (program, position) = (&self.server.circuit().program, place.position as usize);
         let mut body = Vec::new();
@@ -114,17 +114,21 @@ impl Session<'_> {
         id: ValueId,
         reader: &mut SectionReader<std::fs::File>,
         body: &mut Vec<u8>,
-    ) -> Result<Alive<Ciphertext>> {
+    ) -> Result<Alive<E::Ciphertext>> {
         let ty: Type = self.server.circuit().program.value(id).ty;
         let mut ciphertexts = Vec::with_capacity(ty.ciphertexts);
         for _ in 0..ty.ciphertexts {
             if reader.next_section(body)? != Some(ALIVE) {
                 return Err(self.content(sample, format!("value {} is missing", id.0)));
             }
-            let ciphertext = decode(&self.server.scheme, body, ty, self.server.keys.tag());
-            ciphertexts.push(ciphertext.map_err(|message| self.content(sample, message))?);
+            ciphertexts
+                .push(self.admitted(body, ty).map_err(RuntimeError::in_content(&self.checkpoints.path(sample)))?);
         }
         Ok((id, ciphertexts))
+    }
+
+    fn admitted(&self, body: &[u8], ty: Type) -> Result<E::Ciphertext, EngineError> {
+        self.keys.set.admit(self.server.engine.read_ciphertext(body, Type { ciphertexts: 1, ..ty })?)
     }
 
     fn content(&self, sample: usize, message: impl Into<String>) -> RuntimeError {

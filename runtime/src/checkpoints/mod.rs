@@ -9,22 +9,24 @@ mod file;
 mod tests;
 
 use std::io::Read as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use paf_circuit::{Circuit, CircuitError, encode_circuit};
+use paf_engine::{Answer, Engine, KeySet as _};
 use paf_files::AtomicFile;
 use paf_ir::ckks::Op;
 use paf_ir::program::ValueId;
 use sha2::{Digest, Sha256};
 
-use crate::engine::Result;
-use crate::error::RuntimeError;
-use crate::executor::{Evaluation, Step};
-use crate::openfhe::{Ciphertext, OpenFheEngine};
-use crate::server::Server;
+use crate::ciphertexts::{CiphertextWriter, Role};
+use crate::error::{Result, RuntimeError};
+use crate::executor::{Evaluation, Onlooker, Step};
+use crate::keys::EvaluationKeys;
+use crate::server::{Ports, Server, each};
 
 /// A checkpoint takes at most this share of the time since the one before.
 const LARGEST_SHARE: f64 = 0.05;
@@ -145,27 +147,31 @@ pub struct Evaluated {
     pub spared: usize,
 }
 
-impl Server {
+impl<E: Engine> Server<E> {
     /// As [`Server::evaluate_file`], from the last checkpoint on where there is one. Checkpoints are written before
-    /// bootstraps and between layers, and removed when the results are written.
+    /// bootstraps and between layers, and removed when the results are written; an evaluation that was cancelled goes on
+    /// from the last one.
     ///
     /// # Errors
     /// Those of [`Server::evaluate_file`]; [`RuntimeError::OtherRun`] and [`RuntimeError::Circuit`] for checkpoints
     /// that belong to something else, [`RuntimeError::Content`] for those that do not hold what they must.
-    pub fn evaluate_file_with_checkpoints(
+    pub fn evaluate_file_with_checkpoints<A: Answer>(
         &self,
+        keys: &EvaluationKeys<E>,
         inputs: &Path,
         results: &Path,
         checkpoints: &Checkpoints,
-        observer: &mut dyn FnMut(usize, Step<'_>),
+        observer: &mut dyn FnMut(usize, Step<'_>) -> A,
     ) -> Result<Evaluated> {
-        let session = Session::new(self, inputs, checkpoints)?;
+        let evaluator = self.evaluator(keys);
+        let session = Session::new(self, keys, &evaluator, inputs, checkpoints)?;
         let probe = AtomicFile::create(results);
         drop(probe.map_err(|source| CircuitError::Io { path: results.to_owned(), source })?);
-        let mut reader = self.open_inputs(inputs)?;
+        let mut reader = self.open_inputs(keys, inputs)?;
         let (samples, mut spared) = (reader.samples(), 0);
         for sample in 0..samples {
-            spared += session.evaluate(sample, reader.next_sample()?, &mut |step| observer(sample, step))?;
+            let told = &mut |step: Step<'_>| observer(sample, step).flow();
+            spared += session.evaluate(sample, reader.next_sample()?, told)?;
         }
         reader.finish()?;
         session.write_results(results, samples)?;
@@ -175,16 +181,25 @@ impl Server {
 }
 
 /// One process's work on a run.
-struct Session<'s> {
-    server: &'s Server,
+struct Session<'s, 'e, E: Engine> {
+    server: &'s Server<E>,
+    keys: &'s EvaluationKeys<E>,
+    evaluator: &'s E::Evaluator<'e>,
     checkpoints: &'s Checkpoints,
     run: Run,
 }
 
-impl<'s> Session<'s> {
+impl<'s, 'e, E: Engine> Session<'s, 'e, E> {
     /// Refuses checkpoints of another run before any work.
-    fn new(server: &'s Server, inputs: &Path, checkpoints: &'s Checkpoints) -> Result<Self> {
-        let session = Session { server, checkpoints, run: Run::new(server.circuit(), inputs)? };
+    fn new(
+        server: &'s Server<E>,
+        keys: &'s EvaluationKeys<E>,
+        evaluator: &'s E::Evaluator<'e>,
+        inputs: &Path,
+        checkpoints: &'s Checkpoints,
+    ) -> Result<Self> {
+        let run = Run::new(server.circuit(), inputs)?;
+        let session = Session { server, keys, evaluator, checkpoints, run };
         for sample in checkpoints.samples()? {
             session.open(sample)?;
         }
@@ -195,34 +210,29 @@ impl<'s> Session<'s> {
     fn evaluate(
         &self,
         sample: usize,
-        inputs: Vec<Vec<Ciphertext>>,
-        observer: &mut dyn FnMut(Step<'_>),
+        inputs: Ports<E::Ciphertext>,
+        observer: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
     ) -> Result<usize> {
         let mut evaluation = self.begin(sample, inputs)?;
         let spared = evaluation.position();
-        let mut pace = Pace::new(self.checkpoints.interval);
-        while let Some(step) = evaluation.next_step() {
-            // What was loaded is not written again: a process that is killed soon after has still come further.
-            if evaluation.position() > spared && pace.is_due() && self.is_boundary(step) {
-                pace.time(|| self.save(sample, &evaluation))?;
-            }
-            observer(step);
-            self.server.keys.make_ready(step.id)?;
-            evaluation.step()?;
-        }
+        let pace = Pace::new(self.checkpoints.interval);
+        evaluation.finish(&mut Keeper { session: self, sample, spared, pace, observer })?;
         if evaluation.position() > spared {
             self.save(sample, &evaluation)?;
         }
         Ok(spared)
     }
 
-    fn begin(&self, sample: usize, inputs: Vec<Vec<Ciphertext>>) -> Result<Evaluation<'s, OpenFheEngine>> {
-        let (engine, program) = (&self.server.engine, &self.server.circuit().program);
-        if !self.checkpoints.path(sample).exists() {
-            return Evaluation::new(engine, program, inputs);
-        }
-        let (position, alive) = self.load(sample)?;
-        Evaluation::resume(engine, program, inputs, position, alive)
+    fn begin(&self, sample: usize, inputs: Ports<E::Ciphertext>) -> Result<Evaluation<'s, E::Evaluator<'e>>> {
+        let program = &self.server.circuit().program;
+        let inputs = each(inputs, |ciphertext| self.keys.set.admit(ciphertext))?;
+        let evaluation = if self.checkpoints.path(sample).exists() {
+            let (position, alive) = self.load(sample)?;
+            Evaluation::resume(self.evaluator, program, inputs, position, alive)
+        } else {
+            Evaluation::new(self.evaluator, program, inputs)
+        };
+        Ok(self.server.watched(self.keys, evaluation?))
     }
 
     /// Before bootstraps values are smallest, and between layers few are alive.
@@ -234,7 +244,8 @@ impl<'s> Session<'s> {
     }
 
     fn write_results(&self, path: &Path, samples: usize) -> Result<()> {
-        let mut writer = self.server.results_writer(path, samples)?;
+        let (engine, count) = (&*self.server.engine, self.server.result_count(samples));
+        let mut writer = CiphertextWriter::create(engine, path, Role::Results, self.keys.binding(), count)?;
         for sample in 0..samples {
             writer.sample(&self.results(sample)?)?;
         }
@@ -242,15 +253,36 @@ impl<'s> Session<'s> {
     }
 
     /// The results of a sample that is done.
-    fn results(&self, sample: usize) -> Result<Vec<Vec<Ciphertext>>> {
+    fn results(&self, sample: usize) -> Result<Ports<E::Ciphertext>> {
         let (position, alive) = self.load(sample)?;
-        let (engine, program) = (&self.server.engine, &self.server.circuit().program);
+        let program = &self.server.circuit().program;
         let no_inputs = program.inputs.iter().map(|_| vec![]).collect();
-        Evaluation::resume(engine, program, no_inputs, position, alive)?.outputs()
+        let evaluation = Evaluation::resume(self.evaluator, program, no_inputs, position, alive)?;
+        each(evaluation.outputs()?, |ciphertext| self.keys.set.release(ciphertext))
     }
 
     fn remove(&self) -> Result<()> {
         self.checkpoints.samples()?.into_iter().try_for_each(|sample| remove(&self.checkpoints.path(sample)))
+    }
+}
+
+/// Writes a checkpoint of a sample where one is due.
+struct Keeper<'k, 'e, E: Engine> {
+    session: &'k Session<'k, 'e, E>,
+    sample: usize,
+    /// What was loaded is not written again: a process that is killed soon after has still come further.
+    spared: usize,
+    pace: Pace,
+    observer: &'k mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+}
+
+impl<'e, E: Engine> Onlooker<E::Evaluator<'e>> for Keeper<'_, 'e, E> {
+    fn before(&mut self, evaluation: &Evaluation<'_, E::Evaluator<'e>>, step: Step<'_>) -> Result<()> {
+        let (session, sample) = (self.session, self.sample);
+        if evaluation.position() > self.spared && self.pace.is_due() && session.is_boundary(step) {
+            self.pace.time(|| session.save(sample, evaluation))?;
+        }
+        RuntimeError::unless_cancelled((self.observer)(step))
     }
 }
 

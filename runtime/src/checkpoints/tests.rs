@@ -1,41 +1,50 @@
 use std::sync::Arc;
 
+use paf_engine_openfhe::{Ciphertext, OpenFheEngine, OpenFheEvaluator};
+use paf_ir::tensor::Shape;
+
+use crate::Client;
 use crate::common::{Case, arithmetic_case, exclusive, network_case, refreshing_case};
-use crate::keys::EvaluationKeys;
 use crate::npy::Array;
 use crate::samples::Samples;
-use crate::{Client, ciphertexts};
-use paf_ir::tensor::Shape;
 
 use super::*;
 
-/// A server of a case, and its inputs encrypted as `x.ct` in a folder.
-fn set_up(case: &Case, folder: &Path) -> Server {
+type Party = (Server<OpenFheEngine>, EvaluationKeys<OpenFheEngine>);
+
+/// A server of a case with a client's keys, and the client's inputs encrypted as `x.ct` in a folder.
+fn set_up(case: &Case, folder: &Path) -> Party {
     let circuit = Arc::new(case.circuit.clone());
-    let client = Client::new(circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(circuit.client()).unwrap();
     let (secret, public) = client.generate_pair().unwrap();
-    let keys = EvaluationKeys::generate(&secret, &client.key_list().unwrap(), &mut |_, _| {}).unwrap();
+    let keys = client.generate_evaluation_keys(&secret, &public, &mut |_, _| {}).unwrap();
     let mut shape = vec![case.samples.len()];
     shape.extend(&client.inputs()[0].shape.0);
     let array = Array { shape: Shape(shape), data: case.samples.concat() };
     let samples = Samples::new(client.inputs(), vec![array], None).unwrap();
     client.encrypt_file(&public, &samples, &folder.join("x.ct"), &mut |_, _| {}).unwrap();
-    Server::new(circuit, Arc::clone(client.scheme()), keys).unwrap()
+    (Server::with_engine(circuit, Arc::clone(client.engine())).unwrap(), keys)
 }
 
-fn inputs(server: &Server, folder: &Path) -> Vec<Vec<Ciphertext>> {
-    server.open_inputs(&folder.join("x.ct")).unwrap().next_sample().unwrap()
+fn inputs((server, keys): &Party, folder: &Path) -> Vec<Vec<Ciphertext>> {
+    server.open_inputs(keys, &folder.join("x.ct")).unwrap().next_sample().unwrap()
 }
 
-fn finished(mut evaluation: Evaluation<'_, OpenFheEngine>) -> Vec<Vec<u8>> {
+fn finished((server, keys): &Party, mut evaluation: Evaluation<'_, OpenFheEvaluator<'_>>) -> Vec<Vec<u8>> {
     while evaluation.next_step().is_some() {
         evaluation.step().unwrap();
     }
-    bytes(&evaluation.outputs().unwrap())
+    let outputs = each(evaluation.outputs().unwrap(), |ciphertext| keys.set.release(ciphertext)).unwrap();
+    bytes(server, &outputs)
 }
 
-fn bytes(ports: &[Vec<Ciphertext>]) -> Vec<Vec<u8>> {
-    ports.iter().flatten().map(|ciphertext| ciphertexts::encode(ciphertext).unwrap()).collect()
+fn bytes(server: &Server<OpenFheEngine>, ports: &[Vec<Ciphertext>]) -> Vec<Vec<u8>> {
+    let bytes = |ciphertext| {
+        let mut bytes = Vec::new();
+        server.engine.write_ciphertext(ciphertext, &mut bytes).unwrap();
+        bytes
+    };
+    ports.iter().flatten().map(bytes).collect()
 }
 
 /// Values of every kind pass through a checkpoint, products of three parts and results among them.
@@ -44,19 +53,21 @@ fn an_encrypted_evaluation_goes_on_from_any_operation_bit_by_bit() {
     let _turn = exclusive();
     for case in [arithmetic_case(), network_case(), refreshing_case()] {
         let folder = tempfile::tempdir().unwrap();
-        let server = set_up(&case, folder.path());
+        let party = set_up(&case, folder.path());
+        let (server, keys) = &party;
         let checkpoints = Checkpoints::start(&folder.path().join("kept"), Duration::ZERO).unwrap();
-        let session = Session::new(&server, &folder.path().join("x.ct"), &checkpoints).unwrap();
-        let whole = bytes(&server.evaluate(inputs(&server, folder.path()), &mut |_| {}).unwrap());
-        let mut evaluation = session.begin(0, inputs(&server, folder.path())).unwrap();
+        let evaluator = server.evaluator(keys);
+        let session = Session::new(server, keys, &evaluator, &folder.path().join("x.ct"), &checkpoints).unwrap();
+        let whole = bytes(server, &server.evaluate(keys, inputs(&party, folder.path()), &mut |_| {}).unwrap());
+        let mut evaluation = session.begin(0, inputs(&party, folder.path())).unwrap();
         for position in 0..=case.circuit.program.len() {
             session.save(0, &evaluation).unwrap();
-            let resumed = session.begin(0, inputs(&server, folder.path())).unwrap();
+            let resumed = session.begin(0, inputs(&party, folder.path())).unwrap();
             assert_eq!(resumed.position(), position);
-            assert!(finished(resumed) == whole, "{} from operation {position}", case.name);
+            assert!(finished(&party, resumed) == whole, "{} from operation {position}", case.name);
             evaluation.step().unwrap();
         }
-        assert!(bytes(&session.results(0).unwrap()) == whole, "{}", case.name);
+        assert!(bytes(server, &session.results(0).unwrap()) == whole, "{}", case.name);
     }
 }
 

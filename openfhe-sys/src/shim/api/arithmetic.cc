@@ -127,6 +127,10 @@ std::unique_ptr<Ciphertext> clone_ciphertext(const Ciphertext& ciphertext) {
     return std::unique_ptr<Ciphertext>(new Ciphertext{ciphertext.handle->Clone()});
 }
 
+void set_key_tag(Ciphertext& ciphertext, rust::Str tag) {
+    ciphertext.handle->SetKeyTag(to_string(tag));
+}
+
 void add_in_place(Ciphertext& left, const Ciphertext& right) {
     check_pair(left, right);
     auto& sums         = left.handle->GetElements();

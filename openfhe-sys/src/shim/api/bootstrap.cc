@@ -109,7 +109,7 @@ std::array<std::uint32_t, 2> encapsulation_key_ids(const Context& context) {
 }
 
 // The two keys from the main secret to a fresh one of weight 32 and back, as EvalBootstrapKeyGen makes them.
-void generate_encapsulation_keys(const SecretKey& key) {
+EncapsulationKeys generate_encapsulation_keys(const SecretKey& key) {
     auto context    = key.handle->GetCryptoContext();
     auto parameters = ckks_parameters(*key.handle);
     require(parameters->GetSecretKeyDist() == lbcrypto::SPARSE_ENCAPSULATED,
@@ -119,14 +119,11 @@ void generate_encapsulation_keys(const SecretKey& key) {
     SecretKey sparse(std::make_shared<lbcrypto::PrivateKeyImpl<DCRTPoly>>(context));
     sparse.handle->SetPrivateElement(DCRTPoly(ternary, parameters->GetElementParams(), Format::EVALUATION, WEIGHT));
 
-    const auto& tag = key.handle->GetKeyTag();
-    auto order      = context->GetCyclotomicOrder();
-    auto to_sparse  = FHECKKSRNS::KeySwitchGenSparse(key.handle, sparse.handle);
-    auto to_main    = context->GetScheme()->KeySwitchGen(sparse.handle, key.handle);
-    to_sparse->SetKeyTag(tag);
-    to_main->SetKeyTag(tag);
-    insert_evaluation_key(tag, order - 4, std::move(to_sparse));
-    insert_evaluation_key(tag, order - 2, std::move(to_main));
+    auto order     = context->GetCyclotomicOrder();
+    auto to_sparse = FHECKKSRNS::KeySwitchGenSparse(key.handle, sparse.handle);
+    auto to_main   = context->GetScheme()->KeySwitchGen(sparse.handle, key.handle);
+    return {std::unique_ptr<LooseKey>(new LooseKey{std::move(to_sparse), order - 4}),
+            std::unique_ptr<LooseKey>(new LooseKey{std::move(to_main), order - 2})};
 }
 
 void set_slots(Ciphertext& ciphertext, std::uint32_t slots) {

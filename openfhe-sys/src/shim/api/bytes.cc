@@ -224,24 +224,23 @@ DCRTPoly ternary_polynomial(const std::vector<std::int8_t>& coefficients,
 
 }  // namespace
 
-std::size_t evaluation_key_size(rust::Str tag, std::uint32_t id) {
-    auto key = find_evaluation_key(to_string(tag), id);
-    return evaluation_key_header_size() + block_size(*key->GetAVector().at(0).GetParams(), 2 * key->GetAVector().size());
+std::size_t evaluation_key_size(const LooseKey& key) {
+    const auto& a_halves = key.handle->GetAVector();
+    return evaluation_key_header_size() + block_size(*a_halves.at(0).GetParams(), 2 * a_halves.size());
 }
 
-void export_evaluation_key_into(rust::Str tag, std::uint32_t id, rust::Slice<std::uint8_t> out) {
-    auto key      = find_evaluation_key(to_string(tag), id);
-    auto all      = pointers_to(key->GetAVector());
-    auto b_halves = pointers_to(key->GetBVector());
+void export_evaluation_key_into(const LooseKey& key, rust::Slice<std::uint8_t> out) {
+    auto all      = pointers_to(key.handle->GetAVector());
+    auto b_halves = pointers_to(key.handle->GetBVector());
     all.insert(all.end(), b_halves.begin(), b_halves.end());
     Writer writer(out);
     writer.number(static_cast<std::uint32_t>(Magic::EvaluationKey));
-    writer.number(id);
+    writer.number(key.id());
     write_block(writer, all);
     writer.finish();
 }
 
-std::uint32_t import_evaluation_key(const Context& context, rust::Str tag, rust::Slice<const std::uint8_t> bytes) {
+std::unique_ptr<LooseKey> evaluation_key_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes) {
     Reader reader(bytes);
     reader.expect(Magic::EvaluationKey, "not an evaluation key");
     std::uint32_t id = reader.number();
@@ -263,9 +262,7 @@ std::uint32_t import_evaluation_key(const Context& context, rust::Str tag, rust:
     auto key = std::make_shared<lbcrypto::EvalKeyRelinImpl<DCRTPoly>>(context.handle);
     key->SetAVector(std::move(a_halves));
     key->SetBVector(std::move(b_halves));
-    key->SetKeyTag(to_string(tag));
-    insert_evaluation_key(to_string(tag), id, std::move(key));
-    return id;
+    return std::unique_ptr<LooseKey>(new LooseKey{std::move(key), id});
 }
 
 std::size_t public_key_size(const PublicKey& key) {
@@ -337,16 +334,16 @@ std::unique_ptr<SecretKey> secret_key_from_bytes(const Context& context, rust::S
     return std::make_unique<SecretKey>(std::move(key));
 }
 
-std::size_t ciphertext_size(const Ciphertext& ciphertext) {
+std::size_t ciphertext_size(const Ciphertext& ciphertext, rust::Str tag) {
     const auto& parts = ciphertext.handle->GetElements();
-    return 5 * sizeof(std::uint32_t) + sizeof(double) + text_size(ciphertext.handle->GetKeyTag()) +
+    return 5 * sizeof(std::uint32_t) + sizeof(double) + text_size(to_string(tag)) +
            block_size(*parts.at(0).GetParams(), parts.size());
 }
 
-void export_ciphertext_into(const Ciphertext& ciphertext, rust::Slice<std::uint8_t> out) {
+void export_ciphertext_into(const Ciphertext& ciphertext, rust::Str tag, rust::Slice<std::uint8_t> out) {
     Writer writer(out);
     writer.number(static_cast<std::uint32_t>(Magic::Ciphertext));
-    writer.text(ciphertext.handle->GetKeyTag());
+    writer.text(to_string(tag));
     writer.number(ciphertext.level());
     writer.number(ciphertext.slots());
     writer.number(ciphertext.noise_scale_degree());

@@ -5,6 +5,7 @@
 #include "openfhe-sys/src/bridge.rs.h"
 
 #include "gen-cryptocontext.h"
+#include "math/dftransform.h"
 #include "scheme/ckksrns/gen-cryptocontext-ckksrns.h"
 
 #include <cmath>
@@ -162,6 +163,14 @@ std::unique_ptr<Context> create_context(const Parameters& parameters) {
     for (auto feature : {lbcrypto::PKE, lbcrypto::KEYSWITCH, lbcrypto::LEVELEDSHE, lbcrypto::ADVANCEDSHE, lbcrypto::FHE})
         context->Enable(feature);
     return std::make_unique<Context>(std::move(context));
+}
+
+void prepare_transforms(const Context& context) {
+    const auto order = context.cyclotomic_order();
+    intnat::ChineseRemainderTransformFTTNat<lbcrypto::NativeVector> transform;
+    for (const auto& limb : context.parameters->GetParamsQP()->GetParams())
+        transform.PreCompute(limb->GetRootOfUnity(), order, limb->GetModulus());
+    lbcrypto::DiscreteFourierTransform::Initialize(order, order / 4);
 }
 
 }  // namespace openfhe_shim

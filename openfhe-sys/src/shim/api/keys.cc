@@ -37,6 +37,10 @@ KeyPair generate_key_pair(const Context& context) {
     return to_shared(context.handle->KeyGen());
 }
 
+rust::String fresh_key_tag(const Context& context) {
+    return std::make_shared<lbcrypto::PrivateKeyImpl<DCRTPoly>>(context.handle)->GetKeyTag();
+}
+
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step) {
     require(step != 0, "a rotation by 0 needs no key");
     return lbcrypto::FindAutomorphismIndex2nComplex(step, context.cyclotomic_order());
@@ -93,10 +97,21 @@ rust::Vec<std::uint32_t> evaluation_key_ids(rust::Str tag) {
     return ids;
 }
 
-std::uint32_t evaluation_key_limbs(rust::Str tag, std::uint32_t id) {
-    const auto key     = find_evaluation_key(to_string(tag), id);
-    const auto special = ckks_parameters(*key)->GetParamsP()->GetParams().size();
-    return static_cast<std::uint32_t>(key->GetAVector().at(0).GetNumOfElements() - special);
+std::unique_ptr<LooseKey> evaluation_key(rust::Str tag, std::uint32_t id) {
+    return std::unique_ptr<LooseKey>(new LooseKey{find_evaluation_key(to_string(tag), id), id});
+}
+
+void insert_evaluation_key(rust::Str tag, std::unique_ptr<LooseKey> key) {
+    const std::string name = to_string(tag);
+    key->handle->SetKeyTag(name);
+    insert_evaluation_key(name, key->id(), key->handle);
+}
+
+// The switch to the sparse secret is over the first prime of Q and one of P only.
+std::uint32_t LooseKey::limbs() const {
+    const auto special = ckks_parameters(*handle)->GetParamsP()->GetParams().size();
+    const auto all     = handle->GetAVector().at(0).GetNumOfElements();
+    return all > special ? static_cast<std::uint32_t>(all - special) : 1;
 }
 
 void remove_evaluation_key(rust::Str tag, std::uint32_t id) {

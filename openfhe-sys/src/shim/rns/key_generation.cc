@@ -139,7 +139,7 @@ KeyPair generate_dense_key_pair(const Context& context) {
                    std::make_unique<SecretKey>(std::move(secret_key))};
 }
 
-void generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs) {
+std::unique_ptr<LooseKey> generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs) {
     const auto context    = key.handle->GetCryptoContext();
     const std::size_t all = context->GetElementParams()->GetParams().size();
     require(id == MULTIPLICATION_KEY || (id % 2 == 1 && id < context->GetCyclotomicOrder()),
@@ -152,8 +152,7 @@ void generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32
                                          : inverse_automorphism(secret.polynomial, id));
     auto made = id == MULTIPLICATION_KEY ? switch_between(context, other, secret, kept)
                                          : switch_between(context, secret, other, kept);
-    made->SetKeyTag(key.handle->GetKeyTag());
-    insert_evaluation_key(key.handle->GetKeyTag(), id, std::move(made));
+    return std::unique_ptr<LooseKey>(new LooseKey{std::move(made), id});
 }
 
 }  // namespace openfhe_shim

@@ -1,0 +1,175 @@
+//! One function a command, but for `infer`, `eval` and `check`.
+
+use std::path::{Path, PathBuf};
+
+use paf_circuit::container::{self, Kind};
+use paf_circuit::{read_circuit, read_client, write_client};
+use paf_files::Bytes;
+use paf_ir::program::{InputPort, OutputPort};
+use paf_ir::tensor::{PostProcess, Shape};
+use paf_runtime::npy::{self, Array};
+use paf_runtime::samples::{check_output, output_shape};
+use paf_runtime::{Client, Noise, Output, RuntimeError, Samples};
+use paf_scheme::MachineCosts;
+
+use super::error::Result;
+use super::memory::peak_bytes;
+use super::progress::Progress;
+use super::report::{Report, seconds, warn_if_insecure, wrote};
+use super::{Input, Machine, OpenFheEngine, facts};
+
+pub(crate) fn client(circuit: &Path, output: &Path, json: bool) -> Result<()> {
+    let circuit = read_circuit(circuit)?;
+    let mut report = Report::default();
+    warn_if_insecure(&circuit.parameters, &mut report);
+    let client = circuit.client();
+    write_client(output, &client)?;
+    facts::client(&mut report, &client);
+    wrote(&mut report, output);
+    report.print(json)
+}
+
+pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, json: bool) -> Result<()> {
+    let mut report = Report::default();
+    if container::read_header(file)?.kind == Kind::Client {
+        let client = read_client(file)?;
+        warn_if_insecure(&client.parameters, &mut report);
+        facts::client(&mut report, &client);
+    } else {
+        let circuit = read_circuit(file)?;
+        warn_if_insecure(&circuit.parameters, &mut report);
+        facts::circuit(&mut report, &circuit, costs);
+    }
+    report.print(json)
+}
+
+pub(crate) fn info_machine(machine: &Machine, json: bool) -> Result<()> {
+    let mut report = Report::default();
+    facts::machine(&mut report, machine);
+    report.print(json)
+}
+
+pub(crate) fn simulate(circuit: &Path, input: &Input, output: Option<&Path>, noise: Noise, json: bool) -> Result<()> {
+    let circuit = read_circuit(circuit)?;
+    let mut report = Report::default();
+    warn_if_insecure(&circuit.parameters, &mut report);
+    let samples = read_samples(&circuit.program.inputs, input)?;
+    let phase = Progress::new(json).phase("simulate");
+    let results = paf_runtime::simulate(&circuit, &samples, noise)?;
+    let time = phase.end();
+    report.fact("seconds", time);
+    report.line("simulated", format!("{} samples in {}", samples.count(), seconds(time)));
+    summarize(&mut report, &circuit.program.outputs, &results);
+    if let Some(output) = output {
+        write_results(&mut report, output, &circuit.program.outputs, &results)?;
+    }
+    report.print(json)
+}
+
+pub(crate) fn keygen(client: &Path, secret: &Path, public: &Path, json: bool) -> Result<()> {
+    let client: Client<OpenFheEngine> = Client::load(client)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    let mut phase = Progress::new(json).phase("keygen");
+    client.generate_key_files(secret, public, &mut phase.counter("evaluation keys"))?;
+    let time = phase.end();
+    report.fact("evaluation_keys", client.key_list()?.len());
+    report.fact("seconds", time);
+    report.line("keygen", format!("{} evaluation keys in {}", client.key_list()?.len(), seconds(time)));
+    facts::parameters(&mut report, &client.part().parameters);
+    wrote(&mut report, secret);
+    wrote(&mut report, public);
+    finish(report, json)
+}
+
+pub(crate) fn encrypt(client: &Path, public: &Path, input: &Input, output: &Path, json: bool) -> Result<()> {
+    let client: Client<OpenFheEngine> = Client::load(client)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    let samples = read_samples(client.inputs(), input)?;
+    let key = client.load_public_key(public)?;
+    let mut phase = Progress::new(json).phase("encrypt");
+    client.encrypt_file(&key, &samples, output, &mut phase.counter("samples"))?;
+    let time = phase.end();
+    report.fact("samples", samples.count());
+    report.fact("seconds", time);
+    report.line("encrypted", format!("{} samples in {}", samples.count(), seconds(time)));
+    wrote(&mut report, output);
+    finish(report, json)
+}
+
+pub(crate) fn decrypt(client: &Path, secret: &Path, input: &Path, output: &Path, json: bool) -> Result<()> {
+    let client: Client<OpenFheEngine> = Client::load(client)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    let key = client.load_secret_key(secret)?;
+    let mut phase = Progress::new(json).phase("decrypt");
+    let results = client.decrypt_file(&key, input, &mut phase.counter("samples"))?;
+    let time = phase.end();
+    report.fact("seconds", time);
+    report.line("decrypted", format!("{} samples in {}", results.len(), seconds(time)));
+    summarize(&mut report, &client.part().outputs, &results);
+    write_results(&mut report, output, &client.part().outputs, &results)?;
+    finish(report, json)
+}
+
+/// Adds the peak memory and prints.
+pub(crate) fn finish(mut report: Report, json: bool) -> Result<()> {
+    if let Some(peak) = peak_bytes() {
+        report.fact("peak_bytes", peak);
+        report.line("memory", Bytes(peak).to_string());
+    }
+    report.print(json)
+}
+
+/// Reads and checks the input arrays.
+pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples> {
+    let arrays = input.files.iter().map(|file| npy::read(file)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Samples::new(ports, arrays, input.limit)?)
+}
+
+/// Adds the predictions, and warns of results that no trained network gives.
+pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<Output>]) {
+    let problem = |(sample, outputs): (usize, &Vec<Output>)| {
+        ports.iter().zip(outputs).find_map(|(port, output)| check_output(port, sample, output).err())
+    };
+    let problems: Vec<RuntimeError> = results.iter().enumerate().filter_map(problem).collect();
+    if let Some(first) = problems.first() {
+        eprintln!("warning: {} of {} samples have unusable results; {first}", problems.len(), results.len());
+    }
+    report.fact("samples", results.len());
+    report.fact("diverged_samples", problems.len());
+    report.fact("top1", results.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
+}
+
+/// Writes the results of each output, in a file of its own if there are several.
+pub(crate) fn write_results<V>(
+    report: &mut Report,
+    path: &Path,
+    ports: &[OutputPort<V>],
+    results: &[Vec<Output>],
+) -> Result<()> {
+    for (index, port) in ports.iter().enumerate() {
+        let path = if ports.len() == 1 { path.to_owned() } else { numbered(path, index) };
+        let mut shape = vec![results.len()];
+        shape.extend(output_shape(port).0);
+        let values = results.iter().flat_map(|outputs| outputs[index].values.iter().copied());
+        write_array(&path, Shape(shape), values, port.post)?;
+        wrote(report, &path);
+    }
+    Ok(())
+}
+
+fn write_array(path: &Path, shape: Shape, values: impl Iterator<Item = f64>, post: PostProcess) -> Result<()> {
+    match post {
+        PostProcess::ArgMax { .. } => npy::write(path, &Array { shape, data: values.map(|v| v as i64).collect() })?,
+        _ => npy::write(path, &Array { shape, data: values.collect() })?,
+    }
+    Ok(())
+}
+
+/// `y.npy` becomes `y.1.npy`.
+fn numbered(path: &Path, index: usize) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_extension(format!("{index}.{extension}"))
+}

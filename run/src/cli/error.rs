@@ -1,0 +1,86 @@
+//! Why a command ends, in the words of the command line, and its exit code.
+
+use paf_circuit::CircuitError;
+use paf_engine::EngineError;
+use paf_files::Bytes;
+use paf_runtime::{EXIT_DATA, EXIT_ENVIRONMENT, RuntimeError};
+
+/// The result of a command.
+pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
+
+/// Why a command ends without having done what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The library says why.
+    #[error("{source}{}", hint(source))]
+    Runtime {
+        /// What it says.
+        source: RuntimeError,
+    },
+    /// The machine does not have the memory that the circuit is predicted to need.
+    #[error("the circuit needs about {} of memory, {} are free; --ignore-memory tries all the same", Bytes(*needed), Bytes(*available))]
+    Memory {
+        /// Predicted peak in bytes.
+        needed: u64,
+        /// Free memory in bytes.
+        available: u64,
+    },
+    /// There is no folder for the user's settings.
+    #[error("neither XDG_CONFIG_HOME nor HOME names a folder: say where to write with -o FILE")]
+    NoSettingsFolder,
+    /// A sample was asked for that the inputs do not hold.
+    #[error("there is no sample {sample}, the inputs hold {count}")]
+    NoSuchSample {
+        /// Sample number, from 0.
+        sample: usize,
+        /// Number of samples.
+        count: usize,
+    },
+    /// A layer of an encrypted evaluation agrees with the clear one to fewer bits than was asked for.
+    #[error("layer {layer} agrees with the clear run to {bits:.1} bits, fewer than {least}")]
+    Imprecise {
+        /// The ONNX node.
+        layer: String,
+        /// Bits of agreement.
+        bits: f64,
+        /// Bits asked for.
+        least: f64,
+    },
+}
+
+impl CommandError {
+    /// The exit code of the program.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            CommandError::Runtime { source } => source.exit_code(),
+            CommandError::Memory { .. } => EXIT_ENVIRONMENT,
+            _ => EXIT_DATA,
+        }
+    }
+}
+
+impl From<RuntimeError> for CommandError {
+    fn from(source: RuntimeError) -> Self {
+        CommandError::Runtime { source }
+    }
+}
+
+impl From<CircuitError> for CommandError {
+    fn from(error: CircuitError) -> Self {
+        RuntimeError::from(error).into()
+    }
+}
+
+impl From<EngineError> for CommandError {
+    fn from(error: EngineError) -> Self {
+        RuntimeError::from(error).into()
+    }
+}
+
+/// The argument that helps.
+fn hint(error: &RuntimeError) -> &'static str {
+    match error {
+        RuntimeError::CheckpointsExist { .. } => "; --resume DIR goes on with it",
+        _ => "",
+    }
+}

@@ -1,0 +1,155 @@
+//! `infer`: client and server in one process, compared with the clear run.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use paf_circuit::{Circuit, read_circuit};
+use paf_files::Bytes;
+use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
+use serde_json::json;
+
+use super::commands::{read_samples, summarize, write_results};
+use super::error::Result;
+use super::memory::peak_bytes;
+use super::progress::{Phase, Progress};
+use super::report::{Report, seconds, warn_if_insecure};
+use super::{Input, Memory, OpenFheEngine, facts};
+
+/// Seconds of the phases; encryption, evaluation and decryption are sums over the samples.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    keygen: f64,
+    prepare: f64,
+    encrypt: f64,
+    eval: f64,
+    decrypt: f64,
+}
+
+/// Client and server of one process.
+pub(super) struct Parties {
+    pub(super) client: Client<OpenFheEngine>,
+    pub(super) server: Server<OpenFheEngine>,
+    pub(super) keys: LocalKeys<OpenFheEngine>,
+}
+
+pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory: Memory, json: bool) -> Result<()> {
+    let circuit = Arc::new(read_circuit(circuit)?);
+    let mut report = Report::default();
+    warn_if_insecure(&circuit.parameters, &mut report);
+    let samples = read_samples(&circuit.program.inputs, input)?;
+    memory.check(&circuit)?;
+    let clear = simulate(&circuit, &samples, Noise::Off)?;
+    let (progress, mut times) = (Progress::new(json), Times::default());
+    let parties = set_up(&circuit, memory, progress, &mut times)?;
+    let results = run(&parties, &samples, progress.phase("eval"), &mut times)?;
+    compare(&mut report, &results, &clear);
+    summarize(&mut report, &circuit.program.outputs, &results);
+    describe(&mut report, &circuit, &times, samples.count());
+    describe_operations(&mut report, &parties.server, samples.count());
+    if let Some(output) = output {
+        write_results(&mut report, output, &circuit.program.outputs, &results)?;
+    }
+    report.print(json)
+}
+
+/// Makes keys, and a server that is ready.
+pub(super) fn set_up(circuit: &Arc<Circuit>, memory: Memory, progress: Progress, times: &mut Times) -> Result<Parties> {
+    let client = Client::new(circuit.client())?;
+    let mut server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()))?;
+    let mut phase = progress.phase("keygen");
+    let keys = LocalKeys::make(&client, &server, memory.key_memory(circuit), &mut phase.counter("evaluation keys"))?;
+    times.keygen = phase.end();
+    let mut phase = progress.phase("prepare");
+    server.prepare(memory.prepare_budget(&server), &mut phase.counter("linear maps"))?;
+    times.prepare = phase.end();
+    Ok(Parties { client, server, keys })
+}
+
+fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<Output>>> {
+    let count = samples.count();
+    let mut results = Vec::with_capacity(count);
+    for sample in 0..count {
+        let Parties { client, server, keys } = parties;
+        let encrypted = timed(&mut times.encrypt, || client.encrypt(&keys.public, samples, sample))?;
+        let observer = &mut |step: paf_runtime::executor::Step<'_>| phase.layer(sample, count, step);
+        let evaluated = timed(&mut times.eval, || server.evaluate(&keys.evaluation, encrypted, observer))?;
+        results.push(timed(&mut times.decrypt, || client.decrypt(&keys.secret, sample, &evaluated))?);
+    }
+    phase.end();
+    Ok(results)
+}
+
+fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = action();
+    *seconds += start.elapsed().as_secs_f64();
+    result
+}
+
+/// Adds a line a sample, and the agreement over all of them.
+fn compare(report: &mut Report, results: &[Vec<Output>], clear: &[Vec<Output>]) {
+    let mut bits = Vec::with_capacity(results.len());
+    for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
+        let agreement = agreement_bits(&raw(std::slice::from_ref(result)), &raw(std::slice::from_ref(clear)));
+        let (prediction, expected) = (result[0].top1(), clear[0].top1());
+        report.line(
+            format!("sample {sample}"),
+            format!("prediction {prediction}, clear prediction {expected}, agreement {agreement:.1} bits"),
+        );
+        bits.push(agreement);
+    }
+    let all = agreement_bits(&raw(results), &raw(clear));
+    report.fact("agreement_bits", all);
+    report.fact("agreement_bits_per_sample", bits);
+    report.fact("clear_top1", clear.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
+    report.line("agreement", format!("{all:.1} bits with the clear run"));
+}
+
+fn raw(results: &[Vec<Output>]) -> Vec<f64> {
+    results.iter().flatten().flat_map(|output| output.raw.iter().copied()).collect()
+}
+
+/// Where the time of evaluations went.
+fn describe_operations(report: &mut Report, server: &Server<OpenFheEngine>, samples: usize) {
+    let all = server.operation_seconds();
+    report.fact(
+        "eval_seconds",
+        json!({ "bootstraps": all.bootstraps, "linear_maps": all.linear_maps, "encoding": all.encoding,
+                "polynomials": all.polynomials }),
+    );
+    let each = |all: f64| seconds(all / samples as f64);
+    let (bootstraps, linear, encoding) = (each(all.bootstraps), each(all.linear_maps), each(all.encoding));
+    let polynomials = each(all.polynomials);
+    report.line(
+        "of that",
+        format!("bootstraps {bootstraps}, linear maps {linear} (encoding {encoding}), polynomials {polynomials}"),
+    );
+}
+
+fn describe(report: &mut Report, circuit: &Circuit, times: &Times, samples: usize) {
+    let levels = circuit.program.top_level().0;
+    report.fact("levels", levels);
+    report.line("levels", format!("{levels} of {}", circuit.parameters.levels));
+    facts::parameters(report, &circuit.parameters);
+    let each = samples as f64;
+    report.fact(
+        "seconds",
+        json!({ "keygen": times.keygen, "prepare": times.prepare, "encrypt": times.encrypt, "eval": times.eval,
+                "decrypt": times.decrypt }),
+    );
+    report.line("set-up", format!("keygen {}, prepare {}", seconds(times.keygen), seconds(times.prepare)));
+    report.line(
+        "each sample",
+        format!(
+            "encrypt {}, eval {}, decrypt {}",
+            seconds(times.encrypt / each),
+            seconds(times.eval / each),
+            seconds(times.decrypt / each)
+        ),
+    );
+    if let Some(peak) = peak_bytes() {
+        report.fact("peak_bytes", peak);
+        report.line("memory", Bytes(peak).to_string());
+    }
+}

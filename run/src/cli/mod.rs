@@ -1,0 +1,294 @@
+//! The command line: arguments here, one function a command in [`commands`].
+
+mod check;
+mod commands;
+mod costs;
+mod error;
+mod eval;
+mod facts;
+mod infer;
+mod memory;
+mod progress;
+mod report;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use paf_circuit::Circuit;
+use paf_engine_openfhe::OpenFheEngine;
+use paf_engine_openfhe::machine::{self, Machine};
+use paf_files::Bytes;
+use paf_runtime::{Checkpoints, Server};
+
+#[cfg(doc)]
+use error::CommandError;
+use error::Result;
+
+/// Runs circuits made by paf-compile, clear or encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "paf-run", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print facts as JSON on stdout, and no progress.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the client's part of a circuit: parameters, key list, layouts, no weights.
+    Client {
+        /// The circuit.
+        circuit: PathBuf,
+        /// The client file to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Print what a circuit or client file says, or what is used of this machine.
+    Info {
+        /// A circuit or client file.
+        #[arg(required_unless_present = "machine")]
+        file: Option<PathBuf>,
+        /// Print the kernels, the threads and the allocator in use.
+        #[arg(long, conflicts_with = "file")]
+        machine: bool,
+        /// Predict with the table of this file, which calibrate-machine wrote. Without it the table in the user's
+        /// folder for settings is taken if there is one, else the one that the circuit was compiled with.
+        #[arg(long, value_name = "FILE", conflicts_with = "machine")]
+        machine_costs: Option<PathBuf>,
+    },
+    /// Measure how fast this machine is, so that `info` and `paf-compile --machine-costs` can predict for it. Run it
+    /// while nothing else runs.
+    CalibrateMachine {
+        /// The table to write: `paf/machine-costs.json` in the user's folder for settings unless given.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Run a circuit on plain numbers.
+    Simulate {
+        /// The circuit.
+        circuit: PathBuf,
+        #[command(flatten)]
+        input: Input,
+        /// Where to write the results.
+        #[arg(long)]
+        output: Option<PathBuf>,
+        /// Add the noise that encryption would add.
+        #[arg(long)]
+        noise: bool,
+        /// Seed of the noise.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Keys, encryption, evaluation and decryption in one process, compared with the clear run.
+    Infer {
+        /// The circuit.
+        circuit: PathBuf,
+        #[command(flatten)]
+        input: Input,
+        /// Where to write the results.
+        #[arg(long)]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Compare an encrypted run with the clear one, layer by layer, in one process.
+    Check {
+        /// The circuit.
+        circuit: PathBuf,
+        /// Samples, shape [k, …]; once for each input of the network, in order.
+        #[arg(long = "input", value_name = "X.npy", required = true)]
+        files: Vec<PathBuf>,
+        /// The sample to run, from 0.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        sample: usize,
+        /// Fail if a layer agrees to fewer bits than this.
+        #[arg(long, value_name = "BITS", value_parser = parse_bits)]
+        least_bits: Option<f64>,
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Make the keys that a circuit needs.
+    Keygen {
+        /// A client or circuit file.
+        client: PathBuf,
+        /// Where to write the secret key; it stays with the client.
+        #[arg(long)]
+        secret: PathBuf,
+        /// Where to write the public and evaluation keys; they go to the server.
+        #[arg(long)]
+        public: PathBuf,
+    },
+    /// Encrypt inputs.
+    Encrypt {
+        /// A client or circuit file.
+        client: PathBuf,
+        /// The public and evaluation keys.
+        #[arg(long)]
+        public: PathBuf,
+        #[command(flatten)]
+        input: Input,
+        /// Where to write the ciphertexts.
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Run a circuit on encrypted inputs.
+    Eval {
+        /// The circuit.
+        circuit: PathBuf,
+        /// The public and evaluation keys.
+        #[arg(long)]
+        public: PathBuf,
+        /// The encrypted inputs.
+        #[arg(long)]
+        input: PathBuf,
+        /// Where to write the encrypted results.
+        #[arg(long)]
+        output: PathBuf,
+        #[command(flatten)]
+        keep: Keep,
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Decrypt results.
+    Decrypt {
+        /// A client or circuit file.
+        client: PathBuf,
+        /// The secret key.
+        #[arg(long)]
+        secret: PathBuf,
+        /// The encrypted results.
+        #[arg(long)]
+        input: PathBuf,
+        /// Where to write the results.
+        #[arg(long)]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Input {
+    /// Samples, shape [k, …]; once for each input of the network, in order.
+    #[arg(long = "input", value_name = "X.npy", required = true)]
+    files: Vec<PathBuf>,
+    /// Take only the first samples.
+    #[arg(long, value_name = "K", value_parser = parse_limit)]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct Memory {
+    /// Memory for weights that are encoded ahead, the others being encoded at each use: 4G unless given, and none for
+    /// a circuit with bootstraps.
+    #[arg(long, value_name = "SIZE")]
+    prepare_memory: Option<Bytes>,
+    /// Memory for evaluation keys, the others being read from their file when they are needed: what the circuit was
+    /// planned with unless given, 0 for all of them.
+    #[arg(long, value_name = "SIZE")]
+    key_memory: Option<Bytes>,
+    /// Try even if the circuit is predicted not to fit into memory.
+    #[arg(long)]
+    ignore_memory: bool,
+}
+
+impl Memory {
+    fn prepare_budget(self, server: &Server<OpenFheEngine>) -> u64 {
+        self.prepare_memory.map_or_else(|| server.prepare_budget(), |size| size.0)
+    }
+
+    /// Bytes of evaluation keys in memory at a time; 0 for all.
+    fn key_memory(self, circuit: &Circuit) -> u64 {
+        self.key_memory.map_or(circuit.prediction.key_memory, |size| size.0)
+    }
+
+    /// Refuses a circuit that will not fit, as it was planned.
+    ///
+    /// # Errors
+    /// [`CommandError::Memory`].
+    fn check(self, circuit: &Circuit) -> Result<()> {
+        if self.ignore_memory { Ok(()) } else { memory::check_memory(circuit.prediction.peak_bytes) }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+struct Keep {
+    /// Write checkpoints to this folder as the evaluation goes; --resume goes on from them after a kill.
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoints in this folder, from the beginning if there is none, and write further ones there.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Least seconds between two checkpoints; 0 writes one before each bootstrap and between all layers.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5")]
+    checkpoint_every: Duration,
+}
+
+impl Keep {
+    fn open(&self) -> Result<Option<Checkpoints>> {
+        Ok(match (&self.checkpoint, &self.resume) {
+            (Some(folder), _) => Some(Checkpoints::start(folder, self.checkpoint_every)?),
+            (None, Some(folder)) => Some(Checkpoints::resume(folder, self.checkpoint_every)?),
+            (None, None) => None,
+        })
+    }
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
+}
+
+fn parse_bits(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|bits: &f64| bits.is_finite()).ok_or_else(|| "give a number of bits".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
+}
+
+/// Sets up this process and runs one command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let machine = &machine::set_up()?;
+    let json = arguments.json;
+    if let Some(reason) = &machine.kernels.refused {
+        eprintln!("warning: {reason}; OpenFHE's own code runs, which is several times slower");
+    }
+    match &arguments.command {
+        Command::Client { circuit, output } => commands::client(circuit, output, json),
+        Command::Info { file: Some(file), machine_costs, .. } => {
+            commands::info(file, costs::chosen(machine_costs.as_deref())?.as_ref(), json)
+        }
+        Command::Info { file: None, .. } => commands::info_machine(machine, json),
+        Command::CalibrateMachine { output } => costs::calibrate_machine(machine, output.as_deref(), json),
+        Command::Simulate { circuit, input, output, noise, seed } => {
+            let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
+            commands::simulate(circuit, input, output.as_deref(), noise, json)
+        }
+        Command::Infer { circuit, input, output, memory } => {
+            infer::infer(circuit, input, output.as_deref(), *memory, json)
+        }
+        Command::Keygen { client, secret, public } => commands::keygen(client, secret, public, json),
+        Command::Encrypt { client, public, input, output } => commands::encrypt(client, public, input, output, json),
+        Command::Check { circuit, files, sample, least_bits, memory } => {
+            let (sample, least_bits, memory) = (*sample, *least_bits, *memory);
+            check::check(&check::Options { circuit, files, sample, least_bits, memory }, json)
+        }
+        Command::Eval { circuit, public, input, output, keep, memory } => {
+            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, json)
+        }
+        Command::Decrypt { client, secret, input, output } => commands::decrypt(client, secret, input, output, json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,22 @@
+//! `paf-run`: runs circuits made by `paf-compile`, clear or encrypted.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Exit code for a bug of this program; the panic message has been printed.
+const EXIT_BUG: u8 = 4;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match std::panic::catch_unwind(|| cli::run(&arguments)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+        Err(_) => ExitCode::from(EXIT_BUG),
+    }
+}
