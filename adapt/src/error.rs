@@ -125,7 +125,7 @@ impl RecoveryError {
             RecoveryError::Io { source, .. } | RecoveryError::Import(ImportError::Read { source, .. }) => {
                 io_exit_code(source)
             }
-            RecoveryError::Usage(_) => 2,
+            RecoveryError::Usage(_) | RecoveryError::NoTraining { .. } => 2,
             _ => 1,
         }
     }

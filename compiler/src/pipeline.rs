@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use paf_adapt::Listener;
+use paf_adapt::events::unheard;
 use paf_circuit::Circuit;
 use paf_import::{Imported, ModelSource, import_source};
 use paf_passes::PassError;
@@ -91,11 +93,19 @@ impl Compilation {
     /// # Errors
     /// [`CompileError::Recovery`], [`CompileError::Calibration`], and those of the steps before.
     pub fn recover(&mut self) -> Result<&Lowering, CompileError> {
+        self.recover_with(&mut unheard)
+    }
+
+    /// As [`Compilation::recover`]; the listener hears of search, training and external commands, and can stop them.
+    ///
+    /// # Errors
+    /// As [`Compilation::recover`]; [`paf_adapt::RecoveryError::Stopped`] in it where the listener stops it.
+    pub fn recover_with(&mut self, listener: &mut Listener<'_>) -> Result<&Lowering, CompileError> {
         if self.lowering.is_none() {
             self.import()?;
             let start = Instant::now();
-            let (source, imported) = (reached(&self.source), reached(&self.imported));
-            self.lowering = Some(recovered(&self.options, &self.lower, source, &imported.graph)?);
+            let model = (reached(&self.source), &reached(&self.imported).graph);
+            self.lowering = Some(recovered(&self.options, &self.lower, model, listener)?);
             self.timings.push((PipelineStep::Recover, start.elapsed()));
         }
         Ok(reached(&self.lowering))

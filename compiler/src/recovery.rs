@@ -1,15 +1,13 @@
 //! The step `recover`: what a file of PAFs, the built-in recovery or an external command puts in place of the model's
 //! own weights and the default PAFs.
 
-use std::io::{IsTerminal, Stderr, stderr};
 use std::path::Path;
 use std::sync::Arc;
 
 use paf_adapt::command::{self, CommandRequest};
 use paf_adapt::paf_file::PafFile;
-use paf_adapt::progress::ProgressText;
 use paf_adapt::recovery::check_training;
-use paf_adapt::{Config, Data, RecoveryError, Target, Training, recover_for};
+use paf_adapt::{Config, Data, Listener, RecoveryError, Target, Training, recover_for};
 use paf_import::{ModelSource, import};
 use paf_ir::tensor::Graph;
 use paf_passes::decisions::Decisions;
@@ -19,15 +17,16 @@ use crate::calibration;
 use crate::error::{CompileError, OptionsError};
 use crate::options::{Calibration, CompileOptions, DEFAULT_PAF, Recovery};
 
-/// The network with its recovered weights, to be lowered with what was decided for its nodes.
+/// The network with its recovered weights, to be lowered with what was decided for its nodes. The listener hears of what
+/// takes long.
 ///
 /// # Errors
 /// [`CompileError::Recovery`] or [`CompileError::Import`] for what the recovery leaves, [`CompileError::Calibration`].
 pub(crate) fn recovered(
     options: &CompileOptions,
     lower: &LowerOptions,
-    source: &ModelSource,
-    graph: &Graph,
+    (source, graph): (&ModelSource, &Graph),
+    listener: &mut Listener<'_>,
 ) -> Result<Lowering, CompileError> {
     match &options.recovery {
         Recovery::None => lowering(options, lower, graph.clone(), Decisions::default()),
@@ -35,8 +34,8 @@ pub(crate) fn recovered(
             let decisions = decided(&PafFile::read(path)?, path, graph)?;
             lowering(options, lower, graph.clone(), decisions)
         }
-        Recovery::BuiltIn(path) => built_in(options, lower, path, graph),
-        Recovery::Command(command) => external(options, lower, command, source, graph),
+        Recovery::BuiltIn(path) => built_in(options, lower, path, graph, listener),
+        Recovery::Command(command) => external(options, lower, command, (source, graph), listener),
     }
 }
 
@@ -71,6 +70,7 @@ fn built_in(
     lower: &LowerOptions,
     path: &Path,
     graph: &Graph,
+    listener: &mut Listener<'_>,
 ) -> Result<Lowering, CompileError> {
     let config = Config::read(path)?;
     check_training(&config, training())?;
@@ -84,8 +84,7 @@ fn built_in(
         false => calibration::samples(&options.calibration, graph)?,
     };
     let target = Target { options: lower, samples: Arc::new(samples) };
-    let (mut progress, graph) = (progress(), graph.clone());
-    let network = recover_for(&target, graph, &config, &data, training(), &mut |event| progress.hear(event))?.network;
+    let network = recover_for(&target, graph.clone(), &config, &data, training(), listener)?.network;
     let lower = with_decisions(options, target.options, network.decisions());
     Ok(Lowering::new(network.graph, target.samples, lower))
 }
@@ -96,10 +95,6 @@ fn training() -> Option<&'static dyn Training> {
     return Some(&paf_train::CandleTraining);
     #[cfg(not(feature = "train"))]
     None
-}
-
-fn progress() -> ProgressText<Stderr> {
-    if stderr().is_terminal() { ProgressText::in_place(stderr()) } else { ProgressText::in_lines(stderr()) }
 }
 
 /// What the steps learn from: the data of the configuration, or the calibration samples.
@@ -117,8 +112,8 @@ fn external(
     options: &CompileOptions,
     lower: &LowerOptions,
     command: &str,
-    source: &ModelSource,
-    graph: &Graph,
+    (source, graph): (&ModelSource, &Graph),
+    listener: &mut Listener<'_>,
 ) -> Result<Lowering, CompileError> {
     let for_all = options.pafs.iter().rfind(|choice| choice.node.is_none());
     let request = CommandRequest {
@@ -128,8 +123,7 @@ fn external(
         paf: for_all.map_or(DEFAULT_PAF, |choice| &choice.paf),
         margin: options.margin,
     };
-    let mut progress = progress();
-    let left = command::run(&request, graph, &mut |event| progress.hear(event))?;
+    let left = command::run(&request, graph, listener)?;
     let graph = import(&left.model())?.graph;
     let decisions = decided(&left.pafs, &source.origin, &graph)?;
     lowering(options, lower, graph, decisions)

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -11,10 +12,11 @@ use paf_adapt::config::{SearchConfig, StepName};
 use paf_adapt::evaluate::logits;
 use paf_adapt::events::unheard;
 use paf_adapt::model_files::read_network;
-use paf_adapt::{Config, Data, ModelFiles, recover_files};
+use paf_adapt::{Config, Data, Event, ModelFiles, RecoveryError, recover_files};
 use paf_circuit::Circuit;
+use paf_compiler::error::CompileError;
 use paf_compiler::options::{Bootstraps, Calibration, CompileOptions, Margin, PafChoice, Recovery, Reduction};
-use paf_compiler::pipeline::compile;
+use paf_compiler::pipeline::{Compilation, compile};
 
 const MODEL: &str = "digits_resnet_tiny.onnx";
 
@@ -282,6 +284,38 @@ fn what_is_printed_beside_a_circuit_is_not_made_again() {
         assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n", "{ir}");
         fs::remove_file(&runs).unwrap();
     }
+}
+
+#[test]
+fn a_listener_hears_an_external_program_and_can_stop_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let recovery = script(folder.path(), "echo begun; echo first >&2; sleep 600");
+    let mut lines = vec![];
+    let mut listener = |event: Event<'_>| {
+        if let Event::Said(line) = event {
+            lines.push(line.to_owned());
+        }
+        if lines.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let mut compilation = Compilation::new(options(testdata(MODEL), recovery)).unwrap();
+    let error = compilation.recover_with(&mut listener).unwrap_err();
+    assert!(matches!(error, CompileError::Recovery(RecoveryError::Stopped)), "{error}");
+    lines.sort_unstable();
+    assert_eq!(lines, ["begun", "first"]);
+}
+
+/// The program of another build trains instead.
+#[cfg(not(feature = "train"))]
+#[test]
+fn without_training_steps_that_train_are_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = testdata(MODEL).display().to_string();
+    fs::write(folder.path().join("c.toml"), "steps = [\"calibrate\", \"search\", \"pa\"]\ndata = \"missing.npz\"")
+        .unwrap();
+    let output = run(&[&model, "-o", "c.bin", "--recover", "c.toml"], folder.path());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("step `pa`") && message.contains("paf-recover has it"), "{message}");
 }
 
 fn run(arguments: &[&str], folder: &Path) -> Output {

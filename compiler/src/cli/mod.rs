@@ -2,10 +2,11 @@
 
 mod messages;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use paf_adapt::progress::ProgressText;
 use paf_circuit::{read_machine_costs, write_circuit};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{
@@ -235,7 +236,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), CompileError> {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
     let mut compilation = Compilation::new(arguments.options()?)?;
-    let result = compilation.run(arguments.last_step());
+    let result = take_steps(&mut compilation, arguments.last_step());
     if arguments.explain {
         explain(&compilation)?;
     }
@@ -247,6 +248,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), CompileError> {
         Some(_) => describe(arguments, &compilation.finish()?),
         None => Ok(()),
     }
+}
+
+/// Takes the steps up to one; the recovery's progress goes to stderr.
+fn take_steps(compilation: &mut Compilation, last: PipelineStep) -> Result<(), CompileError> {
+    if last >= PipelineStep::Recover {
+        let mut progress = match stderr().is_terminal() {
+            true => ProgressText::in_place(stderr()),
+            false => ProgressText::in_lines(stderr()),
+        };
+        compilation.recover_with(&mut |event| progress.hear(event))?;
+    }
+    compilation.run(last)
 }
 
 /// Writes a circuit, and prints what there is to know of it.
