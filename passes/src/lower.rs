@@ -13,7 +13,7 @@ use crate::decisions::{Decisions, Samples};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::optimize::{self, optimize};
-use crate::pack::{self, Packed, pack};
+use crate::pack::{self, PackOptions, Packed, pack};
 use crate::paf::Paf;
 use crate::schedule::{Magnitudes, ScheduleRequest, Scheduled, expects_bootstraps, may_be_refreshed, schedule};
 
@@ -160,7 +160,7 @@ impl Lowering {
             self.optimize()?;
             let (polynomial, optimized) = (reached(&self.polynomial), reached(&self.optimized));
             let refreshed = expects_bootstraps(optimized.report.levels_after, &self.options.schedule);
-            let options = pack::options(&self.graph, &polynomial.approximated, refreshed);
+            let options = PackOptions { refreshed, ..pack::options(&self.graph, &polynomial.approximated) };
             self.packed = Some(pack(&optimized.graph, &options)?);
         }
         Ok(reached(&self.packed))

@@ -13,9 +13,8 @@ pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
     Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
 }
 
-/// Options for an approximated network; `graph` is the network as it was imported, `refreshed` whether bootstraps are
-/// expected.
-pub fn options(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> PackOptions {
+/// Options for an approximated network in which no bootstraps are expected; `graph` is the network as it was imported.
+pub fn options(graph: &Graph, polynomial: &Approximated) -> PackOptions {
     let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
         name: graph.node(*id).name.clone(),
         shape: sample_shape(&graph.node(*id).shape, *batch),
@@ -35,7 +34,7 @@ pub fn options(graph: &Graph, polynomial: &Approximated, refreshed: bool) -> Pac
             post: post_of_sample(output, batched),
         }
     });
-    PackOptions { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed }
+    PackOptions { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed: false }
 }
 
 /// Post-processing with its axis counted without the batch axis.
