@@ -157,7 +157,7 @@ fn elements<const WIDTH: usize>(bytes: &[u8], convert: impl Fn([u8; WIDTH]) -> f
 
 /// A number of IEEE 754's 16-bit format: 10 bits of fraction, and exponents from −14 to 15.
 fn from_float16(bits: u16) -> f64 {
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1F), f64::from(bits & 0x3FF));
+    let (exponent, fraction) = (i32::from((bits >> 10) & 0x1F), f64::from(bits & 0x3FF));
     let magnitude = match exponent {
         0 => fraction * 2f64.powi(-24),
         31 if fraction > 0.0 => f64::NAN,

@@ -2,6 +2,8 @@
 //! back keeps what an exporter wrote. Left out are types that are no tensors, and configurations of several devices.
 //! A test in `tests/messages.rs` compares with the schema that tract was generated from.
 
+#![allow(missing_docs, reason = "the fields are those of ONNX's documents, under their names")]
+
 /// A model file.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ModelProto {
