@@ -33,8 +33,10 @@ fn build() -> Option<()> {
         .debug(false)
         .define("PARALLEL", None)
         .compile("openfhe_reference");
-    // For the example that is a shared library; the programs of this package export the overrides with it or without.
-    println!("cargo:rustc-link-arg=-Wl,--version-script={}", env::var("DEP_OPENFHE_OVERRIDES_MAP").ok()?);
+    // For the example that is a shared library. The programs of this package export the overrides with it or without, if
+    // they have any.
+    let map = env::var("DEP_OPENFHE_OVERRIDES_MAP").ok()?;
+    println!("cargo:rustc-link-arg=-Wl,--undefined-version,--version-script={map}");
     println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{}", env::var("DEP_OPENFHE_RPATH").ok()?);
     Some(())
 }
