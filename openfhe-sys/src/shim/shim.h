@@ -178,6 +178,7 @@ void prepare_transforms(const Context& context);
 KeyPair generate_key_pair(const Context& context);
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step);
 std::uint32_t conjugation_key_id(const Context& context);
+rust::String fresh_key_tag(const Context& context);
 rust::Vec<std::uint32_t> evaluation_key_ids(rust::Str tag);
 std::unique_ptr<LooseKey> evaluation_key(rust::Str tag, std::uint32_t id);
 void insert_evaluation_key(rust::Str tag, std::unique_ptr<LooseKey> key);
