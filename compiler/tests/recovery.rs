@@ -289,7 +289,7 @@ fn what_is_printed_beside_a_circuit_is_not_made_again() {
 #[test]
 fn a_listener_hears_an_external_program_and_can_stop_it() {
     let folder = tempfile::tempdir().unwrap();
-    let recovery = script(folder.path(), "echo begun; echo first >&2; sleep 600");
+    let recovery = script(folder.path(), "echo begun; echo first >&2; exec sleep 600");
     let mut lines = vec![];
     let mut listener = |event: Event<'_>| {
         if let Event::Said(line) = event {
