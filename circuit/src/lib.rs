@@ -182,11 +182,10 @@ impl Client {
         keys
     }
 
-    /// Bytes of all evaluation keys, each as long as the highest level of its use needs. Bootstraps take the conjugation
-    /// and the switch back from the ephemeral secret on top; the switch to it is small.
+    /// Bytes of all evaluation keys, each as long as the highest level of its use needs.
     pub fn evaluation_key_bytes(&self) -> u64 {
         let levels = self.rotation_keys().into_values().chain(self.relinearization);
-        let whole = if self.bootstrap_slots.is_empty() { 0 } else { 2 * self.parameters.evaluation_key_bytes() };
+        let whole = if self.bootstrap_slots.is_empty() { 0 } else { self.parameters.refresh_key_bytes() };
         levels.map(|level| self.parameters.evaluation_key_bytes_at(level)).sum::<u64>() + whole
     }
 }
@@ -197,7 +196,7 @@ impl Circuit {
         let mut client = Client {
             parameters: self.parameters.clone(),
             rotations: rotation_levels(&self.program),
-            relinearization: relinearization(&self.program, &self.parameters),
+            relinearization: relinearization_level(&self.program, &self.parameters),
             bootstrap_slots: bootstrap_slots(&self.program),
             inputs: self.program.inputs.clone(),
             outputs: self.program.outputs.iter().map(|port| output_at_level(&self.program, port)).collect(),
@@ -223,11 +222,6 @@ impl Circuit {
     pub fn counts(&self) -> Counts {
         Counts::of(&self.program)
     }
-}
-
-/// The highest level of a relinearization; a bootstrap relinearizes from the top on.
-fn relinearization(program: &CkksProgram, parameters: &Parameters) -> Option<Level> {
-    if bootstrap_slots(program).is_empty() { relinearization_level(program) } else { Some(parameters.levels) }
 }
 
 /// The level of each input port; 0 for one that nothing reads, which no reader accepts.

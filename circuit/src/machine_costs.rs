@@ -106,13 +106,15 @@ fn seconds(table: &BTreeMap<String, Vec<f64>>, kind: WorkKind) -> Result<Vec<f64
 
 #[cfg(test)]
 mod tests {
+    use paf_scheme::EngineProfile;
+
     use super::*;
 
     #[test]
     fn what_is_written_is_read_and_gives_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let (path, again) = (folder.path().join("a.json"), folder.path().join("b.json"));
-        let mut costs = MachineCosts::reference();
+        let mut costs = EngineProfile::openfhe().reference.costs();
         costs.seconds[0][1] = 0.1 + 0.2;
         write_machine_costs(&path, &costs).unwrap();
         assert_eq!(read_machine_costs(&path).unwrap(), costs);
@@ -124,7 +126,7 @@ mod tests {
     fn damaged_tables_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("costs.json");
-        write_machine_costs(&path, &MachineCosts::reference()).unwrap();
+        write_machine_costs(&path, &EngineProfile::openfhe().reference.costs()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let check = |damaged: &str, message: &str| {
             assert_ne!(damaged, text, "{message}");

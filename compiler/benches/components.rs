@@ -25,7 +25,7 @@ use paf_passes::pack::{PackOptions, Port, pack};
 use paf_passes::paf::{Component, Paf};
 use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, schedule};
 use paf_runtime::npy::Array;
-use paf_scheme::Parameters;
+use paf_scheme::{EngineProfile, Parameters};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -128,7 +128,13 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
     let (optimized, _) = optimize(&graph)?;
     let port =
         || Port { name: "t".into(), shape: shape.clone(), scale: 1.0, range: (-1.0, 1.0), post: PostProcess::None };
-    let options = PackOptions { max_slots: slots, inputs: vec![port()], outputs: vec![port()], refreshed: false };
+    let options = PackOptions {
+        max_slots: slots,
+        inputs: vec![port()],
+        outputs: vec![port()],
+        refreshed: false,
+        prices: EngineProfile::openfhe().packing,
+    };
     let request = ScheduleRequest { insecure: true, bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
     let scheduled = schedule(&pack(&optimized, &options)?.program, &Magnitudes::unknown(), &request)?;
     let model = Model {

@@ -8,7 +8,7 @@ use paf_passes::decisions::Decisions;
 use paf_passes::lower::LowerOptions;
 use paf_passes::paf::Paf;
 use paf_passes::schedule::ScheduleRequest;
-use paf_scheme::{MachineCosts, Work};
+use paf_scheme::Work;
 
 use crate::error::OptionsError;
 use crate::options::{AUTO_PAF, CompileOptions, DEFAULT_INPUT_RANGE, DEFAULT_PAF};
@@ -42,13 +42,15 @@ fn approximation(options: &CompileOptions) -> Result<ApproximationOptions, Optio
 }
 
 fn request(options: &CompileOptions) -> ScheduleRequest {
+    let reference = &options.profile.reference;
     ScheduleRequest {
         precision: options.precision,
         memory: options.memory,
         insecure: options.insecure,
         bootstraps: options.bootstraps,
         iterations: options.bootstrap_iterations,
-        slowness: options.machine.as_ref().map_or(Work::ONES, MachineCosts::slowness),
+        profile: options.profile,
+        slowness: options.machine.as_ref().map_or(Work::ONES, |machine| reference.slowness_of(machine)),
     }
 }
 

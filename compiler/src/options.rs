@@ -7,7 +7,7 @@ pub use paf_passes::approximate::{DEFAULT_FUNCTION_ERROR, Margin, Reduction};
 use paf_passes::decisions::Samples;
 pub use paf_passes::paf::DEFAULT_PAF;
 pub use paf_passes::schedule::{Bootstraps, DEFAULT_PRECISION};
-use paf_scheme::MachineCosts;
+use paf_scheme::{EngineProfile, MachineCosts};
 
 /// A choice of PAF, for every node or for one.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,6 +161,8 @@ pub struct CompileOptions {
     pub bootstraps: Bootstraps,
     /// How often a bootstrap refreshes a value, 1 or 2; otherwise once, or twice where the precision takes that.
     pub bootstrap_iterations: Option<u32>,
+    /// The engine that the circuit is for.
+    pub profile: &'static EngineProfile,
     /// The machine that seconds are predicted for, if it is not the reference machine.
     pub machine: Option<MachineCosts>,
 }
@@ -195,6 +197,7 @@ impl CompileOptions {
             insecure: false,
             bootstraps: Bootstraps::default(),
             bootstrap_iterations: None,
+            profile: EngineProfile::openfhe(),
             machine: None,
         }
     }

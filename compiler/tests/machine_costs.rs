@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use common::testdata;
 use paf_circuit::{read_circuit, write_machine_costs};
-use paf_scheme::{MachineCosts, WorkKind};
+use paf_scheme::{EngineProfile, WorkKind};
 use serde_json::Value;
 
 fn compile(folder: &Path, circuit: &str, costs: Option<&str>) -> Output {
@@ -27,7 +27,7 @@ fn facts(folder: &Path, circuit: &str, costs: Option<&str>) -> Value {
 #[test]
 fn a_machine_that_is_twice_as_slow_takes_twice_as_long_and_gets_the_same_program() {
     let folder = tempfile::tempdir().unwrap();
-    let mut costs = MachineCosts::reference();
+    let mut costs = EngineProfile::openfhe().reference.costs();
     costs.machine = "a slow one".into();
     costs.seconds.iter_mut().flatten().for_each(|seconds| *seconds *= 2.0);
     write_machine_costs(&folder.path().join("slow.json"), &costs).unwrap();
@@ -55,7 +55,7 @@ fn a_machine_that_is_twice_as_slow_takes_twice_as_long_and_gets_the_same_program
 #[test]
 fn tables_that_are_missing_or_damaged_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let mut costs = MachineCosts::reference();
+    let mut costs = EngineProfile::openfhe().reference.costs();
     costs.seconds[WorkKind::Rescale as usize][0] = 0.0;
     write_machine_costs(&folder.path().join("zero.json"), &costs).unwrap();
     for (file, message) in

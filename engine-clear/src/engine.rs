@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use paf_engine::{Engine, EngineError, EvaluationKeyId, KeyList, KeyNeeds, KeySet, Result, Watch, check_process};
 use paf_ir::ckks::{Level, Type, Verified};
 use paf_ir::slots;
-use paf_scheme::{EvaluationKey, Parameters};
+use paf_scheme::{EngineProfile, EvaluationKey, Parameters};
 use zeroize::Zeroizing;
 
 use crate::bytes;
@@ -45,6 +45,8 @@ pub struct ClearKeys {
 
 impl Engine for ClearEngine {
     const NAME: &'static str = "clear";
+    /// That of the engine it imitates.
+    const PROFILE: &'static EngineProfile = EngineProfile::openfhe();
 
     type SecretKey = ClearPair;
     type PublicKey = ClearPair;

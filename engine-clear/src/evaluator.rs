@@ -5,14 +5,14 @@
 
 use std::cell::RefCell;
 
-use paf_engine::{EngineError, Evaluator, LinearStep, Result};
+use paf_engine::{Engine as _, EngineError, Evaluator, LinearStep, Result};
 use paf_ir::ckks::{Kind, Level, Type, Verified};
 use paf_ir::diagonals::rotated_left;
 use paf_ir::slots;
-use paf_scheme::EvaluationKey;
+use paf_scheme::{EngineProfile, EvaluationKey};
 use rayon::prelude::*;
 
-use crate::engine::ClearKeys;
+use crate::engine::{ClearEngine, ClearKeys};
 use crate::matrix::SlotMatrix;
 use crate::noise::{Deviation, NoiseModel, NoiseSource};
 
@@ -151,6 +151,8 @@ impl<'m> ClearEvaluator<'m> {
 }
 
 impl Evaluator for ClearEvaluator<'_> {
+    const PROFILE: &'static EngineProfile = ClearEngine::PROFILE;
+
     type Ciphertext = ClearCiphertext;
 
     fn duplicate(&self, input: &ClearCiphertext) -> Result<ClearCiphertext> {

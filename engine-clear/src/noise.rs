@@ -13,19 +13,13 @@
 
 use paf_ir::ckks::{Kind, Type};
 use paf_ir::diagonals::PackedMap;
-use paf_scheme::{Parameters, SPECIAL_PRIME_BITS};
-
-/// Standard deviation of the coefficients of a fresh error polynomial (Homomorphic Encryption Standard).
-const ERROR_DEVIATION: f64 = 3.19;
+use paf_scheme::{EngineProfile, NoiseFigures, Parameters};
 
 /// Variance of a rounding error.
 const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 
 /// Variance of a coefficient of a uniform ternary secret.
 const TERNARY_VARIANCE: f64 = 2.0 / 3.0;
-
-/// What decryption adds, as a multiple of the error it finds.
-const DECRYPTION_FACTOR: f64 = std::f64::consts::SQRT_2;
 
 /// Standard deviation of a slot's error: a part alike in all slots, and one times the secret's size there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,21 +46,6 @@ impl Deviation {
     }
 }
 
-/// Error of a bootstrap of 2^12 slots of magnitude 1, as a power of two of the scale it is done at, and how many bits it
-/// grows when slots double.
-///
-/// Measured with OpenFHE 1.4.2, N = 2^16, scale 2^50, an encapsulated secret, on average over the slots: 2^-15 with 2^12 slots
-/// and level budgets {3, 3}, 2^-12.2 with 2^14 slots and {4, 3}. A few slots have errors that are 30 times as large.
-const BOOTSTRAP_ERROR_BITS: f64 = 35.0;
-const BOOTSTRAP_BITS_PER_DOUBLING: f64 = 1.4;
-const MEASURED_LOG_SLOTS: f64 = 12.0;
-
-/// A second iteration divides the error of a bootstrap by 2 to the bits of the first.
-fn bootstrap_deviation(parameters: &Parameters) -> f64 {
-    let refinement = parameters.bootstrap.map_or(0, |bootstrap| bootstrap.refinement_bits);
-    (BOOTSTRAP_ERROR_BITS - f64::from(parameters.scale_bits) - f64::from(refinement)).exp2()
-}
-
 /// Standard deviations of the errors that one set of parameters and one key imply.
 #[derive(Debug, Clone)]
 pub struct NoiseModel {
@@ -76,32 +55,27 @@ pub struct NoiseModel {
     key_switch_variance: f64,
     /// The secret's absolute value at each slot, in units of its root mean square.
     secret: Vec<f64>,
-    /// Standard deviation of the error of a bootstrap of 2^12 slots, or of any number of slots if a caller gave it.
-    bootstrap: f64,
-    bits_per_doubling: f64,
+    figures: &'static NoiseFigures,
+    parameters: Parameters,
 }
 
 impl NoiseModel {
-    /// The model for a parameter set and for a key drawn from a seed.
-    pub fn new(parameters: &Parameters, seed: u64) -> Self {
+    /// The model of an engine for a parameter set and for a key drawn from a seed.
+    pub fn new(profile: &'static EngineProfile, parameters: &Parameters, seed: u64) -> Self {
+        let figures = &profile.noise;
         let n = parameters.ring_dimension as f64;
         let digit_bits = parameters.limbs().div_ceil(parameters.digits.max(1) as usize) as u32 * parameters.scale_bits;
-        let headroom = f64::from(digit_bits) - f64::from(parameters.special_primes * SPECIAL_PRIME_BITS);
-        let digit_error = f64::from(parameters.digits) * n * ERROR_DEVIATION.powi(2) * ROUNDING_VARIANCE;
+        let headroom = f64::from(digit_bits) - f64::from(profile.chain.log_p(parameters.special_primes));
+        let digit_error = f64::from(parameters.digits) * n * figures.error_deviation.powi(2) * ROUNDING_VARIANCE;
         NoiseModel {
             ring_dimension: n,
             scale: f64::from(parameters.scale_bits).exp2(),
             special_primes: f64::from(parameters.special_primes),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
             secret: Generator { state: !seed }.secret(parameters.slots),
-            bootstrap: bootstrap_deviation(parameters),
-            bits_per_doubling: BOOTSTRAP_BITS_PER_DOUBLING,
+            figures,
+            parameters: parameters.clone(),
         }
-    }
-
-    /// The model with another error of bootstraps: its standard deviation where values are at most 1.
-    pub fn with_bootstrap_error(self, deviation: f64) -> Self {
-        NoiseModel { bootstrap: deviation, bits_per_doubling: 0.0, ..self }
     }
 
     fn slot_deviation(&self, coefficient_variance: f64, scale: f64) -> f64 {
@@ -124,9 +98,10 @@ impl NoiseModel {
     /// Encryption: `v·e + e0 + e1·s` with ternary `v` and `s`, and the rounding of the encoded values. The public key's
     /// `e` is as constant as the secret and counted with it.
     pub(crate) fn fresh(&self) -> Deviation {
-        let products = ERROR_DEVIATION.powi(2) * 2.0 * TERNARY_VARIANCE * self.ring_dimension;
+        let variance = self.figures.error_deviation.powi(2);
+        let products = variance * 2.0 * TERNARY_VARIANCE * self.ring_dimension;
         Deviation {
-            even: self.slot_deviation(ERROR_DEVIATION.powi(2) + ROUNDING_VARIANCE, self.scale),
+            even: self.slot_deviation(variance + ROUNDING_VARIANCE, self.scale),
             secret: self.slot_deviation(products, self.scale),
         }
     }
@@ -144,8 +119,7 @@ impl NoiseModel {
 
     /// A bootstrap: mostly the approximation of the modular reduction and the rounding under the small scale inside.
     pub(crate) fn bootstrap(&self, slots: usize) -> Deviation {
-        let doublings = (slots as f64).log2() - MEASURED_LOG_SLOTS;
-        Deviation::even(self.bootstrap * (self.bits_per_doubling * doublings.max(0.0)).exp2())
+        Deviation::even(self.figures.bootstrap_deviation(&self.parameters, slots))
     }
 
     /// A linear map: the babies' errors times the weights, the rounding of the plaintexts times the values, the
@@ -189,7 +163,7 @@ impl<'m> NoiseSource<'m> {
     pub(crate) fn add_decryption(&mut self, values: &mut [f64], exact: &[f64]) {
         let squares: f64 = values.iter().zip(exact).map(|(value, exact)| (value - exact).powi(2)).sum();
         let found = (squares / values.len().max(1) as f64).sqrt();
-        self.add_to(values, Deviation::even(DECRYPTION_FACTOR * found));
+        self.add_to(values, Deviation::even(self.model.figures.decryption_factor * found));
     }
 }
 
@@ -244,7 +218,7 @@ mod tests {
             log_qp: 745,
             security_bits: 128,
         };
-        NoiseModel::new(&parameters, 3)
+        NoiseModel::new(EngineProfile::openfhe(), &parameters, 3)
     }
 
     #[test]

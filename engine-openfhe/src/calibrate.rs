@@ -9,7 +9,7 @@ use openfhe_sys as fhe;
 use paf_engine::{Engine as _, EngineError, KeyNeeds, KeySet as _, Result};
 use paf_ir::ckks::Level;
 use paf_scheme::{
-    Bootstrap, MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Parameters, SPECIAL_PRIME_BITS, Secret,
+    Bootstrap, EngineProfile, MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Parameters, Secret,
     WorkKind,
 };
 use sha2::{Digest as _, Sha256};
@@ -30,9 +30,8 @@ const TERMS: usize = 8;
 const USABLE: u32 = 9;
 const BUDGET: [u32; 2] = [3, 3];
 const DIGITS: u32 = 4;
-/// Size of the primes.
-const SCALE_BITS: u32 = 50;
-const FIRST_MODULUS_BITS: u32 = 57;
+/// The engine that is measured.
+const PROFILE: &EngineProfile = OpenFheEngine::PROFILE;
 
 /// Ring dimensions and slots of what is measured.
 #[derive(Debug, Clone, Copy)]
@@ -78,19 +77,21 @@ fn measure(sizes: Sizes, observer: &mut Observer<'_>) -> Result<Vec<Vec<f64>>> {
 
 /// Parameters that are as large as real ones; nothing that is worth protecting is encrypted with them.
 fn parameters(ring_dimension: usize, slots: usize, levels: Level, bootstrap: Option<Bootstrap>) -> Parameters {
-    let special_primes = Parameters::special_primes_for(levels, SCALE_BITS, FIRST_MODULUS_BITS, DIGITS);
+    let scale_bits = PROFILE.chain.scale_bits[1];
+    let first_modulus_bits = PROFILE.chain.first_modulus_bits(scale_bits, PROFILE.bootstrap.headroom_bits);
+    let special_primes = PROFILE.chain.special_primes(levels, scale_bits, first_modulus_bits, DIGITS);
     let secret = if bootstrap.is_some() { Secret::UniformTernaryEncapsulated } else { Secret::UniformTernary };
     Parameters {
         ring_dimension,
         slots,
         levels,
-        scale_bits: SCALE_BITS,
-        first_modulus_bits: FIRST_MODULUS_BITS,
+        scale_bits,
+        first_modulus_bits,
         digits: DIGITS,
         special_primes,
         secret,
         bootstrap,
-        log_qp: FIRST_MODULUS_BITS + levels.0 * SCALE_BITS + special_primes * SPECIAL_PRIME_BITS,
+        log_qp: first_modulus_bits + levels.0 * scale_bits + PROFILE.chain.log_p(special_primes),
         security_bits: 0,
     }
 }
@@ -115,7 +116,7 @@ impl Subject {
     }
 
     fn for_bootstraps(sizes: Sizes) -> Result<Self> {
-        let ((ring_dimension, slots), bootstrap) = (sizes.bootstrap, Bootstrap::with_budget(BUDGET));
+        let ((ring_dimension, slots), bootstrap) = (sizes.bootstrap, PROFILE.bootstrap.with_budget(BUDGET));
         let parameters = parameters(ring_dimension, slots, Level(bootstrap.depth + USABLE), Some(bootstrap));
         let (rotations, relinearization) = (BTreeMap::new(), Some(parameters.levels));
         let needs = KeyNeeds { rotations: &rotations, relinearization, bootstrap_slots: &[slots] };

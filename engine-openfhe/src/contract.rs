@@ -6,7 +6,7 @@ use std::time::Duration;
 use openfhe_sys as fhe;
 use paf_engine::{Engine, EngineError, EvaluationKeyId, KeyList, KeyNeeds, Result, Watch};
 use paf_ir::ckks::{Level, Type, Verified};
-use paf_scheme::{EvaluationKey, Parameters, Secret};
+use paf_scheme::{EngineProfile, EvaluationKey, Parameters, Secret};
 use zeroize::Zeroizing;
 
 use crate::evaluator::OpenFheEvaluator;
@@ -19,6 +19,7 @@ type LooseKey = fhe::UniquePtr<fhe::LooseKey>;
 
 impl Engine for OpenFheEngine {
     const NAME: &'static str = NAME;
+    const PROFILE: &'static EngineProfile = EngineProfile::openfhe();
 
     type SecretKey = fhe::UniquePtr<fhe::SecretKey>;
     type PublicKey = fhe::UniquePtr<fhe::PublicKey>;

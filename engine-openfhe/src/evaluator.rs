@@ -5,8 +5,9 @@
 //! `s_l` of [`OpenFheEngine::scale`]. Plaintexts and constants are encoded at the scale that makes a result exact again.
 
 use openfhe_sys as fhe;
-use paf_engine::{Evaluator, LinearStep, Result};
+use paf_engine::{Engine as _, Evaluator, LinearStep, Result};
 use paf_ir::ckks::{Kind, Level, Type};
+use paf_scheme::EngineProfile;
 
 use crate::program::OpenFheProgram;
 use crate::turns::beside;
@@ -53,6 +54,8 @@ impl<'e> OpenFheEvaluator<'e> {
 }
 
 impl Evaluator for OpenFheEvaluator<'_> {
+    const PROFILE: &'static EngineProfile = OpenFheEngine::PROFILE;
+
     type Ciphertext = Ciphertext;
 
     fn duplicate(&self, input: &Ciphertext) -> Result<Ciphertext> {

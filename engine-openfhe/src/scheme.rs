@@ -164,7 +164,7 @@ impl std::fmt::Debug for OpenFheEngine {
 
 #[cfg(test)]
 mod tests {
-    use paf_scheme::{Bootstrap, Secret};
+    use paf_scheme::{EngineProfile, Secret};
 
     use super::{distribution, fhe};
 
@@ -173,7 +173,11 @@ mod tests {
         let budgets = (1..=5).flat_map(|encode| (1..=5).map(move |decode| [encode, decode]));
         for budget in budgets {
             let depth = fhe::bootstrap_depth(&budget, distribution(Secret::UniformTernaryEncapsulated));
-            assert_eq!(depth.expect("two numbers"), Bootstrap::with_budget(budget).depth, "budgets {budget:?}");
+            assert_eq!(
+                depth.expect("two numbers"),
+                EngineProfile::openfhe().bootstrap.with_budget(budget).depth,
+                "budgets {budget:?}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use openfhe_reference as fhe;
 use paf_ir::ckks::Level;
-use paf_scheme::Bootstrap;
+use paf_scheme::{Bootstrap, EngineProfile};
 
 const RING_DIMENSION: usize = 1 << 10;
 const LEVELS: Level = Level(20);
@@ -29,12 +29,15 @@ fn rotations_of_openfhe(bootstrap: &Bootstrap, slots: usize) -> Result<Vec<i64>,
 fn rotations_are_those_of_openfhe() {
     for slots in [16, 64, 128, 512] {
         for budget in [[2, 2], [3, 3], [3, 4], [4, 2]] {
-            let bootstrap = Bootstrap::with_budget(budget);
+            let bootstrap = EngineProfile::openfhe().bootstrap.with_budget(budget);
             assert!(bootstrap.fits(slots), "{slots} slots, budgets {budget:?}");
             let expected = rotations_of_openfhe(&bootstrap, slots).expect("the parameters are usable");
             let rotations: Vec<i64> = bootstrap.rotations(slots, RING_DIMENSION, LEVELS).into_keys().collect();
             assert_eq!(rotations, expected, "{slots} slots, budgets {budget:?}");
         }
     }
-    assert!(!Bootstrap::with_budget([5, 3]).fits(16), "a transform of 16 slots has four layers");
+    assert!(
+        !EngineProfile::openfhe().bootstrap.with_budget([5, 3]).fits(16),
+        "a transform of 16 slots has four layers"
+    );
 }

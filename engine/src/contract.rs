@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paf_ir::ckks::{Level, Type, Verified};
-use paf_scheme::{EvaluationKey, Parameters};
+use paf_scheme::{EngineProfile, EvaluationKey, Parameters};
 use zeroize::Zeroizing;
 
 use crate::{EvaluationKeyId, Evaluator, KeyList, KeyNeeds, Result, Watch};
@@ -15,6 +15,8 @@ use crate::{EvaluationKeyId, Evaluator, KeyList, KeyNeeds, Result, Watch};
 pub trait Engine: Sized + Send + Sync + 'static {
     /// The engine's name, for people.
     const NAME: &'static str;
+    /// What it takes, costs and errs, for whoever plans for it.
+    const PROFILE: &'static EngineProfile;
 
     /// Decrypts. Its memory is overwritten when it is dropped.
     type SecretKey: Send + Sync;

@@ -6,6 +6,7 @@
 use paf_ir::ckks::{Level, Type};
 use paf_ir::diagonals::PackedMap;
 use paf_ir::program::MapId;
+use paf_scheme::EngineProfile;
 
 use crate::Result;
 
@@ -24,6 +25,9 @@ pub struct LinearStep<'p> {
 
 /// Operations on ciphertexts. Types are those that the verifier proved for the operands, of one ciphertext each.
 pub trait Evaluator {
+    /// The engine whose operations these are.
+    const PROFILE: &'static EngineProfile;
+
     /// One ciphertext.
     type Ciphertext;
 

@@ -13,9 +13,9 @@ use crate::decisions::{Decisions, Samples};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::optimize::{self, optimize};
-use crate::pack::{self, PackOptions, Packed, pack};
+use crate::pack::{self, Packed, pack};
 use crate::paf::Paf;
-use crate::schedule::{Magnitudes, ScheduleRequest, Scheduled, expects_bootstraps, may_be_refreshed, schedule};
+use crate::schedule::{Magnitudes, ScheduleRequest, Scheduled, may_be_refreshed, schedule};
 
 /// How often a smaller precision is asked for until one can be kept.
 const MOST_REQUESTS: usize = 4;
@@ -159,8 +159,8 @@ impl Lowering {
         if self.packed.is_none() {
             self.optimize()?;
             let (polynomial, optimized) = (reached(&self.polynomial), reached(&self.optimized));
-            let refreshed = expects_bootstraps(optimized.report.levels_after, &self.options.schedule);
-            let options = PackOptions { refreshed, ..pack::options(&self.graph, &polynomial.approximated) };
+            let (levels, request) = (optimized.report.levels_after, &self.options.schedule);
+            let options = pack::options(&self.graph, &polynomial.approximated, levels, request);
             self.packed = Some(pack(&optimized.graph, &options)?);
         }
         Ok(reached(&self.packed))

@@ -12,6 +12,7 @@ use paf_passes::optimize::optimize;
 use paf_passes::pack::{PackOptions, Port, pack};
 use paf_passes::paf::Paf;
 use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, assign_levels, schedule};
+use paf_scheme::EngineProfile;
 use proptest::prelude::*;
 
 fn values(count: usize, seed: usize, size: f64) -> Vec<f64> {
@@ -96,6 +97,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
         inputs: vec![port(polynomial.inputs[0].0, Shape(vec![size]))],
         outputs: vec![port(polynomial.output_scales[0], output)],
         refreshed: false,
+        prices: EngineProfile::openfhe().packing,
     };
     let program = pack(&optimized, &ports).unwrap().program;
     let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].0).collect();
@@ -228,6 +230,7 @@ fn convolutions_share_rotation_keys() {
         inputs: vec![port(1.0, input)],
         outputs: vec![port(1.0, output)],
         refreshed: true,
+        prices: EngineProfile::openfhe().packing,
     };
     let maps = pack(&graph, &options).unwrap().program.maps;
     let rotations: Vec<usize> = maps.iter().map(|map| map.plan.rotation_count(1, 1)).collect();

@@ -7,7 +7,7 @@ use paf_ir::tensor::PostProcess;
 use paf_ir::{Layout, Shape};
 use paf_passes::PassError;
 use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, Scheduled, schedule};
-use paf_scheme::{Secret, Work, log_qp_limit_128};
+use paf_scheme::{EngineProfile, Secret, Work, log_qp_limit_128};
 
 const SLOTS: usize = 1 << 12;
 
@@ -17,6 +17,7 @@ const SECURE: ScheduleRequest = ScheduleRequest {
     insecure: false,
     bootstraps: Bootstraps::WhereNeeded,
     iterations: None,
+    profile: EngineProfile::openfhe(),
     slowness: Work::ONES,
 };
 

@@ -9,12 +9,12 @@ use std::fs;
 use bench::Bench;
 use common::relu_case;
 use paf_circuit::write_machine_costs;
-use paf_scheme::{MachineCosts, WorkKind};
+use paf_scheme::{EngineProfile, MachineCosts, WorkKind};
 use serde_json::Value;
 
 /// A machine on which the kinds of work for which `slower` holds take twice as long as on the reference machine.
 fn machine(slower: impl Fn(WorkKind) -> bool) -> MachineCosts {
-    let mut costs = MachineCosts::reference();
+    let mut costs = EngineProfile::openfhe().reference.costs();
     costs.machine = "a slow one".into();
     for kind in WorkKind::ALL.into_iter().filter(|&kind| slower(kind)) {
         costs.seconds[kind as usize].iter_mut().for_each(|seconds| *seconds *= 2.0);
@@ -45,7 +45,7 @@ fn the_table_in_the_folder_for_settings_is_found() {
     fs::create_dir_all(bench.path("settings/paf")).unwrap();
     write_machine_costs(&bench.path("settings/paf/machine-costs.json"), &machine(|_| true)).unwrap();
     check(&bench.json("info circuit.bin"), 0.2, "a slow one");
-    write_machine_costs(&bench.path("other.json"), &MachineCosts::reference()).unwrap();
+    write_machine_costs(&bench.path("other.json"), &EngineProfile::openfhe().reference.costs()).unwrap();
     check(&bench.json("info circuit.bin --machine-costs other.json"), 0.1, "built-in table");
 }
 

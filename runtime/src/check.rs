@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use paf_circuit::Circuit;
 use paf_engine::{Answer, Engine, EngineError, Evaluator, KeySet as _, check_process};
-use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps, NoiseModel};
+use paf_engine_clear::{ClearCiphertext, ClearEngine, ClearEvaluator, ClearMaps, NoiseModel};
 use paf_ir::Layout;
 use paf_ir::ckks::{Kind, Level, Op, Type, Verified};
 use paf_ir::program::{Operation, ValueId};
@@ -71,7 +71,7 @@ impl Expectations {
         let clear = values_of(&ClearEvaluator::new(&maps), circuit, &inputs, &ids)?;
         let exact: Vec<Vectors> = clear.into_iter().map(plain).collect();
         let noisy = |seed: u64| -> Result<Vec<Difference>> {
-            let model = NoiseModel::new(&circuit.parameters, seed);
+            let model = NoiseModel::new(ClearEngine::PROFILE, &circuit.parameters, seed);
             let evaluator = ClearEvaluator::with_noise(&maps, &model, seed);
             let values = values_of(&evaluator, circuit, &inputs, &ids)?;
             let difference = |((id, values), exact): ((&ValueId, Vec<ClearCiphertext>), &Vectors)| {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use paf_engine::{Answer, Evaluator, LinearStep};
 use paf_ir::ckks::{Op, Type, Verified};
 use paf_ir::program::{InputPort, Operation, ValueId};
+use paf_scheme::ProgressWeights;
 
 use crate::error::{Result, RuntimeError};
 use crate::tally::Tally;
@@ -164,7 +165,8 @@ impl<'r, V: Evaluator> Evaluation<'r, V> {
         for (id, value) in alive {
             values[id.index()] = Some(value);
         }
-        let costs: Vec<u64> = program.values().map(|(id, _)| cost(program, id)).collect();
+        let weights = &V::PROFILE.progress;
+        let costs: Vec<u64> = program.values().map(|(id, _)| cost(weights, program, id)).collect();
         let (done, total) = (costs[..position].iter().sum(), costs.iter().sum());
         let last_uses = program.last_uses();
         Ok(Evaluation { evaluator, program, keys: None, tally: None, last_uses, costs, done, total, inputs, values })
@@ -366,26 +368,24 @@ fn check_inputs<C>(program: &Verified, position: usize, inputs: &[Vec<C>]) -> Re
     if expected == got { Ok(()) } else { Err(RuntimeError::CiphertextCount { expected, got }) }
 }
 
-/// Cost of a bootstrap, which goes through all levels wherever it ends. With it the share of the cost that is done keeps
-/// within a tenth of the share of the time, in ResNet-20 with 19 bootstraps (N = 2^16, 27 limbs, four digits).
-const BOOTSTRAP_COST: u64 = 15_000;
-
 /// Relative cost of an operation: key switches and products, each proportional to the limbs.
-fn cost(program: &Verified, id: ValueId) -> u64 {
+fn cost(weights: &ProgressWeights, program: &Verified, id: ValueId) -> u64 {
     let value = program.value(id);
     let limbs = u64::from(value.ty.level.0) + 1;
     let each = match &value.op {
         Op::Linear { map, .. } => {
             let packed = &program.maps[map.index()];
-            let diagonals: usize = packed.plan.giants.iter().map(|giant| giant.babies.len()).sum();
-            let rotations = packed.plan.rotation_count(packed.input.ciphertexts, packed.output.ciphertexts);
-            return limbs * (20 * rotations + diagonals * packed.input.ciphertexts * packed.output.ciphertexts) as u64;
+            let (inputs, outputs) = (packed.input.ciphertexts, packed.output.ciphertexts);
+            let diagonals = packed.plan.giants.iter().map(|giant| giant.babies.len()).sum::<usize>() * inputs * outputs;
+            let rotations = packed.plan.rotation_count(inputs, outputs);
+            let of_map = weights.rotation_in_map * rotations as u64 + weights.plaintext_product * diagonals as u64;
+            return limbs * of_map;
         }
-        Op::Rotate { .. } | Op::Relinearize(_) => 40,
-        Op::Rescale(_) | Op::Drop { .. } => 8,
-        Op::Mul(..) => 4,
-        Op::Bootstrap { .. } => return BOOTSTRAP_COST * value.ty.ciphertexts as u64,
-        _ => 1,
+        Op::Rotate { .. } | Op::Relinearize(_) => weights.key_switch,
+        Op::Rescale(_) | Op::Drop { .. } => weights.rescale,
+        Op::Mul(..) => weights.product,
+        Op::Bootstrap { .. } => return weights.bootstrap * value.ty.ciphertexts as u64,
+        _ => weights.addition,
     };
     limbs * each * value.ty.ciphertexts as u64
 }

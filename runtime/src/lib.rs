@@ -36,6 +36,6 @@ pub use error::{EXIT_DATA, EXIT_ENVIRONMENT, Result, RuntimeError};
 pub use keys::{EvaluationKeys, PublicKey, SecretKey};
 pub use local_keys::LocalKeys;
 pub use samples::{Output, Samples, agreement_bits};
-pub use server::{DEFAULT_PREPARE_BUDGET, Server};
+pub use server::Server;
 pub use simulate::{Noise, simulate};
 pub use tally::OperationSeconds;

@@ -17,9 +17,6 @@ use crate::executor::{Evaluation, Step, Told};
 use crate::keys::EvaluationKeys;
 use crate::tally::{OperationSeconds, Tally};
 
-/// Bytes of plaintexts that are encoded ahead for a circuit without bootstraps unless a caller says otherwise.
-pub const DEFAULT_PREPARE_BUDGET: u64 = 4 << 30;
-
 /// Ciphertexts by port.
 pub(crate) type Ports<C> = Vec<Vec<C>>;
 
@@ -28,10 +25,10 @@ pub(crate) type Ports<C> = Vec<Vec<C>>;
 /// ```no_run
 /// use std::path::Path;
 /// use paf_engine_openfhe::OpenFheEngine;
-/// use paf_runtime::{DEFAULT_PREPARE_BUDGET, Server};
+/// use paf_runtime::Server;
 /// # fn main() -> Result<(), paf_runtime::RuntimeError> {
 /// let mut server: Server<OpenFheEngine> = Server::load(Path::new("circuit.bin"))?;
-/// server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {})?;
+/// server.prepare(server.prepare_budget(), &mut |_, _| {})?;
 /// let keys = server.load_keys(Path::new("server.key"), server.key_memory(), &mut |_, _| {})?;
 /// server.evaluate_file(&keys, Path::new("x.ct"), Path::new("y.ct"), &mut |sample, step| {
 ///     println!("sample {sample}: {}", step.layer);
@@ -122,7 +119,7 @@ impl<E: Engine> Server<E> {
 
     /// The budget for [`Server::prepare`] that the predicted memory counts on: none beside the keys of bootstraps.
     pub fn prepare_budget(&self) -> u64 {
-        if self.circuit.parameters.bootstrap.is_some() { 0 } else { DEFAULT_PREPARE_BUDGET }
+        if self.circuit.parameters.bootstrap.is_some() { 0 } else { E::PROFILE.memory.prepared_bytes }
     }
 
     /// Encodes plaintexts ahead as far as they fit into `budget` bytes; the observer gets the parts done and the total.

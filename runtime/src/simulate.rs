@@ -1,8 +1,8 @@
 //! Running a circuit on the clear engine, many samples in parallel.
 
 use paf_circuit::Circuit;
-use paf_engine::check_process;
-use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps, NoiseModel};
+use paf_engine::{Engine as _, check_process};
+use paf_engine_clear::{ClearCiphertext, ClearEngine, ClearEvaluator, ClearMaps, NoiseModel};
 use paf_ir::ckks::Level;
 use rayon::prelude::*;
 
@@ -30,7 +30,7 @@ pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Ve
     let maps = ClearMaps::new(&circuit.program);
     let key = match noise {
         Noise::Off => None,
-        Noise::Seed(seed) => Some((NoiseModel::new(&circuit.parameters, seed), seed)),
+        Noise::Seed(seed) => Some((NoiseModel::new(ClearEngine::PROFILE, &circuit.parameters, seed), seed)),
     };
     let one = |sample: usize| {
         let vectors = values(run_one(circuit, &ClearEvaluator::new(&maps), samples, sample)?);

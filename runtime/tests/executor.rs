@@ -11,6 +11,7 @@ use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps};
 use paf_ir::ckks::{CkksProgram, Level, Type, Verified};
 use paf_runtime::RuntimeError;
 use paf_runtime::executor::{Alive, Evaluation, run};
+use paf_scheme::EngineProfile;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -42,6 +43,8 @@ impl Drop for Token {
 struct Counting(Shared);
 
 impl Evaluator for Counting {
+    const PROFILE: &'static EngineProfile = EngineProfile::openfhe();
+
     type Ciphertext = Token;
 
     fn duplicate(&self, _: &Token) -> Result<Token> {

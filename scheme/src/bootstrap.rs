@@ -1,5 +1,5 @@
-//! What a bootstrap takes: levels, rotations, plaintexts. The shape is that of OpenFHE 1.4.2 (`ckksrns-fhe.cpp`,
-//! `ckksrns-utils.cpp`), which the runtime compares with the library that it runs on.
+//! What a bootstrap takes: levels, rotations, plaintexts. The transforms are cut as OpenFHE 1.4.2 cuts them
+//! (`ckksrns-utils.cpp`), which the runtime compares with the library that it runs on.
 //!
 //! A bootstrap raises the modulus, brings the coefficients into slots, reduces them modulo `q_0` by a scaled sine, and
 //! brings the slots back into coefficients. Both transforms are the layers of an FFT, several of which are collapsed
@@ -36,17 +36,7 @@ pub struct Stage {
     stride: i64,
 }
 
-/// Levels of the modular reduction with an encapsulated secret: a Chebyshev series in seven and three double angles, as
-/// OpenFHE counts in `GetBootstrapDepth`.
-const MODULAR_REDUCTION_DEPTH: u32 = 10;
-
 impl Bootstrap {
-    /// The bootstrap with these level budgets and the depth that they imply.
-    pub fn with_budget(level_budget: [u32; 2]) -> Self {
-        let depth = MODULAR_REDUCTION_DEPTH + level_budget[0] + level_budget[1];
-        Bootstrap { level_budget, depth, refinement_bits: 0 }
-    }
-
     /// The same with a second iteration, after a first one that reaches this many bits: it takes one level more. Source:
     /// Bae, Cheon, Cho, Kim, Kim, "META-BTS: bootstrapping precision beyond the limit" (2022).
     pub fn refined(self, bits: u32) -> Self {
@@ -60,7 +50,8 @@ impl Bootstrap {
 
     /// The level at which the decoding begins, in a chain of this many levels.
     pub fn decoding_level(&self, levels: Level) -> Level {
-        Level(levels.0.saturating_sub(MODULAR_REDUCTION_DEPTH + self.level_budget[0]))
+        let before = self.depth.saturating_sub(self.level_budget[1] + u32::from(self.refinement_bits > 0));
+        Level(levels.0.saturating_sub(before))
     }
 
     /// Whether a number of slots has layers enough for the budgets: at least one for each level.

@@ -8,6 +8,8 @@ use std::array;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Index, IndexMut, Mul};
 
+use crate::ReferenceMachine;
+
 /// A kind of work. Which operation stands for it, and of what size, is what `paf-run calibrate-machine` measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorkKind {
@@ -151,66 +153,34 @@ pub struct MachineCosts {
 }
 
 impl MachineCosts {
-    /// The reference machine, whose seconds [`Work`] counts: two cores of an AMD EPYC (Zen 4), AVX-512 kernels,
-    /// OpenFHE 1.4.2, as `paf-run calibrate-machine` wrote them.
-    pub fn reference() -> Self {
-        MachineCosts {
-            machine: "built-in table, an AMD EPYC (Zen 4)".to_owned(),
-            threads: 2,
-            kernels: "avx512".to_owned(),
-            seconds: REFERENCE_SECONDS.iter().map(|seconds| seconds.to_vec()).collect(),
-        }
-    }
-
-    /// How many times as long as the reference machine this one takes for each kind of work: the geometric mean over
-    /// the sizes.
-    pub fn slowness(&self) -> Work {
-        let mut slowness = Work::default();
-        for (kind, reference) in WorkKind::ALL.into_iter().zip(REFERENCE_SECONDS) {
-            let ratios = self.seconds[kind as usize].iter().zip(reference).map(|(own, other)| (own / other).ln());
-            slowness[kind] = (ratios.sum::<f64>() / reference.len() as f64).exp();
-        }
-        slowness
-    }
-
     /// Seconds of work on this machine.
-    pub fn seconds_of(&self, work: &Work) -> f64 {
-        let slowness = self.slowness();
+    pub fn seconds_of(&self, work: &Work, reference: &ReferenceMachine) -> f64 {
+        let slowness = reference.slowness_of(self);
         WorkKind::ALL.into_iter().map(|kind| work[kind] * slowness[kind]).sum()
     }
 }
 
-/// [`MachineCosts::seconds`] of the reference machine.
-const REFERENCE_SECONDS: [&[f64]; WorkKind::ALL.len()] = [
-    &[9.0e-3, 1.82e-2, 5.9e-2],
-    &[1.13e-3, 1.54e-3, 3.13e-3],
-    &[1.33e-3, 2.49e-3, 3.62e-3],
-    &[3.9e-4, 2.35e-3, 5.6e-3],
-    &[1.02e-3, 5.1e-3, 8.4e-3],
-    &[1.2e-4, 5.6e-4, 2.55e-3],
-    &[0.47],
-    &[0.094],
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::EngineProfile;
 
     #[test]
     fn the_reference_table_has_every_kind_and_size_and_is_its_own_measure() {
-        let reference = MachineCosts::reference();
+        let reference = &EngineProfile::openfhe().reference;
         for kind in WorkKind::ALL {
             assert_eq!(reference.seconds[kind as usize].len(), kind.sizes(), "{}", kind.name());
-            assert!((reference.slowness()[kind] - 1.0).abs() < 1e-12);
         }
+        assert_eq!(reference.slowness_of(&reference.costs()), Work::ONES);
     }
 
     #[test]
     fn only_the_work_of_a_kind_is_slower_where_that_kind_is_slower() {
-        let mut machine = MachineCosts::reference();
+        let reference = &EngineProfile::openfhe().reference;
+        let mut machine = reference.costs();
         machine.seconds[WorkKind::Encoding as usize].iter_mut().for_each(|seconds| *seconds *= 3.0);
         let work = Work::of(WorkKind::Encoding, 2.0) + Work::of(WorkKind::Bootstrap, 5.0);
-        assert!((machine.seconds_of(&work) - 11.0).abs() < 1e-9);
-        assert!((MachineCosts::reference().seconds_of(&work) - work.total()).abs() < 1e-9);
+        assert!((machine.seconds_of(&work, reference) - 11.0).abs() < 1e-9);
+        assert!((reference.costs().seconds_of(&work, reference) - work.total()).abs() < 1e-9);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paf_ir::ckks::{CkksProgram, Level, Op};
-use paf_ir::program::ValueId;
+use paf_ir::program::{Value, ValueId};
 
 use crate::Parameters;
 
@@ -39,10 +39,14 @@ pub fn rotation_levels(program: &CkksProgram) -> BTreeMap<i64, Level> {
     levels
 }
 
-/// The highest level of a relinearization outside of bootstraps.
-pub fn relinearization_level(program: &CkksProgram) -> Option<Level> {
-    let relinearized = program.values().filter(|(_, value)| matches!(value.op, Op::Relinearize(_)));
-    relinearized.map(|(_, value)| value.ty.level).max()
+/// The highest level of a relinearization; a bootstrap relinearizes from the top on.
+pub fn relinearization_level(program: &CkksProgram, parameters: &Parameters) -> Option<Level> {
+    let highest = |(_, value): (ValueId, &Value<Op>)| match value.op {
+        Op::Relinearize(_) => Some(value.ty.level),
+        Op::Bootstrap { .. } => Some(parameters.levels),
+        _ => None,
+    };
+    program.values().filter_map(highest).max()
 }
 
 /// Bootstraps executed: one for each ciphertext refreshed.
@@ -81,6 +85,22 @@ pub fn key_uses(program: &CkksProgram, parameters: &Parameters) -> BTreeMap<usiz
     };
     let uses = program.values().map(|(ValueId(id), value)| (id as usize, needed(&value.op)));
     uses.filter(|(_, keys)| !keys.is_empty()).collect()
+}
+
+/// Bytes of each evaluation key, for the levels it is used at.
+pub fn key_sizes(program: &CkksProgram, parameters: &Parameters) -> BTreeMap<EvaluationKey, u64> {
+    let bootstrap_slots = bootstrap_slots(program);
+    let mut rotations = parameters.bootstrap_rotations(&bootstrap_slots);
+    merge_levels(&mut rotations, rotation_levels(program));
+    let size = |(steps, level)| (EvaluationKey::Rotation(steps), parameters.evaluation_key_bytes_at(level));
+    let mut sizes: BTreeMap<EvaluationKey, u64> = rotations.into_iter().map(size).collect();
+    if !bootstrap_slots.is_empty() {
+        sizes.insert(EvaluationKey::Refresh, parameters.refresh_key_bytes());
+    }
+    if let Some(level) = relinearization_level(program, parameters) {
+        sizes.insert(EvaluationKey::Relinearization, parameters.evaluation_key_bytes_at(level));
+    }
+    sizes
 }
 
 /// Adds rotations to a list, each with the highest level of its uses.

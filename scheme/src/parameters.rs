@@ -59,9 +59,6 @@ pub struct Parameters {
     pub security_bits: u32,
 }
 
-/// Bits of a prime in P: what OpenFHE uses.
-pub const SPECIAL_PRIME_BITS: u32 = 60;
-
 /// Largest log2(Q·P) that keeps 128 bits of classical security with uniform ternary secrets, by ring dimension.
 ///
 /// Source: [`LOG_QP_LIMITS_SOURCE`].
@@ -107,11 +104,6 @@ impl Parameters {
         (per_digit * scale_bits).max(first_modulus_bits + (per_digit - 1) * scale_bits)
     }
 
-    /// Primes in P that a number of digits needs: P must exceed the largest digit of Q.
-    pub fn special_primes_for(levels: Level, scale_bits: u32, first_modulus_bits: u32, digits: u32) -> u32 {
-        Self::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits).div_ceil(SPECIAL_PRIME_BITS)
-    }
-
     /// The highest level of a bootstrap's result; without bootstraps the level of a fresh ciphertext.
     pub fn usable_levels(&self) -> Level {
         Level(self.levels.0.saturating_sub(self.bootstrap.map_or(0, |bootstrap| bootstrap.depth)))
@@ -143,6 +135,12 @@ impl Parameters {
     /// Bytes of an evaluation key for all levels.
     pub fn evaluation_key_bytes(&self) -> u64 {
         self.evaluation_key_bytes_at(self.levels)
+    }
+
+    /// Bytes of the keys that bootstraps take besides rotations and relinearization: the conjugation and the switch back
+    /// from the ephemeral secret; the switch to it is small.
+    pub fn refresh_key_bytes(&self) -> u64 {
+        2 * self.evaluation_key_bytes()
     }
 
     /// Bytes of a ciphertext of two parts at a level.

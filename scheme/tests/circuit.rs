@@ -1,7 +1,23 @@
 //! What a circuit counts, and which keys it needs.
 
-use paf_ir::ckks::{CkksProgram, Level};
-use paf_scheme::{Counts, relinearization_level, rotation_levels};
+use paf_ir::ckks::{CkksProgram, Level, Op};
+use paf_scheme::{Counts, EngineProfile, Parameters, Secret, relinearization_level, rotation_levels};
+
+fn parameters() -> Parameters {
+    Parameters {
+        ring_dimension: 1 << 11,
+        slots: 8,
+        levels: Level(20),
+        scale_bits: 50,
+        first_modulus_bits: 57,
+        digits: 4,
+        special_primes: 6,
+        secret: Secret::UniformTernaryEncapsulated,
+        bootstrap: Some(EngineProfile::openfhe().bootstrap.with_budget([2, 2])),
+        log_qp: 57 + 20 * 50 + 6 * 60,
+        security_bits: 0,
+    }
+}
 
 #[test]
 fn counts_are_those_of_one_evaluation() {
@@ -31,5 +47,16 @@ fn keys_reach_up_to_the_highest_level_of_their_use() {
     // Babies and giants rotate before the map's rescale, folds after it.
     let expected = [(-3, Level(5)), (-1, Level(3)), (2, Level(4)), (4, Level(5))];
     assert_eq!(rotation_levels(&program), expected.into());
-    assert_eq!(relinearization_level(&program), Some(Level(4)));
+}
+
+/// The last value is a bootstrap; the relinearization before it is at level 4.
+#[test]
+fn relinearizations_reach_up_to_their_own_level_and_with_bootstraps_to_the_top() {
+    let program = CkksProgram::from_text(include_str!("../../ir/tests/data/ckks.txt")).unwrap();
+    assert_eq!(relinearization_level(&program, &parameters()), Some(Level(20)));
+    let mut before = CkksProgram::new(program.slots, program.maps.clone(), program.inputs.clone());
+    for (_, value) in program.values().take_while(|(_, value)| !matches!(value.op, Op::Bootstrap { .. })) {
+        before.push(value.name.clone(), value.op.clone()).unwrap();
+    }
+    assert_eq!(relinearization_level(&before, &parameters()), Some(Level(4)));
 }

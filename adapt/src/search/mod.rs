@@ -129,7 +129,7 @@ pub fn search(
     let begin = Instant::now();
     let (seen, held_back) = data.split(config)?;
     let candidates = Candidates::new(original, config)?;
-    let levels = LevelGraph::new(&original.graph, original.reduction)?;
+    let levels = LevelGraph::new(&original.graph, original.reduction, target.options.schedule.profile)?;
     let costs = Costs::new(&levels, target)?;
     let judge = Judge::new(original, &held_back)?;
     let reference = Reference::for_steps(original, &seen, config);

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use paf_ir::ckks::Level;
-use paf_scheme::{Bootstrap, Parameters, SPECIAL_PRIME_BITS, Secret, log_qp_limit_128};
+use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, log_qp_limit_128};
 
 use super::{Result, malformed, size};
 use crate::{Client, limits, schema};
 
+/// The engine that parameters in files are for: there is no other yet.
+const PROFILE: &EngineProfile = EngineProfile::openfhe();
 /// Bits that a prime may have.
-const PRIME_BITS: std::ops::RangeInclusive<u32> = 1..=60;
+const PRIME_BITS: std::ops::RangeInclusive<u32> = 1..=PROFILE.chain.most_prime_bits;
 
 /// Parameters that are consistent and keep the security they record.
 pub(super) fn parameters(message: &schema::Parameters) -> Result<Parameters> {
@@ -64,7 +66,7 @@ fn check_bootstrap(parameters: &Parameters) -> Result<()> {
     if bootstrap.refinement_bits > limits::REFINEMENT_BITS {
         return Err(malformed(format!("a bootstrap that refines {} bits", bootstrap.refinement_bits)));
     }
-    if bootstrap != Bootstrap::with_budget(budget).refined(bootstrap.refinement_bits) {
+    if bootstrap != PROFILE.bootstrap.with_budget(budget).refined(bootstrap.refinement_bits) {
         return Err(malformed(format!("a bootstrap of depth {} with the budgets {budget:?}", bootstrap.depth)));
     }
     if bootstrap.depth >= parameters.levels.0 {
@@ -90,7 +92,7 @@ fn check_chain(parameters: &Parameters) -> Result<()> {
     if digits == 0 || digits > levels.0 + 1 {
         return Err(malformed(format!("{digits} digits for {} primes", levels.0 + 1)));
     }
-    let needed = Parameters::special_primes_for(levels, scale_bits, first_modulus_bits, digits);
+    let needed = PROFILE.chain.special_primes(levels, scale_bits, first_modulus_bits, digits);
     if special_primes < needed || special_primes > limits::LEVELS + 1 {
         return Err(malformed(format!("{special_primes} special primes where {needed} are needed")));
     }
@@ -98,7 +100,7 @@ fn check_chain(parameters: &Parameters) -> Result<()> {
 }
 
 fn check_security(parameters: &Parameters) -> Result<()> {
-    let log_qp = parameters.log_q() + parameters.special_primes * SPECIAL_PRIME_BITS;
+    let log_qp = parameters.log_q() + PROFILE.chain.log_p(parameters.special_primes);
     if parameters.log_qp != log_qp {
         return Err(malformed(format!("log2(QP) is {log_qp}, recorded is {}", parameters.log_qp)));
     }

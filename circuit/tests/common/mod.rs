@@ -13,12 +13,13 @@ use paf_ir::linear::{Conv, Primitive, Window, ZERO};
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::tensor::{PostProcess, Tensor};
 use paf_ir::{Bias, Layout, LinearMap, Shape};
-use paf_scheme::{Bootstrap, Parameters, Secret, Work, WorkKind};
+use paf_scheme::{EngineProfile, Parameters, Secret, Work, WorkKind};
 
 /// Parameters without security for a ring of dimension `2 * slots`.
 pub fn insecure(slots: usize, levels: u32) -> Parameters {
     let (scale_bits, first_modulus_bits) = (40, 60);
-    let special_primes = Parameters::special_primes_for(Level(levels), scale_bits, first_modulus_bits, 1);
+    let special_primes =
+        EngineProfile::openfhe().chain.special_primes(Level(levels), scale_bits, first_modulus_bits, 1);
     Parameters {
         ring_dimension: 2 * slots,
         slots,
@@ -36,7 +37,7 @@ pub fn insecure(slots: usize, levels: u32) -> Parameters {
 
 /// Parameters without security whose bootstraps give back some levels.
 pub fn insecure_refreshing(slots: usize, usable_levels: u32) -> Parameters {
-    let bootstrap = Bootstrap::with_budget([2, 1]);
+    let bootstrap = EngineProfile::openfhe().bootstrap.with_budget([2, 1]);
     Parameters {
         secret: Secret::UniformTernaryEncapsulated,
         bootstrap: Some(bootstrap),

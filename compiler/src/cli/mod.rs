@@ -17,6 +17,7 @@ use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;
 use paf_files::Bytes;
 use paf_passes::lower::Lowering;
+use paf_scheme::EngineProfile;
 
 pub(crate) use messages::message;
 
@@ -195,6 +196,7 @@ impl Arguments {
             insecure: self.insecure_test_parameters,
             bootstraps: self.bootstraps,
             bootstrap_iterations: self.bootstrap_iterations,
+            profile: EngineProfile::openfhe(),
             machine,
         })
     }

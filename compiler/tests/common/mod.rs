@@ -15,10 +15,11 @@ use ndarray_npy::{WritableElement, read_npy, write_npy};
 use paf_circuit::Circuit;
 use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::{Compiled, compile};
+use paf_engine::Engine as _;
 use paf_engine_openfhe::{OpenFheEngine, machine};
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, DEFAULT_PREPARE_BUDGET, LocalKeys, Noise, Output, Samples, Server, simulate};
+use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, simulate};
 
 /// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
 pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
@@ -96,7 +97,7 @@ impl Parties {
         let client = Client::new(circuit.client()).expect("OpenFHE takes the parameters");
         let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()));
         let mut server = server.expect("a circuit for the openfhe engine");
-        server.prepare(DEFAULT_PREPARE_BUDGET, &mut |_, _| {}).expect("plaintexts");
+        server.prepare(OpenFheEngine::PROFILE.memory.prepared_bytes, &mut |_, _| {}).expect("plaintexts");
         let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).expect("keys");
         Parties { client, server, keys }
     }

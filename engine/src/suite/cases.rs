@@ -9,7 +9,7 @@ use paf_ir::linear::{Conv, Window};
 use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::tensor::{PostProcess, Tensor};
 use paf_ir::{Bias, Constant, Layout, LinearMap, Primitive, Shape};
-use paf_scheme::{Bootstrap, Parameters, SPECIAL_PRIME_BITS, Secret};
+use paf_scheme::{EngineProfile, Parameters, Secret};
 
 /// From a sample to its results.
 pub type Function = Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;
@@ -54,7 +54,7 @@ pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
 /// Test parameters: N = 2^11, scale 2^45, and bootstraps that give back some levels, of two iterations if the first
 /// reaches some bits.
 pub fn refreshing_parameters(slots: usize, usable_levels: u32, refinement_bits: u32) -> Parameters {
-    let bootstrap = Bootstrap::with_budget([2, 2]).refined(refinement_bits);
+    let bootstrap = EngineProfile::openfhe().bootstrap.with_budget([2, 2]).refined(refinement_bits);
     let secret = Secret::UniformTernaryEncapsulated;
     Parameters { secret, bootstrap: Some(bootstrap), ..parameters(slots, bootstrap.depth + usable_levels) }
 }
@@ -63,7 +63,7 @@ pub fn refreshing_parameters(slots: usize, usable_levels: u32, refinement_bits: 
 pub fn parameters(slots: usize, levels: u32) -> Parameters {
     let (scale_bits, first_modulus_bits, digits) = (45, 55, 2);
     let levels = Level(levels);
-    let special_primes = Parameters::special_primes_for(levels, scale_bits, first_modulus_bits, digits);
+    let special_primes = EngineProfile::openfhe().chain.special_primes(levels, scale_bits, first_modulus_bits, digits);
     let mut parameters = Parameters {
         ring_dimension: 1 << 11,
         slots,
@@ -77,7 +77,7 @@ pub fn parameters(slots: usize, levels: u32) -> Parameters {
         log_qp: 0,
         security_bits: 0,
     };
-    parameters.log_qp = parameters.log_q() + special_primes * SPECIAL_PRIME_BITS;
+    parameters.log_qp = parameters.log_q() + EngineProfile::openfhe().chain.log_p(special_primes);
     parameters
 }
 

@@ -72,8 +72,7 @@ impl<E: Engine> Party<E> {
 
 pub(super) fn key_list<E: Engine>(engine: &E, case: &Case) -> KeyList {
     let (rotations, bootstrap_slots) = (rotation_levels(&case.program), bootstrap_slots(&case.program));
-    let top = (!bootstrap_slots.is_empty()).then_some(case.parameters.levels);
-    let relinearization = top.or(relinearization_level(&case.program));
+    let relinearization = relinearization_level(&case.program, &case.parameters);
     let needs = KeyNeeds { rotations: &rotations, relinearization, bootstrap_slots: &bootstrap_slots };
     engine.key_list(&needs).expect("a key list")
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::tensor::{Graph, Node};
+use paf_scheme::EngineProfile;
 
 use super::is_nonlinear;
 use super::refreshes::{Refreshed, Refreshes};
@@ -14,7 +15,6 @@ use crate::approximate::{Reduction, Scaling, comparisons, in_cheaper_order, leve
 use crate::decisions::Decisions;
 use crate::error::PassError;
 use crate::fold::fold;
-use crate::pack::MAX_SLOTS;
 use crate::schedule::Stretch;
 
 /// A folded network as a graph of levels.
@@ -29,6 +29,8 @@ pub struct LevelGraph {
     comparisons: Vec<u32>,
     /// Elements of each step's result.
     sizes: Vec<usize>,
+    /// Most slots of a ciphertext.
+    most_slots: usize,
 }
 
 /// A choice for each ReLU and MaxPool.
@@ -43,12 +45,12 @@ pub struct Mix {
 }
 
 impl LevelGraph {
-    /// Folds an imported network whose pools compare in this way. Its ReLU and MaxPool nodes must have names of their
-    /// own.
+    /// Folds an imported network whose pools compare in this way, for an engine. Its ReLU and MaxPool nodes must have names
+    /// of their own.
     ///
     /// # Errors
     /// [`PassError::Ir`] only for a graph that was not verified.
-    pub fn new(graph: &Graph, reduction: Reduction) -> Result<Self, PassError> {
+    pub fn new(graph: &Graph, reduction: Reduction, profile: &EngineProfile) -> Result<Self, PassError> {
         let names = graph.nodes().filter(|(_, node)| is_nonlinear(node)).map(|(_, node)| node.name.clone());
         let scales = names.map(|name| (name, Scaling::Uniform(1.0))).collect();
         let placed = Decisions { scales, ..Decisions::default() };
@@ -64,12 +66,13 @@ impl LevelGraph {
             nonlinear: nonlinear.map(|(id, node)| (node.name.clone(), id.index())).collect(),
             comparisons: folded.nodes().map(|(_, node)| comparisons(&node.op, reduction)).collect(),
             sizes: folded.nodes().map(|(_, node)| node.shape.size()).collect(),
+            most_slots: profile.chain.most_slots(),
         })
     }
 
     /// Slots of a ciphertext that holds the largest value, or as much of it as a ciphertext can.
     pub fn slots(&self) -> usize {
-        self.sizes.iter().max().map_or(1, |size| size.next_power_of_two().min(MAX_SLOTS))
+        self.sizes.iter().max().map_or(1, |size| size.next_power_of_two().min(self.most_slots))
     }
 
     /// Fewest bootstraps of the cheapest of these chains if each ReLU and MaxPool takes so many levels; `None` if no chain
@@ -94,7 +97,7 @@ impl LevelGraph {
     }
 
     fn refreshes<'s>(&'s self, steps: &'s [ChoiceStep], stretch: Stretch) -> Refreshes<'s> {
-        let ciphertexts = self.sizes.iter().map(|size| size.div_ceil(MAX_SLOTS) as u32).collect();
+        let ciphertexts = self.sizes.iter().map(|size| size.div_ceil(self.most_slots) as u32).collect();
         Refreshes { steps, outputs: &self.outputs, comparisons: &self.comparisons, ciphertexts, stretch }
     }
 
@@ -153,13 +156,13 @@ mod tests {
 
     #[test]
     fn depth_counts_linear_layers_and_each_node() {
-        let levels = LevelGraph::new(&network(), Reduction::default()).unwrap();
+        let levels = LevelGraph::new(&network(), Reduction::default(), EngineProfile::openfhe()).unwrap();
         assert_eq!(levels.depth(&[("first".into(), 5), ("second".into(), 7)].into()), 2 + 5 + 7);
     }
 
     #[test]
     fn the_front_spends_levels_where_they_help_most() {
-        let levels = LevelGraph::new(&network(), Reduction::default()).unwrap();
+        let levels = LevelGraph::new(&network(), Reduction::default(), EngineProfile::openfhe()).unwrap();
         let choices = |coarse| vec![Choice { levels: 4, error: coarse }, Choice { levels: 6, error: 1.0 }];
         let front = levels.front(&[("first".into(), choices(9.0)), ("second".into(), choices(3.0))].into());
         let facts: Vec<_> = front.iter().map(|mix| (mix.levels, mix.error)).collect();

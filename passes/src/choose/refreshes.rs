@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use super::search::{self, Choice, ChoiceStep};
 use crate::frontier::{Frontier, Spent, State, Way};
-use crate::schedule::{LEVEL_BEFORE_REFRESH, Stretch};
+use crate::schedule::Stretch;
 
 /// Most states kept at a step.
 const STATE_LIMIT: usize = 1000;
@@ -83,8 +83,8 @@ impl Refreshes<'_> {
 
     /// Levels that a step needs of its operands, each with the number of times that it is refreshed for that.
     fn through(&self, step: usize, levels: u32, need: u32) -> Vec<(u32, u32)> {
-        let Stretch { fresh, refreshed, .. } = self.stretch;
-        let between = refreshed.saturating_sub(LEVEL_BEFORE_REFRESH).max(1);
+        let Stretch { fresh, refreshed, source, .. } = self.stretch;
+        let between = refreshed.saturating_sub(source).max(1);
         // What is deeper than all that lies between two bootstraps must be refreshed inside.
         let parts = self.comparisons[step].max(levels.div_ceil(between)).max(1);
         let is_input = self.steps[step].operands.is_empty();
@@ -94,9 +94,9 @@ impl Refreshes<'_> {
             let levels = levels * (part + 1) / parts - levels * part / parts;
             let on = ways.iter().map(|&(need, refreshes)| (need + levels, refreshes));
             let is_possible = !is_input && (is_small || part > 0);
-            let can_refresh = |need: u32| need > LEVEL_BEFORE_REFRESH && need <= refreshed && is_possible;
+            let can_refresh = |need: u32| need > source && need <= refreshed && is_possible;
             let over = ways.iter().filter(|way| can_refresh(way.0));
-            let over = over.map(|&(_, refreshes)| (LEVEL_BEFORE_REFRESH + levels, refreshes + 1));
+            let over = over.map(|&(_, refreshes)| (source + levels, refreshes + 1));
             let all = on.chain(over).filter(|way| way.0 <= fresh).collect();
             ways = search::unbeaten(all, |&(need, refreshes)| (refreshes, f64::from(need)));
         }
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    const STRETCH: Stretch = Stretch { fresh: 9, refreshed: 6, seconds: 1.0 };
+    const STRETCH: Stretch = Stretch { fresh: 9, refreshed: 6, source: 1, seconds: 1.0 };
 
     fn steps(operands: &[&[usize]], choices: &[&[(u32, f64)]]) -> Vec<ChoiceStep> {
         let choices = choices.iter().map(|all| all.iter().map(|&(levels, error)| Choice { levels, error }).collect());
@@ -218,7 +218,7 @@ mod tests {
                 if step.operands.is_empty() || own > STRETCH.refreshed {
                     return false;
                 }
-                own = own.min(LEVEL_BEFORE_REFRESH);
+                own = own.min(STRETCH.source);
             }
             let need = own + step.choices[picks[value]].levels;
             if need > STRETCH.fresh {

@@ -22,24 +22,16 @@ use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
 use paf_ir::slots::{Op as SlotOp, SlotProgram};
 use paf_ir::sparse::Sparse;
 use paf_ir::tensor::{Graph, Node, NodeId, Op, PostProcess, Shape};
+use paf_scheme::PackingPrices;
 use rayon::prelude::*;
 
 use crate::error::PassError;
 use layouts::Plane;
 use plan::Planner;
-pub use ports::{MAX_SLOTS, options, sample_shape};
+pub use ports::{options, sample_shape};
 
 /// Most ciphertexts a tensor may take.
 const CIPHERTEXT_LIMIT: usize = 64;
-
-/// Price of a bootstrap of [`REFRESH_SLOTS`] slots in rotations of a plan: such a rotation runs at a low level, with a
-/// seventh of the work of one at the top, and a bootstrap is about 70 of those (`schedule/cost.rs`).
-const REFRESH_PRICE: f64 = 500.0;
-const REFRESH_SLOTS: usize = 1 << 14;
-/// What each doubling of the slots adds to a bootstrap.
-const REFRESH_GROWTH: f64 = 1.12;
-/// Price of slots that fill the ring: the modular reduction is done for real and imaginary parts.
-const REFRESH_FULL: f64 = 1.6;
 
 /// How the client sees an input or output.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +59,8 @@ pub struct PackOptions {
     pub outputs: Vec<Port>,
     /// Whether bootstraps are expected: wide layouts then cost more than their rotations.
     pub refreshed: bool,
+    /// What plans cost on the engine and the machine.
+    pub prices: PackingPrices,
 }
 
 /// A packed graph.
@@ -108,6 +102,7 @@ struct Packing<'a> {
     matrices: &'a [Option<Sparse>],
     max_slots: usize,
     refreshed: bool,
+    prices: &'a PackingPrices,
     class_of: Vec<usize>,
     classes: BTreeMap<usize, Class>,
 }
@@ -121,7 +116,7 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
 }
 
 impl<'a> Packing<'a> {
-    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], options: &PackOptions) -> Self {
+    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], options: &'a PackOptions) -> Self {
         let mut parents: Vec<usize> = (0..graph.len()).collect();
         for (id, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Linear(_))) {
             for input in &node.inputs {
@@ -141,7 +136,8 @@ impl<'a> Packing<'a> {
                 class.producers.push(id);
             }
         }
-        Packing { graph, matrices, max_slots: options.max_slots, refreshed: options.refreshed, class_of, classes }
+        let PackOptions { max_slots, refreshed, ref prices, .. } = *options;
+        Packing { graph, matrices, max_slots, refreshed, prices, class_of, classes }
     }
 
     fn choose_layouts(&mut self) -> Result<(), PassError> {
@@ -210,19 +206,16 @@ impl<'a> Packing<'a> {
         let plans = known.iter().map(|&node| {
             let (input, _) = self.source(node).expect("known producers have a source layout");
             let matrix = self.matrices[node.index()].as_ref().expect("producers have a matrix");
-            Planner::new(matrix, input, layout).least_cost()
+            Planner::new(matrix, input, layout, self.prices).least_cost()
         });
-        plans.sum::<f64>() + 30.0 * (layout.ciphertexts - 1) as f64 + self.refresh_price(layout)
+        let more = self.prices.ciphertext * (layout.ciphertexts - 1) as f64;
+        plans.sum::<f64>() + more + self.refresh_price(layout)
     }
 
     /// What it costs to refresh a tensor in this layout, where bootstraps are expected.
     fn refresh_price(&self, layout: &Layout) -> f64 {
-        if !self.refreshed {
-            return 0.0;
-        }
-        let doublings = (layout.period as f64 / REFRESH_SLOTS as f64).log2();
-        let full = if layout.period == self.max_slots { REFRESH_FULL } else { 1.0 };
-        REFRESH_PRICE * layout.ciphertexts as f64 * REFRESH_GROWTH.powf(doublings) * full
+        let price = || self.prices.refreshing(layout.ciphertexts, layout.period, self.max_slots);
+        if self.refreshed { price() } else { 0.0 }
     }
 
     /// The layout of the first slice, if all of these maps into the class are slices of laid-out tensors at a constant
@@ -323,10 +316,10 @@ impl<'a> Packing<'a> {
         let nodes: Vec<NodeId> = linear.map(|(id, _)| id).filter(|&id| self.steps_of_view(id).is_none()).collect();
         let planner = |&id: &NodeId| {
             let matrix = self.matrices[id.index()].as_ref().expect("linear nodes have a matrix");
-            Planner::new(matrix, self.layout_of(self.graph.node(id).inputs[0]), self.layout_of(id))
+            Planner::new(matrix, self.layout_of(self.graph.node(id).inputs[0]), self.layout_of(id), self.prices)
         };
         let planners: Vec<Planner<'_>> = nodes.par_iter().map(planner).collect();
-        nodes.into_iter().zip(sharing::choose_plans(&planners)).collect()
+        nodes.into_iter().zip(sharing::choose_plans(&planners, self.prices.key)).collect()
     }
 
     /// The rotation that a linear node is, if it is no more than one.

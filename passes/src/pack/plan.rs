@@ -5,16 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use paf_ir::Layout;
 use paf_ir::diagonals::{Giant, Plan, diagonal_indices, folds, giant_steps};
 use paf_ir::sparse::Sparse;
+use paf_scheme::PackingPrices;
 use rayon::prelude::*;
-
-/// Cost of a hoisted baby rotation, relative to a full rotation: the decomposition is shared.
-const BABY: f64 = 0.45;
-/// Cost of a giant step: one decomposition, one key product, one modulus reduction.
-const GIANT: f64 = 1.0;
-/// Cost of a rotate-and-add fold.
-const FOLD: f64 = 0.95;
-/// Cost of a diagonal: one plaintext product and its share of encoding and memory.
-const DIAGONAL: f64 = 0.08;
 
 /// Largest number of baby steps tried one by one; beyond, powers of two.
 const BABIES_TRIED: i64 = 256;
@@ -39,12 +31,13 @@ pub(super) struct Cut {
 pub(super) struct Planner<'m> {
     input: &'m Layout,
     output: &'m Layout,
+    prices: &'m PackingPrices,
     /// For each modulus that may be, the diagonals as signed numbers.
     diagonals: BTreeMap<usize, Vec<i64>>,
 }
 
 impl<'m> Planner<'m> {
-    pub(super) fn new(matrix: &Sparse, input: &'m Layout, output: &'m Layout) -> Self {
+    pub(super) fn new(matrix: &Sparse, input: &'m Layout, output: &'m Layout, prices: &'m PackingPrices) -> Self {
         let all = diagonal_indices(matrix, input, output, input.period);
         let mut diagonals = BTreeMap::new();
         let mut modulus = input.period.min(output.period);
@@ -53,7 +46,7 @@ impl<'m> Planner<'m> {
             diagonals.insert(modulus, centre(&residues, modulus as i64));
             modulus *= 2;
         }
-        Planner { input, output, diagonals }
+        Planner { input, output, prices, diagonals }
     }
 
     /// Whether the same plans serve both.
@@ -102,9 +95,9 @@ impl<'m> Planner<'m> {
     /// What a plan costs in full rotations; `None` as soon as that is above `limit`.
     fn cost(&self, cut: &Cut, limit: f64) -> Option<f64> {
         let (inputs, outputs) = (self.input.ciphertexts as f64, self.output.ciphertexts as f64);
-        let diagonals = &self.diagonals[&cut.modulus];
-        let mut cost = FOLD * folds(self.input.period, cut.modulus).len() as f64 * outputs
-            + DIAGONAL * diagonals.len() as f64 * inputs * outputs;
+        let (diagonals, prices) = (&self.diagonals[&cut.modulus], self.prices);
+        let mut cost = prices.fold * folds(self.input.period, cut.modulus).len() as f64 * outputs
+            + prices.diagonal() * diagonals.len() as f64 * inputs * outputs;
         let mut seen = vec![false; cut.babies as usize];
         let (mut outer, mut last) = (BTreeSet::new(), None);
         // The diagonals ascend, so equal giants are neighbours.
@@ -112,14 +105,14 @@ impl<'m> Planner<'m> {
             let (giant, baby) = cut.split(diagonal);
             let place = &mut seen[(baby - cut.offset) as usize];
             if !*place && baby != 0 {
-                cost += BABY * inputs;
+                cost += prices.baby * inputs;
             }
             *place = true;
             if last != Some(giant) {
                 let steps = giant_steps(wrap(giant, self.length()), cut.outer_stride);
                 let rotations =
                     usize::from(steps.inner != 0) + usize::from(steps.outer != 0 && outer.insert(steps.outer));
-                cost += GIANT * rotations as f64 * outputs;
+                cost += prices.giant * rotations as f64 * outputs;
                 last = Some(giant);
             }
             if cost > limit {
@@ -221,6 +214,8 @@ pub(super) fn wrap(steps: i64, length: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use paf_scheme::EngineProfile;
+
     use super::*;
 
     #[test]
@@ -235,7 +230,7 @@ mod tests {
         let diagonals: BTreeSet<i64> =
             [-33, -32, -31, -1, 0, 1, 31, 32, 33].iter().map(|d: &i64| d.rem_euclid(1024)).collect();
         let matrix = Sparse::from_rows(1024, 1024, |_, _| {});
-        let mut planner = Planner::new(&matrix, &input, &output);
+        let mut planner = Planner::new(&matrix, &input, &output, &EngineProfile::openfhe().packing);
         planner.diagonals.insert(1024, centre(&diagonals, 1024));
         let cuts = planner.cuts_within(1.0);
         let plan = planner.plan(&cuts[0].0);
@@ -248,7 +243,7 @@ mod tests {
         let matrix = Sparse::from_rows(256, 1024, |row, values| {
             values.extend([(row as u32, 1.0), ((5 * row as u32 + 300) % 1024, 1.0)])
         });
-        let planner = Planner::new(&matrix, &input, &output);
+        let planner = Planner::new(&matrix, &input, &output, &EngineProfile::openfhe().packing);
         let cuts = planner.cuts_within(2.0);
         assert!(cuts.iter().any(|(cut, _)| cut.outer_stride > 0), "{cuts:?}");
         for (cut, _) in cuts {

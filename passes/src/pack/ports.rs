@@ -4,17 +4,15 @@ use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
 
 use super::{PackOptions, Port};
 use crate::approximate::Approximated;
-
-/// Most slots of a ciphertext: half of the largest ring dimension.
-pub const MAX_SLOTS: usize = 1 << 15;
+use crate::schedule::{ScheduleRequest, expects_bootstraps};
 
 /// The shape of one sample: without the batch axis.
 pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
     Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
 }
 
-/// Options for an approximated network in which no bootstraps are expected; `graph` is the network as it was imported.
-pub fn options(graph: &Graph, polynomial: &Approximated) -> PackOptions {
+/// Options for an approximated network; `graph` is the network as it was imported, `levels` what the optimized one takes.
+pub fn options(graph: &Graph, polynomial: &Approximated, levels: u32, request: &ScheduleRequest) -> PackOptions {
     let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
         name: graph.node(*id).name.clone(),
         shape: sample_shape(&graph.node(*id).shape, *batch),
@@ -34,7 +32,13 @@ pub fn options(graph: &Graph, polynomial: &Approximated) -> PackOptions {
             post: post_of_sample(output, batched),
         }
     });
-    PackOptions { max_slots: MAX_SLOTS, inputs: inputs.collect(), outputs: outputs.collect(), refreshed: false }
+    PackOptions {
+        max_slots: request.profile.chain.most_slots(),
+        inputs: inputs.collect(),
+        outputs: outputs.collect(),
+        refreshed: expects_bootstraps(levels, request),
+        prices: request.profile.packing.on(&request.slowness),
+    }
 }
 
 /// Post-processing with its axis counted without the batch axis.

@@ -2,7 +2,7 @@
 //!
 //! Each map has many plans of nearly the same cost, with other rotations. A key costs memory, time to make and time to
 //! load, whatever it is used for; two maps that rotate by the same steps need it once. The choice minimizes the maps'
-//! rotations plus [`KEY`] for each distinct rotation, by coordinate descent: map after map takes the plan that is best
+//! rotations plus the price of a key for each distinct rotation, by coordinate descent: map after map takes the plan that is best
 //! beside what the others use, until none changes. Deterministic; the result is no worse than choosing each alone.
 
 use std::collections::BTreeMap;
@@ -12,9 +12,6 @@ use rayon::prelude::*;
 
 use super::plan::{Cut, Planner};
 
-/// What a key costs, in rotations of one evaluation: about the time to make it, paid once for many evaluations, and its
-/// memory, held in each.
-const KEY: f64 = 3.0;
 /// How much more than the cheapest a plan may cost that shares more keys.
 const SLACK: f64 = 1.15;
 /// Rounds of the descent; a handful is enough.
@@ -34,10 +31,10 @@ struct Group {
     candidates: Vec<Candidate>,
 }
 
-/// One plan for each planner.
-pub(super) fn choose_plans(planners: &[Planner<'_>]) -> Vec<Plan> {
+/// One plan for each planner. A key costs as much as so many rotations.
+pub(super) fn choose_plans(planners: &[Planner<'_>], key: f64) -> Vec<Plan> {
     let groups = groups(planners);
-    let mut chosen: Vec<usize> = groups.iter().map(|group| cheapest(group, &BTreeMap::new())).collect();
+    let mut chosen: Vec<usize> = groups.iter().map(|group| cheapest(group, &BTreeMap::new(), key)).collect();
     let mut uses = BTreeMap::new();
     for (group, &candidate) in groups.iter().zip(&chosen) {
         count(&mut uses, &group.candidates[candidate], 1);
@@ -46,7 +43,7 @@ pub(super) fn choose_plans(planners: &[Planner<'_>]) -> Vec<Plan> {
         let before = chosen.clone();
         for (group, candidate) in groups.iter().zip(&mut chosen) {
             count(&mut uses, &group.candidates[*candidate], -1);
-            *candidate = cheapest(group, &uses);
+            *candidate = cheapest(group, &uses, key);
             count(&mut uses, &group.candidates[*candidate], 1);
         }
         if chosen == before {
@@ -90,10 +87,10 @@ fn candidates(planner: &Planner<'_>, maps: usize) -> Vec<Candidate> {
 }
 
 /// The candidate that costs least beside the rotations in use elsewhere; the first of equals.
-fn cheapest(group: &Group, uses: &BTreeMap<i64, i32>) -> usize {
+fn cheapest(group: &Group, uses: &BTreeMap<i64, i32>, key: f64) -> usize {
     let cost = |candidate: &Candidate| {
         let new = candidate.rotations.iter().filter(|steps| !uses.contains_key(steps)).count();
-        candidate.cost + KEY * new as f64
+        candidate.cost + key * new as f64
     };
     let costs: Vec<f64> = group.candidates.iter().map(cost).collect();
     (0..costs.len()).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).expect("the cheapest plan is within the slack")

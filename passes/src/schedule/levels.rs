@@ -2,7 +2,7 @@
 //!
 //! Every value runs at the lowest level its readers allow (levels are assigned from the outputs backwards), where
 //! limbs are fewest. A product that is only added to other products waits with its rescale and relinearization until
-//! the whole sum is there. A refreshed value runs at level 1, all that a bootstrap needs, and its readers take the copy
+//! the whole sum is there. A refreshed value runs at the level that a bootstrap needs, and its readers take the copy
 //! that the bootstrap makes at the highest level one of them needs.
 
 use std::collections::BTreeMap;
@@ -15,15 +15,20 @@ use paf_ir::slots::{Op, SlotProgram};
 use super::structure::{Structure, depth};
 use crate::error::PassError;
 
-/// Level of a value that is refreshed: a bootstrap takes one.
-pub(crate) const LEVEL_BEFORE_REFRESH: u32 = 1;
+/// Where bootstraps are.
+#[derive(Debug, Clone)]
+pub(super) struct Placement {
+    /// For each value the slots of its bootstrap, if it is refreshed.
+    pub(super) slots: Vec<Option<usize>>,
+    /// Level of a value that is refreshed.
+    pub(super) source: u32,
+}
 
-/// For each value the slots of its bootstrap, if it is refreshed.
-pub(super) type Placement = Vec<Option<usize>>;
-
-/// No bootstrap anywhere.
-pub(super) fn nowhere(slots: &SlotProgram) -> Placement {
-    vec![None; slots.len()]
+impl Placement {
+    /// No bootstrap anywhere.
+    pub(super) fn nowhere(program: &SlotProgram) -> Self {
+        Placement { slots: vec![None; program.len()], source: 0 }
+    }
 }
 
 /// Lowers a slots program to ciphertexts.
@@ -56,7 +61,7 @@ impl Levels {
         let (mut own, mut needed) = (vec![0; slots.len()], vec![0; slots.len()]);
         let values: Vec<_> = slots.values().collect();
         for (id, value) in values.into_iter().rev() {
-            let level = if placement[id.index()].is_some() { LEVEL_BEFORE_REFRESH } else { needed[id.index()] };
+            let level = if placement.slots[id.index()].is_some() { placement.source } else { needed[id.index()] };
             own[id.index()] = level;
             for operand in value.op.operands() {
                 let need = &mut needed[operand.index()];
@@ -127,7 +132,8 @@ impl Lowering<'_> {
     /// A value at a level or above: itself if it reaches that high, else its refreshed copy.
     fn source(&mut self, operand: ValueId, level: u32) -> Result<ValueId, PassError> {
         let image = self.images[operand.index()];
-        let Some(slots) = self.placement[operand.index()].filter(|_| level > self.levels.own[operand.index()]) else {
+        let Some(slots) = self.placement.slots[operand.index()].filter(|_| level > self.levels.own[operand.index()])
+        else {
             return Ok(image);
         };
         if let Some(&known) = self.refreshed.get(&image) {

@@ -14,11 +14,10 @@ mod structure;
 
 use paf_ir::ckks::{CkksProgram, Level, Verified};
 use paf_ir::slots::SlotProgram;
-use paf_scheme::{Parameters, Work};
+use paf_scheme::{MemoryPlan, Parameters, Work};
 
 use crate::error::PassError;
-use cost::MemoryPlan;
-pub(crate) use levels::LEVEL_BEFORE_REFRESH;
+use levels::Placement;
 pub use magnitudes::Magnitudes;
 pub use parameters::{Bootstraps, DEFAULT_PRECISION, ScheduleRequest};
 use plans::{Plan, Planner};
@@ -66,7 +65,7 @@ pub struct Alternative {
 /// # Errors
 /// [`PassError::Ir`] only for a program that was not verified.
 pub fn assign_levels(slots: &SlotProgram) -> Result<CkksProgram, PassError> {
-    levels::assign(slots, &Structure::new(slots), &levels::nowhere(slots))
+    levels::assign(slots, &Structure::new(slots), &Placement::nowhere(slots))
 }
 
 /// Whether a circuit of this many levels needs no look at parameters: without bootstraps it does not take the largest ring.
@@ -74,7 +73,7 @@ pub fn is_shallow(levels: u32, request: &ScheduleRequest) -> bool {
     match request.bootstraps {
         Bootstraps::UpTo(_) => false,
         Bootstraps::Never | Bootstraps::WhereNeeded => {
-            request.insecure || parameters::fits_smaller_ring(Level(levels), request.plain_precision())
+            request.insecure || parameters::fits_smaller_ring(Level(levels), request)
         }
     }
 }
@@ -89,7 +88,7 @@ pub fn expects_bootstraps(levels: u32, request: &ScheduleRequest) -> bool {
     match request.bootstraps {
         Bootstraps::Never => false,
         Bootstraps::UpTo(_) => true,
-        Bootstraps::WhereNeeded => !request.insecure && levels > parameters::most_levels(1, request.plain_precision()),
+        Bootstraps::WhereNeeded => !request.insecure && levels > parameters::most_levels(1, request),
     }
 }
 
@@ -133,7 +132,7 @@ fn no_plan(slots: &SlotProgram, magnitudes: &Magnitudes, request: &ScheduleReque
     }
     Ok(PassError::TooDeep {
         needed: assign_levels(slots)?.top_level().0,
-        available: parameters::most_levels(slots.slots, request.plain_precision()),
+        available: parameters::most_levels(slots.slots, request),
         fitting: None,
     })
 }

@@ -1,41 +1,7 @@
 //! Ring dimensions, chains of primes, scales and digits that are secure and precise enough.
 
 use paf_ir::ckks::Level;
-use paf_scheme::{Bootstrap, Parameters, SPECIAL_PRIME_BITS, Secret, Work, log_qp_limit_128};
-
-/// Bits of the first prime above the scale: room for values at level 0 beyond their calibrated magnitude of 1.
-const HEADROOM_BITS: u32 = 8;
-/// The same for chains with bootstraps, where a larger first prime costs precision: a bootstrap computes on values divided
-/// by 2 to these bits.
-const HEADROOM_BITS_REFRESHED: u32 = 7;
-/// Smallest scale with bootstraps: below, they leave next to nothing.
-const LEAST_REFRESHED_SCALE_BITS: u32 = 40;
-/// Largest scale: beyond, precision exceeds that of the PAFs by far.
-const MOST_SCALE_BITS: u32 = 50;
-/// Largest prime OpenFHE takes.
-const MOST_PRIME_BITS: u32 = 60;
-
-/// Ring dimensions in ascending order.
-const RING_DIMENSIONS: [usize; 4] = [1 << 13, 1 << 14, 1 << 15, 1 << 16];
-
-/// Bits of a result that noise takes: a fresh ciphertext's, and what each level adds.
-///
-/// Fitted to the networks of the benchmark: about 16 bits lost over 9 levels at N = 2^14, 21 over 17 levels at 2^15,
-/// 25 over 37 levels at 2^16. The worst of ten images came out up to 1.4 bits below what this expects.
-fn noise_bits(ring_dimension: usize, levels: Level) -> f64 {
-    (ring_dimension as f64).log2() + 3.0 + 0.18 * f64::from(levels.0)
-}
-
-/// Precision of a bootstrap in bits less the bits of the scale: 13 at a scale of 2^50.
-///
-/// Measured with OpenFHE 1.4.2, N = 2^16, level budgets {3, 3}, an encapsulated secret; see `docs/bootstrapping.md`.
-const REFRESH_BITS: f64 = 13.0 - 50.0;
-
-/// Bits between the precision of a bootstrap and what a second iteration relies on.
-const REFINEMENT_RESERVE_BITS: f64 = 1.0;
-
-/// Level budgets of the two transforms of a bootstrap worth trying.
-const LEVEL_BUDGETS: [[u32; 2]; 5] = [[2, 2], [3, 2], [3, 3], [4, 3], [4, 4]];
+use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, Work, log_qp_limit_128};
 
 /// Where bootstraps may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,7 +31,10 @@ pub struct ScheduleRequest {
     /// How often a bootstrap refreshes a value: 1, or 2 for nearly twice the bits in twice the time. Otherwise once, or
     /// twice where the precision that is asked for takes that.
     pub iterations: Option<u32>,
-    /// The machine that seconds are predicted for: [`MachineCosts::slowness`](paf_scheme::MachineCosts::slowness).
+    /// The engine that the circuit is for.
+    pub profile: &'static EngineProfile,
+    /// The machine that seconds are predicted for:
+    /// [`ReferenceMachine::slowness_of`](paf_scheme::ReferenceMachine::slowness_of).
     pub slowness: Work,
 }
 
@@ -93,32 +62,38 @@ impl ScheduleRequest {
 }
 
 /// How values are refreshed: the size of the scale, and how often each bootstrap does it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Refinement {
+    profile: &'static EngineProfile,
     pub(super) scale_bits: u32,
     pub(super) iterations: u32,
 }
 
 impl Refinement {
     /// The smallest scale with which a result is precise enough after a number of bootstraps on the way, or the largest one.
-    pub(super) fn for_precision(precision: f64, bootstraps: usize, iterations: u32) -> Self {
-        let scales = LEAST_REFRESHED_SCALE_BITS..MOST_SCALE_BITS;
-        let with = |scale_bits| Refinement { scale_bits, iterations };
-        let mut precise = scales.map(with).filter(|refinement| refinement.precision(bootstraps) >= precision);
-        precise.next().unwrap_or(with(MOST_SCALE_BITS))
+    pub(super) fn for_precision(
+        profile: &'static EngineProfile,
+        precision: f64,
+        bootstraps: usize,
+        iterations: u32,
+    ) -> Self {
+        let most = profile.chain.scale_bits[1];
+        let with = |scale_bits| Refinement { profile, scale_bits, iterations };
+        let mut scales = (profile.bootstrap.least_scale_bits..most).map(with);
+        scales.find(|refinement| refinement.precision(bootstraps) >= precision).unwrap_or(with(most))
     }
 
     /// What values are refreshed with where no precision is asked for: a second iteration is asked for because the bits of
     /// one are not enough.
-    pub(super) fn by_default(iterations: u32) -> Self {
-        Refinement { iterations, ..Refinement::for_precision(DEFAULT_PRECISION, 1, 1) }
+    pub(super) fn by_default(profile: &'static EngineProfile, iterations: u32) -> Self {
+        Refinement { iterations, ..Refinement::for_precision(profile, DEFAULT_PRECISION, 1, 1) }
     }
 
     /// What a request starts with, if one bootstrap is on the way.
     pub(super) fn first(request: &ScheduleRequest) -> Self {
-        let iterations = request.iterations();
-        let Some(precision) = request.precision else { return Refinement::by_default(iterations[0]) };
-        let mut all = iterations.into_iter().map(|iterations| Refinement::for_precision(precision, 1, iterations));
+        let (profile, iterations) = (request.profile, request.iterations());
+        let Some(precision) = request.precision else { return Refinement::by_default(profile, iterations[0]) };
+        let mut all = iterations.into_iter().map(|n| Refinement::for_precision(profile, precision, 1, n));
         let most = Refinement::most_precise(request);
         all.find(|refinement| refinement.precision(1) >= precision).unwrap_or(most)
     }
@@ -126,24 +101,32 @@ impl Refinement {
     /// What leaves most bits.
     pub(super) fn most_precise(request: &ScheduleRequest) -> Self {
         let iterations = request.iterations().into_iter().max().unwrap_or(1);
-        Refinement { scale_bits: MOST_SCALE_BITS, iterations }
+        Refinement { profile: request.profile, scale_bits: request.profile.chain.scale_bits[1], iterations }
     }
 
     /// Whether no larger scale is left.
     pub(super) fn is_largest(&self) -> bool {
-        self.scale_bits == MOST_SCALE_BITS
+        self.scale_bits == self.profile.chain.scale_bits[1]
     }
 
     /// With the next larger scale.
     pub(super) fn larger(self) -> Self {
-        Refinement { scale_bits: (self.scale_bits + 1).min(MOST_SCALE_BITS), ..self }
+        Refinement { scale_bits: (self.scale_bits + 1).min(self.profile.chain.scale_bits[1]), ..self }
     }
 
     /// Precision expected of a result after a number of bootstraps on the way, whose errors add up like independent ones.
     /// A second iteration of each adds the bits of the first.
     pub(super) fn precision(&self, bootstraps: usize) -> f64 {
-        let refinement = if self.iterations > 1 { f64::from(refinement_bits(self.scale_bits)) } else { 0.0 };
-        f64::from(self.scale_bits) + REFRESH_BITS + refinement - 0.5 * (bootstraps.max(1) as f64).log2()
+        let once = self.profile.noise.bootstrap_precision(self.scale_bits);
+        once + f64::from(self.relied_on()) - 0.5 * (bootstraps.max(1) as f64).log2()
+    }
+
+    /// Bits that the first of two iterations surely reaches, so that its error stays small when multiplied by 2 to them; 0
+    /// of one iteration.
+    fn relied_on(&self) -> u32 {
+        let once = self.profile.noise.bootstrap_precision(self.scale_bits);
+        let sure = (once - self.profile.bootstrap.refinement_reserve_bits).max(1.0) as u32;
+        if self.iterations > 1 { sure } else { 0 }
     }
 }
 
@@ -156,6 +139,7 @@ impl Default for ScheduleRequest {
             insecure: false,
             bootstraps: Bootstraps::default(),
             iterations: None,
+            profile: EngineProfile::openfhe(),
             slowness: Work::ONES,
         }
     }
@@ -170,53 +154,48 @@ pub(super) struct Demand {
     pub(super) levels: Level,
 }
 
-/// Precision expected of a result without bootstraps, in bits relative to its largest value.
-pub(super) fn expected_precision(ring_dimension: usize, levels: Level, scale_bits: u32) -> f64 {
-    f64::from(scale_bits) - noise_bits(ring_dimension, levels)
-}
-
-/// Bits that the first of two iterations surely reaches, so that its error stays small when multiplied by 2 to them.
-fn refinement_bits(scale_bits: u32) -> u32 {
-    (f64::from(scale_bits) + REFRESH_BITS - REFINEMENT_RESERVE_BITS).max(1.0) as u32
-}
-
 /// Every secure and precise set for a program without bootstraps.
 pub(super) fn plain(demand: Demand, request: &ScheduleRequest) -> Vec<Parameters> {
     let Demand { slots, levels } = demand;
     if request.insecure {
-        let chain = Chain::plain(insecure_ring(slots), slots, levels, MOST_SCALE_BITS);
-        let precision = expected_precision(chain.ring_dimension, levels, MOST_SCALE_BITS);
+        let [_, scale_bits] = request.profile.chain.scale_bits;
+        let chain = Chain::plain(request, insecure_ring(request, slots), slots, levels, scale_bits);
+        let precision = request.profile.noise.expected_precision(chain.ring_dimension, levels, scale_bits);
         if request.precision.is_some_and(|wanted| precision < wanted) {
             return vec![];
         }
         return (1..=levels.0 + 1).filter_map(|digits| chain.with_digits(digits, Security::None)).collect();
     }
-    let rings = RING_DIMENSIONS.into_iter().filter(|n| n / 2 >= slots);
+    let rings = request.profile.chain.ring_dimensions.iter().copied().filter(|n| n / 2 >= slots);
     let pairs = rings.flat_map(|n| (1..=levels.0 + 1).map(move |digits| (n, digits)));
-    pairs.filter_map(|(n, digits)| largest_scale(n, slots, levels, digits, request.plain_precision())).collect()
+    pairs.filter_map(|(n, digits)| largest_scale(n, slots, levels, digits, request)).collect()
 }
 
 /// The set with the largest scale for a ring dimension and a number of digits.
-fn largest_scale(n: usize, slots: usize, levels: Level, digits: u32, precision: f64) -> Option<Parameters> {
-    let precise = |bits: &u32| expected_precision(n, levels, *bits) >= precision;
-    let mut scales = (20..=MOST_SCALE_BITS).rev().take_while(precise);
-    scales.find_map(|scale_bits| Chain::plain(n, slots, levels, scale_bits).with_digits(digits, Security::Full))
+fn largest_scale(n: usize, slots: usize, levels: Level, digits: u32, request: &ScheduleRequest) -> Option<Parameters> {
+    let (profile, precision) = (request.profile, request.plain_precision());
+    let precise = |bits: &u32| profile.noise.expected_precision(n, levels, *bits) >= precision;
+    let [least, most] = profile.chain.scale_bits;
+    let mut scales = (least..=most).rev().take_while(precise);
+    scales
+        .find_map(|scale_bits| Chain::plain(request, n, slots, levels, scale_bits).with_digits(digits, Security::Full))
 }
 
 /// The most levels that any secure and precise set without bootstraps has for a number of slots.
-pub(super) fn most_levels(slots: usize, precision: f64) -> u32 {
-    let n = *RING_DIMENSIONS.last().expect("the list is not empty");
+pub(super) fn most_levels(slots: usize, request: &ScheduleRequest) -> u32 {
+    let n = request.profile.chain.largest_ring();
     let fits = |levels: &u32| {
-        (1..=levels + 1).any(|digits| largest_scale(n, slots, Level(*levels), digits, precision).is_some())
+        (1..=levels + 1).any(|digits| largest_scale(n, slots, Level(*levels), digits, request).is_some())
     };
     (1..=100).take_while(fits).last().unwrap_or(0)
 }
 
 /// Whether a ring below the largest one has this many levels.
-pub(super) fn fits_smaller_ring(levels: Level, precision: f64) -> bool {
-    let (_, smaller) = RING_DIMENSIONS.split_last().expect("the list is not empty");
-    let fits = |n: usize| (1..=levels.0 + 1).any(|digits| largest_scale(n, 1, levels, digits, precision).is_some());
-    smaller.iter().any(|&n| fits(n))
+pub(super) fn fits_smaller_ring(levels: Level, request: &ScheduleRequest) -> bool {
+    let chain = &request.profile.chain;
+    let mut smaller = chain.ring_dimensions.iter().copied().filter(|&n| n < chain.largest_ring());
+    let fits = |n: usize| (1..=levels.0 + 1).any(|digits| largest_scale(n, 1, levels, digits, request).is_some());
+    smaller.any(fits)
 }
 
 /// Chains with bootstraps of this many slots, each with every number of digits that is secure.
@@ -227,22 +206,22 @@ pub(super) fn refreshing(
     refinement: Refinement,
 ) -> Vec<Vec<Parameters>> {
     let (ring_dimension, security) = match request.insecure {
-        true => (insecure_ring(demand.slots), Security::None),
-        false => (RING_DIMENSIONS[RING_DIMENSIONS.len() - 1], Security::Full),
+        true => (insecure_ring(request, demand.slots), Security::None),
+        false => (request.profile.chain.largest_ring(), Security::Full),
     };
     if demand.slots > ring_dimension / 2 {
         return vec![];
     }
-    let Refinement { scale_bits, iterations } = refinement;
-    let relied_on = if iterations > 1 { refinement_bits(scale_bits) } else { 0 };
-    let bootstrap = |budget| Bootstrap::with_budget(budget).refined(relied_on);
-    let budgets = LEVEL_BUDGETS.map(bootstrap).into_iter().filter(|b| b.fits(bootstrap_slots));
+    let (rules, scale_bits) = (&request.profile.bootstrap, refinement.scale_bits);
+    let bootstrap = |&budget| rules.with_budget(budget).refined(refinement.relied_on());
+    let budgets = rules.level_budgets.iter().map(bootstrap).filter(|b| b.fits(bootstrap_slots));
     let chains = budgets.flat_map(|bootstrap| {
         let usable = match request.bootstraps {
             Bootstraps::UpTo(levels) => levels..=levels,
-            _ => 2..=demand.levels.0.min(MOST_USABLE_LEVELS),
+            _ => 2..=demand.levels.0.min(rules.most_usable_levels),
         };
         usable.map(move |usable| Chain {
+            profile: request.profile,
             ring_dimension,
             slots: demand.slots,
             levels: Level(bootstrap.depth + usable),
@@ -255,11 +234,8 @@ pub(super) fn refreshing(
     chains.map(with_digits).filter(|sets: &Vec<Parameters>| !sets.is_empty()).collect()
 }
 
-/// Levels between bootstraps beyond which no ring dimension has a secure chain.
-const MOST_USABLE_LEVELS: u32 = 24;
-
-fn insecure_ring(slots: usize) -> usize {
-    (2 * slots).max(1 << 11)
+fn insecure_ring(request: &ScheduleRequest, slots: usize) -> usize {
+    (2 * slots).max(request.profile.chain.least_test_ring)
 }
 
 /// Whether the 128-bit limit holds.
@@ -272,6 +248,7 @@ enum Security {
 /// Sizes of the primes of Q.
 #[derive(Debug, Clone, Copy)]
 struct Chain {
+    profile: &'static EngineProfile,
     ring_dimension: usize,
     slots: usize,
     levels: Level,
@@ -280,28 +257,29 @@ struct Chain {
 }
 
 impl Chain {
-    fn plain(ring_dimension: usize, slots: usize, levels: Level, scale_bits: u32) -> Self {
-        Chain { ring_dimension, slots, levels, scale_bits, bootstrap: None }
+    fn plain(request: &ScheduleRequest, ring_dimension: usize, slots: usize, levels: Level, scale_bits: u32) -> Self {
+        Chain { profile: request.profile, ring_dimension, slots, levels, scale_bits, bootstrap: None }
     }
 
     /// The parameters with a number of digits, if they are well formed and secure as wanted.
     fn with_digits(self, digits: u32, security: Security) -> Option<Parameters> {
-        let Chain { ring_dimension, slots, levels, scale_bits, bootstrap } = self;
+        let Chain { profile, ring_dimension, slots, levels, scale_bits, bootstrap } = self;
         let limbs = levels.0 + 1;
-        // OpenFHE fills digits in order; a number that leaves the last one empty is refused.
+        // Digits are filled in order; a number that leaves the last one empty is refused.
         if limbs.div_ceil(limbs.div_ceil(digits)) != digits {
             return None;
         }
-        let headroom = if bootstrap.is_some() { HEADROOM_BITS_REFRESHED } else { HEADROOM_BITS };
-        let first_modulus_bits = (scale_bits + headroom).min(MOST_PRIME_BITS);
-        let special_primes = Parameters::special_primes_for(levels, scale_bits, first_modulus_bits, digits);
-        // Primes lie on both sides of their power of two, so OpenFHE counts one bit more; where that bit alone would ask
+        let rules = &profile.chain;
+        let headroom = if bootstrap.is_some() { profile.bootstrap.headroom_bits } else { rules.headroom_bits };
+        let first_modulus_bits = rules.first_modulus_bits(scale_bits, headroom);
+        let special_primes = rules.special_primes(levels, scale_bits, first_modulus_bits, digits);
+        // Primes lie on both sides of their power of two, so an engine counts one bit more; where that bit alone would ask
         // for another special prime, the count depends on the primes found, and the size is passed over.
         let digit_bits = Parameters::largest_digit_bits(levels, scale_bits, first_modulus_bits, digits);
-        if digit_bits != SPECIAL_PRIME_BITS && digit_bits.is_multiple_of(SPECIAL_PRIME_BITS) {
+        if digit_bits != rules.special_prime_bits && digit_bits.is_multiple_of(rules.special_prime_bits) {
             return None;
         }
-        let log_qp = first_modulus_bits + levels.0 * scale_bits + special_primes * SPECIAL_PRIME_BITS;
+        let log_qp = first_modulus_bits + levels.0 * scale_bits + rules.log_p(special_primes);
         let secure = log_qp < log_qp_limit_128(ring_dimension);
         let secret = match bootstrap {
             Some(_) => Secret::UniformTernaryEncapsulated,

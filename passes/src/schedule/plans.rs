@@ -6,18 +6,15 @@ use std::sync::Arc;
 use paf_ir::ckks::CkksProgram;
 use paf_ir::program::Operation;
 use paf_ir::slots::SlotProgram;
-use paf_scheme::{Parameters, Work, bootstrap_count};
+use paf_scheme::{CostModel, MapWork, MemoryPlan, Parameters, Prices, Work, bootstrap_count};
 use rayon::prelude::*;
 
-use super::cost::{CostModel, MemoryPlan, Prices};
+use super::cost::value_seconds;
 use super::levels::{self, Placement};
 use super::parameters::{self, Bootstraps, Demand, Refinement, ScheduleRequest};
 use super::search::{Limits, RefreshStep, place};
 use super::structure::{Structure, depth};
 use crate::error::PassError;
-
-/// The ring dimension from which on a circuit with bootstraps may be faster than one without.
-const LARGEST_RING: usize = 1 << 16;
 
 /// Parameters and places of bootstraps, and what they cost. The program is made again for the plan that is taken: hundreds
 /// of them, with their layouts, would fill memory.
@@ -50,7 +47,9 @@ impl<'p> Planner<'p> {
             .values()
             .map(|(id, value)| refreshable[id.index()] && !structure.waits(id) && value.op.port().is_none())
             .collect();
-        Planner { slots, structure, costs: CostModel::new(&slots.maps, request.slowness), refreshable, request }
+        let maps = slots.maps.par_iter().map(MapWork::of).collect();
+        let costs = CostModel::new(request.profile, request.slowness, maps);
+        Planner { slots, structure, costs, refreshable, request }
     }
 
     /// Plans without bootstraps.
@@ -61,10 +60,10 @@ impl<'p> Planner<'p> {
         if matches!(self.request.bootstraps, Bootstraps::UpTo(_)) {
             return Ok(vec![]);
         }
-        let placed = self.place(levels::nowhere(self.slots), true)?;
+        let placed = self.place(Placement::nowhere(self.slots), true)?;
         let plan = |parameters: Parameters| {
-            let precision =
-                parameters::expected_precision(parameters.ring_dimension, parameters.levels, parameters.scale_bits);
+            let Parameters { ring_dimension, levels, scale_bits, .. } = parameters;
+            let precision = self.request.profile.noise.expected_precision(ring_dimension, levels, scale_bits);
             self.plan(parameters, &placed, precision)
         };
         let demand = self.demand(&placed);
@@ -76,7 +75,8 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`PassError::Ir`] only for a program that was not verified.
     pub(super) fn refreshing(&self, plain: &[Plan]) -> Result<Vec<Plan>, PassError> {
-        let small = |plan: &Plan| plan.parameters.ring_dimension < LARGEST_RING;
+        let largest = self.request.profile.chain.largest_ring();
+        let small = |plan: &Plan| plan.parameters.ring_dimension < largest;
         if self.request.bootstraps == Bootstraps::Never || plain.iter().any(small) {
             return Ok(vec![]);
         }
@@ -105,7 +105,7 @@ impl<'p> Planner<'p> {
     /// Plans with bootstraps that keep a precision. How many bootstraps there are, and so how large the scale must be, is known
     /// only of plans: the scale grows until the fastest plan keeps the precision.
     fn precise(&self, wanted: f64, iterations: u32) -> Result<Vec<Plan>, PassError> {
-        let mut refinement = Refinement::for_precision(wanted, 1, iterations);
+        let mut refinement = Refinement::for_precision(self.request.profile, wanted, 1, iterations);
         let mut kept = vec![];
         loop {
             let plans = self.refined(refinement)?;
@@ -117,7 +117,7 @@ impl<'p> Planner<'p> {
             if is_enough || refinement.is_largest() {
                 return Ok(kept);
             }
-            let needed = Refinement::for_precision(wanted, bootstraps, iterations);
+            let needed = Refinement::for_precision(self.request.profile, wanted, bootstraps, iterations);
             refinement = if needed.scale_bits > refinement.scale_bits { needed } else { refinement.larger() };
         }
     }
@@ -125,7 +125,7 @@ impl<'p> Planner<'p> {
     /// Plans with bootstraps of one kind.
     fn refined(&self, refinement: Refinement) -> Result<Vec<Plan>, PassError> {
         let Some(most_slots) = self.slot_counts().into_iter().max() else { return Ok(vec![]) };
-        let demand = self.demand(&self.place(levels::nowhere(self.slots), true)?);
+        let demand = self.demand(&self.place(Placement::nowhere(self.slots), true)?);
         let chains = parameters::refreshing(demand, most_slots, self.request, refinement);
         let plans = chains.par_iter().map(|sets| self.on_chain(sets, refinement));
         Ok(plans.collect::<Result<Vec<Vec<Plan>>, PassError>>()?.into_iter().flatten().collect())
@@ -149,7 +149,8 @@ impl<'p> Planner<'p> {
         let mut plans = vec![];
         for fresh in fresh {
             for counts in self.slot_sets() {
-                let limits = Limits { fresh, refreshed: usable };
+                let source = self.request.profile.bootstrap.input_level;
+                let limits = Limits { fresh, refreshed: usable, source };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
                 let precision = refinement.precision(bootstrap_count(&placed.program));
@@ -180,12 +181,9 @@ impl<'p> Planner<'p> {
         let steps: Vec<RefreshStep> = self.steps(&prices, limits.fresh, slots_of);
         let outputs: Vec<usize> = self.slots.outputs.iter().map(|port| port.value.index()).collect();
         let found = place(&steps, &outputs, limits)?;
-        let placement = self
-            .slots
-            .values()
-            .map(|(id, value)| if found.refreshed[id.index()] { slots_of(value.ty.period) } else { None })
-            .collect();
-        Some((placement, found.optimal))
+        let values = self.slots.values();
+        let slots = values.map(|(id, value)| found.refreshed[id.index()].then(|| slots_of(value.ty.period)).flatten());
+        Some((Placement { slots: slots.collect(), source: limits.source }, found.optimal))
     }
 
     fn steps(&self, prices: &Prices<'_>, highest: u32, slots_of: impl Fn(usize) -> Option<usize>) -> Vec<RefreshStep> {
@@ -194,7 +192,7 @@ impl<'p> Planner<'p> {
             let refresh = slots_of(value.ty.period).filter(|_| self.refreshable[id.index()]);
             RefreshStep {
                 operands: value.op.operands().iter().map(|operand| (operand.index(), above)).collect(),
-                seconds: prices.value_seconds(self.slots, &self.structure, id, highest),
+                seconds: value_seconds(prices, self.slots, &self.structure, id, highest),
                 refresh: refresh.map(|slots| value.ty.ciphertexts as f64 * prices.bootstrap_seconds(slots)),
             }
         };
@@ -225,7 +223,7 @@ impl<'p> Planner<'p> {
             }
             let (prices, program) = (self.costs.prices(&plan.parameters), self.lower(&plan.placement)?);
             plan.memory.loaded_bytes = prices.loaded_bytes(&program, plan.memory.key_memory);
-            plan.seconds = prices.seconds(prices.work(&program) + plan.memory.work());
+            plan.seconds = prices.seconds(prices.work(&program) + prices.reading(plan.memory));
             fastest = fastest.min(plan.seconds);
             fitting.push(plan);
         }
@@ -238,7 +236,8 @@ impl<'p> Planner<'p> {
 
     /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.
     pub(super) fn work(&self, plan: &Plan, program: &CkksProgram) -> Work {
-        self.costs.prices(&plan.parameters).work(program) + plan.memory.work()
+        let prices = self.costs.prices(&plan.parameters);
+        prices.work(program) + prices.reading(plan.memory)
     }
 
     fn place(&self, placement: Placement, optimal: bool) -> Result<Placed, PassError> {

@@ -1,7 +1,7 @@
 //! Where to refresh: the cheapest set of bootstraps on any directed acyclic graph.
 //!
 //! Levels follow from the outputs backwards (`frontier.rs`) once it is known which values are refreshed: a refreshed value
-//! runs at level 1 whatever its readers need, any other runs at the highest level that a reader needs. What is spent are
+//! runs at the level that a bootstrap takes whatever its readers need, any other runs at the highest level that a reader needs. What is spent are
 //! seconds; states may be forgotten because operations never become cheaper at a higher level. What remains is exact for
 //! every graph, residuals, concatenations and nestings included.
 //!
@@ -10,7 +10,6 @@
 
 use std::cmp::Ordering;
 
-use super::levels::LEVEL_BEFORE_REFRESH;
 use crate::frontier::{Frontier, Spent, State, Way};
 
 /// Most states kept at a value.
@@ -34,6 +33,8 @@ pub(super) struct Limits {
     pub(super) fresh: u32,
     /// Highest level of a bootstrap's result.
     pub(super) refreshed: u32,
+    /// Level of a value that is refreshed.
+    pub(super) source: u32,
 }
 
 /// What a search found.
@@ -79,7 +80,7 @@ struct Placement<'s> {
 
 impl Placement<'_> {
     fn visit(&mut self, value: usize) {
-        let (step, Limits { fresh, refreshed }) = (&self.steps[value], self.limits);
+        let (step, Limits { fresh, refreshed, source }) = (&self.steps[value], self.limits);
         let above = step.operands.iter().map(|&(_, above)| above).max();
         self.frontier.visit(value, step.operands.iter().copied(), |need, Seconds(before)| {
             let at = |level: u32, price: f64, decision: Option<usize>| {
@@ -90,9 +91,9 @@ impl Placement<'_> {
                     decision,
                 })
             };
-            let can_refresh = need > LEVEL_BEFORE_REFRESH && need <= refreshed;
+            let can_refresh = need > source && need <= refreshed;
             let price = step.refresh.filter(|_| can_refresh);
-            let over = price.and_then(|price| at(LEVEL_BEFORE_REFRESH, price, Some(value)));
+            let over = price.and_then(|price| at(source, price, Some(value)));
             at(need, 0.0, None).into_iter().chain(over)
         });
         self.bound();
@@ -139,7 +140,7 @@ mod tests {
                     return None;
                 }
                 seconds += step.refresh?;
-                own = LEVEL_BEFORE_REFRESH;
+                own = limits.source;
             }
             if own > limits.fresh {
                 return None;
@@ -176,7 +177,7 @@ mod tests {
         RefreshStep { operands: operands.to_vec(), seconds, refresh }
     }
 
-    const LIMITS: Limits = Limits { fresh: 6, refreshed: 4 };
+    const LIMITS: Limits = Limits { fresh: 6, refreshed: 4, source: 1 };
 
     #[test]
     fn a_shallow_graph_is_not_refreshed() {

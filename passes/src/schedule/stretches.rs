@@ -3,10 +3,8 @@
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::program::InputPort;
 use paf_ir::{Layout, Shape};
-use paf_scheme::Parameters;
+use paf_scheme::{CostModel, Parameters, Prices};
 
-use super::cost::{CostModel, Prices};
-use super::levels::LEVEL_BEFORE_REFRESH;
 use super::parameters::{self, Bootstraps, Demand, Refinement, ScheduleRequest};
 use crate::error::PassError;
 
@@ -17,6 +15,8 @@ pub struct Stretch {
     pub fresh: u32,
     /// Highest level of a bootstrap's result.
     pub refreshed: u32,
+    /// Level of a value that is refreshed.
+    pub source: u32,
     /// Predicted seconds of one bootstrap.
     pub seconds: f64,
 }
@@ -31,7 +31,7 @@ pub fn stretches(slots: usize, request: &ScheduleRequest) -> Result<Vec<Stretch>
         return Ok(vec![]);
     }
     let demand = Demand { slots, levels: Level(u32::MAX) };
-    let costs = CostModel::new(&[], request.slowness);
+    let costs = CostModel::new(request.profile, request.slowness, vec![]);
     let mut all: Vec<Stretch> = vec![];
     for sets in parameters::refreshing(demand, slots, request, Refinement::first(request)) {
         let mut fastest: Option<Stretch> = None;
@@ -41,7 +41,8 @@ pub fn stretches(slots: usize, request: &ScheduleRequest) -> Result<Vec<Stretch>
             if fastest.is_none_or(|other| seconds < other.seconds) && fits(&prices, parameters, request)? {
                 let refreshed = parameters.usable_levels().0;
                 let fresh = if let Bootstraps::UpTo(_) = request.bootstraps { refreshed } else { parameters.levels.0 };
-                fastest = Some(Stretch { fresh, refreshed, seconds });
+                let source = request.profile.bootstrap.input_level;
+                fastest = Some(Stretch { fresh, refreshed, source, seconds });
             }
         }
         all.extend(fastest);
@@ -57,7 +58,7 @@ fn fits(prices: &Prices<'_>, parameters: &Parameters, request: &ScheduleRequest)
     let layout = Layout::dense(slots, slots);
     let input = InputPort { name: "x".into(), shape: Shape(vec![slots]), layout, scale: 1.0, range: (-1.0, 1.0) };
     let mut program = CkksProgram::new(slots, vec![], vec![input]);
-    let input = program.push("x", Op::Input { port: 0, level: Level(LEVEL_BEFORE_REFRESH) })?;
+    let input = program.push("x", Op::Input { port: 0, level: Level(request.profile.bootstrap.input_level) })?;
     program.push("refreshed", Op::Bootstrap { input, slots, level: parameters.usable_levels() })?;
     Ok(prices.memory(&program, request.memory).peak_bytes <= limit)
 }
@@ -75,7 +76,7 @@ pub fn most_levels(slots: usize, request: &ScheduleRequest) -> u32 {
     match request.bootstraps {
         Bootstraps::UpTo(levels) => levels,
         _ if request.insecure => u32::MAX,
-        _ => parameters::most_levels(slots, request.plain_precision()),
+        _ => parameters::most_levels(slots, request),
     }
 }
 

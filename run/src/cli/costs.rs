@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use paf_circuit::{Prediction, read_machine_costs, write_machine_costs};
-use paf_engine_openfhe::calibrate;
+use paf_engine::Engine as _;
+use paf_engine_openfhe::{OpenFheEngine, calibrate};
 use paf_runtime::RuntimeError;
 use paf_scheme::{MachineCosts, WorkKind};
 use serde_json::json;
@@ -38,7 +39,7 @@ pub(crate) fn calibrate_machine(machine: &Machine, output: Option<&Path>, json: 
 }
 
 fn describe(report: &mut Report, costs: &MachineCosts) {
-    let slowness = costs.slowness();
+    let slowness = OpenFheEngine::PROFILE.reference.slowness_of(costs);
     report.fact("machine", costs.machine.as_str());
     report.fact("threads", costs.threads);
     report.fact("kernels", costs.kernels.as_str());
@@ -81,9 +82,12 @@ pub(crate) fn chosen(asked: Option<&Path>) -> Result<Option<MachineCosts>> {
 /// Seconds of an evaluation and the machine they are for: that of the table, or the one that the circuit was compiled
 /// for where there is no table or the circuit does not say what its time is made of.
 pub(crate) fn predicted(prediction: &Prediction, costs: Option<&MachineCosts>) -> (f64, String) {
+    let reference = &OpenFheEngine::PROFILE.reference;
     match costs {
-        Some(costs) if !prediction.work.is_empty() => (costs.seconds_of(&prediction.work), costs.machine.clone()),
-        _ if prediction.machine.is_empty() => (prediction.seconds, MachineCosts::reference().machine),
+        Some(costs) if !prediction.work.is_empty() => {
+            (costs.seconds_of(&prediction.work, reference), costs.machine.clone())
+        }
+        _ if prediction.machine.is_empty() => (prediction.seconds, reference.machine.to_owned()),
         _ => (prediction.seconds, prediction.machine.clone()),
     }
 }

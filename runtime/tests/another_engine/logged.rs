@@ -10,7 +10,7 @@ use paf_engine::{
 };
 use paf_ir::ckks::{Kind, Level, Type, Verified};
 use paf_ir::diagonals::rotated_left;
-use paf_scheme::{EvaluationKey, Parameters};
+use paf_scheme::{EngineProfile, EvaluationKey, Parameters};
 use zeroize::Zeroizing;
 
 static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -87,6 +87,7 @@ fn owner(what: &str, bytes: &[u8]) -> Result<String> {
 
 impl Engine for LoggedEngine {
     const NAME: &'static str = "logged";
+    const PROFILE: &'static EngineProfile = EngineProfile::openfhe();
 
     type SecretKey = String;
     type PublicKey = String;
@@ -267,6 +268,8 @@ impl Logging<'_> {
 }
 
 impl Evaluator for Logging<'_> {
+    const PROFILE: &'static EngineProfile = LoggedEngine::PROFILE;
+
     type Ciphertext = Numbers;
 
     fn duplicate(&self, input: &Numbers) -> Result<Numbers> {
