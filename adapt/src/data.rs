@@ -7,9 +7,9 @@ use std::path::Path;
 use paf_files::npy::{self, NumpyArray};
 use paf_files::npz::Npz;
 use paf_ir::Shape;
+use paf_ir::random::SplitMix64;
 use paf_ir::tensor::Graph;
 use paf_passes::decisions::Samples;
-use paf_passes::pack;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, StepName};
@@ -156,29 +156,22 @@ impl Data {
 
 /// The shape of one sample of a network's one input.
 fn sample_shape(graph: &Graph) -> Result<Shape, RecoveryError> {
-    let [(input, has_batch_axis)] = graph.inputs[..] else {
+    let [(input, batch)] = graph.inputs[..] else {
         let message = format!("the network has {} inputs; recovery works for one", graph.inputs.len());
         return Err(RecoveryError::Data(message));
     };
-    Ok(pack::sample_shape(&graph.node(input).shape, has_batch_axis))
+    Ok(batch.sample_shape(&graph.node(input).shape))
 }
 
 /// The numbers below `count` in an order that the seed decides (Fisher–Yates over SplitMix64).
 pub fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    let mut state = seed;
+    let mut numbers = SplitMix64::new(seed);
     for last in (1..count).rev() {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let other = (mixed(state) % (last as u64 + 1)) as usize;
+        let other = (numbers.bits() % (last as u64 + 1)) as usize;
         order.swap(last, other);
     }
     order
-}
-
-fn mixed(state: u64) -> u64 {
-    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 type Labels = Option<Vec<u32>>;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::convolve::convolved;
 use crate::data::Data;
 use crate::error::RecoveryError;
-use crate::live::follow;
+use crate::live::{self, follow};
 use crate::network::{Network, NodePaf};
 
 /// Samples that go through a network together where only its results are wanted.
@@ -48,7 +48,8 @@ pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryE
     for start in (0..data.len()).step_by(BATCH) {
         let samples = start..data.len().min(start + BATCH);
         let value = |id, _: &Node, operands: &[&Values]| Ok::<_, RecoveryError>(node_values(network, id, operands));
-        results.extend(follow(&network.graph, data, samples, value)?.results());
+        let live = follow(&network.graph, data, samples, value)?;
+        results.extend(live::results(&live, &network.graph));
     }
     Ok(results)
 }

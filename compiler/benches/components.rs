@@ -18,7 +18,7 @@ use common::{Parties, samples_of, set_up_openfhe};
 use openfhe_reference as fhe;
 use paf_circuit::{Circuit, Model};
 use paf_compiler::emit;
-use paf_ir::tensor::{Graph, Op, Output, PostProcess, Shape};
+use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, Shape};
 use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{PackOptions, Port, pack};
@@ -121,7 +121,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
     let mut graph = Graph::default();
     let shape = Shape(vec![slots]);
-    let t = graph.input("t", shape.clone(), false);
+    let t = graph.input("t", shape.clone(), BatchAxis::Absent);
     let x = graph.add("x", Op::Scale(component_of.domain), &[t])?;
     let node = component(&mut graph, "component", component_of, x)?;
     graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];

@@ -27,7 +27,6 @@ use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::compile;
 use paf_files::Bytes;
 use paf_import::import;
-use paf_passes::pack::sample_shape;
 use serde_json::{Value, json};
 
 use common::zoo::{NETWORKS, Network};
@@ -105,8 +104,8 @@ fn run(data: &Path, network: &Network, arguments: &Arguments) -> Result<Value> {
     let model = network.file(data);
     let write = |name: &str, images: Vec<Vec<f64>>| -> Result<PathBuf> {
         let graph = import(&model)?.graph;
-        let (input, batched) = graph.inputs[0];
-        let sample = sample_shape(&graph.node(input).shape, batched);
+        let (input, batch) = graph.inputs[0];
+        let sample = batch.sample_shape(&graph.node(input).shape);
         let values = images.iter().flatten().map(|&value| value as f32).collect();
         write_array(&path(name), &[&[images.len()], &sample.0[..]].concat(), values);
         Ok(path(name))

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use paf_files::FileError;
 use paf_files::npy::{self, NumpyArray};
-use paf_ir::tensor::{Graph, NodeId};
+use paf_ir::tensor::{BatchAxis, Graph, NodeId};
 use paf_passes::decisions::Samples;
-use paf_passes::pack::sample_shape;
 
 use crate::error::CompileError;
 use crate::options::Calibration;
@@ -54,11 +53,11 @@ pub fn read_samples(paths: &[PathBuf], graph: &Graph) -> Result<Samples, Compile
 fn samples_of_input(
     path: &Path,
     graph: &Graph,
-    (input, has_batch_axis): (NodeId, bool),
+    (input, batch): (NodeId, BatchAxis),
 ) -> Result<Vec<Vec<f64>>, CompileError> {
     let fail = |problem: String| CompileError::Calibration { path: path.to_owned(), problem };
     let array = read_floats(path).map_err(|error| fail(error.to_string()))?;
-    let expected = sample_shape(&graph.node(input).shape, has_batch_axis).0;
+    let expected = batch.sample_shape(&graph.node(input).shape).0;
     let shape = &array.shape;
     if shape.len() != expected.len() + 1 || shape[1..] != expected[..] || shape[0] == 0 {
         return Err(fail(format!("has shape {shape:?}; [k, sample] with sample {expected:?} is needed, k at least 1")));

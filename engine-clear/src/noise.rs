@@ -13,6 +13,7 @@
 
 use paf_ir::ckks::{Kind, Type};
 use paf_ir::diagonals::PackedMap;
+use paf_ir::random::SplitMix64;
 use paf_scheme::{EngineProfile, NoiseFigures, Parameters};
 
 /// Variance of a rounding error.
@@ -72,7 +73,7 @@ impl NoiseModel {
             scale: f64::from(parameters.scale_bits).exp2(),
             special_primes: f64::from(parameters.special_primes),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
-            secret: Generator { state: !seed }.secret(parameters.slots),
+            secret: secret_sizes(!seed, parameters.slots),
             figures,
             parameters: parameters.clone(),
         }
@@ -140,12 +141,12 @@ impl NoiseModel {
 /// Errors from a seed, for one run.
 pub(crate) struct NoiseSource<'m> {
     model: &'m NoiseModel,
-    generator: Generator,
+    numbers: SplitMix64,
 }
 
 impl<'m> NoiseSource<'m> {
     pub(crate) fn new(model: &'m NoiseModel, seed: u64) -> Self {
-        NoiseSource { model, generator: Generator { state: seed } }
+        NoiseSource { model, numbers: SplitMix64::new(seed) }
     }
 
     pub(crate) fn model(&self) -> &'m NoiseModel {
@@ -155,7 +156,7 @@ impl<'m> NoiseSource<'m> {
     /// Adds an independent error to every slot.
     pub(crate) fn add_to(&mut self, values: &mut [f64], deviation: Deviation) {
         for (value, secret) in values.iter_mut().zip(self.model.secret.iter().cycle()) {
-            *value += deviation.at(*secret) * self.generator.gaussian();
+            *value += deviation.at(*secret) * gaussian(&mut self.numbers);
         }
     }
 
@@ -167,35 +168,15 @@ impl<'m> NoiseSource<'m> {
     }
 }
 
-/// Numbers from a seed.
-struct Generator {
-    state: u64,
+/// Sizes of a secret at its slots, drawn from a seed: square roots of exponentially distributed numbers of mean 1.
+fn secret_sizes(seed: u64, slots: usize) -> Vec<f64> {
+    let mut numbers = SplitMix64::new(seed);
+    (0..slots).map(|_| (-(1.0 - numbers.uniform()).ln()).sqrt()).collect()
 }
 
-impl Generator {
-    /// Square roots of exponentially distributed numbers of mean 1.
-    fn secret(mut self, slots: usize) -> Vec<f64> {
-        (0..slots).map(|_| (-(1.0 - self.uniform()).ln()).sqrt()).collect()
-    }
-
-    /// Box and Muller's method.
-    fn gaussian(&mut self) -> f64 {
-        (-2.0 * (1.0 - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
-    /// Uniform in `[0, 1)`.
-    fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
+/// Box and Muller's method.
+fn gaussian(numbers: &mut SplitMix64) -> f64 {
+    (-2.0 * (1.0 - numbers.uniform()).ln()).sqrt() * (std::f64::consts::TAU * numbers.uniform()).cos()
 }
 
 #[cfg(test)]

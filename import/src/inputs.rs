@@ -1,6 +1,7 @@
 //! The model's inputs: which graph inputs hold data, and their shapes.
 
 use paf_ir::Shape;
+use paf_ir::tensor::BatchAxis;
 
 use super::constants::{self, ElementKind, checked_size};
 use super::error::ImportError;
@@ -10,7 +11,7 @@ use super::onnx::{DataType, Dimension, GraphProto, Size, TensorType, TypeProto, 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Declared {
     pub(super) shape: Shape,
-    pub(super) has_batch_axis: bool,
+    pub(super) batch: BatchAxis,
 }
 
 /// The graph inputs without a value of their own; files of IR version 3 list their weights as inputs too.
@@ -38,7 +39,10 @@ pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared, ImportError> 
         });
     }
     match checked_size(&shape) {
-        Some(_) => Ok(Declared { shape: Shape(shape), has_batch_axis }),
+        Some(_) => Ok(Declared {
+            shape: Shape(shape),
+            batch: if has_batch_axis { BatchAxis::First } else { BatchAxis::Absent },
+        }),
         None => Err(ImportError::InputSize { name: name(), shape }),
     }
 }

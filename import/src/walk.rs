@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paf_ir::tensor::{Graph, Output, PostProcess};
+use paf_ir::tensor::{BatchAxis, Graph, Output, PostProcess};
 
 use super::attributes::Attributes;
 use super::constants::{self, ConstantValue};
@@ -79,7 +79,7 @@ impl<'m> Walk<'m> {
         self.warnings.extend(unused.iter().map(|input| format!("input `{}` is not used: left out", input.name)));
         for input in used {
             let declared = inputs::declared(input)?;
-            let id = self.graph.input(&input.name, declared.shape, declared.has_batch_axis);
+            let id = self.graph.input(&input.name, declared.shape, declared.batch);
             self.values.insert(&input.name, Value::Tensor(id));
         }
         Ok(())
@@ -220,7 +220,7 @@ impl<'m> Walk<'m> {
         let mut known = graph.value_info.iter().chain(&graph.output);
         let information = known.find(|value| node.output.first() == Some(&value.name));
         match information.map(inputs::declared) {
-            Some(Ok(declared)) => Value::Tensor(self.graph.input(name(node), declared.shape, false)),
+            Some(Ok(declared)) => Value::Tensor(self.graph.input(name(node), declared.shape, BatchAxis::Absent)),
             _ => Value::Unknown,
         }
     }

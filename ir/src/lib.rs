@@ -16,6 +16,7 @@ pub mod lanes;
 pub mod layout;
 pub mod linear;
 pub mod program;
+pub mod random;
 pub mod slots;
 pub mod sparse;
 pub mod tensor;

@@ -8,7 +8,7 @@ use paf_ir::diagonals::PackedMap;
 use paf_ir::linear::{Conv, Window, ZERO};
 use paf_ir::program::{InputPort, MapId, Operation, OutputPort, Program, ValueId};
 use paf_ir::slots::{self, SlotProgram};
-use paf_ir::tensor::{self, BatchNorm, Graph, NodeId, Output, PostProcess};
+use paf_ir::tensor::{self, BatchAxis, BatchNorm, Graph, NodeId, Output, PostProcess};
 use paf_ir::{Bias, LinearMap, Primitive, Shape};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -129,12 +129,12 @@ prop_compose! {
         shape in [1usize..4, 2usize..6, 2usize..6],
         recipes in prop::collection::vec(recipe(), 1..10),
         outputs in prop::collection::vec((any::<Index>(), post()), 1..3),
-        has_batch_axis in any::<bool>(),
+        batch in prop::sample::select(vec![BatchAxis::First, BatchAxis::Absent]),
     ) -> Graph {
         let mut graph = Graph::default();
         let [x, mask, y] = names;
-        let _ = graph.input(x, Shape([&[1], &shape[..]].concat()), has_batch_axis);
-        let _ = graph.input(mask, Shape(vec![1, shape[0]]), false);
+        let _ = graph.input(x, Shape([&[1], &shape[..]].concat()), batch);
+        let _ = graph.input(mask, Shape(vec![1, shape[0]]), BatchAxis::Absent);
         recipes.into_iter().for_each(|recipe| recipe.add_to(&mut graph));
         for (node, post) in outputs {
             let node = NodeId(node.index(graph.len()) as u32);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paf_ir::lanes::{LANES, apart, side_by_side};
 use paf_ir::linear::{Bias, Conv, LinearMap, Operator, Primitive, Window};
 use paf_ir::sparse::Sparse;
-use paf_ir::tensor::{Evaluator, Graph, Op, Output, PostProcess, Shape, Tensor};
+use paf_ir::tensor::{BatchAxis, Evaluator, Graph, Op, Output, PostProcess, Shape, Tensor};
 
 /// Values with many different bits.
 fn values(count: usize, seed: usize) -> Vec<f64> {
@@ -38,7 +38,7 @@ fn a_graph_on_many_samples() {
     let weight = Arc::new(Tensor::new(Shape(vec![6, 6]), values(36, 3)));
     let map = LinearMap::of(Primitive::Dense { weight, left: 1, right: 1 }, None);
     let mut graph = Graph::default();
-    let x = graph.input("x", Shape(vec![6]), false);
+    let x = graph.input("x", Shape(vec![6]), BatchAxis::Absent);
     let block = graph.linear("map", map, x, Shape(vec![6])).unwrap();
     let block = graph.add("relu", Op::Relu, &[block]).unwrap();
     let sum = graph.add("sum", Op::Add, &[x, block]).unwrap();

@@ -7,7 +7,7 @@ use paf_ir::ckks::CkksProgram;
 use paf_ir::layout::Gaps;
 use paf_ir::program::ValueId;
 use paf_ir::slots::{self, SlotProgram};
-use paf_ir::tensor::{BatchNorm, Graph, MAX_ELEMENTS, NodeId, Op, PostProcess};
+use paf_ir::tensor::{BatchAxis, BatchNorm, Graph, MAX_ELEMENTS, NodeId, Op, PostProcess};
 use paf_ir::{IrError, Layout, LinearMap, Primitive, Shape};
 
 const TENSOR: &str = include_str!("data/tensor.txt");
@@ -52,10 +52,13 @@ fn slots_text(from: &str, to: &str, expected: &[&str]) {
 #[test]
 fn tensors_have_possible_shapes() {
     let wide = Shape(vec![1 << 40, 1 << 40]);
-    tensor(|graph| graph.input("wide", wide, false), &["no tensor has the shape [1099511627776, 1099511627776]"]);
+    tensor(
+        |graph| graph.input("wide", wide, BatchAxis::Absent),
+        &["no tensor has the shape [1099511627776, 1099511627776]"],
+    );
     let most = Shape(vec![MAX_ELEMENTS + 1]);
-    tensor(|graph| graph.input("most", most, false), &["no tensor has the shape [4294967296]"]);
-    tensor(|graph| graph.input("none", Shape(vec![3, 0]), false), &["no tensor has the shape [3, 0]"]);
+    tensor(|graph| graph.input("most", most, BatchAxis::Absent), &["no tensor has the shape [4294967296]"]);
+    tensor(|graph| graph.input("none", Shape(vec![3, 0]), BatchAxis::Absent), &["no tensor has the shape [3, 0]"]);
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn normalizations_are_finite() {
 fn inputs_are_the_input_nodes() {
     tensor(|graph| graph.inputs.truncate(1), &["inputs [NodeId(0)] are listed"]);
     tensor(|graph| graph.inputs.reverse(), &["inputs [NodeId(13), NodeId(0)] are listed"]);
-    tensor(|graph| graph.inputs.push((NodeId(0), true)), &["are listed, the input nodes are"]);
+    tensor(|graph| graph.inputs.push((NodeId(0), BatchAxis::First)), &["are listed, the input nodes are"]);
     tensor(|graph| graph.inputs[0].0 = NodeId(99), &["are listed, the input nodes are"]);
 }
 
@@ -168,7 +171,8 @@ fn plans_take_short_steps_and_each_diagonal_once() {
 fn plans_leave_out_no_diagonal() {
     let program = SlotProgram::from_text(&SLOTS.replacen("{-3: [4]; 0: [0]}", "{-3: [4]}", 1)).unwrap();
     program.verify().unwrap();
-    check(program.check_plans(), &["map #0 `/fc`: linear: the plan leaves out diagonal 0"]);
+    let error = program.maps[0].check_complete().unwrap_err().to_string();
+    assert!(error.contains("the plan leaves out diagonal 0"), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive};
-use paf_ir::tensor::{BatchNorm, Constant, Graph, Node, NodeId, Op, Output, Shape, Tensor};
+use paf_ir::tensor::{BatchNorm, Constant, Graph, Node, NodeId, Op, Shape, Tensor};
 
 use crate::error::PassError;
 
@@ -39,17 +39,17 @@ pub fn fold(graph: &Graph) -> Result<Graph, PassError> {
 /// # Errors
 /// [`PassError::Ir`] only for a graph that was not verified.
 pub fn fold_polynomial(graph: &Graph) -> Result<Graph, PassError> {
-    let mut flat = rebuild(graph, |result, id, node, inputs| match &node.op {
+    let mut flat = graph.rebuilt(|result, id, node, inputs| match &node.op {
         Op::Reshape => Ok(inputs[0]),
         Op::Input => {
             let shape = Shape(vec![node.shape.size()]);
-            Ok(result.input(node.name.clone(), shape, has_batch_axis(graph, id)))
+            Ok(result.input(node.name.clone(), shape, graph.batch_axis(id)))
         }
         Op::Linear(map) => {
             let shape = Shape(vec![map.outputs]);
             Ok(result.linear(node.name.clone(), (**map).clone(), inputs[0], shape)?)
         }
-        _ => copy_node(result, node, false, inputs),
+        _ => Ok::<_, PassError>(result.copy(graph, id, inputs)?),
     })?;
     for (index, original) in graph.outputs.iter().enumerate() {
         let shape = graph.node(original.node).shape.clone();
@@ -58,45 +58,13 @@ pub fn fold_polynomial(graph: &Graph) -> Result<Graph, PassError> {
     fold(&flat)
 }
 
-/// Copies a graph node by node; `rewrite` says what becomes of each.
-pub(crate) fn rebuild(
-    graph: &Graph,
-    mut rewrite: impl FnMut(&mut Graph, NodeId, &Node, &[NodeId]) -> Result<NodeId, PassError>,
-) -> Result<Graph, PassError> {
-    let mut result = Graph::default();
-    let mut images: Vec<NodeId> = Vec::with_capacity(graph.len());
-    for (id, node) in graph.nodes() {
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| images[input.index()]).collect();
-        let image = rewrite(&mut result, id, node, &inputs)?;
-        images.push(image);
-    }
-    let image = |output: &Output| Output { node: images[output.node.index()], ..output.clone() };
-    result.outputs = graph.outputs.iter().map(image).collect();
-    Ok(result)
-}
-
-/// Copies one node as it is.
-pub(crate) fn copy_node(graph: &mut Graph, node: &Node, batch: bool, inputs: &[NodeId]) -> Result<NodeId, PassError> {
-    let name = node.name.clone();
-    Ok(match &node.op {
-        Op::Input => graph.input(name, node.shape.clone(), batch),
-        Op::Linear(map) => graph.linear(name, (**map).clone(), inputs[0], node.shape.clone())?,
-        Op::Reshape => graph.reshape(name, inputs[0], node.shape.clone())?,
-        op => graph.add(name, op.clone(), inputs)?,
-    })
-}
-
-fn has_batch_axis(graph: &Graph, id: NodeId) -> bool {
-    graph.inputs.contains(&(id, true))
-}
-
 fn normalize_batch_norms(graph: &Graph) -> Result<Graph, PassError> {
-    rebuild(graph, |result, id, node, inputs| match &node.op {
+    graph.rebuilt(|result, id, node, inputs| match &node.op {
         Op::BatchNorm(norm) => {
             let map = batch_norm_map(norm, &node.shape);
             Ok(result.linear(node.name.clone(), map, inputs[0], node.shape.clone())?)
         }
-        _ => copy_node(result, node, has_batch_axis(graph, id), inputs),
+        _ => Ok(result.copy(graph, id, inputs)?),
     })
 }
 
@@ -113,9 +81,9 @@ fn batch_norm_map(norm: &BatchNorm, shape: &Shape) -> LinearMap {
 fn merge_linear_maps(graph: &Graph) -> Result<Graph, PassError> {
     let consumers = graph.consumers();
     let mut merged = vec![false; graph.len()];
-    rebuild(graph, |result, id, node, inputs| {
+    graph.rebuilt(|result, id, node, inputs| {
         let Op::Linear(map) = &node.op else {
-            return copy_node(result, node, has_batch_axis(graph, id), inputs);
+            return Ok(result.copy(graph, id, inputs)?);
         };
         let producer = graph.node(node.inputs[0]);
         if let Op::Linear(earlier) = &producer.op {
@@ -128,7 +96,7 @@ fn merge_linear_maps(graph: &Graph) -> Result<Graph, PassError> {
                 return Ok(result.linear(name, product, source, node.shape.clone())?);
             }
         }
-        copy_node(result, node, false, inputs)
+        Ok(result.copy(graph, id, inputs)?)
     })
 }
 
@@ -227,7 +195,9 @@ fn without_dead_nodes(graph: &Graph) -> Result<Graph, PassError> {
             node.inputs.iter().for_each(|input| live[input.index()] = true);
         }
     }
-    rebuild(graph, |result, id, node, inputs| {
-        if live[id.index()] { copy_node(result, node, has_batch_axis(graph, id), inputs) } else { Ok(NodeId(0)) }
-    })
+    graph.rebuilt(
+        |result, id, _, inputs| {
+            if live[id.index()] { Ok(result.copy(graph, id, inputs)?) } else { Ok(NodeId(0)) }
+        },
+    )
 }

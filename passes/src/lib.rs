@@ -1,7 +1,7 @@
 //! The transformations from a network to a circuit: plain functions from graph to graph, one file or folder each.
 //!
 //! Order and names are those of the pipeline: [`fold`], [`mod@approximate`], [`optimize`], [`pack`], [`schedule`];
-//! [`lower`] is all of them. Nothing here does I/O or knows ONNX or OpenFHE.
+//! [`lower`] is all of them. Nothing here does I/O or knows ONNX; the engine that a circuit is for is a value, [`EngineProfile`](paf_scheme::EngineProfile).
 
 pub mod approximate;
 pub mod choose;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::linear::{LinearMap, Primitive, Window};
-use paf_ir::tensor::{FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
+use paf_ir::tensor::{BatchAxis, FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
 use paf_passes::PassError;
 use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Scaling, approximate, component};
 use paf_passes::decisions::Decisions;
@@ -55,7 +55,7 @@ fn products(graph: &Graph) -> usize {
 /// linear, ReLU, linear: both scales fold, so the depth is that of the ReLU and the two maps.
 fn one_relu() -> Graph {
     let mut graph = Graph::default();
-    let x = graph.input("x", Shape(vec![SIZE]), false);
+    let x = graph.input("x", Shape(vec![SIZE]), BatchAxis::Absent);
     let a = graph.linear("a", dense(1), x, Shape(vec![SIZE])).unwrap();
     let r = graph.add("r", Op::Relu, &[a]).unwrap();
     let b = graph.linear("b", dense(2), r, Shape(vec![SIZE])).unwrap();
@@ -85,7 +85,7 @@ fn components_reach_their_least_depth() {
         let polynomial = &Paf::by_name(paf).unwrap().components[index];
         assert_eq!(polynomial.degree, degree);
         let mut graph = Graph::default();
-        let t = graph.input("t", Shape(vec![SIZE]), false);
+        let t = graph.input("t", Shape(vec![SIZE]), BatchAxis::Absent);
         let x = graph.add("x", Op::Scale(polynomial.domain), &[t]).unwrap();
         let y = component(&mut graph, "p", polynomial, x).unwrap();
         output(&mut graph, y);
@@ -139,7 +139,7 @@ fn windows(plane: usize, side: usize) -> Window {
 fn rectified_pool(operations: &str, side: usize) -> Graph {
     let window = windows(6, side);
     let mut graph = Graph::default();
-    let x = graph.input("x", Shape(vec![SIZE]), false);
+    let x = graph.input("x", Shape(vec![SIZE]), BatchAxis::Absent);
     let mut node = graph.linear("a", dense_to(36, SIZE, 1), x, Shape(vec![1, 6, 6])).unwrap();
     for operation in operations.chars() {
         let op = if operation == 'r' { Op::Relu } else { Op::MaxPool(window.clone()) };
@@ -182,7 +182,7 @@ fn a_tree_takes_as_many_rounds_as_its_window_needs() {
 #[test]
 fn a_given_scale_must_hold_the_comparisons_of_a_pool_too() {
     let mut graph = Graph::default();
-    let x = graph.input("x", Shape(vec![1, 2, 2]), false);
+    let x = graph.input("x", Shape(vec![1, 2, 2]), BatchAxis::Absent);
     let pool = graph.add("p", Op::MaxPool(windows(2, 2)), &[x]).unwrap();
     output(&mut graph, pool);
     let with_scale = |scale: f64, reduction: Reduction| {
@@ -237,7 +237,7 @@ fn relu_and_pool_stay_within_their_error() {
 fn residual_network(blocks: u64) -> Graph {
     let mut graph = Graph::default();
     let shape = Shape(vec![SIZE]);
-    let x = graph.input("x", shape.clone(), false);
+    let x = graph.input("x", shape.clone(), BatchAxis::Absent);
     let a = graph.linear("a", dense(1), x, shape.clone()).unwrap();
     let mut r = graph.add("r0", Op::Relu, &[a]).unwrap();
     for block in 0..blocks {
@@ -276,7 +276,7 @@ fn functions_reach_the_least_depth_of_their_degree() {
     for function in FUNCTIONS {
         let positive = !function.is_defined_on(-1.0, 1.0);
         let mut graph = Graph::default();
-        let x = graph.input("x", Shape(vec![SIZE]), false);
+        let x = graph.input("x", Shape(vec![SIZE]), BatchAxis::Absent);
         let mut a = graph.linear("a", dense(1), x, Shape(vec![SIZE])).unwrap();
         if positive {
             a = graph.add("a", Op::AddConstant(3.0), &[a]).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
 use paf_ir::slots::{self, SlotProgram};
-use paf_ir::tensor::{Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
+use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
 use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
@@ -103,7 +103,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
     let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].0).collect();
     let expected = evaluate(&polynomial.graph, std::slice::from_ref(&x)).unwrap().remove(0);
     check_maps(&program);
-    program.check_plans().unwrap();
+    program.maps.iter().for_each(|map| map.check_complete().unwrap());
     let packed = program.inputs[0].layout.pack(&x);
     let result = slots::evaluate(&program, &[packed]).unwrap().remove(0);
     let got = program.outputs[0].layout.unpack(&result);
@@ -130,7 +130,7 @@ fn check_maps(program: &SlotProgram) {
 
 fn image(channels: usize, size: usize) -> (Graph, NodeId) {
     let mut graph = Graph::default();
-    let x = graph.input("x", Shape(vec![1, channels, size, size]), true);
+    let x = graph.input("x", Shape(vec![1, channels, size, size]), BatchAxis::First);
     (graph, x)
 }
 

@@ -303,3 +303,33 @@ impl ReferenceMachine {
         slowness
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_of_packing_follow_the_machine_kind_by_kind() {
+        let prices = EngineProfile::openfhe().packing;
+        assert_eq!(prices.on(&Work::ONES), prices);
+        assert_eq!(prices.on(&(Work::ONES * 3.1)), prices, "slower in all alike");
+        let mut slowness = Work::ONES;
+        slowness[WorkKind::Encoding] = 4.0;
+        slowness[WorkKind::Bootstrap] = 0.5;
+        let other = prices.on(&slowness);
+        assert!((other.diagonal() - (prices.diagonal_product + 4.0 * prices.diagonal_encoding)).abs() < 1e-12);
+        assert!((other.refresh - 0.5 * prices.refresh).abs() < 1e-9);
+        assert_eq!((other.baby, other.giant, other.key), (prices.baby, prices.giant, prices.key));
+    }
+
+    /// `docs/bootstrapping.md`: 13 bits after one bootstrap at a scale of 2^50, 2^-15 and 2^-12.2 on average over slots.
+    #[test]
+    fn errors_of_bootstraps_are_those_that_were_measured() {
+        let noise = &EngineProfile::openfhe().noise;
+        assert_eq!(noise.bootstrap_precision(50), 13.0);
+        let parameters = crate::testing::parameters(20, 4);
+        let bits = |log_slots: u32| noise.bootstrap_deviation(&parameters, 1 << log_slots).log2();
+        assert_eq!((bits(10), bits(12)), (-15.0, -15.0));
+        assert!((bits(14) + 12.2).abs() < 1e-9);
+    }
+}

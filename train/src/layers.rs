@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use paf_adapt::RecoveryError;
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{Node, NodeId, Op};
 use paf_passes::approximate::{Reduction, Round, rounds};
@@ -77,15 +76,7 @@ pub(crate) struct Normalization {
 /// A MaxPool, exact and as the rounds in which circuits compare.
 pub(crate) struct Pool {
     pub(crate) exact: Arc<MaxPool>,
-    pub(crate) rounds: Vec<Comparison>,
-}
-
-pub(crate) enum Comparison {
-    Select(Arc<SparseMap>),
-    Max(Arc<SparseMap>, Arc<SparseMap>),
-    /// The second selection is of the tensor before a round, given by its number.
-    MaxWithEarlier(Arc<SparseMap>, Arc<SparseMap>, usize),
-    Tree(Vec<Arc<SparseMap>>),
+    pub(crate) rounds: Vec<Round<Arc<SparseMap>>>,
 }
 
 /// Makes layers and their parameters.
@@ -104,7 +95,7 @@ impl Builder<'_> {
             Op::Reshape => Layer::Reshape,
             Op::BatchNorm(_) => Layer::BatchNorm(self.normalization(id, node)?),
             Op::Relu => Layer::Relu(Arc::new(Rectifier { width })),
-            Op::MaxPool(window) => Layer::MaxPool(pool(node, window, self.reduction)?),
+            Op::MaxPool(window) => Layer::MaxPool(pool(window, self.reduction)),
             Op::Function(function) => Layer::Function(Arc::new(Elementwise { function: *function, width })),
             Op::Add => Layer::Add,
             Op::Sub => Layer::Sub,
@@ -177,20 +168,8 @@ impl Builder<'_> {
     }
 }
 
-fn pool(node: &Node, window: &Window, reduction: Reduction) -> Result<Pool, TrainError> {
-    let map = |map: &LinearMap| Arc::new(SparseMap::new(&map.matrix()));
-    let comparison = |round: &Round| match round {
-        Round::Select(selection) => Ok(Comparison::Select(map(selection))),
-        Round::Max(first, second) => Ok(Comparison::Max(map(first), map(second))),
-        Round::MaxWithEarlier { first, rest, earlier } => {
-            Ok(Comparison::MaxWithEarlier(map(first), map(rest), *earlier))
-        }
-        Round::Tree(taps) => Ok(Comparison::Tree(taps.iter().map(map).collect())),
-        Round::MaxWithZero { .. } | Round::TreeWithZero(_) => {
-            let problem = "a pool with a zero among its operands cannot be trained".to_owned();
-            Err(RecoveryError::Node { node: node.name.clone(), problem })
-        }
-    };
-    let rounds = rounds(window, reduction).iter().map(comparison).collect::<Result<_, _>>()?;
-    Ok(Pool { exact: Arc::new(MaxPool::new(window)), rounds })
+fn pool(window: &Window, reduction: Reduction) -> Pool {
+    let prepare = |map: &LinearMap| Arc::new(SparseMap::new(&map.matrix()));
+    let rounds = rounds(window, reduction).iter().map(|round| round.prepared(prepare)).collect();
+    Pool { exact: Arc::new(MaxPool::new(window)), rounds }
 }

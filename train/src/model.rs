@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use paf_adapt::network::NodePaf;
-use paf_ir::tensor::{Graph, NodeId, Op};
-use paf_passes::approximate::{Reduction, Scaling};
+use paf_ir::tensor::{Graph, Live, NodeId, Op};
+use paf_passes::approximate::{Comparing, Reduction, Scaling, reduced};
 use paf_passes::paf::Paf;
 
 use crate::error::TrainError;
@@ -18,7 +18,7 @@ use crate::fused::activation::PafRectifier;
 use crate::fused::apply;
 use crate::fused::channels::{BatchNormalization, Statistics};
 use crate::fused::sparse::SparseMap;
-use crate::layers::{Builder, Comparison, Dense, Factor, Layer, Linear, Normalization, Pool};
+use crate::layers::{Builder, Dense, Factor, Layer, Linear, Normalization, Pool};
 use crate::parameters::{ByRole, ParameterId, Parameters, Role, with_parameters};
 
 /// A network whose outputs can be differentiated by its parameters.
@@ -208,20 +208,11 @@ impl TapeModel {
         pass: &Pass<'_>,
         observe: &mut Observer<'_>,
     ) -> Result<Tensor, TrainError> {
-        let mut pending: Vec<usize> = self.graph.consumers().iter().map(Vec::len).collect();
-        pending[result.index()] += 1;
-        let mut values: Vec<Option<Tensor>> = Vec::with_capacity(self.layers.len());
-        for (id, node) in self.graph.nodes().take(result.index() + 1) {
-            let operands: Vec<Tensor> = node.inputs.iter().filter_map(|input| values[input.index()].clone()).collect();
-            values.push(Some(self.layer(id, x, &operands, pass, observe)?));
-            for input in &node.inputs {
-                pending[input.index()] -= 1;
-                if pending[input.index()] == 0 {
-                    values[input.index()] = None;
-                }
-            }
-        }
-        Ok(values.pop().flatten().expect("the result was computed last"))
+        let live = Live::up_to(&self.graph, result).follow(|live, id, _| {
+            let operands: Vec<Tensor> = live.operands().into_iter().cloned().collect();
+            self.layer(id, x, &operands, pass, observe)
+        })?;
+        Ok(live.get(result).expect("the result stays").clone())
     }
 
     fn layer(
@@ -319,29 +310,7 @@ impl TapeModel {
         pass: &Pass<'_>,
         observe: &mut dyn FnMut(&Tensor) -> Result<(), TrainError>,
     ) -> Result<Tensor, TrainError> {
-        let select = |x: &Tensor, map: &Arc<SparseMap>| apply(map, &[x]);
-        // max(a, b) = b + relu(a − b), and so it is with PAFs.
-        let mut max = |a: Tensor, b: Tensor| -> Result<Tensor, TrainError> {
-            let difference = (&a - &b)?;
-            observe(&difference)?;
-            Ok((&b + self.rectify(place, &difference, pass)?)?)
-        };
-        let mut states = vec![x.clone()];
-        for round in &pool.rounds {
-            let x = &states[states.len() - 1];
-            states.push(match round {
-                Comparison::Select(map) => select(x, map)?,
-                Comparison::Max(first, second) => max(select(x, first)?, select(x, second)?)?,
-                Comparison::MaxWithEarlier(first, rest, earlier) => {
-                    max(select(x, first)?, select(&states[*earlier], rest)?)?
-                }
-                Comparison::Tree(taps) => {
-                    let taps = taps.iter().map(|tap| Ok(select(x, tap)?)).collect::<Result<Vec<_>, TrainError>>()?;
-                    maximum_of_all(taps, &mut max)?
-                }
-            });
-        }
-        Ok(states.swap_remove(pool.rounds.len()))
+        reduced(&mut OnTape { model: self, place, pass, observe }, &pool.rounds, x.clone())
     }
 
     /// Weights of linear and normalizing layers that have gradients.
@@ -365,17 +334,32 @@ impl TapeModel {
     }
 }
 
-/// Halves, then the maximum of both.
-fn maximum_of_all(
-    mut taps: Vec<Tensor>,
-    max: &mut dyn FnMut(Tensor, Tensor) -> Result<Tensor, TrainError>,
-) -> Result<Tensor, TrainError> {
-    if taps.len() == 1 {
-        return Ok(taps.swap_remove(0));
+/// A pool with a PAF on the tape; the observer sees what is given to the sign.
+struct OnTape<'m, 'o> {
+    model: &'m TapeModel,
+    place: &'m Place,
+    pass: &'m Pass<'m>,
+    observe: &'o mut dyn FnMut(&Tensor) -> Result<(), TrainError>,
+}
+
+impl Comparing<Arc<SparseMap>> for OnTape<'_, '_> {
+    type Tensor = Tensor;
+    type Error = TrainError;
+
+    fn select(&mut self, selection: &Arc<SparseMap>, x: &Tensor) -> Result<Tensor, TrainError> {
+        Ok(apply(selection, &[x])?)
     }
-    let second = taps.split_off(taps.len() / 2);
-    let (first, second) = (maximum_of_all(taps, max)?, maximum_of_all(second, max)?);
-    max(first, second)
+
+    /// max(a, b) = b + relu(a − b), and so it is with PAFs.
+    fn max(&mut self, a: Tensor, b: Tensor) -> Result<Tensor, TrainError> {
+        let difference = (&a - &b)?;
+        Ok((&b + self.rectified(difference)?)?)
+    }
+
+    fn rectified(&mut self, x: Tensor) -> Result<Tensor, TrainError> {
+        (self.observe)(&x)?;
+        self.model.rectify(self.place, &x, self.pass)
+    }
 }
 
 fn statistics_of(norm: &Normalization, x: &Tensor) -> Result<Statistics, TrainError> {

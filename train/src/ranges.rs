@@ -213,7 +213,7 @@ fn check_finite(model: &TapeModel, id: NodeId, ranges: &[Range]) -> Result<(), T
 mod tests {
     use paf_ir::Shape;
     use paf_ir::linear::Window;
-    use paf_ir::tensor::{Graph, Output, PostProcess};
+    use paf_ir::tensor::{BatchAxis, Graph, Output, PostProcess};
     use paf_passes::approximate::Reduction;
     use paf_passes::paf::Paf;
 
@@ -233,7 +233,7 @@ mod tests {
         };
         window.output = window.floor_output();
         let mut graph = Graph::default();
-        let x = graph.input("x", Shape(vec![1, 2, 2]), false);
+        let x = graph.input("x", Shape(vec![1, 2, 2]), BatchAxis::Absent);
         let pool = graph.add("p", Op::MaxPool(window), &[x]).unwrap();
         graph.outputs = vec![Output { name: "y".into(), node: pool, post: PostProcess::None }];
         let mut model = TapeModel::new(&graph, Reduction::default(), DType::F64).unwrap();

@@ -1,6 +1,6 @@
 //! One walk over a network in graph order: what has been passed is final, what comes is the original.
 
-use paf_ir::tensor::{Node, NodeId, Op};
+use paf_ir::tensor::{Live, Node, NodeId, Op};
 use paf_passes::PassError;
 use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Values, static_scale};
 use paf_passes::paf::Paf;
@@ -11,7 +11,7 @@ use crate::config::{Config, StepName};
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{input_values, node_values};
-use crate::live::{Live, follow};
+use crate::live::{self, follow};
 use crate::network::{Network, NodePaf, Origin};
 
 /// Means and deviations of the original network on the samples, which `bn` restores.
@@ -47,7 +47,7 @@ pub(crate) struct Walk<'a> {
     config: &'a Config,
     network: Network,
     reports: Vec<NodeReport>,
-    live: Live,
+    live: Live<'a, Values>,
 }
 
 /// What the steps make of one PAF at one node.
@@ -66,9 +66,7 @@ impl<'a> Walk<'a> {
 
     /// Goes on to the next ReLU or MaxPool, which waits for a decision; `None` at the end.
     pub(crate) fn advance(&mut self) -> Result<Option<(NodeId, &'a Node)>, RecoveryError> {
-        let original = self.original;
-        while let Some(id) = self.live.next() {
-            let node = original.graph.node(id);
+        while let Some((id, node)) = self.live.next() {
             if matches!(node.op, Op::Relu | Op::MaxPool(_)) {
                 return Ok(Some((id, node)));
             }
@@ -76,7 +74,7 @@ impl<'a> Walk<'a> {
                 Op::Input => input_values(self.data, 0..self.data.len()),
                 _ => self.corrected_values(id)?,
             };
-            self.push(node, value)?;
+            self.push(value)?;
         }
         Ok(None)
     }
@@ -85,7 +83,7 @@ impl<'a> Walk<'a> {
     /// for.
     pub(crate) fn tuned(&self, paf: Paf) -> Result<Tuned, RecoveryError> {
         let (id, node) = self.waiting();
-        let operand = self.live.operands(node)[0];
+        let operand = self.live.operand(0);
         let reduction = self.network.reduction;
         let options = ApproximationOptions {
             margin: Margin::Fixed(self.config.margin),
@@ -123,9 +121,9 @@ impl<'a> Walk<'a> {
 
     /// Passes the node that waits; without a decision it stays exact.
     pub(crate) fn pass(&mut self) -> Result<(), RecoveryError> {
-        let (id, node) = self.waiting();
-        let value = node_values(&self.network, id, &self.live.operands(node));
-        self.push(node, value)
+        let (id, _) = self.waiting();
+        let value = node_values(&self.network, id, &self.live.operands());
+        self.push(value)
     }
 
     /// Passes everything that is left, exactly.
@@ -143,7 +141,7 @@ impl<'a> Walk<'a> {
 
     /// The network's results on the samples, once everything was passed.
     pub(crate) fn results(&self) -> Vec<Vec<f64>> {
-        self.live.results()
+        live::results(&self.live, &self.original.graph)
     }
 
     /// How pools compare.
@@ -153,7 +151,7 @@ impl<'a> Walk<'a> {
 
     /// Bytes of the values that it keeps.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<f64>() * self.live.size(&self.original.graph) * self.data.len()
+        size_of::<f64>() * live::kept_elements(&self.live, &self.original.graph) * self.data.len()
     }
 
     /// The network with what was decided, and what was found out about its nodes.
@@ -162,24 +160,24 @@ impl<'a> Walk<'a> {
     }
 
     fn waiting(&self) -> (NodeId, &'a Node) {
-        let id = self.live.next().expect("a node waits for a decision");
-        (id, self.original.graph.node(id))
+        self.live.next().expect("a node waits for a decision")
     }
 
     fn does(&self, step: StepName) -> bool {
         self.config.steps.contains(&step)
     }
 
-    fn push(&mut self, node: &Node, value: Values) -> Result<(), RecoveryError> {
+    fn push(&mut self, value: Values) -> Result<(), RecoveryError> {
+        let (_, node) = self.waiting();
         value.range().ok_or_else(|| PassError::NotFinite { node: node.name.clone() })?;
-        self.live.push(node, value);
+        self.live.push(value);
         Ok(())
     }
 
     /// The values of a node, after its weights were corrected where `bn` is asked for.
     fn corrected_values(&mut self, id: NodeId) -> Result<Values, RecoveryError> {
         let node = self.original.graph.node(id);
-        let operands = self.live.operands(node);
+        let operands = self.live.operands();
         let exact = self.reference.moments.get(id.index()).and_then(Option::as_ref);
         let Some(exact) = exact.filter(|_| !self.network.pafs.is_empty()) else {
             return Ok(node_values(&self.network, id, &operands));

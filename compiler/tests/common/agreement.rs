@@ -14,7 +14,6 @@ use paf_ir::tensor::{Evaluator, Graph, PostProcess, Shape};
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin};
 use paf_passes::decisions::Samples;
 use paf_passes::lower::{LowerOptions, Lowering};
-use paf_passes::pack::sample_shape;
 use paf_passes::paf::Paf;
 use paf_passes::schedule::{Bootstraps, ScheduleRequest, assign_levels};
 use paf_runtime::npy::Array;
@@ -73,9 +72,9 @@ pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec
 /// Compiles a network to a circuit with parameters and bootstraps.
 pub(crate) fn compile_circuit(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Compiled {
     let graph = import(path).expect("a supported network").graph;
-    let (input, batched) = graph.inputs[0];
+    let (input, batch) = graph.inputs[0];
     let mut shape = vec![calibration.len()];
-    shape.extend(sample_shape(&graph.node(input).shape, batched).0);
+    shape.extend(batch.sample_shape(&graph.node(input).shape).0);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let samples = folder.path().join("calibration.npy");
     write_array(&samples, &shape, calibration.iter().flatten().map(|&value| value as f32).collect());

@@ -7,8 +7,8 @@
 //! * ports have shapes that fit their layouts, layouts that fit the slots, usable scales and ranges, and
 //!   post-processing along an axis that is there.
 //!
-//! It does not check that plans take every diagonal, which needs the maps' matrices:
-//! [`Program::check_plans`] does. It checks neither noise nor that every value is used.
+//! It does not check that plans take every diagonal, which needs the maps' matrices: [`PackedMap::check_complete`] does.
+//! It checks neither noise nor that every value is used.
 
 use super::{InputPort, Operation, OutputPort, Program};
 use crate::diagonals::PackedMap;
@@ -17,16 +17,6 @@ use crate::layout::{Layout, MAX_SLOTS};
 use crate::tensor::Shape;
 
 impl<O: Operation> Program<O> {
-    /// Checks that the plan of every map takes all its non-zero diagonals. Expands the maps: too slow for every read
-    /// of a circuit, right once for each plan made.
-    ///
-    /// # Errors
-    /// [`IrError::Invalid`] with one line a map.
-    pub fn check_plans(&self) -> Result<(), IrError> {
-        let problems: Vec<String> = self.map_problems(|map| map.check_complete()).collect();
-        if problems.is_empty() { Ok(()) } else { Err(IrError::Invalid(problems)) }
-    }
-
     /// Problems in maps, values and ports; empty for a valid program.
     pub(crate) fn problems(&self) -> Vec<String> {
         if !self.slots.is_power_of_two() || self.slots > MAX_SLOTS {

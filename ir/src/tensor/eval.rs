@@ -1,6 +1,6 @@
 //! Cleartext evaluation in f64: the meaning of the tensor IR.
 
-use super::{BatchNorm, Graph, Node, NodeId, Op, Shape};
+use super::{BatchNorm, Graph, Live, Node, NodeId, Op, Shape};
 use crate::error::IrError;
 use crate::lanes::{LANES, apart, side_by_side};
 use crate::linear::{Operator, Window};
@@ -26,8 +26,6 @@ pub fn evaluate_all(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>,
 pub struct Evaluator<'g> {
     graph: &'g Graph,
     operators: Vec<Option<Operator>>,
-    /// How often each node is read, as an output too.
-    readers: Vec<usize>,
 }
 
 /// A tensor of `L` samples.
@@ -37,9 +35,7 @@ impl<'g> Evaluator<'g> {
     /// Prepares the linear maps of a graph.
     pub fn new(graph: &'g Graph) -> Self {
         let prepare = |node: &Node| if let Op::Linear(map) = &node.op { Some(Operator::new(map)) } else { None };
-        let mut readers: Vec<usize> = graph.consumers().iter().map(Vec::len).collect();
-        graph.outputs.iter().for_each(|output| readers[output.node.index()] += 1);
-        Evaluator { graph, operators: graph.nodes().map(|(_, node)| prepare(node)).collect(), readers }
+        Evaluator { graph, operators: graph.nodes().map(|(_, node)| prepare(node)).collect() }
     }
 
     /// The value of every node on one sample.
@@ -87,25 +83,19 @@ impl<'g> Evaluator<'g> {
         Ok(largest)
     }
 
-    /// Evaluates at most `L` samples; `visit` sees the value of every node in order. Gives the outputs. Values are kept
-    /// until their last reader only.
+    /// Evaluates at most `L` samples; `visit` sees the value of every node in order. Gives the outputs.
     fn follow<const L: usize>(
         &self,
         samples: &[&[Vec<f64>]],
         mut visit: impl FnMut(&[[f64; L]]),
     ) -> Result<Vec<Tensors<L>>, IrError> {
         samples.iter().try_for_each(|inputs| check_inputs(self.graph, inputs))?;
-        let mut pending = self.readers.clone();
-        let mut values: Vec<Tensors<L>> = Vec::with_capacity(self.graph.len());
-        for (id, node) in self.graph.nodes() {
-            let value = match node.op {
-                Op::Input => self.input(id, samples)?,
-                _ => self.node(id, node, &mut values, &mut pending),
-            };
+        let live = Live::new(self.graph).follow(|live, id, node| {
+            let value = if node.op == Op::Input { self.input(id, samples)? } else { self.node(live, id, node) };
             visit(&value);
-            values.push(value);
-        }
-        Ok(self.graph.outputs.iter().map(|output| values[output.node.index()].clone()).collect())
+            Ok::<_, IrError>(value)
+        })?;
+        Ok(live.outputs().cloned().collect())
     }
 
     fn input<const L: usize>(&self, id: NodeId, samples: &[&[Vec<f64>]]) -> Result<Tensors<L>, IrError> {
@@ -115,35 +105,14 @@ impl<'g> Evaluator<'g> {
         Ok(side_by_side(&vectors))
     }
 
-    /// The value of a node; operands that nothing else reads are used up.
-    fn node<const L: usize>(
-        &self,
-        id: NodeId,
-        node: &Node,
-        values: &mut [Tensors<L>],
-        pending: &mut [usize],
-    ) -> Tensors<L> {
-        node.inputs.iter().for_each(|input| pending[input.index()] -= 1);
-        let first = node.inputs[0].index();
+    /// The value of a node; the first operand is used up where nothing else reads it.
+    fn node<const L: usize>(&self, live: &mut Live<'_, Tensors<L>>, id: NodeId, node: &Node) -> Tensors<L> {
         if let Some(operator) = &self.operators[id.index()] {
-            let y = operator.apply(&values[first]);
-            release(node, values, pending);
-            return y;
+            return operator.apply(live.operand(0));
         }
-        let repeated = node.inputs[1..].contains(&node.inputs[0]);
-        let x =
-            if pending[first] == 0 && !repeated { std::mem::take(&mut values[first]) } else { values[first].clone() };
-        let other = node.inputs.get(1).map(|input| values[input.index()].as_slice());
-        let y = apply(&node.op, x, other.unwrap_or_default(), &node.shape);
-        release(node, values, pending);
-        y
-    }
-}
-
-/// Frees the operands of a node that nothing else reads.
-fn release<const L: usize>(node: &Node, values: &mut [Tensors<L>], pending: &[usize]) {
-    for input in node.inputs.iter().filter(|input| pending[input.index()] == 0) {
-        values[input.index()] = Vec::new();
+        let x = live.take_operand(0);
+        let other = node.inputs.get(1).map(|_| live.operand(1).as_slice());
+        apply(&node.op, x, other.unwrap_or_default(), &node.shape)
     }
 }
 

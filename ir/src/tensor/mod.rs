@@ -6,7 +6,9 @@
 //! remain: the graph is polynomial.
 
 mod eval;
+mod follow;
 mod function;
+mod rebuild;
 mod text;
 mod verify;
 
@@ -17,6 +19,7 @@ use crate::error::IrError;
 use crate::linear::{LinearMap, Window};
 
 pub use eval::{Evaluator, evaluate, evaluate_all};
+pub use follow::Live;
 pub use function::{FUNCTIONS, Function};
 
 /// Sizes of a tensor's axes.
@@ -231,10 +234,27 @@ impl PostProcess {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
-    /// The input nodes with whether their first axis is a batch axis of size 1, in the model's order.
-    pub inputs: Vec<(NodeId, bool)>,
+    /// The input nodes in the model's order.
+    pub inputs: Vec<(NodeId, BatchAxis)>,
     /// The results, in the model's order.
     pub outputs: Vec<Output>,
+}
+
+/// Whether an input counts samples along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchAxis {
+    /// Along the first one, which has size 1.
+    First,
+    /// Along none.
+    Absent,
+}
+
+impl BatchAxis {
+    /// The shape of one sample of a tensor of this shape.
+    pub fn sample_shape(self, shape: &Shape) -> Shape {
+        let skipped = usize::from(self == BatchAxis::First && !shape.0.is_empty());
+        Shape(shape.0[skipped..].to_vec())
+    }
 }
 
 /// One result of the network.
@@ -270,9 +290,9 @@ impl Graph {
     }
 
     /// Adds an input of the given shape.
-    pub fn input(&mut self, name: impl Into<String>, shape: Shape, has_batch_axis: bool) -> NodeId {
+    pub fn input(&mut self, name: impl Into<String>, shape: Shape, batch: BatchAxis) -> NodeId {
         let id = self.append(name.into(), Op::Input, vec![], shape);
-        self.inputs.push((id, has_batch_axis));
+        self.inputs.push((id, batch));
         id
     }
 
@@ -354,6 +374,11 @@ impl Graph {
         }
         let shapes = inputs.iter().map(|&id| self.operand_shape(op.name(), id)).collect::<Result<Vec<_>, _>>()?;
         infer_shape(op, &shapes)
+    }
+
+    /// The batch axis of an input; none of anything else.
+    pub fn batch_axis(&self, id: NodeId) -> BatchAxis {
+        self.inputs.iter().find(|input| input.0 == id).map_or(BatchAxis::Absent, |input| input.1)
     }
 
     /// The nodes that read each node.

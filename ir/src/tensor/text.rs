@@ -10,7 +10,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BatchNorm, Function, Graph, Node, NodeId, Op, Output, Shape};
+use super::{BatchAxis, BatchNorm, Function, Graph, Node, NodeId, Op, Output, Shape};
 use crate::error::IrError;
 use crate::text::{
     ConstantTable, Constants, Line, constant, parse_constant, parse_map, parse_post, parse_window, print_map,
@@ -47,8 +47,7 @@ impl Graph {
         let operands: Vec<String> = node.inputs.iter().map(|input| format!("%{}", input.0)).collect();
         let attributes = match &node.op {
             Op::Input => {
-                let batch = self.inputs.contains(&(id, true));
-                return format!("input batch={}", batch as u8);
+                return format!("input batch={}", u8::from(self.batch_axis(id) == BatchAxis::First));
             }
             Op::Linear(map) => print_map(map, table) + " ",
             Op::BatchNorm(norm) => {
@@ -96,7 +95,7 @@ impl Graph {
         line.expect("=")?;
         let word = line.word()?.to_owned();
         if word == "input" {
-            let batch = line.flag("batch")?;
+            let batch = if line.flag("batch")? { BatchAxis::First } else { BatchAxis::Absent };
             let shape = parse_shape(line)?;
             self.input(name, shape, batch);
             return Ok(());

@@ -20,6 +20,7 @@
 //! which then costs no level of its own.
 
 mod batch;
+mod comparing;
 mod margin;
 mod maxima;
 mod order;
@@ -34,12 +35,13 @@ mod values;
 use std::collections::BTreeMap;
 
 use paf_ir::linear::Window;
-use paf_ir::tensor::{Function, Graph, Node, NodeId, Op, Output};
+use paf_ir::tensor::{Function, Graph, Live, Node, NodeId, Op, Output};
 
 use crate::decisions::{Decisions, Samples};
 use crate::error::PassError;
-use crate::fold::{copy_node, fold_polynomial};
+use crate::fold::fold_polynomial;
 use crate::paf::Paf;
+pub use comparing::{Comparing, reduced};
 pub use margin::Margin;
 pub use polynomial::component;
 pub use pool::{Reduction, Round, rounds};
@@ -140,20 +142,11 @@ pub(crate) fn approximate_with(
     chosen: &BTreeMap<NodeId, Paf>,
 ) -> Result<Approximated, PassError> {
     let mut lowering = Lowering::new(graph, options, samples.len(), chosen);
-    let consumers = graph.consumers();
-    let mut pending: Vec<usize> = consumers.iter().map(Vec::len).collect();
-    for (id, node) in graph.nodes() {
+    while let Some((id, node)) = lowering.live.next() {
         let (image, values) =
             if node.op == Op::Input { lowering.input(id, node, samples)? } else { lowering.node(id, node)? };
         lowering.images.push(image);
-        lowering.values.push(Some(values));
-        for input in &node.inputs {
-            pending[input.index()] -= 1;
-            let is_output = graph.outputs.iter().any(|output| output.node == *input);
-            if pending[input.index()] == 0 && !is_output {
-                lowering.values[input.index()] = None;
-            }
-        }
+        lowering.live.push(values);
     }
     lowering.finish()
 }
@@ -246,7 +239,7 @@ struct Lowering<'a> {
     chosen: &'a BTreeMap<NodeId, Paf>,
     graph: Graph,
     images: Vec<NodeId>,
-    values: Vec<Option<Values>>,
+    live: Live<'a, Values>,
     replaced: Vec<Replaced>,
     inputs: Vec<(f64, (f64, f64))>,
 }
@@ -265,7 +258,7 @@ impl<'a> Lowering<'a> {
             chosen,
             graph: Graph::default(),
             images: vec![],
-            values: vec![],
+            live: Live::new(source),
             replaced: vec![],
             inputs: vec![],
         }
@@ -283,12 +276,13 @@ impl<'a> Lowering<'a> {
         let range = decided.map_or((low, high), |(least, most)| (low.min(least), high.max(most)));
         let scale = range.0.abs().max(range.1.abs()).max(f64::MIN_POSITIVE);
         self.inputs.push((1.0 / scale, range));
-        let image = copy_node(&mut self.graph, node, self.source.inputs[port].1, &[])?;
+        let image = self.graph.copy(self.source, id, &[])?;
         Ok((self.graph.add(node.name.clone(), Op::Scale(scale), &[image])?, values))
     }
 
-    fn operand(&self, node: &Node, index: usize) -> &Values {
-        self.values[node.inputs[index].index()].as_ref().expect("values live until their last consumer")
+    /// The values of an operand of the node that is lowered.
+    fn operand(&self, index: usize) -> &Values {
+        self.live.operand(index)
     }
 
     fn node(&mut self, id: NodeId, node: &Node) -> Result<(NodeId, Values), PassError> {
@@ -298,21 +292,19 @@ impl<'a> Lowering<'a> {
             Op::MaxPool(window) => self.max_pool(id, node, window, inputs[0]),
             Op::Function(function) => self.function(node, *function, inputs[0]),
             op => {
-                let operands: Vec<&Values> = (0..node.inputs.len()).map(|index| self.operand(node, index)).collect();
-                let values = Values::exact(op, &operands);
-                let batch = self.source.inputs.contains(&(id, true));
-                Ok((copy_node(&mut self.graph, node, batch, &inputs)?, values))
+                let values = Values::exact(op, &self.live.operands());
+                Ok((self.graph.copy(self.source, id, &inputs)?, values))
             }
         }
     }
 
     fn relu(&mut self, id: NodeId, node: &Node, x: NodeId) -> Result<(NodeId, Values), PassError> {
         if self.scales.is_part_of_pool(id) {
-            return Ok((x, self.operand(node, 0).clone()));
+            return Ok((x, self.operand(0).clone()));
         }
         let (name, paf) = (&node.name, self.paf_of(id, node));
-        let scaling = self.scales.of_relu(id, node, self.operand(node, 0))?;
-        let values = self.operand(node, 0).relu(&paf, &scaling);
+        let scaling = self.scales.of_relu(id, node, self.operand(0))?;
+        let values = self.operand(0).relu(&paf, &scaling);
         let u = scaling.divide(&mut self.graph, name, x)?;
         let step = polynomial::step(&mut self.graph, name, &paf, u)?;
         let units = self.units_of_pool(id, &scaling, &values).unwrap_or_else(|| scaling.clone());
@@ -324,7 +316,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn function(&mut self, node: &Node, function: Function, x: NodeId) -> Result<(NodeId, Values), PassError> {
-        let (name, wanted, x_values) = (&node.name, self.options.function_error, self.operand(node, 0));
+        let (name, wanted, x_values) = (&node.name, self.options.function_error, self.operand(0));
         let (low, high) = finite_range(x_values, name)?;
         let margin = self.scales.margin(x_values, reach_from_middle(low, high));
         let outside = || PassError::OutsideDomain { node: name.clone(), function: function.name(), low, high };
@@ -338,7 +330,7 @@ impl<'a> Lowering<'a> {
             reached,
             degree: series::MAX_DEGREE,
         })?;
-        let values = self.operand(node, 0).function(&series);
+        let values = self.operand(0).function(&series);
         let image = series.build(&mut self.graph, name, x)?;
         self.replaced.push(Replaced {
             node: name.clone(),
@@ -374,7 +366,7 @@ impl<'a> Lowering<'a> {
     fn finish(mut self) -> Result<Approximated, PassError> {
         let (mut output_scales, mut outputs) = (Vec::new(), Vec::new());
         for output in &self.source.outputs {
-            let values = self.values[output.node.index()].as_ref().expect("outputs stay alive");
+            let values = self.live.get(output.node).expect("outputs stay to the end");
             let name = &self.source.node(output.node).name;
             let (low, high) = finite_range(values, name)?;
             let reached = low.abs().max(high.abs());

@@ -15,7 +15,6 @@ use paf_ir::tensor::{Graph, Node, NodeId, Op};
 use super::pool::{self, Reduction};
 use crate::decisions::Decisions;
 use crate::error::PassError;
-use crate::fold::{copy_node, rebuild};
 
 /// Moves every ReLU that is the only reader of a pool before it, and drops a ReLU of what one has passed already. Nodes
 /// with a scale of their own stay where that scale was measured.
@@ -48,11 +47,11 @@ fn is_rectified(graph: &Graph, id: NodeId) -> bool {
 }
 
 fn without_repeated_relus(graph: &Graph) -> Result<Graph, PassError> {
-    rebuild(graph, |result, id, node, inputs| {
+    graph.rebuilt(|result, id, node, inputs| {
         if node.op == Op::Relu && is_rectified(graph, node.inputs[0]) {
             return Ok(inputs[0]);
         }
-        copy_node(result, node, graph.inputs.contains(&(id, true)), inputs)
+        Ok(result.copy(graph, id, inputs)?)
     })
 }
 
@@ -71,15 +70,15 @@ fn movable(graph: &Graph, per_node: &Decisions) -> Option<NodeId> {
 /// The pool takes the place of its reader, a ReLU, and the ReLU that of the pool.
 fn swapped(graph: &Graph, pool: NodeId) -> Result<Graph, PassError> {
     let relu = graph.consumers()[pool.index()][0];
-    rebuild(graph, |result, id, node, inputs| {
+    graph.rebuilt(|result, id, _, inputs| {
         if id == relu {
             return Ok(inputs[0]);
         }
         if id != pool {
-            return copy_node(result, node, graph.inputs.contains(&(id, true)), inputs);
+            return Ok(result.copy(graph, id, inputs)?);
         }
-        let rectified = copy_node(result, graph.node(relu), false, inputs)?;
-        copy_node(result, node, false, &[rectified])
+        let rectified = result.copy(graph, relu, inputs)?;
+        Ok(result.copy(graph, pool, &[rectified])?)
     })
 }
 
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
     use crate::approximate::Scaling;
     use paf_ir::linear::Window;
-    use paf_ir::tensor::{Output, PostProcess, Shape, evaluate};
+    use paf_ir::tensor::{BatchAxis, Output, PostProcess, Shape, evaluate};
 
     fn window(side: usize) -> Window {
         let mut window = Window {
@@ -107,7 +106,7 @@ mod tests {
     /// A chain of operations: `r` for ReLU, `p` for a 2×2 pool.
     fn chain(operations: &str) -> Graph {
         let mut graph = Graph::default();
-        let mut node = graph.input("x", Shape(vec![1, 8, 8]), false);
+        let mut node = graph.input("x", Shape(vec![1, 8, 8]), BatchAxis::Absent);
         let mut side = 8;
         for (index, operation) in operations.chars().enumerate() {
             let op = match operation {
@@ -167,7 +166,7 @@ mod tests {
     fn zero_joins_windows_with_room() {
         for (side, joins) in [(1, false), (2, false), (3, true), (4, false), (5, true)] {
             let mut graph = Graph::default();
-            let x = graph.input("x", Shape(vec![1, 8, 8]), false);
+            let x = graph.input("x", Shape(vec![1, 8, 8]), BatchAxis::Absent);
             let relu = graph.add("r", Op::Relu, &[x]).unwrap();
             graph.add("p", Op::MaxPool(window(side)), &[relu]).unwrap();
             for reduction in [Reduction::Separable, Reduction::Tree] {

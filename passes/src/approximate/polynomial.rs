@@ -211,7 +211,7 @@ fn divide(odd: &[f64], split: usize) -> (Vec<f64>, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paf_ir::tensor::{Output, PostProcess, Shape, evaluate};
+    use paf_ir::tensor::{BatchAxis, Output, PostProcess, Shape, evaluate};
 
     /// Degree and fewest products known at least depth.
     const FEWEST_PRODUCTS: [(usize, usize); 5] = [(13, 7), (15, 8), (27, 10), (29, 11), (31, 12)];
@@ -231,7 +231,7 @@ mod tests {
             let paf = Paf::by_name(name).unwrap();
             let xs: Vec<f64> = (-50..=50).map(|k| f64::from(k) / 50.0).collect();
             let mut graph = Graph::default();
-            let x = graph.input("x", Shape(vec![xs.len()]), false);
+            let x = graph.input("x", Shape(vec![xs.len()]), BatchAxis::Absent);
             let node = step(&mut graph, "s", &paf, x).unwrap();
             graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
             let y = evaluate(&graph, std::slice::from_ref(&xs)).unwrap();

@@ -42,35 +42,36 @@ impl Reduction {
     }
 }
 
-/// One step of a pool of `[channels, height, width]`, along one axis unless it is a tree.
+/// One step of a pool of `[channels, height, width]`, along one axis unless it is a tree. Its selections are linear maps, or
+/// what somebody made ready of them.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Round {
+pub enum Round<M = LinearMap> {
     /// Takes elements.
-    Select(LinearMap),
+    Select(M),
     /// The maximum of two selections of the same tensor.
-    Max(LinearMap, LinearMap),
+    Max(M, M),
     /// The maximum of a selection and a selection of the tensor that came before round number `earlier`.
     MaxWithEarlier {
         /// Taken from the last tensor.
-        first: LinearMap,
+        first: M,
         /// Taken from the earlier tensor.
-        rest: LinearMap,
+        rest: M,
         /// Number of the round.
         earlier: usize,
     },
     /// The maximum of zero, a selection, and a selection of the tensor that came before round number `earlier`.
     MaxWithZero {
         /// What is compared with the maximum of zero and the rest.
-        first: LinearMap,
+        first: M,
         /// The rest, taken from the earlier tensor.
-        rest: LinearMap,
+        rest: M,
         /// Number of the round.
         earlier: usize,
     },
     /// The maximum over several selections, as a balanced tree: where it is asked for, and where padding meets dilation.
-    Tree(Vec<LinearMap>),
+    Tree(Vec<M>),
     /// The same with zero for one more, the first of them.
-    TreeWithZero(Vec<LinearMap>),
+    TreeWithZero(Vec<M>),
 }
 
 /// The rounds of a pool in order, width before height.
@@ -101,12 +102,28 @@ pub(super) fn rounds_with_zero(window: &Window, reduction: Reduction) -> Vec<Rou
     rounds
 }
 
-impl Round {
+impl<M> Round<M> {
     /// Number of the round before which a tensor came that this one reads, other than the last.
     pub(super) fn earlier(&self) -> Option<usize> {
         match self {
             Round::MaxWithEarlier { earlier, .. } | Round::MaxWithZero { earlier, .. } => Some(*earlier),
             _ => None,
+        }
+    }
+
+    /// The same round with every selection made ready.
+    pub fn prepared<N>(&self, mut prepare: impl FnMut(&M) -> N) -> Round<N> {
+        match self {
+            Round::Select(selection) => Round::Select(prepare(selection)),
+            Round::Max(first, second) => Round::Max(prepare(first), prepare(second)),
+            Round::MaxWithEarlier { first, rest, earlier } => {
+                Round::MaxWithEarlier { first: prepare(first), rest: prepare(rest), earlier: *earlier }
+            }
+            Round::MaxWithZero { first, rest, earlier } => {
+                Round::MaxWithZero { first: prepare(first), rest: prepare(rest), earlier: *earlier }
+            }
+            Round::Tree(taps) => Round::Tree(taps.iter().map(prepare).collect()),
+            Round::TreeWithZero(taps) => Round::TreeWithZero(taps.iter().map(prepare).collect()),
         }
     }
 }
@@ -271,11 +288,11 @@ fn take(shape: &mut [usize], axis: usize, indices: Vec<u32>) -> LinearMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paf_ir::tensor::{Graph, Op, Output, PostProcess, evaluate};
+    use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, evaluate};
 
     fn exact(window: &Window, x: &[f64]) -> Vec<f64> {
         let mut graph = Graph::default();
-        let input = graph.input("x", Shape(window.input.to_vec()), false);
+        let input = graph.input("x", Shape(window.input.to_vec()), BatchAxis::Absent);
         let node = graph.add("pool", Op::MaxPool(window.clone()), &[input]).unwrap();
         graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
         evaluate(&graph, &[x.to_vec()]).unwrap().remove(0)

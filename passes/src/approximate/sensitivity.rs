@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::linear::Operator;
-use paf_ir::tensor::{Graph, Node, NodeId, Op};
+use paf_ir::tensor::{BatchAxis, Graph, Live, Node, NodeId, Op};
 use rayon::prelude::*;
 
 use super::scales::{Scales, reach_from_middle};
@@ -104,15 +104,16 @@ pub(crate) fn measure(
     let network = Network::new(graph, &scales);
     let calibrated = Calibrated::new(&network, &scales, samples)?;
     let probes = probes(samples, network.work() * pafs.len());
-    let exact = network.follow(&probes, |_, _, _| Ok(()))?;
+    let inputs = network.inputs(&probes)?;
+    let exact = network.follow(&inputs, |_, _, _| Ok(()))?;
     let reference = Reference { outputs: tensors(&exact), largest: calibrated.reference.largest.clone() };
     let mut effects = vec![None; graph.len()];
-    network.follow(&probes, |id, node, live| {
+    network.follow(&inputs, |id, node, live| {
         let Some(scaling) = &calibrated.scalings[id.index()] else { return Ok(()) };
         let operand = network.compared(node, live);
         let effect = |&paf: &usize| {
             let value = network.replaced(node, operand, &pafs[paf], scaling)?;
-            let moved = reference.deviation(&tensors(&network.outputs_with(id, value, live)));
+            let moved = reference.deviation(&tensors(&network.outputs_with(value, live, &inputs)));
             let levels = levels_with(&node.op, &pafs[paf], options.reduction);
             moved.rms.is_finite().then_some(Effect { paf, levels, mean_square: moved.rms * moved.rms })
         };
@@ -160,7 +161,7 @@ impl Calibrated {
     fn new(network: &Network<'_>, scales: &Scales<'_>, samples: &Samples) -> Result<Self, PassError> {
         let mut scalings = vec![None; network.graph.len()];
         let mut levels = vec![0; network.graph.len()];
-        let outputs = network.follow(samples, |id, node, live| {
+        let outputs = network.follow(&network.inputs(samples)?, |id, node, live| {
             let x = network.compared(node, live);
             match &node.op {
                 Op::Relu if network.pools.contains_key(&id) => {}
@@ -195,31 +196,18 @@ fn exact_levels(node: &Node, x: &Values, scales: &Scales<'_>) -> Result<u32, Pas
 struct Network<'a> {
     graph: &'a Graph,
     operators: Vec<Option<Operator>>,
-    last_readers: Vec<usize>,
     /// For each ReLU that is part of a pool, that pool.
     pools: BTreeMap<NodeId, NodeId>,
     reduction: Reduction,
 }
 
-/// Values of the nodes that a later node or the user still reads.
-type Live = Vec<Option<Values>>;
-
 impl<'a> Network<'a> {
     fn new(graph: &'a Graph, scales: &Scales<'_>) -> Self {
         let prepare = |node: &Node| if let Op::Linear(map) = &node.op { Some(Operator::new(map)) } else { None };
         let operators = graph.nodes().map(|(_, node)| prepare(node)).collect();
-        let mut last_readers = vec![0; graph.len()];
-        for (id, node) in graph.nodes() {
-            node.inputs.iter().for_each(|input| last_readers[input.index()] = id.index());
-        }
         let joined = graph.nodes().filter(|(id, _)| scales.is_part_of_pool(*id));
-        let pools: BTreeMap<NodeId, NodeId> = joined.map(|(id, _)| (id, scales.consumers[id.index()][0])).collect();
-        for (relu, pool) in &pools {
-            let last = &mut last_readers[graph.node(*relu).inputs[0].index()];
-            *last = pool.index().max(*last);
-        }
-        graph.outputs.iter().for_each(|output| last_readers[output.node.index()] = graph.len());
-        Network { graph, operators, last_readers, pools, reduction: scales.options.reduction }
+        let pools = joined.map(|(id, _)| (id, scales.consumers[id.index()][0])).collect();
+        Network { graph, operators, pools, reduction: scales.options.reduction }
     }
 
     /// Products with weights that it takes to follow one sample from every ReLU and MaxPool to the outputs.
@@ -233,19 +221,21 @@ impl<'a> Network<'a> {
         all
     }
 
-    fn inputs(&self, samples: &Samples) -> Result<Live, PassError> {
-        let mut live = vec![None; self.graph.len()];
-        for (port, &(id, _)) in self.graph.inputs.iter().enumerate() {
-            live[id.index()] = Some(Values::of_samples(&port_samples(samples, port, self.graph.node(id))?));
-        }
-        Ok(live)
+    /// The values of each input.
+    fn inputs(&self, samples: &Samples) -> Result<BTreeMap<NodeId, Values>, PassError> {
+        let inputs = self.graph.inputs.iter().enumerate();
+        let values = |(port, &(id, _)): (usize, &(NodeId, BatchAxis))| {
+            Ok((id, Values::of_samples(&port_samples(samples, port, self.graph.node(id))?)))
+        };
+        inputs.map(values).collect()
     }
 
     /// What a node compares: its first operand, or for a pool with a ReLU in it what that reads.
-    fn compared<'v>(&self, node: &Node, live: &'v Live) -> &'v Values {
+    fn compared<'v>(&self, node: &Node, live: &'v Live<'_, Values>) -> &'v Values {
         let operand = node.inputs[0];
         let relu = self.pools.contains_key(&operand) && matches!(node.op, Op::MaxPool(_));
-        find(if relu { self.graph.node(operand).inputs[0] } else { operand }, &[live])
+        let compared = if relu { self.graph.node(operand).inputs[0] } else { operand };
+        live.get(compared).expect("values live until their last reader")
     }
 
     /// The value of a node with a PAF; `None` if no guard makes the PAF fit a pool. The zero of a ReLU in a pool is
@@ -261,57 +251,42 @@ impl<'a> Network<'a> {
         })
     }
 
-    /// The exact value of a node.
-    fn exact(&self, id: NodeId, node: &Node, operands: &[&Values]) -> Values {
-        match &self.operators[id.index()] {
-            Some(operator) => operands[0].through(operator),
-            None => Values::exact(&node.op, operands),
-        }
+    /// The exact value of the next node.
+    fn exact(&self, live: &Live<'_, Values>, inputs: &BTreeMap<NodeId, Values>) -> Option<Values> {
+        let (id, node) = live.next()?;
+        Some(match (&node.op, &self.operators[id.index()]) {
+            (Op::Input, _) => inputs[&id].clone(),
+            (_, Some(operator)) => live.operand(0).through(operator),
+            (op, None) => Values::exact(op, &live.operands()),
+        })
     }
 
     /// Follows exact values; `visit` sees every node but the inputs before it is computed, with the values so far.
     fn follow(
         &self,
-        samples: &Samples,
-        mut visit: impl FnMut(NodeId, &Node, &Live) -> Result<(), PassError>,
+        inputs: &BTreeMap<NodeId, Values>,
+        mut visit: impl FnMut(NodeId, &Node, &Live<'_, Values>) -> Result<(), PassError>,
     ) -> Result<Vec<Values>, PassError> {
-        let mut live = self.inputs(samples)?;
-        for (id, node) in self.graph.nodes().filter(|(_, node)| node.op != Op::Input) {
-            visit(id, node, &live)?;
-            let value = self.exact(id, node, &operands(node, &[&live]));
-            live[id.index()] = Some(value);
-            self.forget(id, &mut live);
+        // A pool with a ReLU in it reads what that reads.
+        let of_pools = self.pools.iter().map(|(&relu, &pool)| (self.graph.node(relu).inputs[0], pool));
+        let mut live = Live::new(self.graph).reading(of_pools);
+        while let Some((id, node)) = live.next() {
+            if node.op != Op::Input {
+                visit(id, node, &live)?;
+            }
+            let value = self.exact(&live, inputs).expect("there is a next node");
+            live.push(value);
         }
-        Ok(self.outputs(&[&live]))
+        Ok(live.outputs().cloned().collect())
     }
 
-    /// The outputs if one node had another value than the exact one.
-    fn outputs_with(&self, changed: NodeId, value: Values, live: &Live) -> Vec<Values> {
-        let mut after: Live = vec![None; self.graph.len()];
-        after[changed.index()] = Some(value);
-        for (id, node) in self.graph.nodes().skip(changed.index() + 1).filter(|(_, node)| node.op != Op::Input) {
-            let value = self.exact(id, node, &operands(node, &[&after, live]));
-            after[id.index()] = Some(value);
-            self.forget(id, &mut after);
+    /// The outputs if the next node had this value and not the exact one.
+    fn outputs_with(&self, value: Values, live: &Live<'_, Values>, inputs: &BTreeMap<NodeId, Values>) -> Vec<Values> {
+        let mut after = live.clone();
+        after.push(value);
+        while let Some(value) = self.exact(&after, inputs) {
+            after.push(value);
         }
-        self.outputs(&[&after, live])
+        after.outputs().cloned().collect()
     }
-
-    /// Drops what no later node reads.
-    fn forget(&self, id: NodeId, live: &mut Live) {
-        let passed = live.iter_mut().zip(&self.last_readers).take(id.index() + 1);
-        passed.filter(|(_, last)| **last <= id.index()).for_each(|(value, _)| *value = None);
-    }
-
-    fn outputs(&self, layers: &[&Live]) -> Vec<Values> {
-        self.graph.outputs.iter().map(|output| find(output.node, layers).clone()).collect()
-    }
-}
-
-fn operands<'v>(node: &Node, layers: &[&'v Live]) -> Vec<&'v Values> {
-    node.inputs.iter().map(|&input| find(input, layers)).collect()
-}
-
-fn find<'v>(id: NodeId, layers: &[&'v Live]) -> &'v Values {
-    layers.iter().find_map(|live| live[id.index()].as_ref()).expect("values live until their last reader")
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
-use paf_ir::tensor::{Function, Graph, NodeId, Op, Shape};
+use paf_ir::tensor::{BatchAxis, Function, Graph, NodeId, Op, Shape};
 
 use super::polynomial::{Chebyshev, basis_depth, ceil_log2, sum_in_pairs};
 use crate::error::PassError;
@@ -111,7 +111,7 @@ impl Series {
     /// Products that a limit leads to.
     fn products(&self, baby_limit: usize) -> Result<usize, PassError> {
         let mut graph = Graph::default();
-        let t1 = graph.input("t", Shape(vec![1]), false);
+        let t1 = graph.input("t", Shape(vec![1]), BatchAxis::Absent);
         self.evaluate(&mut graph, "count", t1, baby_limit)?;
         Ok(graph.nodes().filter(|(_, node)| node.op == Op::Mul).count())
     }
@@ -214,7 +214,7 @@ mod tests {
 
     fn built(series: &Series, xs: &[f64]) -> (Vec<f64>, Graph) {
         let mut graph = Graph::default();
-        let x = graph.input("x", Shape(vec![xs.len()]), false);
+        let x = graph.input("x", Shape(vec![xs.len()]), BatchAxis::Absent);
         let node = series.build(&mut graph, "f", x).unwrap();
         graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
         (evaluate(&graph, &[xs.to_vec()]).unwrap().remove(0), graph)

@@ -1,13 +1,14 @@
 //! What is known of a tensor while its network is approximated: its values on samples, or bounds.
 
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use paf_ir::linear::{LinearMap, Operator, Window};
 use paf_ir::tensor::Op;
 
 use super::batch::{Batch, Extremes};
-use super::pool::{self, Reduction, Round};
+use super::comparing::{Comparing, reduced};
+use super::pool::{self, Reduction};
 use super::scaling::Scaling;
 use super::series::Series;
 use crate::paf::Paf;
@@ -97,24 +98,8 @@ impl Values {
 
     /// A MaxPool with a maximum of two tensors.
     pub fn pool(&self, window: &Window, reduction: Reduction, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
-        let (rounds, mut kept, mut x) = (pool::rounds(window, reduction), BTreeMap::new(), self.clone());
-        for (index, round) in rounds.iter().enumerate() {
-            if rounds[index..].iter().any(|later| later.earlier() == Some(index)) {
-                kept.insert(index, x.clone());
-            }
-            x = match round {
-                Round::Select(map) => x.linear(map),
-                Round::Max(a, b) => max(&x.linear(a), &x.linear(b)),
-                Round::MaxWithEarlier { first, rest, earlier } => {
-                    max(&x.linear(first), &kept.remove(earlier).unwrap_or(x).linear(rest))
-                }
-                Round::MaxWithZero { .. } | Round::TreeWithZero(_) => {
-                    unreachable!("a pool without a ReLU has no such round")
-                }
-                Round::Tree(taps) => maximum_of_all(taps.iter().map(|tap| x.linear(tap)).collect(), max),
-            };
-        }
-        x
+        let Ok(result) = reduced(&mut Maxima(max), &pool::rounds(window, reduction), self.clone());
+        result
     }
 
     /// Smallest and largest value; `None` if one is not finite.
@@ -263,11 +248,22 @@ impl Values {
     }
 }
 
-/// The maxima of both halves, and theirs.
-fn maximum_of_all(mut taps: Vec<Values>, max: &dyn Fn(&Values, &Values) -> Values) -> Values {
-    if taps.len() == 1 {
-        return taps.remove(0);
+/// A maximum of two tensors, for the rounds of a pool.
+struct Maxima<'f>(&'f dyn Fn(&Values, &Values) -> Values);
+
+impl Comparing for Maxima<'_> {
+    type Tensor = Values;
+    type Error = Infallible;
+
+    fn select(&mut self, selection: &LinearMap, x: &Values) -> Result<Values, Infallible> {
+        Ok(x.linear(selection))
     }
-    let second = taps.split_off(taps.len() / 2);
-    max(&maximum_of_all(taps, max), &maximum_of_all(second, max))
+
+    fn max(&mut self, a: Values, b: Values) -> Result<Values, Infallible> {
+        Ok((self.0)(&a, &b))
+    }
+
+    fn rectified(&mut self, x: Values) -> Result<Values, Infallible> {
+        Ok((self.0)(&x, &x.map(|_| 0.0)))
+    }
 }

@@ -136,14 +136,14 @@ impl LevelGraph {
 #[cfg(test)]
 mod tests {
     use paf_ir::linear::{LinearMap, Primitive};
-    use paf_ir::tensor::{Op, Output, PostProcess, Shape, Tensor};
+    use paf_ir::tensor::{BatchAxis, Op, Output, PostProcess, Shape, Tensor};
 
     use super::*;
 
     /// Dense, `first`, dense, `second`.
     fn network() -> Graph {
         let mut graph = Graph::default();
-        let mut node = graph.input("x", Shape(vec![1, 2]), false);
+        let mut node = graph.input("x", Shape(vec![1, 2]), BatchAxis::Absent);
         for relu in ["first", "second"] {
             let weight = Tensor::new(Shape(vec![2, 2]), vec![1.0, 2.0, 3.0, 5.0]).into();
             let map = LinearMap::of(Primitive::Dense { weight, left: 1, right: 1 }, None);

@@ -28,7 +28,7 @@ use rayon::prelude::*;
 use crate::error::PassError;
 use layouts::Plane;
 use plan::Planner;
-pub use ports::{options, sample_shape};
+pub use ports::options;
 
 /// Most ciphertexts a tensor may take.
 const CIPHERTEXT_LIMIT: usize = 64;

@@ -1,35 +1,31 @@
 //! What the client sees of a network: one sample at a time, with its scales.
 
-use paf_ir::tensor::{Graph, Output, PostProcess, Shape};
+use paf_ir::tensor::{BatchAxis, Graph, Output, PostProcess};
 
 use super::{PackOptions, Port};
 use crate::approximate::Approximated;
 use crate::schedule::{ScheduleRequest, expects_bootstraps};
 
-/// The shape of one sample: without the batch axis.
-pub fn sample_shape(shape: &Shape, has_batch_axis: bool) -> Shape {
-    Shape(shape.0[usize::from(has_batch_axis && !shape.0.is_empty())..].to_vec())
-}
-
 /// Options for an approximated network; `graph` is the network as it was imported, `levels` what the optimized one takes.
 pub fn options(graph: &Graph, polynomial: &Approximated, levels: u32, request: &ScheduleRequest) -> PackOptions {
     let inputs = graph.inputs.iter().zip(&polynomial.inputs).map(|((id, batch), (scale, range))| Port {
         name: graph.node(*id).name.clone(),
-        shape: sample_shape(&graph.node(*id).shape, *batch),
+        shape: batch.sample_shape(&graph.node(*id).shape),
         scale: *scale,
         range: *range,
         post: PostProcess::None,
     });
-    let batched = graph.inputs.iter().any(|input| input.1);
+    let batched = graph.inputs.iter().any(|input| input.1 == BatchAxis::First);
     let outputs = graph.outputs.iter().zip(&polynomial.output_scales).map(|(output, scale)| {
         let shape = &graph.node(output.node).shape;
-        let batched = batched && shape.0.first() == Some(&1) && shape.0.len() > 1;
+        let keeps_axis = batched && shape.0.first() == Some(&1) && shape.0.len() > 1;
+        let batch = if keeps_axis { BatchAxis::First } else { BatchAxis::Absent };
         Port {
             name: output.name.clone(),
-            shape: sample_shape(shape, batched),
+            shape: batch.sample_shape(shape),
             scale: *scale,
             range: (0.0, 0.0),
-            post: post_of_sample(output, batched),
+            post: post_of_sample(output, batch),
         }
     });
     PackOptions {
@@ -42,8 +38,8 @@ pub fn options(graph: &Graph, polynomial: &Approximated, levels: u32, request: &
 }
 
 /// Post-processing with its axis counted without the batch axis.
-fn post_of_sample(output: &Output, batched: bool) -> PostProcess {
-    let without = |axis: usize| axis.saturating_sub(usize::from(batched));
+fn post_of_sample(output: &Output, batch: BatchAxis) -> PostProcess {
+    let without = |axis: usize| axis.saturating_sub(usize::from(batch == BatchAxis::First));
     match output.post {
         PostProcess::None => PostProcess::None,
         PostProcess::Softmax { axis } => PostProcess::Softmax { axis: without(axis) },

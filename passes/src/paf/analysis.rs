@@ -7,9 +7,6 @@ const UNIFORM_POINTS: usize = 4000;
 const GEOMETRIC_POINTS: usize = 2000;
 const SMALLEST_POINT: f64 = 1e-6;
 
-/// A margin larger than this is not looked for.
-const LARGEST_MARGIN: f64 = 1.0;
-
 /// max of u·|1 − p(u)|/2 on \[0,1\]; the same on \[-1,0\] because p is odd.
 pub(super) fn max_relu_error(paf: &Paf) -> f64 {
     largest_on_unit_interval(|u| u * (1.0 - paf.eval(u)).abs() / 2.0)
@@ -18,27 +15,6 @@ pub(super) fn max_relu_error(paf: &Paf) -> f64 {
 /// How far max(a,b) can leave \[min(a,b), max(a,b)\] for |a−b| ≤ 1: max of u·(|p(u)| − 1)/2, or 0.
 pub(super) fn max_overshoot(paf: &Paf) -> f64 {
     largest_on_unit_interval(|u| u * (paf.eval(u).abs() - 1.0) / 2.0).max(0.0)
-}
-
-/// The largest m ≤ 1 with |1 − p| ≤ `tolerance` on \[1, 1+m\], 0 if p(1) is already outside.
-pub(super) fn margin_beyond_one(paf: &Paf, tolerance: f64) -> f64 {
-    let holds = |margin: f64| (1.0 - paf.eval(1.0 + margin)).abs() <= tolerance;
-    if !holds(0.0) {
-        return 0.0;
-    }
-    let (mut good, mut step) = (0.0, 1e-8);
-    while step < LARGEST_MARGIN && holds(step) {
-        good = step;
-        step *= 1.01;
-    }
-    if step >= LARGEST_MARGIN {
-        return LARGEST_MARGIN;
-    }
-    for _ in 0..50 {
-        let middle = (good + step) / 2.0;
-        (good, step) = if holds(middle) { (middle, step) } else { (good, middle) };
-    }
-    good
 }
 
 /// The maximum over the sample points, refined between the neighbours of the best one.

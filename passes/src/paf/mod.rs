@@ -294,12 +294,6 @@ impl Paf {
     pub fn max_relu_error(&self) -> f64 {
         analysis::max_relu_error(self)
     }
-
-    /// The largest m such that |1 − p| ≤ 0.1 on all of \[1, 1+m\]: how far inputs may exceed the scale. Capped at 1;
-    /// 0 when p(1) itself is off by more.
-    pub fn out_of_range_margin(&self) -> f64 {
-        analysis::margin_beyond_one(self, 0.1)
-    }
 }
 
 /// 1/(1 − widening), infinite when the widening eats the whole range.

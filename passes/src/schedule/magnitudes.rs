@@ -1,6 +1,7 @@
 //! How large the values of a slots program are: a bootstrap takes values up to 1 only.
 
 use paf_ir::program::ValueId;
+use paf_ir::random::SplitMix64;
 use paf_ir::tensor::{Evaluator, Graph};
 
 use crate::approximate::Approximated;
@@ -19,21 +20,14 @@ const SAMPLES: usize = 6;
 /// Inputs for a network without calibration data: the ends of each input's range, and numbers between them from a fixed
 /// seed. `inputs` says of each input how many elements it has and what range.
 fn drawn_samples(inputs: &[(usize, (f64, f64))]) -> Vec<Vec<Vec<f64>>> {
-    let mut state = 0u64;
-    // SplitMix64 (Steele, Lea, Flood 2014).
-    let mut uniform = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    };
+    let mut numbers = SplitMix64::new(0);
     let all = |part: &mut dyn FnMut() -> f64| -> Vec<Vec<f64>> {
         let input =
             |&(size, (low, high)): &(usize, (f64, f64))| (0..size).map(|_| low + (high - low) * part()).collect();
         inputs.iter().map(input).collect()
     };
     let mut samples = vec![all(&mut || 0.0), all(&mut || 1.0)];
-    samples.extend((samples.len()..SAMPLES).map(|_| all(&mut uniform)));
+    samples.extend((samples.len()..SAMPLES).map(|_| all(&mut || numbers.uniform())));
     samples
 }
 

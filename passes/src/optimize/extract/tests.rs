@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egg::{CostFunction, Extractor, RecExpr, Runner, SimpleScheduler};
 use paf_ir::linear::{LinearMap, Primitive};
-use paf_ir::tensor::{self, Op, Output, PostProcess, Shape, Tensor};
+use paf_ir::tensor::{self, BatchAxis, Op, Output, PostProcess, Shape, Tensor};
 
 use super::*;
 use crate::optimize::{Constants, Encoder, ROUND_LIMIT, TERM_LIMIT, rules};
@@ -66,7 +66,7 @@ fn ours(egraph: &Graph, root: Id) -> Cost {
 fn products_and_their_sum() -> tensor::Graph {
     let mut graph = tensor::Graph::default();
     let shape = Shape(vec![2]);
-    let [x, y, z] = ["x", "y", "z"].map(|name| graph.input(name, shape.clone(), false));
+    let [x, y, z] = ["x", "y", "z"].map(|name| graph.input(name, shape.clone(), BatchAxis::Absent));
     let a = graph.add("a", Op::Mul, &[x, z]).unwrap();
     let b = graph.add("b", Op::Mul, &[y, z]).unwrap();
     let sum = graph.add("sum", Op::Add, &[a, b]).unwrap();
@@ -83,7 +83,7 @@ fn maps_of_one_value() -> tensor::Graph {
         let weight = std::sync::Arc::new(Tensor::new(Shape(vec![2, 2]), vec![seed, 0.5, -1.0, 0.25]));
         LinearMap::of(Primitive::Dense { weight, left: 1, right: 1 }, None)
     };
-    let x = graph.input("x", shape.clone(), false);
+    let x = graph.input("x", shape.clone(), BatchAxis::Absent);
     let y = graph.linear("m", map(2.0), x, shape.clone()).unwrap();
     let half = graph.add("half", Op::Scale(0.5), &[y]).unwrap();
     let square = graph.add("square", Op::Mul, &[half, half]).unwrap();
