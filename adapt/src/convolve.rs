@@ -1,4 +1,4 @@
-//! Convolutions as products of dense matrices: many times faster than the sparse matrix that the IR defines them by.
+//! Convolutions of single samples as products of dense matrices: columns of patches by weights.
 
 use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
 use paf_ir::LinearMap;

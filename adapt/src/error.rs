@@ -1,4 +1,4 @@
-//! The one error enum of this crate, and the exit codes.
+//! Why nothing is recovered, and the exit code of each reason.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The one error enum of this crate, and the exit codes.
+//! Why a model is not compiled, and the exit code of each reason.
 
 use std::path::PathBuf;
 

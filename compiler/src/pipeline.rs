@@ -1,4 +1,4 @@
-//! The pipeline: one named step a line.
+//! The pipeline: a model on its way to a circuit, step by step.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The one error enum of this crate.
+//! Why a pass refuses a network; what is wrong with a PAF is said in `paf`.
 
 use paf_ir::IrError;
 

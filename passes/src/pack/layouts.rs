@@ -1,8 +1,8 @@
 //! Candidate layouts for the result of linear maps.
 //!
 //! Convolutions keep the plane of their input: an output pixel of stride s stays at every s-th row and column, and the
-//! channels fill the gaps (single-shot multiplexed packing, techniques.md C1), or take planes of their own where slots
-//! are plenty: then all channels share their diagonals.
+//! channels fill the gaps (multiplexed packing, see [`paf_ir::layout`]), or take planes of their own where slots are
+//! plenty: then all channels share their diagonals.
 
 use paf_ir::Layout;
 use paf_ir::layout::Gaps;
