@@ -6,7 +6,7 @@
 //!
 //! Each has a type inference that every node passes through, a verifier, and a text form that prints and parses back.
 //! Tensors and slots have a cleartext evaluation that defines what their operations mean; a ckks program means what the
-//! clear engine of the runtime computes. The crate is data only: it does no I/O and knows neither ONNX, nor the file
+//! clear engine (`paf-engine-clear`) computes. The crate is data only: it does no I/O and knows neither ONNX, nor the file
 //! format, nor any engine.
 
 pub mod ckks;

@@ -1,5 +1,5 @@
 //! What a bootstrap takes: levels, rotations, plaintexts. The transforms are cut as OpenFHE 1.4.2 cuts them
-//! (`ckksrns-utils.cpp`), which the runtime compares with the library that it runs on.
+//! (`ckksrns-utils.cpp`); its engine compares them with the library that it runs on.
 //!
 //! A bootstrap raises the modulus, brings the coefficients into slots, reduces them modulo `q_0` by a scaled sine, and
 //! brings the slots back into coefficients. Both transforms are the layers of an FFT, several of which are collapsed
