@@ -39,12 +39,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(test)]
-extern crate self as paf_circuit;
-
-#[cfg(test)]
-#[path = "../tests/common/mod.rs"]
-mod common;
 pub mod container;
 mod decode;
 mod encode;

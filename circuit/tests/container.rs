@@ -1,19 +1,17 @@
 //! The frame of multi-section files, and writing that leaves nothing half done.
 
-mod common;
-
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
-use common::tiny;
 use paf_circuit::container::{
     Binding, HEADER_BYTES, Header, KeyId, Kind, SECTION_HEADER_BYTES, SectionKind, SectionReader, SectionWriter,
     read_file, read_header, write_file,
 };
 use paf_circuit::{CircuitError, Fingerprint, write_circuit};
 use paf_files::AtomicFile;
+use testkit::circuits::tiny;
 
 const EVALUATION_KEY: SectionKind = SectionKind(2);
 

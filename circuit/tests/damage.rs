@@ -1,11 +1,9 @@
 //! Damaged files are refused, and no bytes make the decoder panic.
 
-mod common;
-
-use common::{rich, tiny};
 use paf_circuit::container::{Binding, Kind, open, seal};
 use paf_circuit::{CircuitError, decode_circuit, decode_client, encode_circuit, encode_client};
 use proptest::prelude::*;
+use testkit::circuits::{rich, tiny};
 
 /// Every bit flipped, every shorter length, one byte more.
 fn check_every_damage<T>(file: &[u8], decode: impl Fn(&[u8]) -> Result<T, CircuitError>) {

@@ -1,12 +1,9 @@
 //! What is written is read back, the same bytes every time, weights once and never in the client's part.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{circuit, hex, input_port, insecure, output_port, packed, rich, tensor, tiny, weights};
 use paf_circuit::{
     Circuit, CircuitError, decode_circuit, decode_client, encode_circuit, encode_client, read_circuit, read_client,
     read_client_or_circuit, write_circuit, write_client,
@@ -19,6 +16,7 @@ use paf_ir::{Bias, Layout, LinearMap};
 use paf_scheme::{Parameters, Work};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
+use testkit::circuits::{circuit, hex, input_port, insecure, output_port, packed, rich, tensor, tiny, weights};
 
 fn check_round_trip(circuit: &Circuit) {
     let bytes = encode_circuit(circuit);
@@ -147,7 +145,7 @@ fn client_file_has_no_weights() {
 #[test]
 fn equal_weights_are_stored_once() {
     let file = encode_circuit(&rich());
-    let twice = common::odd_weight(1, 4);
+    let twice = testkit::circuits::odd_weight(1, 4);
     assert_eq!(occurrences(&file, &twice.to_le_bytes()), 1, "two convolutions share this kernel");
 }
 

@@ -15,10 +15,10 @@ use std::time::Instant;
 use clap::{Parser, ValueEnum};
 use common::agreement::{Agreement, circuit_results, compile, compile_circuit, exact_results, graph_results};
 use common::bench::{Result, parse_margin, started_by_cargo};
-use common::shared_data;
-use common::zoo::{Labelled, NETWORKS, Network};
 use paf_compiler::options::Margin;
 use serde_json::{Value, json};
+use testkit::images::LabelledImages;
+use testkit::networks::{NETWORKS, TrainedNetwork};
 
 /// Compiles the trained networks and compares them with tract
 #[derive(Debug, Parser)]
@@ -69,7 +69,6 @@ fn main() -> Result<()> {
     if !started_by_cargo(arguments.bench) {
         return Ok(());
     }
-    let Some(data) = shared_data() else { return Ok(()) };
     println!(
         "{:<34} {:>6} {:>6} {:>6} {:>9} {:>5} {:>8} {:>8}  facts",
         "network", "tract", "paf", "equal", "error", "lost", "compile", "engine"
@@ -77,15 +76,14 @@ fn main() -> Result<()> {
     let mut rows: Vec<Value> = Vec::new();
     for network in chosen(&arguments.networks)? {
         let images = match arguments.compressed {
-            true => network.compressed_test(&data, arguments.images),
-            false => network.test(&data, arguments.images),
+            true => network.compressed_test(arguments.images),
+            false => network.test(arguments.images),
         };
-        let calibration = network.calibration(&data, arguments.calibration);
-        let exact = exact_results(&network, &data, &images.images);
-        let path = network.file(&data);
+        let calibration = network.calibration(arguments.calibration);
+        let exact = exact_results(&network, &images.images);
         let measured = match arguments.engine {
-            Engine::Graph => on_graph(&path, &arguments, &calibration, &exact, &images),
-            Engine::Clear => on_clear_engine(&path, &arguments, &calibration, &exact, &images),
+            Engine::Graph => on_graph(&network, &arguments, &calibration, &exact, &images),
+            Engine::Clear => on_clear_engine(&network, &arguments, &calibration, &exact, &images),
         };
         rows.push(row(&network, &measured));
     }
@@ -94,14 +92,14 @@ fn main() -> Result<()> {
 }
 
 fn on_graph(
-    path: &std::path::Path,
+    network: &TrainedNetwork,
     arguments: &Arguments,
     calibration: &[Vec<f64>],
     exact: &[Vec<f64>],
-    test: &Labelled,
+    test: &LabelledImages<f64>,
 ) -> Measured {
-    let passed = compile(path, &arguments.paf, arguments.margin, calibration);
-    let again = compile(path, &arguments.paf, arguments.margin, calibration);
+    let passed = compile(&network.file(), &arguments.paf, arguments.margin, calibration);
+    let again = compile(&network.file(), &arguments.paf, arguments.margin, calibration);
     let start = Instant::now();
     let results = graph_results(&passed, &test.images);
     let engine_seconds = start.elapsed().as_secs_f64();
@@ -118,14 +116,14 @@ fn on_graph(
 }
 
 fn on_clear_engine(
-    path: &std::path::Path,
+    network: &TrainedNetwork,
     arguments: &Arguments,
     calibration: &[Vec<f64>],
     exact: &[Vec<f64>],
-    test: &Labelled,
+    test: &LabelledImages<f64>,
 ) -> Measured {
     let start = Instant::now();
-    let compiled = compile_circuit(path, &arguments.paf, arguments.margin, calibration);
+    let compiled = compile_circuit(network, &arguments.paf, arguments.margin, calibration);
     let compile_seconds = start.elapsed().as_secs_f64();
     let start = Instant::now();
     let results = circuit_results(&compiled.circuit, &test.images);
@@ -141,7 +139,7 @@ fn on_clear_engine(
 }
 
 /// Prints a row and gives its facts.
-fn row(network: &Network, measured: &Measured) -> Value {
+fn row(network: &TrainedNetwork, measured: &Measured) -> Value {
     let agreement = &measured.agreement;
     let percent = |count: usize| 100.0 * count as f64 / agreement.images as f64;
     println!(
@@ -169,8 +167,8 @@ fn row(network: &Network, measured: &Measured) -> Value {
     })
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Network>> {
-    let find = |name: &String| -> Result<Network> {
+fn chosen(names: &[String]) -> Result<Vec<TrainedNetwork>> {
+    let find = |name: &String| -> Result<TrainedNetwork> {
         let found = NETWORKS.into_iter().find(|network| network.name() == name);
         let known = NETWORKS.map(|network| network.name()).join(", ");
         found.ok_or_else(|| format!("there is no network `{name}`; there are {known}").into())

@@ -9,7 +9,6 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,8 +24,8 @@ use paf_passes::paf::{DEFAULT_PAF, Paf};
 use serde_json::{Value, json};
 
 use common::bench::{Result, parse_margin, started_by_cargo};
-use common::shared_data;
-use common::zoo::{Labelled, NETWORKS};
+use testkit::images::LabelledImages;
+use testkit::networks::TrainedNetwork;
 
 const MODEL: &str = "onnc_resnet20_bn_cifar10";
 /// Rows for a choice of PAFs where none is named.
@@ -60,9 +59,8 @@ fn main() -> Result<()> {
     if !started_by_cargo(arguments.bench) {
         return Ok(());
     }
-    let Some(data) = shared_data() else { return Ok(()) };
     let rows = if arguments.rows.is_empty() { all_rows()? } else { arguments.rows.clone() };
-    let setting = Setting::new(&data, &arguments)?;
+    let setting = Setting::new(&arguments)?;
     println!("{}, {} test images: {:.1} % top-1", MODEL, arguments.images, setting.original_accuracy());
     println!(
         "{:<14}{:>8}{:>10}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}{:>10}",
@@ -89,11 +87,11 @@ struct Setting {
 }
 
 impl Setting {
-    fn new(data: &Path, arguments: &Arguments) -> Result<Self> {
-        let network = NETWORKS.into_iter().find(|network| network.name() == MODEL).ok_or("no such network")?;
-        let graph = import(&network.file(data))?.graph;
-        let calibration = samples(network.calibration(data, arguments.calibration_images));
-        let Labelled { images, labels } = network.compressed_test(data, arguments.images);
+    fn new(arguments: &Arguments) -> Result<Self> {
+        let network = TrainedNetwork::named(MODEL);
+        let graph = import(&network.file())?.graph;
+        let calibration = samples(network.calibration(arguments.calibration_images));
+        let LabelledImages { images, labels } = network.compressed_test(arguments.images);
         let test = samples(images);
         let original = outputs(&fold(&graph)?, &test)?;
         Ok(Setting { graph, calibration: Arc::new(calibration), test, labels, original, margin: arguments.margin })

@@ -6,26 +6,22 @@
 //! All three evaluate the same polynomial of t in [−1, 1] in every slot, with primes of the same size. Each has a context
 //! of just the levels that it takes, and starts at the top of it; keys are not counted. The parameters protect nothing.
 
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
-use common::{Parties, samples_of, set_up_openfhe};
 use openfhe_reference as fhe;
 use paf_circuit::{Circuit, Model};
 use paf_compiler::emit;
-use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, Shape};
+use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, Shape, Tensor};
 use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{PackOptions, Port, pack};
 use paf_passes::paf::{Component, Paf};
 use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, schedule};
-use paf_runtime::npy::Array;
 use paf_scheme::{EngineProfile, Parameters};
+use testkit::parties::{Parties, samples_of, set_up_openfhe};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -149,7 +145,7 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
 
 fn ours(component: &Component, points: &[f64], runs: usize) -> Result<(Measured, Parameters)> {
     let circuit = Arc::new(circuit(component, points.len())?);
-    let samples = samples_of(&circuit, Array { shape: Shape(vec![1, points.len()]), data: points.to_vec() });
+    let samples = samples_of(&circuit, Tensor::new(Shape(vec![1, points.len()]), points.to_vec()));
     let parties = Parties::new(&circuit);
     let (mut seconds, mut values) = (Vec::with_capacity(runs), vec![]);
     for _ in 0..runs {

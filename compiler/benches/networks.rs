@@ -26,11 +26,10 @@ use paf_circuit::write_circuit;
 use paf_compiler::options::CompileOptions;
 use paf_compiler::pipeline::compile;
 use paf_files::Bytes;
-use paf_import::import;
 use serde_json::{Value, json};
 
-use common::zoo::{NETWORKS, Network};
-use common::{shared_data, write_array};
+use common::write_images;
+use testkit::networks::{NETWORKS, TrainedNetwork};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -75,9 +74,8 @@ fn main() -> Result<()> {
         println!("a benchmark: run it with cargo bench");
         return Ok(());
     }
-    let Some(data) = shared_data() else { return Ok(()) };
     let results: Result<Vec<Value>> =
-        chosen(&arguments.networks)?.iter().map(|network| run(&data, network, &arguments)).collect();
+        chosen(&arguments.networks)?.iter().map(|network| run(network, &arguments)).collect();
     let results = results?;
     print!("{}", table::facts(&results));
     print!("{}", table::primitives(&results));
@@ -85,8 +83,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Network>> {
-    let find = |name: &str| -> Result<Network> {
+fn chosen(names: &[String]) -> Result<Vec<TrainedNetwork>> {
+    let find = |name: &str| -> Result<TrainedNetwork> {
         let found = NETWORKS.into_iter().find(|network| network.name() == name);
         let known = NETWORKS.map(|network| network.name()).join(", ");
         found.ok_or_else(|| format!("there is no network `{name}`; there are {known}").into())
@@ -98,29 +96,21 @@ fn chosen(names: &[String]) -> Result<Vec<Network>> {
 }
 
 /// Compiles a network, runs it in a child process and gives the facts of both.
-fn run(data: &Path, network: &Network, arguments: &Arguments) -> Result<Value> {
+fn run(network: &TrainedNetwork, arguments: &Arguments) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    let model = network.file(data);
-    let write = |name: &str, images: Vec<Vec<f64>>| -> Result<PathBuf> {
-        let graph = import(&model)?.graph;
-        let (input, batch) = graph.inputs[0];
-        let sample = batch.sample_shape(&graph.node(input).shape);
-        let values = images.iter().flatten().map(|&value| value as f32).collect();
-        write_array(&path(name), &[&[images.len()], &sample.0[..]].concat(), values);
-        Ok(path(name))
-    };
-    let test = network.test(data, arguments.images as usize);
-    let calibration = write("calibration.npy", network.calibration(data, network.calibration_images()))?.into();
-    let inputs = write("x.npy", test.images)?;
+    let calibration = network.calibration(network.calibration_images());
+    let calibration = write_images(network, &calibration, folder.path()).into();
+    let test = network.test(arguments.images as usize);
 
     eprintln!("{}: compile", network.name());
     let options =
-        CompileOptions { calibration, memory: Some(arguments.memory.0), ..CompileOptions::for_model(model.clone()) };
+        CompileOptions { calibration, memory: Some(arguments.memory.0), ..CompileOptions::for_model(network.file()) };
     let start = Instant::now();
     write_circuit(&path("circuit.bin"), &compile(&options)?.circuit)?;
     let seconds = start.elapsed().as_secs_f64();
 
+    let inputs = write_images(network, &test.images, folder.path());
     let mut facts = measured_by_child(&path("circuit.bin"), &inputs)?;
     let predictions: Vec<u64> = serde_json::from_value(facts["top1"].clone())?;
     let right = predictions.iter().zip(&test.labels).filter(|(found, label)| **found as usize == **label).count();

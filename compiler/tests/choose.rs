@@ -1,8 +1,5 @@
 //! `--paf auto` on own networks: what it promises, measured by other means than its own.
 
-mod common;
-
-use common::{read_array, testdata};
 use paf_circuit::encode_circuit;
 use paf_compiler::error::{CompileError, OptionsError};
 use paf_compiler::options::{Calibration, CompileOptions, PafChoice};
@@ -16,6 +13,8 @@ use paf_passes::decisions::Samples;
 use paf_passes::fold::fold;
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
+use testkit::arrays::read_array;
+use testkit::testdata;
 
 const NETWORKS: [&str; 2] = ["digits_cnn.onnx", "digits_resnet_tiny.onnx"];
 

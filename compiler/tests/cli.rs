@@ -1,85 +1,44 @@
 //! `paf-compile` as its users run it: what it writes and prints, and what bad input gets.
 
-mod common;
-
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
-use common::{testdata, write_array};
 use paf_circuit::read_circuit;
 use serde_json::Value;
-use tempfile::TempDir;
+use testkit::arrays::write_array;
+use testkit::digits::calibration_file;
+use testkit::program::{DATA, ENVIRONMENT, Printed, USAGE, Workbench};
+use testkit::testdata;
 
-/// Exit code for the user's model or data.
-const DATA: i32 = 1;
-/// Exit code for wrong usage.
-const USAGE: i32 = 2;
-/// Exit code for the environment.
-const ENVIRONMENT: i32 = 3;
-
-/// An empty folder in which the compiler runs.
-struct Bench {
-    folder: TempDir,
-}
-
-/// What a run printed.
-struct Printed {
-    stdout: String,
-    stderr: String,
-}
+/// The compiler, run on models of `testdata`.
+struct Bench(Workbench);
 
 impl Bench {
     fn new() -> Self {
-        Bench { folder: tempfile::tempdir().unwrap() }
+        Bench(Workbench::new(env!("CARGO_BIN_EXE_paf-compile")))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, model: &str, arguments: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paf-compile"));
-        let model = testdata(model);
-        command.arg(model).args(arguments.split_whitespace()).current_dir(self.folder.path()).output().unwrap()
-    }
-
-    fn succeeds(&self, model: &str, arguments: &str) -> Printed {
-        let output = self.run(model, arguments);
-        let printed = Printed { stdout: text(&output.stdout), stderr: text(&output.stderr) };
-        assert!(output.status.success(), "{model} {arguments}: {}", printed.stderr);
-        printed
-    }
-
-    /// The run ends with this exit code and a message with these parts; nothing is left in the folder.
-    fn fails(&self, model: &str, arguments: &str, code: i32, parts: &[&str]) {
-        let before = self.files();
-        let output = self.run(model, arguments);
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{model} {arguments}: {stderr}");
-        for part in parts {
-            assert!(stderr.contains(part), "{model} {arguments}: no `{part}` in: {stderr}");
-        }
-        assert_eq!(self.files(), before, "{model} {arguments}");
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path(name)
     }
 
     fn files(&self) -> Vec<String> {
-        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
-        let mut names: Vec<String> = fs::read_dir(self.folder.path()).unwrap().map(name).collect();
-        names.sort();
-        names
+        self.0.files()
     }
-}
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    fn succeeds(&self, model: &str, arguments: &str) -> Printed {
+        self.0.succeeds(&format!("{} {arguments}", testdata(model).display()))
+    }
+
+    fn fails(&self, model: &str, arguments: &str, code: i32, parts: &[&str]) -> Printed {
+        self.0.fails(&format!("{} {arguments}", testdata(model).display()), code, parts)
+    }
 }
 
 const CALIBRATED: &str = "digits_mlp.onnx";
 
 /// Arguments that calibrate a model of the digits.
 fn calibration() -> String {
-    format!("--calibration {}", testdata("digits_calibration.npy").display())
+    format!("--calibration {}", calibration_file().display())
 }
 
 #[test]
@@ -98,7 +57,7 @@ fn a_circuit_is_written_and_described() {
 fn json_has_the_facts_of_the_circuit() {
     let bench = Bench::new();
     let printed = bench.succeeds("digits_cnn.onnx", &format!("-o circuit.bin --json {}", calibration()));
-    let facts: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let facts = printed.json();
     let circuit = read_circuit(&bench.path("circuit.bin")).unwrap();
     let counts = circuit.counts();
     let numbers = [
@@ -205,10 +164,8 @@ fn explain_counts_rules_and_levels() {
 
 #[test]
 fn explain_works_where_the_circuit_is_too_deep() {
-    let bench = Bench::new();
-    let output = bench.run("digits_resnet_tiny.onnx", "-o circuit.bin --bootstraps never --paf alpha14 --explain");
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(DATA), "{stderr}");
+    let arguments = "-o circuit.bin --bootstraps never --paf alpha14 --explain";
+    let stderr = Bench::new().fails("digits_resnet_tiny.onnx", arguments, DATA, &[]).stderr;
     assert!(explained(&stderr, "scale-linear").1 > 0, "{stderr}");
 }
 
@@ -218,8 +175,7 @@ fn insecure_parameters_are_said_to_be_insecure() {
     let printed = bench.succeeds(CALIBRATED, "-o circuit.bin --insecure-test-parameters");
     assert!(printed.stderr.contains("protects NOTHING"), "{}", printed.stderr);
     assert!(printed.stdout.contains("NONE"), "{}", printed.stdout);
-    let facts = bench.succeeds(CALIBRATED, "-o circuit.bin --insecure-test-parameters --json").stdout;
-    let facts: Value = serde_json::from_str(&facts).unwrap();
+    let facts = bench.succeeds(CALIBRATED, "-o circuit.bin --insecure-test-parameters --json").json();
     assert_eq!((&facts["insecure"], &facts["security_bits"]), (&Value::from(true), &Value::from(0)));
 }
 
@@ -232,8 +188,7 @@ fn without_calibration_a_note_says_what_is_lost() {
 #[test]
 fn pafs_are_chosen_for_all_nodes_and_for_one() {
     let bench = Bench::new();
-    let facts = bench.succeeds("digits_cnn.onnx", "-o c.bin --json --paf alpha5 --paf relu=f1_g2.cheon").stdout;
-    let facts: Value = serde_json::from_str(&facts).unwrap();
+    let facts = bench.succeeds("digits_cnn.onnx", "-o c.bin --json --paf alpha5 --paf relu=f1_g2.cheon").json();
     let pafs: Vec<&Value> = facts["pafs"].as_array().unwrap().iter().map(|paf| &paf["paf"]).collect();
     assert_eq!(pafs, ["f1_g2.cheon", "alpha5"]);
 }
@@ -244,7 +199,7 @@ fn explain_and_json_say_what_was_chosen() {
     let bench = Bench::new();
     let arguments = format!("-o c.bin --json --explain --paf auto --max-error 0.05 {}", calibration());
     let printed = bench.succeeds("digits_cnn.onnx", &arguments);
-    let facts: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let facts = printed.json();
     assert!(facts["choice"]["measured_error"].as_f64().unwrap() <= 0.05);
     assert_eq!(facts["choice"]["levels"], facts["levels"]);
     for node in facts["choice"]["nodes"].as_array().unwrap() {
@@ -349,9 +304,8 @@ fn wrong_usage() {
 #[test]
 fn too_little_memory_names_the_least() {
     let bench = Bench::new();
-    bench.fails(CALIBRATED, "-o circuit.bin --memory 16M", DATA, &["needs at least", "MiB", "16777216"]);
-    let output = bench.run(CALIBRATED, "-o circuit.bin --memory 16M");
-    let message = text(&output.stderr);
+    let parts = ["needs at least", "MiB", "16777216"];
+    let message = bench.fails(CALIBRATED, "-o circuit.bin --memory 16M", DATA, &parts).stderr;
     let least = message.split_whitespace().find_map(|word| word.parse::<u64>().ok()).expect("a number of bytes");
     bench.succeeds(CALIBRATED, &format!("-o circuit.bin --memory {least}"));
     let circuit = read_circuit(&bench.path("circuit.bin")).unwrap();
@@ -363,7 +317,7 @@ fn too_little_memory_names_the_least() {
 /// Predicted bits of a network with bootstraps.
 fn predicted_bits(bench: &Bench, arguments: &str) -> f64 {
     let arguments = format!("-o circuit.bin --json --paf alpha14 {} {arguments}", calibration());
-    let facts: Value = serde_json::from_str(&bench.succeeds("digits_resnet_tiny.onnx", &arguments).stdout).unwrap();
+    let facts = bench.succeeds("digits_resnet_tiny.onnx", &arguments).json();
     assert!(facts["bootstraps"].as_u64().unwrap() > 0);
     facts["predicted_precision_bits"].as_f64().unwrap()
 }
@@ -376,8 +330,8 @@ fn a_precision_is_kept_or_refused_with_the_best_that_can_be_had() {
     fs::remove_file(bench.path("circuit.bin")).unwrap();
     for iterations in ["", "--bootstrap-iterations 1"] {
         let arguments = format!("-o circuit.bin --paf alpha14 {} --precision 30 {iterations}", calibration());
-        bench.fails("digits_resnet_tiny.onnx", &arguments, DATA, &["--precision 30: ", "can be kept"]);
-        let message = text(&bench.run("digits_resnet_tiny.onnx", &arguments).stderr);
+        let parts = ["--precision 30: ", "can be kept"];
+        let message = bench.fails("digits_resnet_tiny.onnx", &arguments, DATA, &parts).stderr;
         let best = message.rsplit("--precision ").next().unwrap().split_whitespace().next().unwrap();
         let kept = predicted_bits(&bench, &format!("--precision {best} {iterations}"));
         assert!(kept >= best.parse().unwrap(), "{kept} for {best}");

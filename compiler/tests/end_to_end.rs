@@ -3,19 +3,22 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use common::{Parties, accuracy, clear_outputs, compiled, exclusive, read_array, samples_of, testdata};
+use common::compiled;
 use paf_circuit::{Circuit, encode_circuit};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{Bootstraps, CompileOptions, PafChoice, PipelineStep};
 use paf_compiler::pipeline::{Compilation, compile};
-use paf_ir::tensor::{Graph, Shape, evaluate};
+use paf_ir::tensor::{Graph, Shape, Tensor, evaluate};
 use paf_passes::PassError;
-use paf_runtime::npy::Array;
 use paf_runtime::samples::output_shape;
 use paf_runtime::{Output, agreement_bits};
+use testkit::arrays::read_array;
+use testkit::digits::{self, CNN, Digits, MLP, NETWORKS, RESNET, images};
+use testkit::parties::{Parties, accuracy, clear_outputs, exclusive, samples_of};
+use testkit::{entries, file_name, testdata};
 
 /// Least bits to which two results must agree.
 #[derive(Debug, Clone, Copy)]
@@ -52,34 +55,16 @@ fn assert_all_pass(results: impl IntoIterator<Item = Result<(), String>>) {
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// A network for scikit-learn's digits.
-struct Digits {
-    name: &'static str,
-    /// Top-1 in percent that ONNX Runtime has on the test images, `testdata/README.md`.
-    accuracy: f64,
+fn options(network: &Digits) -> CompileOptions {
+    CompileOptions { calibration: digits::calibration_file().into(), ..CompileOptions::for_model(network.model()) }
 }
 
-const MLP: Digits = Digits { name: "digits_mlp", accuracy: 100.0 * 352.0 / 360.0 };
-const CNN: Digits = Digits { name: "digits_cnn", accuracy: 100.0 * 348.0 / 360.0 };
-const RESNET: Digits = Digits { name: "digits_resnet_tiny", accuracy: 100.0 * 350.0 / 360.0 };
-
-impl Digits {
-    fn options(&self) -> CompileOptions {
-        let calibration = testdata("digits_calibration.npy").into();
-        CompileOptions { calibration, ..CompileOptions::for_model(testdata(self.name).with_extension("onnx")) }
-    }
-
-    fn circuit(&self) -> Circuit {
-        compiled(&self.options()).circuit
-    }
-
-    fn circuit_with_test_parameters(&self) -> Circuit {
-        compiled(&CompileOptions { insecure: true, ..self.options() }).circuit
-    }
+fn circuit(network: &Digits) -> Circuit {
+    compiled(&options(network)).circuit
 }
 
-fn images() -> Array {
-    read_array(&testdata("digits_images.npy"))
+fn circuit_with_test_parameters(network: &Digits) -> Circuit {
+    compiled(&CompileOptions { insecure: true, ..options(network) }).circuit
 }
 
 /// The polynomial network of a compilation.
@@ -100,28 +85,27 @@ fn evaluate_scaled(graph: &Graph, circuit: &Circuit, sample: &[f64]) -> Vec<f64>
 
 #[test]
 fn circuits_compute_what_the_approximated_network_computes() {
-    for digits in [MLP, CNN, RESNET] {
-        let circuit = digits.circuit();
-        let graph = approximated(digits.options());
+    for network in NETWORKS {
+        let circuit = circuit(&network);
+        let graph = approximated(options(&network));
         let images = images();
         let outputs = clear_outputs(&circuit, &samples_of(&circuit, images.clone()));
         let samples = images.data.chunks_exact(64).zip(&outputs);
         assert_all_pass(samples.map(|(image, output)| {
-            Agreement::Reordered.check(digits.name, &output.raw, &evaluate_scaled(&graph, &circuit, image))
+            Agreement::Reordered.check(network.name, &output.raw, &evaluate_scaled(&graph, &circuit, image))
         }));
     }
 }
 
 #[test]
 fn clear_accuracy_is_that_of_the_network() {
-    let labels: Vec<usize> =
-        read_array(&testdata("digits_test_labels.npy")).data.iter().map(|&label| label as usize).collect();
-    for digits in [MLP, CNN, RESNET] {
-        let circuit = digits.circuit();
-        let outputs = clear_outputs(&circuit, &samples_of(&circuit, read_array(&testdata("digits_test.npy"))));
+    let labels = digits::test_labels();
+    for network in NETWORKS {
+        let circuit = circuit(&network);
+        let outputs = clear_outputs(&circuit, &samples_of(&circuit, digits::test_images()));
         let got = accuracy(&outputs, &labels);
-        println!("{}: {got:.2} %, ONNX Runtime {:.2} %", digits.name, digits.accuracy);
-        assert!((got - digits.accuracy).abs() <= 1.5, "{}: {got:.2} %, not {:.2} %", digits.name, digits.accuracy);
+        println!("{}: {got:.2} %, ONNX Runtime {:.2} %", network.name, network.accuracy);
+        assert!((got - network.accuracy).abs() <= 1.5, "{}: {got:.2} %, not {:.2} %", network.name, network.accuracy);
     }
 }
 
@@ -129,7 +113,7 @@ fn clear_accuracy_is_that_of_the_network() {
 fn check_encrypted(
     name: &str,
     circuit: Circuit,
-    inputs: Array,
+    inputs: Tensor,
     count: usize,
     agreement: Agreement,
 ) -> Result<(), String> {
@@ -152,9 +136,9 @@ fn check_encrypted(
 #[test]
 fn encrypted_digits_agree_with_the_clear_engine() {
     let _turn = exclusive();
-    let runs = [MLP, CNN, RESNET].map(|digits| {
-        let circuit = digits.circuit_with_test_parameters();
-        check_encrypted(digits.name, circuit, images(), 3, Agreement::TestParameters)
+    let runs = NETWORKS.map(|network| {
+        let circuit = circuit_with_test_parameters(&network);
+        check_encrypted(network.name, circuit, images(), 3, Agreement::TestParameters)
     });
     assert_all_pass(runs);
 }
@@ -162,7 +146,7 @@ fn encrypted_digits_agree_with_the_clear_engine() {
 #[test]
 fn the_mlp_runs_encrypted_at_128_bits() {
     let _turn = exclusive();
-    let circuit = MLP.circuit();
+    let circuit = circuit(&MLP);
     assert!(!circuit.parameters.is_insecure());
     assert_all_pass([check_encrypted(MLP.name, circuit, images(), 3, Agreement::Secure)]);
 }
@@ -170,15 +154,15 @@ fn the_mlp_runs_encrypted_at_128_bits() {
 #[test]
 fn the_cnn_runs_encrypted_at_128_bits() {
     let _turn = exclusive();
-    let circuit = CNN.circuit();
+    let circuit = circuit(&CNN);
     assert!(!circuit.parameters.is_insecure());
     assert_all_pass([check_encrypted(CNN.name, circuit, images(), 1, Agreement::Secure)]);
 }
 
 #[test]
 fn compiling_twice_gives_the_same_bytes() {
-    for digits in [MLP, CNN, RESNET] {
-        assert_eq!(encode_circuit(&digits.circuit()), encode_circuit(&digits.circuit()), "{}", digits.name);
+    for network in NETWORKS {
+        assert_eq!(encode_circuit(&circuit(&network)), encode_circuit(&circuit(&network)), "{}", network.name);
     }
 }
 
@@ -186,7 +170,7 @@ fn compiling_twice_gives_the_same_bytes() {
 fn a_network_that_is_too_deep_is_told_what_would_fit() {
     let with = |paf: &str| {
         let pafs = vec![PafChoice { node: None, paf: paf.into() }];
-        compile(&CompileOptions { pafs, bootstraps: Bootstraps::Never, ..RESNET.options() })
+        compile(&CompileOptions { pafs, bootstraps: Bootstraps::Never, ..options(&RESNET) })
     };
     let error = with("alpha14").map(drop).expect_err("three activations of 14 levels");
     let CompileError::Pass(PassError::TooDeep { needed, available, fitting: Some((paf, levels)) }) = error else {
@@ -224,7 +208,7 @@ impl<'t> Line<'t> {
 
 #[test]
 fn a_relu_takes_seven_levels() {
-    let listing = MLP.circuit().program.to_listing();
+    let listing = circuit(&MLP).program.to_listing();
     let last = Line::find(&listing, "= linear #1 ");
     let levels = Line::find(&listing, "= linear #0 ").level() - last.operand(&listing).level();
     assert_eq!(levels, 7, "{listing}");
@@ -232,7 +216,7 @@ fn a_relu_takes_seven_levels() {
 
 #[test]
 fn a_two_by_two_max_pool_takes_fourteen_levels() {
-    let listing = CNN.circuit().program.to_listing();
+    let listing = circuit(&CNN).program.to_listing();
     let last = Line::find(&listing, "= linear #1 ");
     let pool_input = Line::find(&listing, "\"max_pool\" = rotate ").operand(&listing).level();
     let relu = Line::find(&listing, "= linear #0 ").level() - pool_input;
@@ -244,16 +228,13 @@ fn a_two_by_two_max_pool_takes_fourteen_levels() {
 struct OperatorCase {
     name: String,
     circuit: Circuit,
-    input: Array,
-    expected: Array,
+    input: Tensor,
+    expected: Tensor,
 }
 
 /// Every case of `testdata/ops`, with test parameters.
 fn operator_cases() -> Vec<OperatorCase> {
-    let entries = std::fs::read_dir(testdata("ops")).expect("testdata/ops");
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder").path()).collect();
-    folders.sort();
-    folders.iter().map(|folder| operator_case(folder)).collect()
+    entries(&testdata("ops")).iter().map(|folder| operator_case(folder)).collect()
 }
 
 fn operator_case(folder: &Path) -> OperatorCase {
@@ -267,8 +248,7 @@ fn operator_case(folder: &Path) -> OperatorCase {
     };
     let circuit = compiled(&options).circuit;
     input.shape = Shape([&[1], &*circuit.program.inputs[0].shape.0].concat());
-    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
-    OperatorCase { name, circuit, input, expected: read_array(&folder.join("output.npy")) }
+    OperatorCase { name: file_name(folder), circuit, input, expected: read_array(&folder.join("output.npy")) }
 }
 
 impl OperatorCase {
@@ -301,7 +281,7 @@ impl OperatorCase {
 #[test]
 fn operators_on_the_clear_engine_give_the_reference_results() {
     let cases = operator_cases();
-    assert!(cases.len() >= 70, "{} cases", cases.len());
+    assert_eq!(cases.len(), 77);
     assert_all_pass(cases.iter().map(OperatorCase::check_clear));
 }
 

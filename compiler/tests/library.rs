@@ -4,11 +4,13 @@ mod common;
 
 use std::fs;
 
-use common::{compiled, testdata};
+use common::compiled;
 use paf_circuit::encode_circuit;
 use paf_compiler::options::{Calibration, CompileOptions, ModelInput, PipelineStep};
 use paf_compiler::pipeline::Compilation;
 use paf_import::{ImportError, ModelSource, import_source};
+use testkit::arrays::read_array;
+use testkit::testdata;
 
 const MODEL: &str = "digits_cnn.onnx";
 
@@ -27,7 +29,7 @@ fn bytes_give_the_circuit_of_the_file() {
 #[test]
 fn samples_in_memory_are_those_of_a_file() {
     let file = testdata("digits_calibration.npy");
-    let samples = common::read_array(&file).data.chunks_exact(64).map(|sample| vec![sample.to_vec()]).collect();
+    let samples = read_array(&file).data.chunks_exact(64).map(|sample| vec![sample.to_vec()]).collect();
     let with =
         |calibration| compiled(&CompileOptions { calibration, ..CompileOptions::for_model(testdata(MODEL)) }).circuit;
     assert!(encode_circuit(&with(Calibration::Samples(samples))) == encode_circuit(&with(file.into())));

@@ -1,14 +1,13 @@
 //! Automatic scales hold what images reach that calibration has not seen, and are not much wider than that.
 
-mod common;
-
-use common::{read_array, testdata};
 use paf_import::import;
 use paf_ir::tensor::{Evaluator, Graph};
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin, approximate};
 use paf_passes::decisions::Samples;
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
+use testkit::arrays::read_array;
+use testkit::testdata;
 
 /// Images that calibrate, of 600.
 const CALIBRATION: usize = 200;

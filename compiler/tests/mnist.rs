@@ -1,140 +1,109 @@
-//! Trained MNIST networks that nobody here made: accuracy, size, speed and agreement that a release must keep. They are
-//! not part of the repository; without them each test says that it is skipped.
+//! Trained MNIST networks that nobody here made: accuracy and agreement that a release must keep. What they cost is in
+//! `testdata/costs.tsv`.
 
 mod common;
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
-use common::mnist::{NETKIT_MLP, NETWORKS, Network, VERIVITAL_MAXPOOL, ZKML_TINY, test_labels};
-use common::{Parties, accuracy, clear_outputs, compiled, exclusive, samples_of, shared_data};
+use common::compiled_for;
 use paf_circuit::{Circuit, encode_circuit};
 use paf_compiler::options::CompileOptions;
 use paf_runtime::agreement_bits;
 use paf_scheme::log_qp_limit_128;
+use testkit::arrays::batch;
+use testkit::networks::TrainedNetwork;
+use testkit::parties::{Parties, accuracy, clear_outputs, exclusive, samples_of};
 
-/// Most seconds of a compilation.
-const COMPILE_SECONDS: f64 = 5.0;
+/// A network, and top-1 on the 10,000 test images in percent that ONNX Runtime has (`data/README.md` beside it).
+type Known = (&'static str, f64);
+
+const MLP: Known = ("netkit_mnist_mlp", 97.90);
+const MAX_POOL: Known = ("verivital_convnet_maxpool", 97.92);
+const TINY_CNN: Known = ("zkml_mnist_cnn_tiny", 96.95);
+const NETWORKS: [Known; 3] = [MLP, MAX_POOL, TINY_CNN];
+
 /// Most points that top-1 may differ from the network's.
-const ACCURACY_POINTS: f64 = 1.0;
-/// Least agreement of encrypted and clear results in bits.
-const ENCRYPTED_BITS: f64 = 12.0;
+const ACCURACY_POINTS: f64 = 0.5;
+/// Bits by which an encrypted result may agree less than was predicted.
+const PREDICTION: f64 = 1.0;
 /// Images of an encrypted run in the tests; the benchmark takes as many as it is told.
 const ENCRYPTED_IMAGES: usize = 2;
-const GIB: u64 = 1 << 30;
 
-struct Compilation {
-    circuit: Arc<Circuit>,
-    seconds: f64,
-    same_bytes_twice: bool,
+fn compile(name: &str) -> Circuit {
+    compiled_for(&TrainedNetwork::named(name), CompileOptions::for_model("")).circuit
 }
 
-/// Each network compiled once for all tests; `None` without the data.
-fn compilation(network: &Network) -> Option<&'static Compilation> {
-    static COMPILATIONS: OnceLock<Option<Vec<Compilation>>> = OnceLock::new();
-    let compile_all = || shared_data().map(|data| NETWORKS.iter().map(|network| compile(&data, network)).collect());
-    let all = COMPILATIONS.get_or_init(compile_all).as_ref()?;
-    all.iter().find(|compilation| compilation.circuit.model.name == network.name)
-}
-
-fn compile(data: &Path, network: &Network) -> Compilation {
-    let folder = tempfile::tempdir().expect("a folder for temporary files");
-    let calibration = folder.path().join("calibration.npy");
-    network.write_calibration(data, &calibration);
-    let options = CompileOptions { calibration: calibration.into(), ..CompileOptions::for_model(network.path(data)) };
-    let start = Instant::now();
-    let circuit = compiled(&options).circuit;
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{}: compiled in {seconds:.2} s", network.name);
-    let same_bytes_twice = encode_circuit(&circuit) == encode_circuit(&compiled(&options).circuit);
-    Compilation { circuit: Arc::new(circuit), seconds, same_bytes_twice }
+/// Each network compiled once for all tests.
+fn circuit(name: &str) -> &'static Arc<Circuit> {
+    static CIRCUITS: OnceLock<Vec<Arc<Circuit>>> = OnceLock::new();
+    let circuits = CIRCUITS.get_or_init(|| NETWORKS.iter().map(|(name, _)| Arc::new(compile(name))).collect());
+    circuits.iter().find(|circuit| circuit.model.name == name).expect("a network of the list")
 }
 
 #[test]
-fn networks_compile_quickly_and_to_the_same_bytes() {
-    for network in NETWORKS {
-        let Some(compilation) = compilation(&network) else { return };
-        assert!(compilation.same_bytes_twice, "{}", network.name);
-        assert!(compilation.seconds < COMPILE_SECONDS, "{}: {:.1} s", network.name, compilation.seconds);
+#[ignore = "needs PAF_SHARED"]
+fn networks_compile_to_the_same_bytes_twice() {
+    for (name, _) in NETWORKS {
+        assert!(encode_circuit(circuit(name)) == encode_circuit(&compile(name)), "{name}");
     }
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn every_circuit_is_secure_and_free_of_bootstraps() {
-    for network in NETWORKS {
-        let Some(compilation) = compilation(&network) else { return };
-        let parameters = &compilation.circuit.parameters;
+    for (name, _) in NETWORKS {
+        let parameters = &circuit(name).parameters;
         let limit = log_qp_limit_128(parameters.ring_dimension);
-        assert!(parameters.security_bits >= 128 && parameters.log_qp <= limit, "{}: {parameters:?}", network.name);
-        assert_eq!(compilation.circuit.counts().bootstraps, 0, "{}", network.name);
+        assert!(parameters.security_bits >= 128 && parameters.log_qp <= limit, "{name}: {parameters:?}");
+        assert_eq!(circuit(name).counts().bootstraps, 0, "{name}");
     }
 }
 
 #[test]
-fn the_mlp_is_small() {
-    let Some(compilation) = compilation(&NETKIT_MLP) else { return };
-    let (circuit, counts) = (&compilation.circuit, compilation.circuit.counts());
-    assert!(circuit.parameters.ring_dimension <= 1 << 15, "{:?}", circuit.parameters);
-    assert!(counts.rotations <= 64 && counts.rotation_keys.len() <= 40, "{counts:?}");
-    assert!(circuit.prediction.peak_bytes <= 2 * GIB, "{} bytes", circuit.prediction.peak_bytes);
-}
-
-#[test]
-fn the_max_pool_network_fits_sixteen_gibibytes() {
-    let Some(compilation) = compilation(&VERIVITAL_MAXPOOL) else { return };
-    let circuit = &compilation.circuit;
-    assert_eq!(circuit.parameters.ring_dimension, 1 << 16);
-    assert!(circuit.prediction.peak_bytes <= 16 * GIB, "{} bytes", circuit.prediction.peak_bytes);
-}
-
-#[test]
+#[ignore = "needs PAF_SHARED"]
 fn clear_accuracy_on_all_test_images_is_that_of_the_network() {
-    for network in NETWORKS {
-        let (Some(data), Some(compilation)) = (shared_data(), compilation(&network)) else { return };
-        let circuit = &compilation.circuit;
-        let labels = test_labels(&data);
-        let outputs = clear_outputs(circuit, &samples_of(circuit, network.test_images(&data, labels.len())));
-        let got = accuracy(&outputs, &labels);
-        println!("{}: {got:.2} %, ONNX Runtime {:.2} %", network.name, network.accuracy);
-        let points = (got - network.accuracy).abs();
-        assert!(points <= ACCURACY_POINTS, "{}: {got:.2} %, not {:.2} %", network.name, network.accuracy);
+    for (name, expected) in NETWORKS {
+        let circuit = circuit(name);
+        let test = TrainedNetwork::named(name).test(10_000);
+        let samples = samples_of(circuit, batch(&circuit.program.inputs[0].shape, &test.images));
+        let got = accuracy(&clear_outputs(circuit, &samples), &test.labels);
+        println!("{name}: {got:.2} %, ONNX Runtime {expected:.2} %");
+        assert!((got - expected).abs() <= ACCURACY_POINTS, "{name}: {got:.2} %, not {expected:.2} %");
     }
 }
 
-/// The first test images encrypted at 128 bits: predictions and logits as on the clear engine.
-fn check_encrypted(network: &Network) {
-    let (Some(data), Some(compilation)) = (shared_data(), compilation(network)) else { return };
+/// The first test images encrypted at 128 bits: predictions as on the clear engine, and results as precise as predicted.
+fn check_encrypted(name: &str) {
     let _turn = exclusive();
-    let circuit = &compilation.circuit;
-    let samples = samples_of(circuit, network.test_images(&data, ENCRYPTED_IMAGES));
+    let circuit = circuit(name);
+    let images = TrainedNetwork::named(name).test(ENCRYPTED_IMAGES).images;
+    let samples = samples_of(circuit, batch(&circuit.program.inputs[0].shape, &images));
     let clear = clear_outputs(circuit, &samples);
     let parties = Parties::new(circuit);
+    let predicted = circuit.prediction.precision_bits;
     for (sample, expected) in clear.iter().enumerate() {
         let got = parties.infer(&samples, sample);
         let bits = agreement_bits(&got.raw, &expected.raw);
-        println!("{}, image {sample}: {bits:.1} bits", network.name);
-        assert_eq!(got.top1(), expected.top1(), "{}, image {sample}", network.name);
-        assert!(bits >= ENCRYPTED_BITS, "{}, image {sample}: {bits:.1} bits", network.name);
+        println!("{name}, image {sample}: {bits:.1} bits, predicted {predicted:.1}");
+        assert_eq!(got.top1(), expected.top1(), "{name}, image {sample}");
+        assert!(bits >= predicted - PREDICTION, "{name}, image {sample}: {bits:.1} bits, predicted {predicted:.1}");
     }
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn the_mlp_agrees_encrypted() {
-    check_encrypted(&NETKIT_MLP);
+    check_encrypted(MLP.0);
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn the_tiny_cnn_agrees_encrypted() {
-    check_encrypted(&ZKML_TINY);
+    check_encrypted(TINY_CNN.0);
 }
 
-/// Keys of 11 GiB take a minute and each image a quarter of one: too long, and too large for the machines that CI lends.
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn the_max_pool_network_agrees_encrypted() {
-    if std::env::var_os("PAF_TEST_LONG").is_none() {
-        eprintln!("skipped: it needs two minutes and 14 GiB; set PAF_TEST_LONG=1");
-        return;
-    }
-    check_encrypted(&VERIVITAL_MAXPOOL);
+    check_encrypted(MAX_POOL.0);
 }

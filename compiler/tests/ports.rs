@@ -1,25 +1,18 @@
 //! A network with two encrypted inputs of different shapes and two outputs, compiled and run on both engines.
 
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Parties, exclusive, write_array};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{Calibration, CompileOptions, PafChoice};
 use paf_compiler::pipeline::compile;
-use paf_ir::tensor::Shape;
-use paf_runtime::npy::Array;
-use paf_runtime::{Noise, Samples, agreement_bits, simulate};
+use paf_ir::tensor::{Shape, Tensor};
+use paf_runtime::{Noise, agreement_bits, simulate};
 use prost::Message;
-use tract_onnx::pb::tensor_shape_proto::Dimension;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
-use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
-
-const FLOAT: i32 = 1;
+use testkit::arrays::write_array;
+use testkit::onnx::{input, model_of, node};
+use testkit::parties::{Parties, exclusive, samples_of_ports};
+use tract_onnx::pb::NodeProto;
 
 /// Least bits to which the encrypted results agree with the clear engine: N = 2^11, a scale of 2^50.
 const ENCRYPTED_BITS: f64 = 24.0;
@@ -28,55 +21,29 @@ const LEFT: [f64; 12] = [0.5, -1.0, 2.0, 1.5, -0.25, 0.75, -2.0, 1.0, 0.0, 1.25,
 const RIGHT: [f64; 6] = [1.0, -0.5, 0.25, -1.0, 0.5, 2.0];
 const SAMPLES: usize = 2;
 
-fn input(name: &str, shape: &[i64]) -> ValueInfoProto {
-    let axis = |&size: &i64| Dimension { value: Some(Size::DimValue(size)), ..Default::default() };
-    let shape = TensorShapeProto { dim: shape.iter().map(axis).collect() };
-    let tensor = type_proto::Tensor { elem_type: FLOAT, shape: Some(shape) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..Default::default() }
-}
-
-fn node(operator: &str, operands: [&str; 2], output: &str) -> NodeProto {
-    let input = operands.map(str::to_owned).to_vec();
-    NodeProto { op_type: operator.into(), input, output: vec![output.into()], ..Default::default() }
-}
-
 /// How much wider the inputs of [`products_of_wide_ranges_keep_their_precision`] are: up to 30.
 const WIDE: f64 = 15.0;
 
 /// `gate = left · sigmoid(right)` and `power = left · right · left`.
 fn wide_model() -> Vec<u8> {
-    let sigmoid = NodeProto {
-        op_type: "Sigmoid".into(),
-        input: vec!["right".into()],
-        output: vec!["opening".into()],
-        ..Default::default()
-    };
     let nodes = vec![
-        sigmoid,
-        node("Mul", ["left", "opening"], "gate"),
-        node("Mul", ["left", "right"], "product"),
-        node("Mul", ["product", "left"], "power"),
+        node("Sigmoid", "right", "opening", vec![]),
+        node("Mul", "left opening", "gate", vec![]),
+        node("Mul", "left right", "product", vec![]),
+        node("Mul", "product left", "power", vec![]),
     ];
-    model_of(nodes, ["gate", "power"])
+    model_with(nodes, ["gate", "power"])
 }
 
 /// `larger = max(left, right)` and `product = left · right`, the right one broadcast along the second axis.
 fn model() -> Vec<u8> {
-    let nodes = vec![node("Max", ["left", "right"], "larger"), node("Mul", ["left", "right"], "product")];
-    model_of(nodes, ["larger", "product"])
+    let nodes = vec![node("Max", "left right", "larger", vec![]), node("Mul", "left right", "product", vec![])];
+    model_with(nodes, ["larger", "product"])
 }
 
-fn model_of(node: Vec<NodeProto>, outputs: [&str; 2]) -> Vec<u8> {
-    let output = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
-    let graph = GraphProto {
-        node,
-        input: vec![input("left", &[1, 2, 3]), input("right", &[1, 1, 3])],
-        output: outputs.map(output).to_vec(),
-        ..Default::default()
-    };
-    let opset = OperatorSetIdProto { domain: String::new(), version: 13 };
-    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }.encode_to_vec()
+fn model_with(nodes: Vec<NodeProto>, outputs: [&str; 2]) -> Vec<u8> {
+    let inputs = vec![input("left", &[1, 2, 3]), input("right", &[1, 1, 3])];
+    model_of(13, inputs, nodes, vec![], &outputs).encode_to_vec()
 }
 
 fn options(folder: &Path) -> CompileOptions {
@@ -92,10 +59,10 @@ fn options(folder: &Path) -> CompileOptions {
     }
 }
 
-fn arrays() -> Vec<Array> {
+fn arrays() -> Vec<Tensor> {
     vec![
-        Array { shape: Shape(vec![SAMPLES, 2, 3]), data: LEFT.to_vec() },
-        Array { shape: Shape(vec![SAMPLES, 1, 3]), data: RIGHT.to_vec() },
+        Tensor::new(Shape(vec![SAMPLES, 2, 3]), LEFT.to_vec()),
+        Tensor::new(Shape(vec![SAMPLES, 1, 3]), RIGHT.to_vec()),
     ]
 }
 
@@ -110,7 +77,7 @@ fn two_inputs_and_two_outputs_on_both_engines() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let circuit = compile(&options(folder.path())).expect("a valid model").circuit;
     let stated: f64 = circuit.model.pafs.iter().map(|paf| paf.max_error).sum();
-    let samples = Samples::new(&circuit.program.inputs, arrays(), None).expect("the inputs fit");
+    let samples = samples_of_ports(&circuit.program.inputs, arrays());
     let clear = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs");
     for (sample, outputs) in clear.iter().enumerate() {
         for ((output, expected), allowed) in outputs.iter().zip(expected(sample)).zip([stated, 1e-9]) {
@@ -138,8 +105,8 @@ fn products_of_wide_ranges_keep_their_precision() {
     write_array(&at("left.npy"), &[SAMPLES, 2, 3], wide(&LEFT));
     write_array(&at("right.npy"), &[SAMPLES, 1, 3], wide(&RIGHT));
     let circuit = compile(&options).expect("a valid model").circuit;
-    let arrays = arrays().into_iter().map(|array| Array { data: wide(&array.data), ..array }).collect();
-    let samples = Samples::new(&circuit.program.inputs, arrays, None).expect("the inputs fit");
+    let arrays = arrays().iter().map(|array| array.map(|value| WIDE * value)).collect();
+    let samples = samples_of_ports(&circuit.program.inputs, arrays);
     let clear = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs").remove(0);
     let power = |index: usize| WIDE.powi(3) * LEFT[index] * LEFT[index] * RIGHT[index % 3];
     for (index, got) in clear[1].values.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{accuracy, clear_outputs, compiled, read_array, samples_of, testdata};
+use common::compiled;
 use paf_adapt::config::{SearchConfig, StepName};
 use paf_adapt::evaluate::logits;
 use paf_adapt::events::unheard;
@@ -17,6 +17,9 @@ use paf_circuit::Circuit;
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{Bootstraps, Calibration, CompileOptions, Margin, PafChoice, Recovery, Reduction};
 use paf_compiler::pipeline::{Compilation, compile};
+use testkit::arrays::read_array;
+use testkit::parties::{accuracy, clear_outputs, samples_of};
+use testkit::{digits, testdata};
 
 const MODEL: &str = "digits_resnet_tiny.onnx";
 
@@ -24,7 +27,7 @@ fn config() -> Config {
     Config { paf: "f1_g2.smartpaf".into(), margin: 1.5, samples: 300, ..Config::default() }
 }
 
-fn digits() -> Data {
+fn digits_data() -> Data {
     Data::read(&testdata("digits_calibration.npy"), None).unwrap()
 }
 
@@ -32,7 +35,7 @@ fn digits() -> Data {
 fn recovered(folder: &Path, model: &str) -> (PathBuf, PathBuf) {
     let (output, paf_output) = (folder.join("recovered.onnx"), folder.join("p.json"));
     let files = ModelFiles { model: testdata(model), output: output.clone(), paf_output: paf_output.clone() };
-    recover_files(&files, &config(), (&digits(), None), None, &mut unheard).unwrap();
+    recover_files(&files, &config(), (&digits_data(), None), None, &mut unheard).unwrap();
     (output, paf_output)
 }
 
@@ -42,9 +45,7 @@ fn options(model: impl Into<PathBuf>, recovery: Recovery) -> CompileOptions {
 }
 
 fn right(circuit: &Circuit) -> f64 {
-    let labels =
-        read_array(&testdata("digits_test_labels.npy")).data.iter().map(|&label| label as usize).collect::<Vec<_>>();
-    accuracy(&clear_outputs(circuit, &samples_of(circuit, read_array(&testdata("digits_test.npy")))), &labels)
+    accuracy(&clear_outputs(circuit, &samples_of(circuit, digits::test_images())), &digits::test_labels())
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn check_agreement(network: &Path, pafs: &Path) -> usize {
     let circuit = compiled(&options(network, Recovery::PafFile(pafs.to_owned()))).circuit;
     let images = Data::read(&testdata("digits_images.npy"), None).unwrap();
     let expected = logits(&read_network(network, pafs).unwrap(), &images).unwrap();
-    let samples = samples_of(&circuit, read_array(&testdata("digits_images.npy")));
+    let samples = samples_of(&circuit, digits::images());
     for (expected, output) in expected.iter().zip(clear_outputs(&circuit, &samples)) {
         let difference = expected.iter().zip(&output.raw).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(difference < 1e-6, "{}: {difference}", network.display());
@@ -121,7 +122,7 @@ fn a_search_counts_the_bootstraps_that_the_circuit_has() {
     let folder = tempfile::tempdir().unwrap();
     let (output, paf_output) = (folder.path().join("recovered.onnx"), folder.path().join("p.json"));
     let files = ModelFiles { model: testdata(MODEL), output, paf_output };
-    let recovered = |config| recover_files(&files, &config, (&digits(), None), None, &mut unheard);
+    let recovered = |config| recover_files(&files, &config, (&digits_data(), None), None, &mut unheard);
     let report = recovered(deep_search(4)).unwrap().search.unwrap();
     let cost = report.tried[report.chosen].cost;
     let options = options(&files.output, Recovery::PafFile(files.paf_output.clone()));

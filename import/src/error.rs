@@ -39,12 +39,6 @@ pub enum ImportError {
     /// The graph has no input that is not a weight.
     #[error("the model has no input")]
     NoInput,
-    /// The cleartext oracle was given a model with more than one input.
-    #[error("the model has {} inputs, {names:?}; the oracle runs models with one", names.len())]
-    SeveralInputs {
-        /// The inputs without a value.
-        names: Vec<String>,
-    },
     /// An input is no floating-point tensor.
     #[error("input `{name}` has elements of type {element_type}; a floating-point type is needed")]
     InputType {

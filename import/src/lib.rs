@@ -24,7 +24,6 @@ mod model;
 mod norm;
 pub mod onnx;
 mod operators;
-pub mod oracle;
 mod pattern;
 mod pool;
 mod post;

@@ -1,15 +1,14 @@
 //! PAFs against the tables of the published coefficients and of the errors computed from them.
 //!
-//! The tables are not part of the project. They are read from `paf_tables.json` in the folder named by `PAF_SHARED`,
-//! or in `shared` beside the workspace; without them these tests say that they are skipped.
+//! The tables are `paf_tables.json` of the shared data, which are not part of the repository.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use dashu_float::DBig;
 use paf_passes::paf::remez::alpha_components;
 use paf_passes::paf::{Component, Paf, families};
 use serde_json::Value;
+use testkit::shared;
 
 /// The tables print 10 digits of every error.
 const ERROR_TOLERANCE: f64 = 1e-9;
@@ -21,17 +20,9 @@ const HORNER_ROUNDING: f64 = 1e-4;
 /// The tables' Chebyshev coefficients come from power coefficients of 20 digits, of which up to 8 cancel.
 const CHEBYSHEV_TOLERANCE: f64 = 1e-11;
 
-fn tables() -> Option<Value> {
-    let beside_workspace = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let folder = std::env::var_os("PAF_SHARED").map_or_else(beside_workspace, PathBuf::from);
-    let path = folder.join("paf_tables.json");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some(serde_json::from_str(&text).expect("paf_tables.json is JSON")),
-        Err(error) => {
-            println!("skipped: {} cannot be read ({error}); set PAF_SHARED to its folder", path.display());
-            None
-        }
-    }
+fn tables() -> Value {
+    let text = std::fs::read_to_string(shared("paf_tables.json")).expect("a text file");
+    serde_json::from_str(&text).expect("paf_tables.json is JSON")
 }
 
 fn paf(name: &str) -> Paf {
@@ -64,8 +55,9 @@ fn assert_all_close(actual: &[f64], expected: &[f64], relative: f64, what: &str)
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn alpha_components_equal_the_published_ones() {
-    let Some(tables) = tables() else { return };
+    let tables = tables();
     for alpha in 4..=14 {
         let name = format!("alpha{alpha}");
         let published = tables[&name]["components"].as_array().expect("components");
@@ -84,8 +76,9 @@ fn alpha_components_equal_the_published_ones() {
 
 /// All 20 published digits. The files hold α = 4 and 5 for inputs 2x; doubling brings them back exactly.
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn alpha_components_have_the_published_digits() {
-    let Some(tables) = tables() else { return };
+    let tables = tables();
     for alpha in 4..=14 {
         let (name, input_bits) = match alpha {
             4 | 5 => (format!("alpha{alpha}.asfile"), 1),
@@ -115,8 +108,9 @@ fn assert_chebyshev(component: &Component, expected: &Value, name: &str) {
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn families_equal_the_tables_exactly() {
-    let Some(tables) = tables() else { return };
+    let tables = tables();
     for n in 1..=4 {
         let base = |letter: &str| odd_numbers(&tables[format!("base.{letter}{n}")]["components"][0]);
         assert_eq!(families::f_polynomial(n), base("f"), "f{n}");
@@ -131,8 +125,9 @@ fn families_equal_the_tables_exactly() {
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn depths_equal_the_tables() {
-    let Some(tables) = tables() else { return };
+    let tables = tables();
     for name in Paf::names() {
         assert_eq!(paf(name).sign_depth() as f64, number(&tables[name]["depth_paper"]), "{name}");
     }
@@ -152,8 +147,9 @@ fn tolerance_of_eval(name: &str) -> f64 {
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn relu_errors_equal_the_tables() {
-    let Some(tables) = tables() else { return };
+    let tables = tables();
     for name in Paf::names() {
         let (composite, expected) = (paf(name), &tables[name]["errors"]);
         let tolerance = tolerance_of_eval(name);
@@ -175,8 +171,9 @@ fn assert_relu(relu: &dyn Fn(f64) -> f64, expected: &Value, tolerance: f64, name
 }
 
 #[test]
+#[ignore = "needs PAF_SHARED"]
 fn pool_errors_equal_the_tables() {
-    let Some(tables) = tables() else { return };
+    let tables = tables();
     for name in Paf::names() {
         let (composite, pools) = (paf(name), &tables[name]["errors"]["maxpool"]);
         assert_pools(&composite, 4, 20, 1.0, &pools["2x2_grid21_[0,1]_S1"]);

@@ -23,7 +23,14 @@ fn the_command_reports_layers_and_refuses_what_is_less_precise_than_asked() {
     assert_eq!(facts["first_under_expectation"], under.map_or(Value::Null, |layer| layer["layer"].clone()));
 
     let lines = bench.succeeds("check circuit.bin --input x.npy --least-bits 20");
-    assert!(lines.contains("2 bits") && lines.contains("the noise model"), "{lines}");
+    assert!(lines.contains("the noise model"), "{lines}");
+    for layer in layers {
+        let name = layer["layer"].as_str().unwrap();
+        let line = lines.lines().find(|line| line.starts_with(&format!("{name} "))).expect(name);
+        let bits = line.split(" bits").filter_map(|text| text.split_whitespace().last()?.parse::<f64>().ok());
+        let bits: Vec<f64> = bits.collect();
+        assert!(bits.len() == 4 && bits.iter().all(|&bits| bits > 20.0), "{line}");
+    }
     assert!(lines.lines().any(|line| line.starts_with("dense ") && line.contains("level  0")), "{lines}");
     bench.fails("check circuit.bin --input x.npy --least-bits 45", 1, "layer x agrees with the clear run to");
     bench.fails("check circuit.bin --input x.npy --sample 3", 1, "there is no sample 3, the inputs hold 3");

@@ -2,10 +2,19 @@
 
 use prost::Message;
 
+use testkit::circuits::{rich_file, tiny_file};
+
 use super::{circuit, client};
-use crate::common::{rich, tiny};
 use crate::schema::{self, FactorKind, LayoutPlaces, ValueOperation};
-use crate::{CircuitError, encode};
+use crate::{Circuit, CircuitError, decode_circuit, encode};
+
+fn rich() -> Circuit {
+    decode_circuit(&rich_file()).unwrap()
+}
+
+fn tiny() -> Circuit {
+    decode_circuit(&tiny_file()).unwrap()
+}
 
 /// Changes the message of [`rich`] and expects the decoder to say `reason`.
 #[track_caller]

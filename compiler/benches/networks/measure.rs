@@ -11,9 +11,9 @@ use paf_ir::ckks::Op;
 use paf_runtime::executor::Step;
 use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, npy, simulate};
 use serde_json::{Value, json};
+use testkit::parties::set_up_openfhe;
 
 use crate::Result;
-use crate::common::set_up_openfhe;
 use crate::primitives::{Primitives, Work};
 
 /// Client and server with all keys.

@@ -8,20 +8,22 @@ use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, PafChoice};
 use paf_compiler::pipeline::Compiled;
 use paf_import::import;
-use paf_import::oracle::Oracle;
 use paf_ir::lanes::LANES;
-use paf_ir::tensor::{Evaluator, Graph, PostProcess, Shape};
+use paf_ir::tensor::{Evaluator, Graph};
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin};
 use paf_passes::decisions::Samples;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::paf::Paf;
 use paf_passes::schedule::{Bootstraps, ScheduleRequest, assign_levels};
-use paf_runtime::npy::Array;
 use paf_scheme::Counts;
 use rayon::prelude::*;
+use testkit::arrays::batch;
+use testkit::client_part::{post_process, top1};
+use testkit::networks::TrainedNetwork;
+use testkit::oracle::Oracle;
+use testkit::parties::{clear_outputs, samples_of};
 
-use super::zoo::Network;
-use super::{clear_outputs, compiled, samples_of, write_array};
+use super::{compiled, write_images};
 
 /// A compiled network without parameters.
 pub(crate) struct Passed {
@@ -70,25 +72,24 @@ pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec
 }
 
 /// Compiles a network to a circuit with parameters and bootstraps.
-pub(crate) fn compile_circuit(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Compiled {
-    let graph = import(path).expect("a supported network").graph;
-    let (input, batch) = graph.inputs[0];
-    let mut shape = vec![calibration.len()];
-    shape.extend(batch.sample_shape(&graph.node(input).shape).0);
+pub(crate) fn compile_circuit(
+    network: &TrainedNetwork,
+    paf: &str,
+    margin: Margin,
+    calibration: &[Vec<f64>],
+) -> Compiled {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let samples = folder.path().join("calibration.npy");
-    write_array(&samples, &shape, calibration.iter().flatten().map(|&value| value as f32).collect());
     compiled(&CompileOptions {
-        calibration: samples.into(),
+        calibration: write_images(network, calibration, folder.path()).into(),
         pafs: vec![PafChoice { node: None, paf: paf.to_owned() }],
         margin,
-        ..CompileOptions::for_model(path)
+        ..CompileOptions::for_model(network.file())
     })
 }
 
 /// Results of tract.
-pub(crate) fn exact_results(network: &Network, data: &Path, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let oracle = Oracle::load(&network.file(data)).expect("tract takes the network");
+pub(crate) fn exact_results(network: &TrainedNetwork, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let oracle = Oracle::load(&network.file()).expect("tract takes the network");
     let result = |image: &Vec<f64>| {
         let floats: Vec<f32> = image.iter().map(|&value| value as f32).collect();
         oracle.run(&floats).expect("tract runs the network").remove(0).into_iter().map(f64::from).collect()
@@ -99,14 +100,16 @@ pub(crate) fn exact_results(network: &Network, data: &Path, images: &[Vec<f64>])
 /// Results of the polynomial graph, as the client finishes them.
 pub(crate) fn graph_results(passed: &Passed, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let evaluator = Evaluator::new(&passed.optimized);
-    let post = passed.optimized.outputs[0].post;
+    let port = &passed.optimized.outputs[0];
+    let shape = &passed.optimized.node(port.node).shape;
     let (input, output) = (passed.approximated.inputs[0].0, passed.approximated.output_scales[0]);
     let results = |images: &[Vec<f64>]| {
         let samples: Vec<_> =
             images.iter().map(|image| vec![image.iter().map(|value| value * input).collect()]).collect();
         let results = evaluator.outputs_of_all(&samples).expect("the graph takes the images");
         let finish = |mut outputs: Vec<Vec<f64>>| {
-            after_client(post, outputs.remove(0).iter().map(|value| value * output).collect())
+            let values: Vec<f64> = outputs.remove(0).iter().map(|value| value * output).collect();
+            post_process(port.post, shape, &values).data
         };
         results.into_iter().map(finish).collect::<Vec<_>>()
     };
@@ -115,9 +118,7 @@ pub(crate) fn graph_results(passed: &Passed, images: &[Vec<f64>]) -> Vec<Vec<f64
 
 /// Results of a circuit on the clear engine.
 pub(crate) fn circuit_results(circuit: &Circuit, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let mut shape = vec![images.len()];
-    shape.extend(&circuit.program.inputs[0].shape.0);
-    let samples = samples_of(circuit, Array { shape: Shape(shape), data: images.concat() });
+    let samples = samples_of(circuit, batch(&circuit.program.inputs[0].shape, images));
     clear_outputs(circuit, &samples).into_iter().map(|output| output.values).collect()
 }
 
@@ -175,20 +176,4 @@ impl Prediction {
             differences.fold(0.0, |worst: f64, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
         Prediction { exact: top1(exact), polynomial: top1(polynomial), error: error / largest }
     }
-}
-
-/// What the client computes from the decrypted result of one image.
-fn after_client(post: PostProcess, values: Vec<f64>) -> Vec<f64> {
-    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = values.iter().map(|value| (value - largest).exp()).sum();
-    match post {
-        PostProcess::None => values,
-        PostProcess::Softmax { .. } => values.iter().map(|value| (value - largest).exp() / total).collect(),
-        PostProcess::LogSoftmax { .. } => values.iter().map(|value| value - largest - total.ln()).collect(),
-        PostProcess::ArgMax { .. } => vec![top1(&values) as f64],
-    }
-}
-
-fn top1(values: &[f64]) -> usize {
-    (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0)
 }

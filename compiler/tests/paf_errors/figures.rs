@@ -1,16 +1,18 @@
 //! What is measured of an operator, the golden file that holds it and the document that shows it.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, Margin, PafChoice, Reduction};
 use paf_ir::tensor::FUNCTIONS;
 use paf_passes::paf::Paf;
-use paf_runtime::{Noise, Samples, simulate};
+use paf_runtime::{Noise, simulate};
 use prost::Message;
+use testkit::parties::{clear_outputs, samples_of, samples_of_ports};
+use testkit::random::SplitMix64;
+use testkit::repository;
 
-use crate::common::{clear_outputs, compiled, samples_of};
+use crate::common::compiled;
 use crate::operator::{Operator, PIECEWISE};
 
 pub(crate) const GOLDEN: &str = "testdata/paf_errors.tsv";
@@ -109,17 +111,10 @@ impl Choice {
     }
 }
 
-/// Windows of values in \[0, 1) by SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+/// Windows of values in \[0, 1).
 fn random_windows(elements: usize) -> Vec<Vec<f64>> {
-    let mut state = 20_240_607u64;
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    };
-    (0..RANDOM_WINDOWS).map(|_| (0..elements).map(|_| next()).collect()).collect()
+    let mut generator = SplitMix64(20_240_607);
+    (0..RANDOM_WINDOWS).map(|_| (0..elements).map(|_| generator.unit()).collect()).collect()
 }
 
 /// The errors of a circuit's results on windows.
@@ -153,7 +148,7 @@ fn beyond(circuit: &Circuit, side: usize) -> Vec<f64> {
         let windows: Vec<Vec<f64>> = (-steps..=steps).map(|k| vec![f64::from(k) / 1000.0]).collect();
         let mut ports = circuit.program.inputs.clone();
         ports[0].range = (-2.0, 2.0);
-        let samples = Samples::new(&ports, vec![Operator::Relu.samples(side, &windows)], None).expect("they fit");
+        let samples = samples_of_ports(&ports, vec![Operator::Relu.samples(side, &windows)]);
         let outputs = simulate(circuit, &samples, Noise::Off).expect("the circuit runs");
         let results = outputs.into_iter().flat_map(|mut outputs| outputs.remove(0).raw);
         largest(&errors(Operator::Relu, &windows, results))
@@ -208,10 +203,6 @@ const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 pub(crate) fn is_close(a: f64, b: f64, relative: f64) -> bool {
     a == b || (a - b).abs() <= relative * b.abs() + ROUNDING
-}
-
-pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
 pub(crate) fn read_golden() -> Vec<Figures> {

@@ -1,12 +1,8 @@
 //! Operators whose error is measured: their models, inputs and exact results.
 
-use paf_ir::tensor::{FUNCTIONS, Function, Shape};
-use paf_runtime::npy::Array;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as Size};
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
-};
+use paf_ir::tensor::{FUNCTIONS, Function, Shape, Tensor};
+use testkit::onnx::{floats, integers, model, node, real, text};
+use tract_onnx::pb::{AttributeProto, ModelProto};
 
 /// An operator whose error is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -158,7 +154,7 @@ impl Operator {
     }
 
     /// Windows as samples of `side · side` windows each; the last is filled up with the middle of the range.
-    pub(crate) fn samples(self, side: usize, windows: &[Vec<f64>]) -> Array {
+    pub(crate) fn samples(self, side: usize, windows: &[Vec<f64>]) -> Tensor {
         let count = windows.len().div_ceil(side * side);
         let shape = self.shape(side);
         let (low, high) = self.range();
@@ -170,30 +166,17 @@ impl Operator {
                 data[(sample * shape[2] + row) * shape[3] + column] = value;
             }
         }
-        Array { shape: Shape([&[count], &shape[1..]].concat()), data }
+        Tensor::new(Shape([&[count], &shape[1..]].concat()), data)
     }
 
     /// A model of this operator alone.
     pub(crate) fn model(self, side: usize) -> ModelProto {
         let constants: &[f32] = if let Operator::Piecewise(operator) = self { operator.constants } else { &[] };
-        let names = (0..constants.len()).map(|index| format!("c{index}"));
-        let initializer = names.clone().zip(constants).map(|(name, &value)| scalar(name, value)).collect();
-        let node = NodeProto {
-            op_type: self.operator(),
-            input: std::iter::once("x".to_owned()).chain(names).collect(),
-            output: vec!["y".into()],
-            attribute: self.attributes(),
-            ..Default::default()
-        };
-        let graph = GraphProto {
-            node: vec![node],
-            initializer,
-            input: vec![input(&self.shape(side))],
-            output: vec![ValueInfoProto { name: "y".into(), ..Default::default() }],
-            ..Default::default()
-        };
-        let opset = OperatorSetIdProto { domain: String::new(), version: 24 };
-        ModelProto { ir_version: 9, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+        let names: Vec<String> = (0..constants.len()).map(|index| format!("c{index}")).collect();
+        let weights = names.iter().zip(constants).map(|(name, &value)| floats(name, &[], &[value])).collect();
+        let operands = [&["x".to_owned()], &names[..]].concat().join(" ");
+        let nodes = vec![node(&self.operator(), &operands, "y", self.attributes())];
+        model(24, &self.shape(side).map(|size| size as i64), nodes, weights)
     }
 
     fn operator(self) -> String {
@@ -206,36 +189,16 @@ impl Operator {
     }
 
     fn attributes(self) -> Vec<AttributeProto> {
-        let list = |name: &str, ints: &[i64]| AttributeProto {
-            name: name.into(),
-            r#type: 7,
-            ints: ints.to_vec(),
-            ..Default::default()
-        };
-        let real = |&(name, f): &(&str, f32)| AttributeProto { name: name.into(), r#type: 1, f, ..Default::default() };
         match self {
             Operator::MaxPool(_) | Operator::Tree => {
                 let side = [self.width() as i64; 2];
-                vec![list("kernel_shape", &side), list("strides", &side)]
+                vec![integers("kernel_shape", &side), integers("strides", &side)]
             }
-            Operator::Piecewise(operator) => operator.attributes.iter().map(real).collect(),
-            Operator::Smooth(Function::GeluTanh) => {
-                let (name, s) = ("approximate".into(), b"tanh".to_vec());
-                vec![AttributeProto { name, r#type: 3, s, ..Default::default() }]
+            Operator::Piecewise(operator) => {
+                operator.attributes.iter().map(|(name, value)| real(name, *value)).collect()
             }
+            Operator::Smooth(Function::GeluTanh) => vec![text("approximate", "tanh")],
             Operator::Relu | Operator::Smooth(_) => vec![],
         }
     }
-}
-
-fn scalar(name: String, value: f32) -> TensorProto {
-    TensorProto { name, dims: vec![], data_type: 1, float_data: vec![value], ..Default::default() }
-}
-
-fn input(shape: &[usize]) -> ValueInfoProto {
-    let axis = |&size: &usize| Dimension { value: Some(Size::DimValue(size as i64)), ..Default::default() };
-    let shape = TensorShapeProto { dim: shape.iter().map(axis).collect() };
-    let tensor = type_proto::Tensor { elem_type: 1, shape: Some(shape) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: "x".into(), r#type: Some(r#type), ..Default::default() }
 }

@@ -3,8 +3,8 @@
 use paf_adapt::Data;
 use paf_adapt::evaluate::logits;
 use paf_adapt::network::Network;
-use paf_import::oracle;
 use paf_passes::paf::Paf;
+use testkit::oracle;
 
 use super::{calibrated, digits, model_graph, test_file};
 use crate::quick_logits;

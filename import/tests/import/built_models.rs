@@ -3,103 +3,32 @@
 use std::fs;
 
 use paf_import::{ImportError, Imported, import};
-use paf_ir::Shape;
-use paf_ir::tensor::{Op, PostProcess};
+use paf_ir::tensor::{Op, PostProcess, Tensor};
 use prost::Message;
-use tract_onnx::pb::tensor_shape_proto::Dimension;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
+use testkit::client_part::outputs;
+use testkit::onnx::{FLOAT, floats, integer, integers, list, model, node};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, type_proto};
 
-use crate::support::{TemporaryFile, Tolerance, difference, evaluate, names_and_operators};
+use crate::support::{TemporaryFile, Tolerance, difference, names_and_operators};
 
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
 const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
 const BFLOAT16: i32 = 16;
-
-/// A model with one input `x` and one output `y`.
-pub(crate) fn model(opset: i64, shape: &[i64], nodes: Vec<NodeProto>, weights: Vec<TensorProto>) -> ModelProto {
-    let output = ValueInfoProto { name: "y".into(), ..Default::default() };
-    let graph = GraphProto {
-        node: nodes,
-        initializer: weights,
-        input: vec![input("x", shape)],
-        output: vec![output],
-        ..Default::default()
-    };
-    let opset = OperatorSetIdProto { domain: String::new(), version: opset };
-    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
-}
-
-fn input(name: &str, shape: &[i64]) -> ValueInfoProto {
-    let axis = |&size: &i64| Dimension { value: Some(Size::DimValue(size)), ..Default::default() };
-    let shape = TensorShapeProto { dim: shape.iter().map(axis).collect() };
-    let tensor = type_proto::Tensor { elem_type: FLOAT, shape: Some(shape) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..Default::default() }
-}
-
-/// A node named after its first output; operands and outputs are separated by spaces.
-pub(crate) fn node(operator: &str, operands: &str, outputs: &str, attribute: Vec<AttributeProto>) -> NodeProto {
-    let names = |list: &str| list.split(' ').map(str::to_owned).collect();
-    NodeProto {
-        op_type: operator.into(),
-        input: names(operands),
-        output: names(outputs),
-        attribute,
-        ..Default::default()
-    }
-}
-
-pub(crate) fn integer(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: 2, i, ..Default::default() }
-}
-
-pub(crate) fn real(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: 1, f, ..Default::default() }
-}
-
-pub(crate) fn text(name: &str, s: &str) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: 3, s: s.as_bytes().to_vec(), ..Default::default() }
-}
-
-pub(crate) fn integers(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: 7, ints: ints.to_vec(), ..Default::default() }
-}
-
-pub(crate) fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
-    TensorProto {
-        name: name.into(),
-        dims: dims.to_vec(),
-        data_type: FLOAT,
-        float_data: values.to_vec(),
-        ..Default::default()
-    }
-}
-
-pub(crate) fn list(name: &str, values: &[i64]) -> TensorProto {
-    let dims = vec![values.len() as i64];
-    TensorProto { name: name.into(), dims, data_type: INT64, int64_data: values.to_vec(), ..Default::default() }
-}
 
 fn import_model(model: &ModelProto) -> Result<Imported, ImportError> {
     import(&TemporaryFile::new(&model.encode_to_vec()).path())
 }
 
 /// Imports a model that must be valid and evaluates its output.
-fn result(model: &ModelProto, input: &[f64]) -> (Shape, Vec<f64>) {
+fn result(model: &ModelProto, input: &[f64]) -> Tensor {
     let imported = import_model(model).unwrap_or_else(|problem| panic!("{problem}"));
-    evaluate(&imported.graph, input.to_vec()).remove(0)
+    outputs(&imported.graph, input.to_vec()).remove(0)
 }
 
 fn assert_result(model: &ModelProto, input: &[f64], shape: &[usize], expected: &[f64]) {
-    let (got_shape, got) = result(model, input);
-    assert_eq!(got_shape.0, shape);
-    difference(&got, expected, Tolerance::SingleOperator).unwrap_or_else(|problem| panic!("{problem}: {got:?}"));
+    let got = result(model, input);
+    assert_eq!(got.shape.0, shape);
+    difference(&got.data, expected, Tolerance::SingleOperator).unwrap_or_else(|problem| panic!("{problem}: {got:?}"));
 }
 
 /// The only unsupported node's operator and reason.
@@ -148,7 +77,7 @@ fn external_weights_are_read_from_the_folder_of_the_model() {
     let bytes: Vec<u8> = [9.0f32, 2.0, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
     fs::write(file.beside("weights.bin"), &bytes).expect("the temporary folder is writable");
     let imported = import(&file.path()).expect("a valid model");
-    assert_eq!(evaluate(&imported.graph, vec![1.0, 1.0])[0].1, [2.0, 3.0]);
+    assert_eq!(outputs(&imported.graph, vec![1.0, 1.0])[0].data, [2.0, 3.0]);
     fs::write(file.beside("weights.bin"), &bytes[..8]).expect("the temporary folder is writable");
     assert!(matches!(import(&file.path()), Err(ImportError::Weight { .. })));
     file.write(&with("../weights.bin").encode_to_vec());

@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use paf_import::{ImportError, import};
+use testkit::{entries, testdata};
 
-use crate::support::{TemporaryFile, names_and_operators, testdata};
+use crate::support::{TemporaryFile, names_and_operators};
 
 fn refused(name: &str) -> ImportError {
-    import(&testdata().join("bad").join(name)).expect_err(name)
+    import(&testdata("bad").join(name)).expect_err(name)
 }
 
 #[test]
 fn every_bad_model_is_refused() {
-    let models = crate::support::entries(&testdata().join("bad"));
+    let models = entries(&testdata("bad"));
     assert!(models.len() >= 11);
     for model in models {
         assert!(import(&model).is_err(), "{}", model.display());

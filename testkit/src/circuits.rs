@@ -1,11 +1,9 @@
 //! Circuits made by hand, small and with every kind of operation and factor.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paf_circuit::{Circuit, Model, NodePaf, Prediction};
+use paf_circuit::{Circuit, Model, NodePaf, Prediction, encode_circuit};
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
@@ -207,6 +205,16 @@ fn rich_values(program: &mut CkksProgram) -> ValueId {
     let rotated = push("/shift", Op::Rotate { steps: -5, input: refreshed });
     let pooled = push("/pool", linear(3, rotated, 2));
     push("/select", linear(4, pooled, 1))
+}
+
+/// The file of [`tiny`], for the unit tests of the crate whose type a circuit is.
+pub fn tiny_file() -> Vec<u8> {
+    encode_circuit(&tiny())
+}
+
+/// The file of [`rich`].
+pub fn rich_file() -> Vec<u8> {
+    encode_circuit(&rich())
 }
 
 /// Every weight and constant of a circuit.

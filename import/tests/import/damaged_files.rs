@@ -3,12 +3,14 @@
 use std::fs;
 
 use paf_import::import;
+use testkit::random::random_values;
+use testkit::testdata;
 
-use crate::support::{TemporaryFile, random_values, testdata};
+use crate::support::TemporaryFile;
 
 #[test]
 fn a_cut_at_any_length_is_refused() {
-    let model = fs::read(testdata().join("ops/shape_chain/model.onnx")).expect("a case");
+    let model = fs::read(testdata("ops/shape_chain/model.onnx")).expect("a case");
     let file = TemporaryFile::new(&model);
     assert!(import(&file.path()).is_ok());
     for length in 0..model.len() {
@@ -20,7 +22,7 @@ fn a_cut_at_any_length_is_refused() {
 #[test]
 fn changed_bytes_never_panic() {
     for case in ["conv_same_upper", "max_pool_ceil_mode", "shape_chain", "squeeze_by_attribute", "gemm_alpha_beta"] {
-        let model = fs::read(testdata().join("ops").join(case).join("model.onnx")).expect("a case");
+        let model = fs::read(testdata("ops").join(case).join("model.onnx")).expect("a case");
         let file = TemporaryFile::new(&model);
         let choices = random_values(model.len() as u64, 3 * model.len());
         for (place, choice) in choices.iter().enumerate() {

@@ -1,19 +1,15 @@
-//! The trained networks beside the workspace, with the images they were trained for (`data/README.md` there says how
-//! pixels are prepared).
+//! The trained networks of the shared data, with the images they were trained for (`data/README.md` there says how
+//! pixels are prepared). Nobody here made them.
 
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use flate2::read::GzDecoder;
-
-use super::mnist;
+use crate::images::{LabelledImages, cifar_compressed, cifar_test, cifar_train, mnist_test, mnist_train};
+use crate::shared;
 
 /// A trained network.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Network {
-    /// Path without its extension, below `data`.
-    pub(crate) path: &'static str,
+pub struct TrainedNetwork {
+    path: &'static str,
     images: Images,
     normalization: Normalization,
 }
@@ -52,12 +48,12 @@ const IMAGENET_MEAN: Normalization = normalized([0.485, 0.456, 0.406], [0.225; 3
 const CIFAR: Normalization = normalized([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]);
 const CIFAR_SRI: Normalization = normalized([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]);
 
-const fn of(path: &'static str, images: Images, normalization: Normalization) -> Network {
-    Network { path, images, normalization }
+const fn of(path: &'static str, images: Images, normalization: Normalization) -> TrainedNetwork {
+    TrainedNetwork { path, images, normalization }
 }
 
 /// All of them, the smaller images first.
-pub(crate) const NETWORKS: [Network; 31] = [
+pub const NETWORKS: [TrainedNetwork; 31] = [
     of("onnx/marabou_mnist2x10", Images::Mnist, UNIT),
     of("onnx/onnx2c_mnist14_tiny", Images::MnistHalved, BYTES),
     of("onnx/zkml_mnist_cnn_tiny", Images::Mnist, AROUND_ZERO),
@@ -91,69 +87,78 @@ pub(crate) const NETWORKS: [Network; 31] = [
     of("onnx/ace_resnet44_cifar10", Images::Cifar, IMAGENET),
 ];
 
-/// Prepared images, flat, and their classes.
-pub(crate) struct Labelled {
-    pub(crate) images: Vec<Vec<f64>>,
-    pub(crate) labels: Vec<usize>,
-}
+impl TrainedNetwork {
+    /// A network of the list.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    pub fn named(name: &str) -> Self {
+        let found = NETWORKS.into_iter().find(|network| network.name() == name);
+        found.unwrap_or_else(|| panic!("`{name}` is not in the list of networks"))
+    }
 
-impl Network {
     /// The name without its folder.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.path.rsplit('/').next().unwrap_or(self.path)
     }
 
-    pub(crate) fn file(&self, data: &Path) -> PathBuf {
-        data.join(format!("{}.onnx", self.path))
+    /// The path without its extension, below `data`.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The model's file.
+    ///
+    /// # Panics
+    /// Without the shared data.
+    pub fn file(&self) -> PathBuf {
+        shared(&format!("data/{}.onnx", self.path))
     }
 
     /// Training images that calibrate it: fewer of those that are larger and in color.
-    pub(crate) fn calibration_images(&self) -> usize {
+    pub fn calibration_images(&self) -> usize {
         match self.images {
             Images::Mnist | Images::MnistHalved => 1000,
             Images::Cifar | Images::CifarChannelsLast => 256,
         }
     }
 
-    /// The first training images.
-    pub(crate) fn calibration(&self, data: &Path, count: usize) -> Vec<Vec<f64>> {
-        match self.images {
-            Images::Mnist | Images::MnistHalved => self.all(&mnist::images(data, "train", count)),
-            Images::Cifar | Images::CifarChannelsLast => {
-                self.all(&cifar(&unpacked(&data.join("cifar10/train_first4000.bin.gz")), count).0)
-            }
-        }
+    /// The first training images, prepared.
+    ///
+    /// # Panics
+    /// Without the shared data.
+    pub fn calibration(&self, count: usize) -> Vec<Vec<f64>> {
+        let images = match self.images {
+            Images::Mnist | Images::MnistHalved => mnist_train(count),
+            Images::Cifar | Images::CifarChannelsLast => cifar_train(count),
+        };
+        self.all(images).images
     }
 
-    /// The first test images: of CIFAR-10 the first 100, then 150 others.
-    pub(crate) fn test(&self, data: &Path, count: usize) -> Labelled {
-        let (images, labels) = match self.images {
-            Images::Mnist | Images::MnistHalved => {
-                let mut labels = mnist::test_labels(data);
-                labels.truncate(count);
-                (mnist::images(data, "t10k", count), labels)
-            }
-            Images::Cifar | Images::CifarChannelsLast => {
-                let files = ["cifar10/test_first100.bin", "cifar10/test_vnn150.bin"];
-                let records: Vec<u8> =
-                    files.iter().flat_map(|file| fs::read(data.join(file)).expect("images")).collect();
-                cifar(&records, count)
-            }
-        };
-        Labelled { images: self.all(&images), labels }
+    /// The first test images, prepared: of CIFAR-10 the first 100, then 150 others.
+    ///
+    /// # Panics
+    /// Without the shared data.
+    pub fn test(&self, count: usize) -> LabelledImages<f64> {
+        self.all(match self.images {
+            Images::Mnist | Images::MnistHalved => mnist_test(count),
+            Images::Cifar | Images::CifarChannelsLast => cifar_test(count),
+        })
     }
 
     /// The first of 1,000 test images of CIFAR-10, classes in turn, which went through JPEG; those of MNIST as they are.
-    pub(crate) fn compressed_test(&self, data: &Path, count: usize) -> Labelled {
-        if matches!(self.images, Images::Mnist | Images::MnistHalved) {
-            return self.test(data, count);
-        }
-        let (images, labels) = cifar(&unpacked(&data.join("cifar10/jpeg/test_s1000.bin.gz")), count);
-        Labelled { images: self.all(&images), labels }
+    ///
+    /// # Panics
+    /// Without the shared data.
+    pub fn compressed_test(&self, count: usize) -> LabelledImages<f64> {
+        self.all(match self.images {
+            Images::Mnist | Images::MnistHalved => mnist_test(count),
+            Images::Cifar | Images::CifarChannelsLast => cifar_compressed(count),
+        })
     }
 
-    fn all(&self, images: &[Vec<u8>]) -> Vec<Vec<f64>> {
-        images.iter().map(|image| self.prepared(image)).collect()
+    fn all(&self, LabelledImages { images, labels }: LabelledImages<u8>) -> LabelledImages<f64> {
+        LabelledImages { images: images.iter().map(|image| self.prepared(image)).collect(), labels }
     }
 
     fn prepared(&self, pixels: &[u8]) -> Vec<f64> {
@@ -171,13 +176,6 @@ impl Network {
     }
 }
 
-fn unpacked(path: &Path) -> Vec<u8> {
-    let bytes = fs::read(path).expect("images");
-    let mut records = Vec::new();
-    GzDecoder::new(&bytes[..]).read_to_end(&mut records).expect("a gzip file");
-    records
-}
-
 /// Means of 2×2 pixels.
 fn halved(pixels: &[u8]) -> Vec<f64> {
     let pixel = |row: usize, column: usize| f64::from(pixels[row * 28 + column]);
@@ -186,10 +184,4 @@ fn halved(pixels: &[u8]) -> Vec<f64> {
         (pixel(y, x) + pixel(y, x + 1) + pixel(y + 1, x) + pixel(y + 1, x + 1)) / 4.0
     };
     (0..14).flat_map(|row| (0..14).map(move |column| mean(row, column))).collect()
-}
-
-/// Records of a class and three planes of 32×32 bytes.
-fn cifar(records: &[u8], count: usize) -> (Vec<Vec<u8>>, Vec<usize>) {
-    let records = || records.chunks_exact(1 + 3 * 1024).take(count);
-    (records().map(|record| record[1..].to_vec()).collect(), records().map(|record| usize::from(record[0])).collect())
 }

@@ -2,16 +2,18 @@
 //! the error that it states.
 
 use paf_import::import;
-use paf_import::oracle::Oracle;
 use paf_ir::tensor::{Evaluator, Graph};
 use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use prost::Message;
+use testkit::client_part::outputs;
+use testkit::onnx::{floats, integer, integers, list, model, node, real, text};
+use testkit::oracle::Oracle;
+use testkit::random::random_values;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
 
-use crate::built_models::{floats, integer, integers, list, model, node, real, text};
-use crate::support::{TemporaryFile, Tolerance, difference, evaluate, random_values};
+use crate::support::{TemporaryFile, Tolerance, difference};
 
 /// A model of one input, and the range of its values.
 struct Case {
@@ -235,8 +237,7 @@ fn run_both(case: &Case) -> Result<(Graph, Vec<f64>, Vec<f64>), String> {
     let graph = import(&file.path()).map_err(|problem| problem.to_string())?.graph;
     let count = graph.node(graph.inputs[0].0).shape.size();
     let input: Vec<f32> = random_values(11, count).iter().map(|x| x * case.input[0] + case.input[1]).collect();
-    let oracle = Oracle::load(&file.path()).map_err(|problem| problem.to_string())?;
-    let expected = oracle.run(&input).map_err(|problem| problem.to_string())?.remove(0);
+    let expected = Oracle::load(&file.path())?.run(&input)?.remove(0);
     Ok((graph, input.into_iter().map(f64::from).collect(), expected.into_iter().map(f64::from).collect()))
 }
 
@@ -250,7 +251,7 @@ fn assert_all(check: impl Fn(&Case) -> Result<(), String>) {
 fn operators_agree_with_tract() {
     assert_all(|case| {
         let (graph, input, expected) = run_both(case)?;
-        difference(&evaluate(&graph, input).remove(0).1, &expected, Tolerance::SingleOperator)
+        difference(&outputs(&graph, input).remove(0).data, &expected, Tolerance::SingleOperator)
     });
 }
 
@@ -309,7 +310,7 @@ fn operators_agree_with_their_definition() {
         let input: Vec<f32> = random_values(11, 12).iter().map(|x| 4.0 * x).collect();
         let expected = Oracle::load(&definition.path()).and_then(|oracle| oracle.run(&input)).expect("tract runs it");
         let expected: Vec<f64> = expected[0].iter().copied().map(f64::from).collect();
-        let got = evaluate(&graph, input.into_iter().map(f64::from).collect()).remove(0).1;
+        let got = outputs(&graph, input.into_iter().map(f64::from).collect()).remove(0).data;
         difference(&got, &expected, Tolerance::SingleOperator)
             .unwrap_or_else(|problem| panic!("{operator}: {problem}"));
     }

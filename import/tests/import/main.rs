@@ -1,0 +1,9 @@
+//! Import against references that others computed: ONNX's reference evaluator, the ONNX backend tests and tract.
+
+mod against_tract;
+mod bad_models;
+mod built_models;
+mod damaged_files;
+mod networks;
+mod operators;
+mod support;

@@ -1,0 +1,67 @@
+//! What the tests share: tolerances and models in temporary files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use paf_import::UnsupportedNode;
+
+/// How far a result may be from its reference, relative to the largest absolute value of the reference (at least 1).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tolerance {
+    /// Our f64 against a single operator in f32.
+    SingleOperator,
+    /// A reference that was stored with four digits.
+    FourDigits,
+    /// Our f64 against a whole network in f32.
+    WholeNetwork,
+}
+
+impl Tolerance {
+    fn relative(self) -> f64 {
+        match self {
+            Tolerance::SingleOperator => 1e-5,
+            Tolerance::FourDigits | Tolerance::WholeNetwork => 1e-4,
+        }
+    }
+}
+
+/// The difference from the reference relative to its largest value, if it is too large.
+pub(crate) fn difference(got: &[f64], reference: &[f64], tolerance: Tolerance) -> Result<(), String> {
+    if got.len() != reference.len() {
+        return Err(format!("{} values, {} expected", got.len(), reference.len()));
+    }
+    let largest = reference.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
+    let apart = |(a, b): (&f64, &f64)| (a - b).abs() / largest;
+    let worst =
+        got.iter().zip(reference).map(apart).fold(0.0, |worst: f64, value| if value <= worst { worst } else { value });
+    if worst <= tolerance.relative() { Ok(()) } else { Err(format!("off by {worst:e}")) }
+}
+
+/// A file in a folder of its own that goes away with the value.
+pub(crate) struct TemporaryFile {
+    folder: tempfile::TempDir,
+}
+
+impl TemporaryFile {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        let file = TemporaryFile { folder: tempfile::tempdir().expect("a temporary folder") };
+        file.write(bytes);
+        file
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        fs::write(self.path(), bytes).expect("the temporary folder is writable");
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.beside("model.onnx")
+    }
+
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+pub(crate) fn names_and_operators(nodes: &[UnsupportedNode]) -> Vec<(&str, &str)> {
+    nodes.iter().map(|node| (node.name.as_str(), node.operator.as_str())).collect()
+}

@@ -1,0 +1,105 @@
+//! A circuit run in one process: on the clear engine, and encrypted by both parties.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use paf_circuit::Circuit;
+use paf_engine::Engine as _;
+use paf_engine_openfhe::{OpenFheEngine, machine};
+use paf_ir::program::InputPort;
+use paf_ir::tensor::Tensor;
+use paf_runtime::npy::Array;
+use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, simulate};
+
+/// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
+pub fn exclusive() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// OpenFHE as `paf-run` sets it up: all cores, and an allocator that keeps its pages.
+///
+/// # Panics
+/// If `PAF_KERNELS` names what this machine does not have.
+pub fn set_up_openfhe() {
+    machine::set_up().expect("PAF_KERNELS names what this machine has");
+}
+
+/// Inputs of a circuit with one input.
+///
+/// # Panics
+/// If they do not fit.
+pub fn samples_of(circuit: &Circuit, inputs: Tensor) -> Samples {
+    samples_of_ports(&circuit.program.inputs, vec![inputs])
+}
+
+/// Inputs of ports, one array each.
+///
+/// # Panics
+/// If they do not fit.
+pub fn samples_of_ports(ports: &[InputPort], inputs: Vec<Tensor>) -> Samples {
+    let arrays = inputs.into_iter().map(|Tensor { shape, data }| Array { shape, data }).collect();
+    Samples::new(ports, arrays, None).expect("the inputs fit the ports")
+}
+
+/// The first output of every sample on the clear engine.
+///
+/// # Panics
+/// If the circuit does not run.
+pub fn clear_outputs(circuit: &Circuit, samples: &Samples) -> Vec<Output> {
+    let outputs = simulate(circuit, samples, Noise::Off).expect("the circuit runs");
+    outputs.into_iter().map(|mut outputs| outputs.remove(0)).collect()
+}
+
+/// The share of right predictions, in percent.
+///
+/// # Panics
+/// If there are not as many labels as outputs.
+pub fn accuracy(outputs: &[Output], labels: &[usize]) -> f64 {
+    assert_eq!(outputs.len(), labels.len());
+    let right = outputs.iter().zip(labels).filter(|(output, label)| output.top1() == **label).count();
+    100.0 * right as f64 / labels.len() as f64
+}
+
+/// Client and server of a circuit with all keys.
+pub struct Parties {
+    /// Encrypts and decrypts.
+    pub client: Client<OpenFheEngine>,
+    /// Evaluates.
+    pub server: Server<OpenFheEngine>,
+    /// The keys of both.
+    pub keys: LocalKeys<OpenFheEngine>,
+}
+
+impl Parties {
+    /// Makes the keys and prepares the server.
+    ///
+    /// # Panics
+    /// If a step fails.
+    pub fn new(circuit: &Arc<Circuit>) -> Self {
+        set_up_openfhe();
+        let client = Client::new(circuit.client()).expect("OpenFHE takes the parameters");
+        let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()));
+        let mut server = server.expect("a circuit for the openfhe engine");
+        server.prepare(OpenFheEngine::PROFILE.memory.prepared_bytes, &mut |_, _| {}).expect("plaintexts");
+        let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).expect("keys");
+        Parties { client, server, keys }
+    }
+
+    /// The first output of one sample, encrypted, evaluated and decrypted.
+    ///
+    /// # Panics
+    /// If a step fails.
+    pub fn infer(&self, samples: &Samples, sample: usize) -> Output {
+        self.outputs(samples, sample).remove(0)
+    }
+
+    /// The outputs of one sample, encrypted, evaluated and decrypted.
+    ///
+    /// # Panics
+    /// If a step fails.
+    pub fn outputs(&self, samples: &Samples, sample: usize) -> Vec<Output> {
+        let inputs = self.client.encrypt(&self.keys.public, samples, sample).expect("encryption");
+        let results = self.server.evaluate(&self.keys.evaluation, inputs, &mut |_| {}).expect("evaluation");
+        self.client.decrypt(&self.keys.secret, sample, &results).expect("decryption")
+    }
+}
