@@ -283,3 +283,15 @@ fn a_file_that_cannot_grow_leaves_nothing() {
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
     assert!(String::from_utf8_lossy(&status.stdout).contains("1 passed"));
 }
+
+#[test]
+fn key_ids_read_back() {
+    let id = KeyId(std::array::from_fn(|index| (17 * index) as u8));
+    assert_eq!(id.to_string().parse(), Ok(id));
+    assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+    let text = id.to_string();
+    for wrong in ["", &text[..62], &format!("{text}00"), &format!("+{}", &text[1..]), &format!("{}\u{e9}", &text[2..])]
+    {
+        assert!(wrong.parse::<KeyId>().is_err(), "{wrong}");
+    }
+}

@@ -85,8 +85,17 @@ impl Engine for ClearEngine {
         bytes::pair(bytes::PUBLIC, bytes)
     }
 
+    /// No key of this engine hides anything.
+    fn check_public_key(&self, _: &ClearPair) -> Result<()> {
+        Ok(())
+    }
+
     fn encrypt(&self, key: &ClearPair, slots: &[f64], level: Level) -> Result<ClearCiphertext> {
         Ok(ClearCiphertext::fresh(one_period(slots).to_vec(), level, key.0))
+    }
+
+    fn encrypt_with_secret(&self, key: &ClearPair, slots: &[f64], level: Level) -> Result<ClearCiphertext> {
+        self.encrypt(key, slots, level)
     }
 
     fn decrypt(&self, key: &ClearPair, ciphertext: &ClearCiphertext, _: Type) -> Result<Vec<f64>> {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::evaluator::OpenFheEvaluator;
 use crate::keys::OpenFheKeys;
 use crate::program::OpenFheProgram;
+use crate::public_key::degeneracy;
 use crate::turns::beside;
 use crate::{Ciphertext, NAME, OpenFheEngine, damaged, failed, message, rotation};
 
@@ -66,14 +67,25 @@ impl Engine for OpenFheEngine {
         fhe::public_key_from_bytes(self.context(), bytes).map_err(damaged)
     }
 
+    fn check_public_key(&self, key: &Self::PublicKey) -> Result<()> {
+        let _turn = beside(self.context())?;
+        match degeneracy(key, self.primes()).map_err(failed("public key"))? {
+            Some(message) => Err(EngineError::Damaged(message)),
+            None => Ok(()),
+        }
+    }
+
     fn encrypt(&self, key: &Self::PublicKey, slots: &[f64], level: Level) -> Result<Ciphertext> {
         let _turn = beside(self.context())?;
-        let encrypt = || {
-            let (count, dropped) = (slots.len() as u32, self.dropped(level));
-            let plaintext = fhe::encode(self.context(), slots, count, dropped, self.scale(level))?;
-            fhe::encrypt(key, &plaintext)
-        };
-        encrypt().map_err(failed("encrypt"))
+        let ciphertext = self.encoded(slots, level).and_then(|plaintext| fhe::encrypt(key, &plaintext));
+        ciphertext.map_err(failed("encrypt"))
+    }
+
+    fn encrypt_with_secret(&self, key: &Self::SecretKey, slots: &[f64], level: Level) -> Result<Ciphertext> {
+        let _turn = beside(self.context())?;
+        let plaintext = self.encoded(slots, level);
+        let ciphertext = plaintext.and_then(|plaintext| fhe::encrypt_with_secret_key(key, &plaintext));
+        ciphertext.map_err(failed("encrypt"))
     }
 
     fn decrypt(&self, key: &Self::SecretKey, ciphertext: &Ciphertext, ty: Type) -> Result<Vec<f64>> {
@@ -86,11 +98,13 @@ impl Engine for OpenFheEngine {
     }
 
     fn is_of(&self, key: &Self::SecretKey, ciphertext: &Ciphertext) -> bool {
-        key.key_tag() == ciphertext.key_tag()
+        let tags = key.key_tag().and_then(|key| Ok((key, ciphertext.key_tag()?)));
+        tags.is_ok_and(|(key, ciphertext)| key == ciphertext)
     }
 
     fn write_ciphertext(&self, ciphertext: &Ciphertext, bytes: &mut Vec<u8>) -> Result<()> {
-        fhe::ciphertext_into(ciphertext, &ciphertext.key_tag(), bytes).map_err(failed("ciphertext"))
+        let written = ciphertext.key_tag().and_then(|tag| fhe::ciphertext_into(ciphertext, &tag, bytes));
+        written.map_err(failed("ciphertext"))
     }
 
     fn read_ciphertext(&self, bytes: &[u8], ty: Type) -> Result<Ciphertext> {
@@ -156,7 +170,7 @@ impl Engine for OpenFheEngine {
     }
 
     fn key_set(&self, public: &Self::PublicKey) -> Result<OpenFheKeys> {
-        OpenFheKeys::new(self.context(), public.key_tag())
+        OpenFheKeys::new(self.context(), public.key_tag().map_err(failed("public key"))?)
     }
 
     fn load(&self, program: &Verified) -> Result<OpenFheProgram> {
@@ -179,6 +193,14 @@ impl Engine for OpenFheEngine {
 }
 
 impl OpenFheEngine {
+    fn encoded(
+        &self,
+        slots: &[f64],
+        level: Level,
+    ) -> std::result::Result<fhe::UniquePtr<fhe::Plaintext>, fhe::Exception> {
+        fhe::encode(self.context(), slots, slots.len() as u32, self.dropped(level), self.scale(level))
+    }
+
     fn rotation_id(&self, steps: i64) -> Result<EvaluationKeyId> {
         let id = fhe::rotation_key_id(self.context(), rotation(steps)?);
         id.map(EvaluationKeyId).map_err(failed("rotation key"))

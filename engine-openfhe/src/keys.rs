@@ -40,7 +40,7 @@ impl KeySet<OpenFheEngine> for OpenFheKeys {
     }
 
     fn owns(&self, ciphertext: &Ciphertext) -> bool {
-        ciphertext.key_tag() == self.outside
+        ciphertext.key_tag().is_ok_and(|tag| tag == self.outside)
     }
 
     fn admit(&self, mut ciphertext: Ciphertext) -> Result<Ciphertext> {

@@ -16,6 +16,7 @@ mod linear;
 pub mod machine;
 mod plaintexts;
 mod program;
+mod public_key;
 mod scheme;
 mod turns;
 

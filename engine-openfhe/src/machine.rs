@@ -8,6 +8,7 @@ use std::thread;
 use openfhe_sys::kernels::{self, Code, Selection};
 use paf_engine::{EngineError, Result};
 
+use crate::failed;
 use crate::turns::alone;
 
 /// What [`set_up`] has decided.
@@ -42,4 +43,14 @@ pub fn set_up() -> Result<Machine> {
     })?;
     let openfhe = openfhe_sys::openfhe_version();
     Ok(Machine { openfhe, kernels, available: kernels::available(), threads, allocator_keeps_pages })
+}
+
+/// Keeps what this process holds out of core dumps and away from debuggers of the same user: no core file whatever ends
+/// it, none for a handler of crashes either. A program that makes or loads secret keys calls it before; the library does
+/// not do it by itself, since it is a matter of the whole process.
+///
+/// # Errors
+/// [`EngineError::Library`] if the system refuses.
+pub fn forbid_core_dumps() -> Result<()> {
+    openfhe_sys::forbid_core_dumps().map_err(failed("core dumps off"))
 }

@@ -96,6 +96,11 @@ impl OpenFheEngine {
         &self.parameters
     }
 
+    /// The primes of Q, the first one first.
+    pub(crate) fn primes(&self) -> &[u64] {
+        &self.primes
+    }
+
     /// Limbs that are dropped at a level: what OpenFHE calls level.
     pub fn dropped(&self, level: Level) -> u32 {
         self.parameters.levels.0 - level.0

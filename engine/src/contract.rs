@@ -73,11 +73,25 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// [`Damaged`](crate::EngineError::Damaged).
     fn read_public_key(&self, bytes: &[u8]) -> Result<Self::PublicKey>;
 
+    /// Refuses a public key under which everybody could read what it encrypts. One whose secret somebody else knows looks
+    /// like any other.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::EngineError::Damaged).
+    fn check_public_key(&self, key: &Self::PublicKey) -> Result<()>;
+
     /// Encrypts the values of all slots at a level.
     ///
     /// # Errors
     /// What the engine reports.
     fn encrypt(&self, key: &Self::PublicKey, slots: &[f64], level: Level) -> Result<Self::Ciphertext>;
+
+    /// Encrypts the values of all slots at a level with the secret key. The key set of the pair takes the result as any
+    /// other.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    fn encrypt_with_secret(&self, key: &Self::SecretKey, slots: &[f64], level: Level) -> Result<Self::Ciphertext>;
 
     /// The values of all slots of a ciphertext of a type.
     ///

@@ -45,6 +45,26 @@ pub(crate) mod ffi {
         NotSet,
     }
 
+    /// A polynomial that a public key says something with.
+    #[derive(Debug)]
+    enum PublicKeyPart {
+        /// `b = e - a * s`.
+        Body,
+        /// The uniform `a`.
+        Mask,
+        /// `b / a` value by value in evaluation format, 0 where `a` is 0: `-s`, if there were no error `e`.
+        Quotient,
+    }
+
+    /// How a polynomial is written down.
+    #[derive(Debug)]
+    enum Representation {
+        /// Its values at roots of unity.
+        Evaluation,
+        /// Its coefficients.
+        Coefficient,
+    }
+
     /// Everything that determines a context. Equal parameters give equal primes in every process.
     #[derive(Debug, Clone)]
     struct Parameters {
@@ -239,6 +259,8 @@ pub(crate) mod ffi {
         /// Raises glibc's mmap and trim thresholds, so that freed limbs are reused instead of unmapped. False when
         /// the allocator refuses. Call it first in `main`.
         fn configure_allocator() -> bool;
+        /// Keeps the memory of this process out of core dumps, and debuggers away from it.
+        fn forbid_core_dumps() -> Result<()>;
         /// Sets the threads of OpenFHE's loops, for loops started by this thread.
         fn set_threads(count: u32);
         /// The threads of OpenFHE's loops.
@@ -277,9 +299,16 @@ pub(crate) mod ffi {
         /// Makes a key pair whose secret is uniform ternary, whatever the context's distribution is.
         fn generate_dense_key_pair(context: &Context) -> Result<KeyPair>;
         /// The name under which the process-wide maps hold the evaluation keys of this key.
-        fn key_tag(self: &PublicKey) -> String;
+        fn key_tag(self: &PublicKey) -> Result<String>;
         /// The name under which the process-wide maps hold the evaluation keys of this key.
-        fn key_tag(self: &SecretKey) -> String;
+        fn key_tag(self: &SecretKey) -> Result<String>;
+        /// The residues of a part of a public key modulo one prime of Q.
+        fn public_key_residues(
+            key: &PublicKey,
+            part: PublicKeyPart,
+            limb: u32,
+            representation: Representation,
+        ) -> Result<Vec<u64>>;
         /// The id of the key that rotates left by `step`.
         fn rotation_key_id(context: &Context, step: i32) -> Result<u32>;
         /// The id of the conjugation key.
@@ -322,6 +351,8 @@ pub(crate) mod ffi {
         ) -> Result<UniquePtr<ExtendedPlaintext>>;
         /// Encrypts at the plaintext's level.
         fn encrypt(key: &PublicKey, plaintext: &Plaintext) -> Result<UniquePtr<Ciphertext>>;
+        /// Encrypts at the plaintext's level with a fresh uniform polynomial, without a public key and with less noise.
+        fn encrypt_with_secret_key(key: &SecretKey, plaintext: &Plaintext) -> Result<UniquePtr<Ciphertext>>;
         /// Decrypts and decodes at this scale. OpenFHE adds noise of about the size of the error that it sees, and
         /// refuses when fewer than five bits are left.
         fn decrypt(key: &SecretKey, ciphertext: &Ciphertext, scale: f64) -> Result<Vec<f64>>;
@@ -339,7 +370,7 @@ pub(crate) mod ffi {
         /// The scale as the operations so far have made it.
         fn scaling_factor(self: &Ciphertext) -> f64;
         /// The tag of the key that it is encrypted under.
-        fn key_tag(self: &Ciphertext) -> String;
+        fn key_tag(self: &Ciphertext) -> Result<String>;
 
         /// A copy.
         fn clone_ciphertext(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;

@@ -51,7 +51,7 @@ pub fn secret_key_to_bytes(key: &SecretKey) -> Result<Vec<u8>> {
 /// A ciphertext with its tag, level, scale and slots.
 pub fn ciphertext_to_bytes(ciphertext: &Ciphertext) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    ciphertext_into(ciphertext, &ciphertext.key_tag(), &mut bytes)?;
+    ciphertext_into(ciphertext, &ciphertext.key_tag()?, &mut bytes)?;
     Ok(bytes)
 }
 

@@ -157,7 +157,7 @@ fn a_context_says_its_primes_and_a_ciphertext_its_key() {
     let bits: f64 = context.moduli_q().iter().chain(&context.moduli_p()).map(|&q| (q as f64).log2()).sum();
     assert!((context.log2_qp() - bits).abs() < 1e-9);
     let ciphertext = party.encrypt(&[0.5]);
-    assert_eq!(ciphertext.key_tag(), party.keys.public_key.key_tag());
+    assert_eq!(ciphertext.key_tag().expect("a tag"), party.keys.public_key.key_tag().expect("a tag"));
 }
 
 #[test]

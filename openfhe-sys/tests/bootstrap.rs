@@ -64,7 +64,7 @@ fn bootstrap_with_openfhe_key_generation() {
     fhe::generate_multiplication_key(&keys.secret_key).expect("key generation");
     fhe::generate_bootstrap_keys(&keys.secret_key, SLOTS).expect("key generation");
     let steps = fhe::bootstrap_rotation_steps(&context, SLOTS).expect("set up");
-    let ids = fhe::evaluation_key_ids(&keys.secret_key.key_tag());
+    let ids = fhe::evaluation_key_ids(&keys.secret_key.key_tag().expect("a tag"));
     assert_eq!(ids.len(), steps.len() + 4, "rotations, multiplication, conjugation, and two for encapsulation");
     check_bootstrap(&context, &keys).expect("all keys are there");
 }
@@ -75,7 +75,7 @@ fn bootstrap_with_a_dense_secret_and_keys_made_one_by_one() {
     let context = set_up().expect("the depth fits");
     let keys = fhe::generate_dense_key_pair(&context).expect("key generation");
     let secret_key = &keys.secret_key;
-    let tag = secret_key.key_tag();
+    let tag = secret_key.key_tag().expect("a tag");
     let mut files = Vec::new();
     let mut save = |id: u32| {
         files.push(fhe::export_evaluation_key(&tag, id).expect("just made"));
@@ -111,7 +111,7 @@ fn a_missing_key_is_an_error_not_the_end_of_the_process() {
     fhe::generate_bootstrap_keys(&keys.secret_key, SLOTS).expect("key generation");
     let step = fhe::bootstrap_rotation_steps(&context, SLOTS).expect("set up")[0];
     let id = fhe::rotation_key_id(&context, step).expect("not 0");
-    fhe::remove_evaluation_key(&keys.secret_key.key_tag(), id).expect("there");
+    fhe::remove_evaluation_key(&keys.secret_key.key_tag().expect("a tag"), id).expect("there");
     let error = check_bootstrap(&context, &keys).expect_err("a key is missing");
     assert!(error.what().contains("no evaluation key"), "{}", error.what());
 }

@@ -22,7 +22,7 @@ struct Files {
 
 fn write_files(party: &Party, x: &[f64]) -> Result<Files, fhe::Exception> {
     let secret_key = &party.keys.secret_key;
-    let tag = secret_key.key_tag();
+    let tag = secret_key.key_tag()?;
     let mut evaluation_keys = vec![fhe::export_evaluation_key(&tag, fhe::MULTIPLICATION_KEY)?];
     for step in [1, -4] {
         let id = fhe::rotation_key_id(&party.context, step)?;
@@ -57,8 +57,8 @@ fn keys_and_ciphertexts_survive_the_process() {
     let context = fhe::create_context(&parameters(4, TECHNIQUE)).expect("valid");
     let public_key = fhe::public_key_from_bytes(&context, &files.public_key).expect("undamaged");
     let secret_key = fhe::secret_key_from_bytes(&context, &files.secret_key).expect("undamaged");
-    let tag = public_key.key_tag();
-    assert_eq!(tag, secret_key.key_tag());
+    let tag = public_key.key_tag().expect("a tag");
+    assert_eq!(tag, secret_key.key_tag().expect("a tag"));
     assert!(fhe::evaluation_key_ids(&tag).is_empty());
     for bytes in &files.evaluation_keys {
         fhe::import_evaluation_key(&context, &tag, bytes).expect("undamaged");
@@ -87,7 +87,8 @@ fn sizes_are_the_raw_limbs() {
     let party = Party::new(4, TECHNIQUE);
     let limbs_qp = (party.context.limb_count() as usize) + party.context.moduli_p().len();
     let raw = DIGITS as usize * 2 * limbs_qp * RING_DIMENSION as usize * 8;
-    let key = fhe::evaluation_key(&party.keys.secret_key.key_tag(), fhe::MULTIPLICATION_KEY).expect("a key");
+    let tag = party.keys.secret_key.key_tag().expect("a tag");
+    let key = fhe::evaluation_key(&tag, fhe::MULTIPLICATION_KEY).expect("a key");
     let size = fhe::evaluation_key_size(&key).expect("a key");
     assert!(size >= raw && size < raw + 1000, "{size} bytes for {raw} bytes of limbs");
     let secret = fhe::secret_key_to_bytes(&party.keys.secret_key).expect("ternary");
@@ -108,7 +109,7 @@ fn damaged_bytes_are_errors() {
     let party = Party::new(2, TECHNIQUE);
     let context = &party.context;
     let files = write_files(&party, &[0.5]).expect("exports");
-    let tag = party.keys.secret_key.key_tag();
+    let tag = party.keys.secret_key.key_tag().expect("a tag");
     let readers: [(&str, &[u8], Refuses); 4] = [
         ("public key", &files.public_key, &|bytes| fhe::public_key_from_bytes(context, bytes).is_err()),
         ("secret key", &files.secret_key, &|bytes| fhe::secret_key_from_bytes(context, bytes).is_err()),
@@ -136,13 +137,43 @@ fn damaged_bytes_are_errors() {
     }
 }
 
+/// Tags that are no text, too long, or not what OpenFHE makes.
+#[test]
+fn damaged_tags_are_errors() {
+    let _turn = take_turns();
+    let party = Party::new(2, TECHNIQUE);
+    let context = &party.context;
+    let files = write_files(&party, &[0.5]).expect("exports");
+    let tag = party.keys.public_key.key_tag().expect("a tag");
+    let readers: [(&[u8], Refuses); 3] = [
+        (&files.public_key, &|bytes| is_tag_error(fhe::public_key_from_bytes(context, bytes))),
+        (&files.secret_key, &|bytes| is_tag_error(fhe::secret_key_from_bytes(context, bytes))),
+        (&files.ciphertext, &|bytes| is_tag_error(fhe::ciphertext_from_bytes(context, bytes))),
+    ];
+    for (bytes, refuses) in readers {
+        assert_eq!(&bytes[8..40], tag.as_bytes(), "the tag comes after a magic and its length");
+        for (place, byte) in [(8, 0xFF), (20, 0x00), (39, 0x1B), (8, b'A'), (9, b'g'), (10, b'\n')] {
+            let mut damaged = bytes.to_vec();
+            damaged[place] = byte;
+            assert!(refuses(&damaged), "byte {byte:#x} at {place}");
+        }
+        let shorter = [&bytes[..4], &31u32.to_le_bytes(), &bytes[9..]].concat();
+        let longer = [&bytes[..4], &33u32.to_le_bytes(), b"0", &bytes[8..]].concat();
+        assert!(refuses(&shorter) && refuses(&longer));
+    }
+}
+
+fn is_tag_error<T>(result: Result<T, fhe::Exception>) -> bool {
+    result.err().is_some_and(|error| error.what().contains("32 lower-case hexadecimal digits"))
+}
+
 #[test]
 fn bytes_of_another_context_are_errors() {
     let _turn = take_turns();
     let party = Party::new(2, TECHNIQUE);
     let files = write_files(&party, &[0.5]).expect("exports");
     let other = fhe::create_context(&parameters(3, TECHNIQUE)).expect("valid");
-    let tag = party.keys.secret_key.key_tag();
+    let tag = party.keys.secret_key.key_tag().expect("a tag");
     assert!(message(fhe::public_key_from_bytes(&other, &files.public_key)).contains("limbs"));
     assert!(message(fhe::import_evaluation_key(&other, &tag, &files.evaluation_keys[0])).contains("primes"));
     let foreign = fhe::ciphertext_from_bytes(&other, &files.ciphertext);

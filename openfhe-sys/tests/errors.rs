@@ -47,7 +47,7 @@ fn missing_keys() {
     check(fhe::rotate_hoisted(&ciphertext, 1, &digits), "no evaluation key");
     fhe::clear_multiplication_keys();
     check(fhe::square(&ciphertext), "EvalMultKey");
-    let tag = ciphertext.key_tag();
+    let tag = ciphertext.key_tag().expect("a tag");
     check(fhe::export_evaluation_key(&tag, fhe::MULTIPLICATION_KEY), "EvalMultKey");
     check(fhe::export_evaluation_key(&tag, 3), "no evaluation key 3");
     check(fhe::remove_evaluation_key("nobody", 5), "not generated");

@@ -39,7 +39,7 @@ fn values() -> Vec<f64> {
 
 impl Party {
     fn tag(&self) -> String {
-        self.keys.secret_key.key_tag()
+        self.keys.secret_key.key_tag().expect("a tag")
     }
 
     fn encrypted(&self, limbs: u32) -> Result<fhe::UniquePtr<fhe::Ciphertext>> {

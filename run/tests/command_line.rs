@@ -13,8 +13,9 @@ use common::{Case, arithmetic_case, network_case, refreshing_case, relu_case};
 use ndarray::ArrayD;
 use paf_circuit::{Circuit, write_circuit};
 use paf_engine::suite::cases;
+use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::CkksProgram;
-use paf_runtime::agreement_bits;
+use paf_runtime::{Client, InsecureTestParameters, RuntimeError, Server, agreement_bits};
 use serde_json::Value;
 
 fn flat(array: &ArrayD<f64>) -> Vec<f64> {
@@ -140,6 +141,30 @@ fn insecure_parameters_are_loud() {
         let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(facts["insecure"], true, "{command}");
     }
+}
+
+#[test]
+fn insecure_parameters_are_refused_where_keys_are() {
+    let bench = Bench::with_keys(&network_case());
+    bench.succeeds("eval circuit.bin --public server.key --input x.ct --output y.ct");
+    let before = bench.files();
+    for command in [
+        "infer circuit.bin --input x.npy --output z",
+        "check circuit.bin --input x.npy",
+        "keygen client.bin --secret z --public z2",
+        "encrypt client.bin --public server.key --input x.npy --output z",
+        "eval circuit.bin --public server.key --input x.ct --output z",
+        "decrypt client.bin --secret client.key --input y.ct --output z",
+    ] {
+        bench.fails_as_is(command, 1, "the parameters are for tests and protect nothing: N = 2048");
+        bench.fails_as_is(command, 1, "compile the network without --insecure-test-parameters");
+    }
+    assert_eq!(bench.files(), before);
+    let part = network_case().circuit.client();
+    let refused = Client::<OpenFheEngine>::new(part, InsecureTestParameters::default());
+    assert!(matches!(refused, Err(RuntimeError::InsecureParameters { ring_dimension: 2048, .. })), "{refused:?}");
+    let refused = Server::<OpenFheEngine>::load(&bench.path("circuit.bin"), InsecureTestParameters::default());
+    assert!(matches!(refused, Err(RuntimeError::InsecureParameters { .. })), "{refused:?}");
 }
 
 #[test]

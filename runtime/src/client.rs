@@ -5,26 +5,30 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{Kind, SectionReader};
+use paf_circuit::container::{KeyId, Kind, SectionReader};
 use paf_circuit::{read_client_or_circuit, read_client_or_circuit_from};
 use paf_engine::{Answer, Engine, EngineError, KeyList};
 use paf_ir::ckks::Level;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::slots::{self, Vectors};
+use paf_scheme::InsecureTestParameters;
 
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
 use crate::error::{Result, RuntimeError};
-use crate::keys::{self, EvaluationKeys, PublicKey, SecretKey};
+use crate::keys::{self, EncryptionKey, EvaluationKeys, PublicKey, SecretKey};
 use crate::samples::{Output, Samples, finish};
+use crate::security::check_security;
 
 /// The client's side of one circuit on an engine.
 ///
 /// ```no_run
 /// use std::path::Path;
-/// use paf_engine_openfhe::OpenFheEngine;
-/// use paf_runtime::{Client, Samples, npy};
+/// use paf_engine_openfhe::{OpenFheEngine, machine};
+/// use paf_runtime::{Client, InsecureTestParameters, Samples, npy};
 /// # fn main() -> Result<(), paf_runtime::RuntimeError> {
-/// let client: Client<OpenFheEngine> = Client::load(Path::new("client.bin"))?;
+/// machine::forbid_core_dumps()?;
+/// let refuse = InsecureTestParameters::Refuse;
+/// let client: Client<OpenFheEngine> = Client::load(Path::new("client.bin"), refuse)?;
 /// client.generate_key_files(Path::new("client.key"), Path::new("server.key"), &mut |_, _| {})?;
 ///
 /// let samples = Samples::new(client.inputs(), vec![npy::read(Path::new("x.npy"))?], None)?;
@@ -52,24 +56,25 @@ impl<E: Engine> Client<E> {
     /// Reads a client file, or the client's part of a circuit file.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`], and those of [`Engine::new`].
-    pub fn load(path: &Path) -> Result<Self> {
-        Self::new(read_client_or_circuit(path)?)
+    /// [`RuntimeError::Circuit`], and those of [`Client::new`].
+    pub fn load(path: &Path, insecure: InsecureTestParameters) -> Result<Self> {
+        Self::new(read_client_or_circuit(path)?, insecure)
     }
 
     /// Reads what such a file holds, to the end of the stream.
     ///
     /// # Errors
     /// Those of [`Client::load`].
-    pub fn read(stream: impl Read) -> Result<Self> {
-        Self::new(read_client_or_circuit_from(stream)?)
+    pub fn read(stream: impl Read, insecure: InsecureTestParameters) -> Result<Self> {
+        Self::new(read_client_or_circuit_from(stream)?, insecure)
     }
 
     /// A client for a part that is in memory.
     ///
     /// # Errors
-    /// Those of [`Engine::new`].
-    pub fn new(part: paf_circuit::Client) -> Result<Self> {
+    /// Those of [`check_security`] and [`Engine::new`].
+    pub fn new(part: paf_circuit::Client, insecure: InsecureTestParameters) -> Result<Self> {
+        check_security(&part.parameters, insecure)?;
         let engine = Arc::new(E::new(&part.parameters)?);
         Ok(Client { part, engine })
     }
@@ -121,7 +126,7 @@ impl<E: Engine> Client<E> {
     }
 
     /// Makes all keys and writes `client.key` and `server.key`; the observer gets the number of evaluation keys made
-    /// and their total. After an error neither file is there.
+    /// and their total. After an error neither file is there. Gives the id of the key pair.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
@@ -130,7 +135,7 @@ impl<E: Engine> Client<E> {
         secret: &Path,
         server: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<()> {
+    ) -> Result<KeyId> {
         let watch = &mut |done, total| observer(done, total).flow();
         keys::generate_files(&*self.engine, &self.part, secret, server, watch)
     }
@@ -174,12 +179,13 @@ impl<E: Engine> Client<E> {
         SecretKey::read(&*self.engine, &self.part, stream)
     }
 
-    /// Reads the public key out of `server.key`, which must belong to the circuit; evaluation keys are not read.
+    /// Reads the public key out of `server.key`, which must belong to the circuit; evaluation keys are not read. A key
+    /// under which everybody could read what it encrypts is refused.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
     pub fn load_public_key(&self, path: &Path) -> Result<PublicKey<E>> {
-        PublicKey::load(&*self.engine, &self.part, path)
+        PublicKey::load(&*self.engine, &self.part, path)?.checked(&*self.engine, path)
     }
 
     /// Reads the public key from the beginning of what `server.key` holds.
@@ -187,18 +193,24 @@ impl<E: Engine> Client<E> {
     /// # Errors
     /// Those of [`Client::load_public_key`].
     pub fn read_public_key(&self, stream: impl Read) -> Result<PublicKey<E>> {
-        PublicKey::read(&*self.engine, &self.part, stream)
+        PublicKey::read(&*self.engine, &self.part, stream)?.checked(&*self.engine, Kind::ServerKey.thing())
     }
 
     /// Encrypts one sample: the ciphertexts of each input port.
     ///
     /// # Errors
     /// [`RuntimeError::Engine`].
-    pub fn encrypt(&self, key: &PublicKey<E>, samples: &Samples, sample: usize) -> Result<Vec<Vec<E::Ciphertext>>> {
+    pub fn encrypt<'k>(
+        &self,
+        key: impl Into<EncryptionKey<'k, E>>,
+        samples: &Samples,
+        sample: usize,
+    ) -> Result<Vec<Vec<E::Ciphertext>>> {
+        let key = key.into();
         let packed = samples.packed(&self.part.inputs, sample);
         let port = |(vectors, &level): (&Vectors, &Level)| -> Result<Vec<E::Ciphertext>> {
             let vectors = slots::repeat(vectors, self.part.parameters.slots)?;
-            vectors.iter().map(|vector| Ok(self.engine.encrypt(&key.key, vector, level)?)).collect()
+            vectors.iter().map(|vector| Ok(key.encrypt(&*self.engine, vector, level)?)).collect()
         };
         packed.iter().zip(&self.part.input_levels).map(port).collect()
     }
@@ -207,14 +219,14 @@ impl<E: Engine> Client<E> {
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
-    pub fn encrypt_file<A: Answer>(
+    pub fn encrypt_file<'k, A: Answer>(
         &self,
-        key: &PublicKey<E>,
+        key: impl Into<EncryptionKey<'k, E>>,
         samples: &Samples,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
     ) -> Result<()> {
-        let count = self.input_count(samples);
+        let (key, count) = (key.into(), self.input_count(samples));
         let mut writer = CiphertextWriter::create(&*self.engine, path, Role::Inputs, key.binding(), count)?;
         self.encrypt_all(key, samples, &mut writer, observer)?;
         writer.commit()
@@ -224,14 +236,14 @@ impl<E: Engine> Client<E> {
     ///
     /// # Errors
     /// Those of [`Client::encrypt_file`].
-    pub fn encrypt_to<A: Answer>(
+    pub fn encrypt_to<'k, A: Answer>(
         &self,
-        key: &PublicKey<E>,
+        key: impl Into<EncryptionKey<'k, E>>,
         samples: &Samples,
         out: impl Write,
         observer: &mut dyn FnMut(usize, usize) -> A,
     ) -> Result<()> {
-        let count = self.input_count(samples);
+        let (key, count) = (key.into(), self.input_count(samples));
         let mut writer = CiphertextWriter::new(&*self.engine, out, Role::Inputs, key.binding(), count)?;
         self.encrypt_all(key, samples, &mut writer, observer)?;
         writer.finish().map(drop)
@@ -244,7 +256,7 @@ impl<E: Engine> Client<E> {
 
     fn encrypt_all<W: Write, A: Answer>(
         &self,
-        key: &PublicKey<E>,
+        key: EncryptionKey<'_, E>,
         samples: &Samples,
         writer: &mut CiphertextWriter<'_, E, W>,
         observer: &mut dyn FnMut(usize, usize) -> A,

@@ -124,6 +124,14 @@ pub enum RuntimeError {
         /// The engine's message.
         message: String,
     },
+    /// Parameters are for tests, and whoever uses them did not say so.
+    #[error("the parameters are for tests and protect nothing: N = {ring_dimension}, log2(QP) = {log_qp}")]
+    InsecureParameters {
+        /// Ring dimension.
+        ring_dimension: usize,
+        /// Bits of Q·P.
+        log_qp: u32,
+    },
     /// An engine did not do what it was asked for.
     #[error(transparent)]
     Engine(EngineError),

@@ -13,6 +13,7 @@ use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, Se
 use paf_circuit::{Circuit, CircuitError};
 use paf_engine::{Engine, EvaluationKeyId, KeyList, KeyNeeds, KeySet as _, Watch};
 use paf_files::AtomicFile;
+use paf_ir::ckks::Level;
 use paf_ir::program::ValueId;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -30,6 +31,55 @@ const EVALUATION: SectionKind = SectionKind(2);
 pub struct SecretKey<E: Engine> {
     pub(crate) key: E::SecretKey,
     binding: Binding,
+}
+
+/// What inputs are encrypted with.
+///
+/// A secret key leaves no doubt whose key it is, and adds less noise. Under a public key of unknown origin, inputs are as
+/// safe as that origin: compare its [id](Binding::key) with the secret key's.
+#[derive(Debug)]
+pub enum EncryptionKey<'k, E: Engine> {
+    /// A public key.
+    Public(&'k PublicKey<E>),
+    /// A secret key.
+    Secret(&'k SecretKey<E>),
+}
+
+impl<E: Engine> Clone for EncryptionKey<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E: Engine> Copy for EncryptionKey<'_, E> {}
+
+impl<'k, E: Engine> From<&'k PublicKey<E>> for EncryptionKey<'k, E> {
+    fn from(key: &'k PublicKey<E>) -> Self {
+        EncryptionKey::Public(key)
+    }
+}
+
+impl<'k, E: Engine> From<&'k SecretKey<E>> for EncryptionKey<'k, E> {
+    fn from(key: &'k SecretKey<E>) -> Self {
+        EncryptionKey::Secret(key)
+    }
+}
+
+impl<'k, E: Engine> EncryptionKey<'k, E> {
+    /// The circuit and the key pair.
+    pub fn binding(self) -> &'k Binding {
+        match self {
+            EncryptionKey::Public(key) => &key.binding,
+            EncryptionKey::Secret(key) => &key.binding,
+        }
+    }
+
+    pub(crate) fn encrypt(self, engine: &E, slots: &[f64], level: Level) -> paf_engine::Result<E::Ciphertext> {
+        match self {
+            EncryptionKey::Public(key) => engine.encrypt(&key.key, slots, level),
+            EncryptionKey::Secret(key) => engine.encrypt_with_secret(&key.key, slots, level),
+        }
+    }
 }
 
 /// Encrypts.
@@ -57,6 +107,25 @@ pub(crate) fn generate_pair<E: Engine>(engine: &E, part: &paf_circuit::Client) -
     let (secret, public) = engine.generate_pair()?;
     let binding = Binding { fingerprint: part.fingerprint, key: key_id(&engine.write_public_key(&public)?) };
     Ok((SecretKey { key: secret, binding }, PublicKey { key: public, binding }))
+}
+
+/// The first section of a server key file, whose hash its header has as the id of the pair.
+fn public_section<R: Read>(reader: &mut SectionReader<R>, path: &Path) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if reader.next_section(&mut body)? != Some(PUBLIC) || key_id(&body) != reader.header().binding.key {
+        return Err(RuntimeError::content(path, "the public key is not where it must be"));
+    }
+    Ok(body)
+}
+
+/// The header of `server.key`, whose public key is the one that it names. Evaluation keys are not read.
+///
+/// # Errors
+/// [`RuntimeError::Circuit`] for a file that is damaged, [`RuntimeError::Content`] for one without that key.
+pub fn read_server_key_header(path: &Path) -> Result<Header> {
+    let mut reader = SectionReader::open(path, Kind::ServerKey)?;
+    public_section(&mut reader, path)?;
+    Ok(*reader.header())
 }
 
 fn key_id(public_key: &[u8]) -> KeyId {
@@ -118,11 +187,14 @@ impl<E: Engine> PublicKey<E> {
     ) -> Result<Self> {
         let binding = reader.header().binding;
         binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
-        let mut body = Vec::new();
-        if reader.next_section(&mut body)? != Some(PUBLIC) || key_id(&body) != binding.key {
-            return Err(RuntimeError::content(path, "the public key is not where it must be"));
-        }
+        let body = public_section(reader, path)?;
         Ok(PublicKey { key: engine.read_public_key(&body).map_err(RuntimeError::in_content(path))?, binding })
+    }
+
+    /// The key, unless everybody could read what it encrypts.
+    pub(crate) fn checked(self, engine: &E, path: &Path) -> Result<Self> {
+        engine.check_public_key(&self.key).map_err(RuntimeError::in_content(path))?;
+        Ok(self)
     }
 
     /// The circuit and the key pair.
@@ -245,19 +317,19 @@ pub(crate) fn read_key<E: Engine>(
 }
 
 /// Makes a key pair and the evaluation keys that a circuit lists, and writes both key files. Memory holds one evaluation
-/// key. After an error neither file is there.
+/// key. After an error neither file is there. Gives the id of the pair.
 pub(crate) fn generate_files<E: Engine>(
     engine: &E,
     part: &paf_circuit::Client,
     secret_path: &Path,
     server_path: &Path,
     watch: &mut Watch<'_>,
-) -> Result<()> {
+) -> Result<KeyId> {
     let (secret, public) = generate_pair(engine, part)?;
     let writer = generate_server_file(engine, part, (&secret, &public), server_path, watch)?;
     secret.save(engine, secret_path)?;
     writer.commit().inspect_err(|_| discard(secret_path))?;
-    Ok(())
+    Ok(secret.binding.key)
 }
 
 /// The evaluation keys of a pair in a file that does not have its name yet.

@@ -10,11 +10,13 @@ use paf_circuit::container::{Kind, SectionReader};
 use paf_circuit::{Circuit, Client, read_circuit};
 use paf_engine::{Answer, Engine, Evaluator, KeySet as _};
 use paf_ir::ckks::Op;
+use paf_scheme::InsecureTestParameters;
 
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
 use crate::error::{Result, RuntimeError};
 use crate::executor::{Evaluation, Step, Told};
 use crate::keys::EvaluationKeys;
+use crate::security::check_security;
 use crate::tally::{OperationSeconds, Tally};
 
 /// Ciphertexts by port.
@@ -25,9 +27,10 @@ pub(crate) type Ports<C> = Vec<Vec<C>>;
 /// ```no_run
 /// use std::path::Path;
 /// use paf_engine_openfhe::OpenFheEngine;
-/// use paf_runtime::Server;
+/// use paf_runtime::{InsecureTestParameters, Server};
 /// # fn main() -> Result<(), paf_runtime::RuntimeError> {
-/// let mut server: Server<OpenFheEngine> = Server::load(Path::new("circuit.bin"))?;
+/// let refuse = InsecureTestParameters::Refuse;
+/// let mut server: Server<OpenFheEngine> = Server::load(Path::new("circuit.bin"), refuse)?;
 /// server.prepare(server.prepare_budget(), &mut |_, _| {})?;
 /// let keys = server.load_keys(Path::new("server.key"), server.key_memory(), &mut |_, _| {})?;
 /// server.evaluate_file(&keys, Path::new("x.ct"), Path::new("y.ct"), &mut |sample, step| {
@@ -52,20 +55,21 @@ impl<E: Engine> Server<E> {
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`], and those of [`Server::new`].
-    pub fn load(circuit: &Path) -> Result<Self> {
-        Self::new(Arc::new(read_circuit(circuit)?))
+    pub fn load(circuit: &Path, insecure: InsecureTestParameters) -> Result<Self> {
+        Self::new(Arc::new(read_circuit(circuit)?), insecure)
     }
 
     /// A server for a circuit that is in memory.
     ///
     /// # Errors
-    /// Those of [`Engine::new`] and [`Engine::load`].
-    pub fn new(circuit: Arc<Circuit>) -> Result<Self> {
+    /// Those of [`check_security`], [`Engine::new`] and [`Engine::load`].
+    pub fn new(circuit: Arc<Circuit>, insecure: InsecureTestParameters) -> Result<Self> {
+        check_security(&circuit.parameters, insecure)?;
         let engine = Arc::new(E::new(&circuit.parameters)?);
         Self::with_engine(circuit, engine)
     }
 
-    /// The same on an engine for its parameters that is there already.
+    /// The same on an engine for its parameters that is there already: a client's, who had to ask whether they protect.
     ///
     /// # Errors
     /// Those of [`Engine::load`].

@@ -18,7 +18,7 @@ use logged::LoggedEngine;
 use paf_engine::suite::Agreement;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Checkpoints, Client, Output, Samples, Server, agreement_bits};
+use paf_runtime::{Checkpoints, Client, InsecureTestParameters, Output, Samples, Server, agreement_bits};
 
 paf_engine::engine_tests!(LoggedEngine, Agreement::Exact);
 
@@ -42,12 +42,13 @@ fn circuits_run_through_files() {
     for case in [network_case(), refreshing_case()] {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let client = Client::<LoggedEngine>::new(case.circuit.client()).unwrap();
+        let client = Client::<LoggedEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
         client.generate_key_files(&path("client.key"), &path("server.key"), &mut |_, _| {}).unwrap();
         let public = client.load_public_key(&path("server.key")).unwrap();
         client.encrypt_file(&public, &samples(&case), &path("x.ct"), &mut |_, _| {}).unwrap();
 
-        let server = Server::<LoggedEngine>::new(Arc::new(case.circuit.clone())).unwrap();
+        let server =
+            Server::<LoggedEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
         let secret = client.load_secret_key(&path("client.key")).unwrap();
         for key_memory in [0, 1] {
             let keys = server.load_keys(&path("server.key"), key_memory, &mut |_, _| {}).unwrap();
@@ -70,7 +71,7 @@ fn with_checkpoints(server: &Server<LoggedEngine>, keys: &paf_runtime::Evaluatio
 #[test]
 fn circuits_run_through_pipes() {
     let case = network_case();
-    let client = Client::<LoggedEngine>::new(case.circuit.client()).unwrap();
+    let client = Client::<LoggedEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
     let (secret, public) = client.generate_pair().unwrap();
     let (key_reader, key_writer) = pipe().unwrap();
     let (input_reader, input_writer) = pipe().unwrap();
@@ -82,7 +83,8 @@ fn circuits_run_through_pipes() {
             client.encrypt_to(&public, &samples, input_writer, &mut |_, _| {}).unwrap();
         });
         scope.spawn(|| {
-            let server = Server::<LoggedEngine>::new(Arc::new(case.circuit.clone())).unwrap();
+            let server =
+                Server::<LoggedEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
             let keys = server.read_keys(key_reader, &mut |_, _| {}).unwrap();
             server.evaluate_stream(&keys, input_reader, result_writer, &mut |_, _| {}).unwrap();
         });

@@ -10,7 +10,9 @@ use paf_engine::suite::cases::numbers;
 use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
+use paf_runtime::{
+    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+};
 
 fn samples(circuit: &Circuit) -> Samples {
     let array = Array { shape: Shape(vec![2, 100]), data: numbers(7, 200) };
@@ -55,7 +57,7 @@ fn a_second_iteration_adds_the_bits_of_the_first() {
 
 /// Encrypts, evaluates and decrypts the samples.
 fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<Vec<Output>> {
-    let client = Client::<OpenFheEngine>::new(circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(circuit.client(), InsecureTestParameters::Allow).unwrap();
     let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine())).unwrap();
     let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();
     let samples = samples(circuit);
@@ -75,12 +77,12 @@ fn key_files_hold_what_bootstraps_need() {
     let path = |name: &str| folder.path().join(name);
     let circuit = refreshing_case().circuit;
     write_circuit(&path("circuit.bin"), &circuit).unwrap();
-    let client = Client::<OpenFheEngine>::load(&path("circuit.bin")).unwrap();
+    let client = Client::<OpenFheEngine>::load(&path("circuit.bin"), InsecureTestParameters::Allow).unwrap();
     client.generate_key_files(&path("client.key"), &path("server.key"), &mut |_, _| {}).unwrap();
     let public = client.load_public_key(&path("server.key")).unwrap();
     client.encrypt_file(&public, &samples(&circuit), &path("x.ct"), &mut |_, _| {}).unwrap();
 
-    let server = Server::<OpenFheEngine>::load(&path("circuit.bin")).unwrap();
+    let server = Server::<OpenFheEngine>::load(&path("circuit.bin"), InsecureTestParameters::Allow).unwrap();
     let keys = server.load_keys(&path("server.key"), 0, &mut |_, _| {}).unwrap();
     server.evaluate_file(&keys, &path("x.ct"), &path("y.ct"), &mut |_, _| {}).unwrap();
 

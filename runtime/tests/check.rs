@@ -11,7 +11,9 @@ use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::CkksProgram;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, Expectations, LayerAgreement, LocalKeys, Samples, Server, Sides, check_layers};
+use paf_runtime::{
+    Client, Expectations, InsecureTestParameters, LayerAgreement, LocalKeys, Samples, Server, Sides, check_layers,
+};
 
 const SEEDS: u64 = 4;
 
@@ -24,7 +26,7 @@ fn samples(case: &Case) -> Samples {
 
 /// Runs `evaluated` encrypted and compares with what the case's own circuit computes.
 fn agreements(case: &Case, evaluated: &Circuit, sample: usize) -> Vec<LayerAgreement> {
-    let client = Client::<OpenFheEngine>::new(evaluated.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(evaluated.client(), InsecureTestParameters::Allow).unwrap();
     let server = Server::with_engine(Arc::new(evaluated.clone()), Arc::clone(client.engine())).unwrap();
     let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();
     let samples = samples(case);

@@ -13,7 +13,7 @@ use paf_circuit::container::{Binding, Header, KeyId, Kind, SectionKind, SectionR
 use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, Samples, Server, agreement_bits};
+use paf_runtime::{Client, InsecureTestParameters, Samples, Server, agreement_bits};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -95,8 +95,9 @@ fn samples(case: &Case) -> Samples {
 #[test]
 fn clients_whose_files_carry_equal_names_are_served_in_turn() {
     for (case, least_bits) in [(network_case(), 20.0), (refreshing_case(), 8.0)] {
-        let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
-        let server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone())).unwrap();
+        let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
+        let server =
+            Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
         let (first, second) = (Folder::new(&client), Folder::new(&client));
         assert_ne!(first.tag(), second.tag());
         second.rename(&first.tag());
@@ -123,8 +124,8 @@ fn clients_whose_files_carry_equal_names_are_served_in_turn() {
 #[test]
 fn keys_are_loaded_beside_an_evaluation() {
     let case = refreshing_case();
-    let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
-    let server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone())).unwrap();
+    let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
+    let server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
     let (running, loaded) = (Folder::new(&client), Folder::new(&client));
     running.encrypt(&client, &samples(&case));
     let keys = server.load_keys(&running.path("server.key"), 0, &mut |_, _| {}).unwrap();
@@ -154,6 +155,6 @@ fn keys_are_loaded_beside_an_evaluation() {
 fn another_ring() {
     let mut circuit = network_case().circuit;
     circuit.parameters.ring_dimension *= 2;
-    let client = Client::<OpenFheEngine>::new(circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(circuit.client(), InsecureTestParameters::Allow).unwrap();
     client.generate_pair().unwrap();
 }

@@ -8,7 +8,9 @@ use common::{Case, cases, exclusive};
 use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
+use paf_runtime::{
+    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+};
 
 /// What a comparison allows.
 enum Agreement {
@@ -46,7 +48,7 @@ fn clear(case: &Case) -> Vec<Vec<f64>> {
 }
 
 fn encrypted(case: &Case, prepare_budget: u64) -> Vec<Vec<f64>> {
-    let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
     let circuit = Arc::new(case.circuit.clone());
     let mut server = Server::with_engine(circuit, Arc::clone(client.engine())).unwrap();
     server.prepare(prepare_budget, &mut |_, _| {}).unwrap();

@@ -20,7 +20,7 @@ use paf_ir::Layout;
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, EvaluationKeys, RuntimeError, Samples, Server};
+use paf_runtime::{Client, EvaluationKeys, InsecureTestParameters, RuntimeError, Samples, Server};
 use tempfile::TempDir;
 
 fn samples(case: &Case) -> Samples {
@@ -93,7 +93,7 @@ fn circuits_pass_through_pipes_as_files() {
 #[test]
 fn keys_and_ciphertexts_pass_through_pipes_as_files() {
     let (files, case) = (Files::new(), network_case());
-    let client = Client::<ClearEngine>::new(case.circuit.client()).unwrap();
+    let client = Client::<ClearEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
     client.generate_key_files(&files.path("client.key"), &files.path("server.key"), &mut |_, _| {}).unwrap();
     let secret = pipe_of(&files.path("client.key"), |reader| client.read_secret_key(reader).unwrap());
     let public = pipe_of(&files.path("server.key"), |reader| client.read_public_key(reader).unwrap());
@@ -112,7 +112,7 @@ fn keys_and_ciphertexts_pass_through_pipes_as_files() {
 fn encrypted_results_pass_through_pipes_as_files() {
     for case in [network_case(), refreshing_case()] {
         let files = Files::new();
-        let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
+        let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
         client.generate_key_files(&files.path("client.key"), &files.path("server.key"), &mut |_, _| {}).unwrap();
         let secret = pipe_of(&files.path("client.key"), |reader| client.read_secret_key(reader).unwrap());
         assert!(piped(|writer| client.write_secret_key(&secret, writer).unwrap()) == files.bytes("client.key"));
@@ -123,7 +123,7 @@ fn encrypted_results_pass_through_pipes_as_files() {
 }
 
 fn evaluate_both_ways<E: paf_engine::Engine>(files: &Files, case: &Case) {
-    let server = Server::<E>::new(Arc::new(case.circuit.clone())).unwrap();
+    let server = Server::<E>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
     let keys = server.load_keys(&files.path("server.key"), 0, &mut |_, _| {}).unwrap();
     server.evaluate_file(&keys, &files.path("x.ct"), &files.path("y.ct"), &mut |_, _| {}).unwrap();
     drop(keys);
@@ -133,7 +133,7 @@ fn evaluate_both_ways<E: paf_engine::Engine>(files: &Files, case: &Case) {
         server.evaluate_stream(&keys, input, writer, &mut |_, _| {}).unwrap();
     });
     assert!(results == files.bytes("y.ct"), "{}", case.name);
-    let client = Client::<E>::new(case.circuit.client()).unwrap();
+    let client = Client::<E>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
     let secret = client.load_secret_key(&files.path("client.key")).unwrap();
     let from_file = client.decrypt_file(&secret, &files.path("y.ct"), &mut |_, _| {}).unwrap();
     let from_pipe = client.decrypt_from(&secret, &results[..], &mut |_, _| {}).unwrap();
@@ -163,11 +163,11 @@ fn stop_at(place: usize) -> impl FnMut(usize) -> ControlFlow<()> {
 #[test]
 fn an_evaluation_stops_at_any_operation_and_leaves_nothing() {
     let (files, case) = (Files::new(), long_case());
-    let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
     client.generate_key_files(&files.path("client.key"), &files.path("server.key"), &mut |_, _| {}).unwrap();
     let public = client.load_public_key(&files.path("server.key")).unwrap();
     client.encrypt_file(&public, &samples(&case), &files.path("x.ct"), &mut |_, _| {}).unwrap();
-    let server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone())).unwrap();
+    let server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
     let keys = server.load_keys(&files.path("server.key"), 0, &mut |_, _| {}).unwrap();
     let before = files.names();
     for operation in 0..50 {
@@ -187,7 +187,7 @@ fn an_evaluation_stops_at_any_operation_and_leaves_nothing() {
 #[test]
 fn all_that_takes_long_can_be_stopped() {
     let (files, case) = (Files::new(), network_case());
-    let client = Client::<OpenFheEngine>::new(case.circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
     let (secret, public) = (files.path("client.key"), files.path("server.key"));
     let is_cancelled = |result: Result<(), RuntimeError>| matches!(result, Err(RuntimeError::Cancelled));
     let stop = |place: usize| {
@@ -206,7 +206,8 @@ fn all_that_takes_long_can_be_stopped() {
     assert_eq!(files.names(), before);
     client.encrypt_file(&key, &samples(&case), &files.path("x.ct"), &mut |_, _| {}).unwrap();
 
-    let mut server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone())).unwrap();
+    let mut server =
+        Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
     assert!(is_cancelled(server.prepare(u64::MAX, &mut stop(1)).map(drop)));
     let load = |key_memory, place| server.load_keys(&public, key_memory, &mut stop(place)).map(drop);
     assert!(is_cancelled(load(0, keys - 1)) && is_cancelled(load(1 << 20, 0)));

@@ -25,7 +25,10 @@ pub use keys::{
     rotation_levels,
 };
 pub use memory::MemoryPlan;
-pub use parameters::{LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, Parameters, Secret, log_qp_limit_128};
+pub use parameters::{
+    InsecureTestParameters, LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, LOG_QP_MARGIN, Parameters, Secret,
+    is_secure_choice, log_qp_limit_128,
+};
 pub use prices::{CostModel, MapWork, Prices};
 pub use profile::{
     BootstrapRules, ChainRules, EngineProfile, MemoryFigures, NoiseFigures, PackingPrices, ProgressWeights,

@@ -59,27 +59,49 @@ pub struct Parameters {
     pub security_bits: u32,
 }
 
+/// Whether parameters that protect nothing are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InsecureTestParameters {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are taken as any others: for tests.
+    Allow,
+}
+
 /// Largest log2(Q·P) that keeps 128 bits of classical security with uniform ternary secrets, by ring dimension.
 ///
 /// Source: [`LOG_QP_LIMITS_SOURCE`].
 pub const LOG_QP_LIMITS_128: [(usize, u32); 8] = [
-    (1 << 10, 27),
-    (1 << 11, 54),
-    (1 << 12, 109),
-    (1 << 13, 218),
-    (1 << 14, 438),
-    (1 << 15, 881),
+    (1 << 10, 26),
+    (1 << 11, 53),
+    (1 << 12, 106),
+    (1 << 13, 214),
+    (1 << 14, 430),
+    (1 << 15, 868),
     (1 << 16, 1747),
     (1 << 17, 3523),
 ];
 
 /// Where [`LOG_QP_LIMITS_128`] comes from.
 pub const LOG_QP_LIMITS_SOURCE: &str =
-    "Homomorphic Encryption Standard (2018), table 1, as extended in OpenFHE 1.4.2, stdlatticeparms.cpp";
+    "Security Guidelines for Implementing Homomorphic Encryption, IACR CiC 1(4) 26 (ePrint 2024/463), table 5.2";
+
+/// Bits that the nominal log2(Q·P) of chosen parameters stays below the limit.
+///
+/// The table's limits are for the modulus itself. Its primes lie on both sides of their nominal sizes: those of P and the
+/// first of Q below, the others by turns above and below, next to the scales. All of them together exceed the nominal sum
+/// by far less than this bit, which also keeps some distance from limits that are estimates themselves.
+pub const LOG_QP_MARGIN: u32 = 1;
 
 /// The limit of [`LOG_QP_LIMITS_128`] for a ring dimension, 0 where the table has none.
 pub fn log_qp_limit_128(ring_dimension: usize) -> u32 {
     LOG_QP_LIMITS_128.iter().find(|(n, _)| *n == ring_dimension).map_or(0, |(_, limit)| *limit)
+}
+
+/// Whether parameters of a nominal log2(Q·P) may be chosen for a ring dimension: the limit holds with its margin.
+pub fn is_secure_choice(ring_dimension: usize, log_qp: u32) -> bool {
+    log_qp + LOG_QP_MARGIN <= log_qp_limit_128(ring_dimension)
 }
 
 impl Parameters {

@@ -8,7 +8,7 @@ use paf_engine_openfhe::{OpenFheEngine, machine};
 use paf_ir::program::InputPort;
 use paf_ir::tensor::Tensor;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, simulate};
+use paf_runtime::{Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, simulate};
 
 /// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
 pub fn exclusive() -> MutexGuard<'static, ()> {
@@ -77,7 +77,8 @@ impl Parties {
     /// If a step fails.
     pub fn new(circuit: &Arc<Circuit>) -> Self {
         set_up_openfhe();
-        let client = Client::new(circuit.client()).expect("OpenFHE takes the parameters");
+        let client =
+            Client::new(circuit.client(), InsecureTestParameters::Allow).expect("OpenFHE takes the parameters");
         let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()));
         let mut server = server.expect("a circuit for the openfhe engine");
         server.prepare(OpenFheEngine::PROFILE.memory.prepared_bytes, &mut |_, _| {}).expect("plaintexts");

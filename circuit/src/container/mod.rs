@@ -101,6 +101,27 @@ impl fmt::Display for KeyId {
     }
 }
 
+impl std::str::FromStr for KeyId {
+    type Err = NotKeyId;
+
+    /// All 64 hexadecimal digits: a shorter beginning is something that another key can be made to have.
+    fn from_str(text: &str) -> Result<Self, NotKeyId> {
+        let mut id = [0; 32];
+        if text.len() != 2 * id.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(NotKeyId);
+        }
+        for (byte, place) in id.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&text[place..place + 2], 16).map_err(|_| NotKeyId)?;
+        }
+        Ok(KeyId(id))
+    }
+}
+
+/// A text that does not name a key pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key id is 64 hexadecimal digits, as keygen prints them")]
+pub struct NotKeyId;
+
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyId({self})")

@@ -115,7 +115,7 @@ fn security_must_be_what_is_recorded() {
             parameters(m).security_bits = 128;
         }
     };
-    refused("log2(QP) is 1520, 128-bit security allows 438", claim(1 << 14));
+    refused("log2(QP) is 1520, 128-bit security allows 430", claim(1 << 14));
     refused("the fingerprint is not that of the content", claim(1 << 16));
 }
 

@@ -9,7 +9,9 @@ use paf_circuit::{Circuit, read_circuit};
 use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::Op;
 use paf_runtime::executor::Step;
-use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, npy, simulate};
+use paf_runtime::{
+    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, npy, simulate,
+};
 use serde_json::{Value, json};
 use testkit::parties::set_up_openfhe;
 
@@ -87,7 +89,7 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
 
 fn set_up(circuit: &Arc<Circuit>) -> Result<Parties> {
     let start = Instant::now();
-    let client = Client::new(circuit.client())?;
+    let client = Client::new(circuit.client(), InsecureTestParameters::Refuse)?;
     let mut server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()))?;
     let loading = start.elapsed().as_secs_f64();
     let start = Instant::now();

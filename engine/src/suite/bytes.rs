@@ -52,6 +52,16 @@ fn ciphertexts_pass<E: Engine>(party: &Party<E>, case: &Case) {
     let values = |ciphertext| engine.decrypt(&party.secret, ciphertext, ty).expect("decryption");
     let (before, after) = (values(&fresh), values(&read));
     assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6), "a ciphertext has other values");
+    let input = &case.program.inputs[0];
+    let slots =
+        paf_ir::slots::repeat(&input.layout.pack(&case.samples[0]), case.parameters.slots).expect("it fits").remove(0);
+    party.engine.check_public_key(&party.public).expect("an honest key");
+    let by_secret = engine.encrypt_with_secret(&party.secret, &slots, ty.level).expect("encryption");
+    assert!(
+        values(&by_secret).iter().zip(&slots).all(|(a, b)| (a - b).abs() < 1e-6),
+        "a secret key encrypts something else"
+    );
+    assert!(party.keys.owns(&by_secret), "a secret key encrypts for others");
     let admitted = party.keys.admit(read).expect("its own key");
     party.keys.write_admitted(&admitted, &mut again).expect("bytes");
     assert!(again == bytes, "a ciphertext in use has other bytes");

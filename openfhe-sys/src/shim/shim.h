@@ -57,6 +57,8 @@ struct SlotValues;
 struct SparseTerm;
 struct RotationTerm;
 enum class SecretKeyDistribution : std::uint8_t;
+enum class PublicKeyPart : std::uint8_t;
+enum class Representation : std::uint8_t;
 
 // A CKKS context, with the RNS bases of every level: basis Q and basis Q * P, level 0 first.
 struct Context {
@@ -163,6 +165,7 @@ struct RotationSum {
 
 // api/process.cc
 bool configure_allocator();
+void forbid_core_dumps();
 void set_threads(std::uint32_t count);
 std::uint32_t threads();
 rust::String openfhe_version();
@@ -176,6 +179,8 @@ void prepare_transforms(const Context& context);
 
 // api/keys.cc
 KeyPair generate_key_pair(const Context& context);
+rust::Vec<std::uint64_t> public_key_residues(const PublicKey& key, PublicKeyPart part, std::uint32_t limb,
+                                             Representation representation);
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step);
 std::uint32_t conjugation_key_id(const Context& context);
 rust::String fresh_key_tag(const Context& context);
@@ -186,6 +191,7 @@ void remove_evaluation_key(rust::Str tag, std::uint32_t id);
 
 // api/encryption.cc
 std::unique_ptr<Ciphertext> encrypt(const PublicKey& key, const Plaintext& plaintext);
+std::unique_ptr<Ciphertext> encrypt_with_secret_key(const SecretKey& key, const Plaintext& plaintext);
 rust::Vec<double> decrypt(const SecretKey& key, const Ciphertext& ciphertext, double scale);
 
 // api/arithmetic.cc

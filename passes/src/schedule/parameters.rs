@@ -1,7 +1,7 @@
 //! Ring dimensions, chains of primes, scales and digits that are secure and precise enough.
 
 use paf_ir::ckks::Level;
-use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, Work, log_qp_limit_128};
+use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, Work, is_secure_choice};
 
 /// Where bootstraps may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -280,7 +280,7 @@ impl Chain {
             return None;
         }
         let log_qp = first_modulus_bits + levels.0 * scale_bits + rules.log_p(special_primes);
-        let secure = log_qp < log_qp_limit_128(ring_dimension);
+        let secure = is_secure_choice(ring_dimension, log_qp);
         let secret = match bootstrap {
             Some(_) => Secret::UniformTernaryEncapsulated,
             None => Secret::UniformTernary,

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use paf_circuit::read_circuit;
-use paf_runtime::{Expectations, LayerAgreement, Sides, check_layers};
+use paf_runtime::{Expectations, InsecureTestParameters, LayerAgreement, Sides, check_layers};
 use serde_json::json;
 
 use super::commands::{finish, read_samples};
 use super::error::{CommandError, Result};
 use super::infer::{Parties, Times, set_up};
 use super::progress::Progress;
-use super::report::{Report, seconds, warn_if_insecure};
+use super::report::{Report, refuse_or_warn, seconds};
 use super::{Input, Memory};
 
 /// Keys that the noise model is asked for: what it expects is their mean.
@@ -27,12 +27,13 @@ pub(crate) struct Options<'a> {
     pub(crate) sample: usize,
     pub(crate) least_bits: Option<f64>,
     pub(crate) memory: Memory,
+    pub(crate) insecure: InsecureTestParameters,
 }
 
 pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
     let circuit = Arc::new(read_circuit(options.circuit)?);
     let mut report = Report::default();
-    warn_if_insecure(&circuit.parameters, &mut report);
+    refuse_or_warn(&circuit.parameters, options.insecure, &mut report)?;
     let input = Input { files: options.files.to_vec(), limit: Some(options.sample.saturating_add(1)) };
     let samples = read_samples(&circuit.program.inputs, &input)?;
     if options.sample >= samples.count() {
@@ -43,7 +44,8 @@ pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
     let phase = progress.phase("simulate");
     let expectations = Expectations::new(&circuit, &samples, options.sample, SEEDS)?;
     phase.end();
-    let Parties { client, server, keys } = set_up(&circuit, options.memory, progress, &mut Times::default())?;
+    let Parties { client, server, keys } =
+        set_up(&circuit, options.memory, options.insecure, progress, &mut Times::default())?;
     let mut phase = progress.phase("check");
     let inputs = client.encrypt(&keys.public, &samples, options.sample)?;
     let observer = &mut |step: paf_runtime::executor::Step<'_>| phase.layer(0, 1, step);

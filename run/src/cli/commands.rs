@@ -1,4 +1,4 @@
-//! One function a command, but for `infer`, `eval` and `check`.
+//! One function a command, but for `infer`, `encrypt`, `eval` and `check`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
-use paf_runtime::{Client, Noise, Output, RuntimeError, Samples};
+use paf_runtime::{Client, InsecureTestParameters, Noise, Output, RuntimeError, Samples, read_server_key_header};
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
@@ -31,14 +31,20 @@ pub(crate) fn client(circuit: &Path, output: &Path, json: bool) -> Result<()> {
 
 pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, json: bool) -> Result<()> {
     let mut report = Report::default();
-    if container::read_header(file)?.kind == Kind::Client {
-        let client = read_client(file)?;
-        warn_if_insecure(&client.parameters, &mut report);
-        facts::client(&mut report, &client);
-    } else {
-        let circuit = read_circuit(file)?;
-        warn_if_insecure(&circuit.parameters, &mut report);
-        facts::circuit(&mut report, &circuit, costs);
+    let header = container::read_header(file)?;
+    match header.kind {
+        Kind::Client => {
+            let client = read_client(file)?;
+            warn_if_insecure(&client.parameters, &mut report);
+            facts::client(&mut report, &client);
+        }
+        Kind::Circuit => {
+            let circuit = read_circuit(file)?;
+            warn_if_insecure(&circuit.parameters, &mut report);
+            facts::circuit(&mut report, &circuit, costs);
+        }
+        Kind::ServerKey => facts::keyed(&mut report, &read_server_key_header(file)?),
+        Kind::SecretKey | Kind::Ciphertexts => facts::keyed(&mut report, &header),
     }
     report.print(json)
 }
@@ -66,40 +72,38 @@ pub(crate) fn simulate(circuit: &Path, input: &Input, output: Option<&Path>, noi
     report.print(json)
 }
 
-pub(crate) fn keygen(client: &Path, secret: &Path, public: &Path, json: bool) -> Result<()> {
-    let client: Client<OpenFheEngine> = Client::load(client)?;
+pub(crate) fn keygen(
+    client: &Path,
+    secret: &Path,
+    public: &Path,
+    insecure: InsecureTestParameters,
+    json: bool,
+) -> Result<()> {
+    let client: Client<OpenFheEngine> = Client::load(client, insecure)?;
     let mut report = Report::default();
     warn_if_insecure(&client.part().parameters, &mut report);
     let mut phase = Progress::new(json).phase("keygen");
-    client.generate_key_files(secret, public, &mut phase.counter("evaluation keys"))?;
+    let key = client.generate_key_files(secret, public, &mut phase.counter("evaluation keys"))?;
     let time = phase.end();
     report.fact("evaluation_keys", client.key_list()?.len());
     report.fact("seconds", time);
     report.line("keygen", format!("{} evaluation keys in {}", client.key_list()?.len(), seconds(time)));
+    facts::key_id(&mut report, &key);
     facts::parameters(&mut report, &client.part().parameters);
     wrote(&mut report, secret);
     wrote(&mut report, public);
     finish(report, json)
 }
 
-pub(crate) fn encrypt(client: &Path, public: &Path, input: &Input, output: &Path, json: bool) -> Result<()> {
-    let client: Client<OpenFheEngine> = Client::load(client)?;
-    let mut report = Report::default();
-    warn_if_insecure(&client.part().parameters, &mut report);
-    let samples = read_samples(client.inputs(), input)?;
-    let key = client.load_public_key(public)?;
-    let mut phase = Progress::new(json).phase("encrypt");
-    client.encrypt_file(&key, &samples, output, &mut phase.counter("samples"))?;
-    let time = phase.end();
-    report.fact("samples", samples.count());
-    report.fact("seconds", time);
-    report.line("encrypted", format!("{} samples in {}", samples.count(), seconds(time)));
-    wrote(&mut report, output);
-    finish(report, json)
-}
-
-pub(crate) fn decrypt(client: &Path, secret: &Path, input: &Path, output: &Path, json: bool) -> Result<()> {
-    let client: Client<OpenFheEngine> = Client::load(client)?;
+pub(crate) fn decrypt(
+    client: &Path,
+    secret: &Path,
+    input: &Path,
+    output: &Path,
+    insecure: InsecureTestParameters,
+    json: bool,
+) -> Result<()> {
+    let client: Client<OpenFheEngine> = Client::load(client, insecure)?;
     let mut report = Report::default();
     warn_if_insecure(&client.part().parameters, &mut report);
     let key = client.load_secret_key(secret)?;

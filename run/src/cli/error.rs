@@ -81,6 +81,9 @@ impl From<EngineError> for CommandError {
 fn hint(error: &RuntimeError) -> &'static str {
     match error {
         RuntimeError::CheckpointsExist { .. } => "; --resume DIR goes on with it",
+        RuntimeError::InsecureParameters { .. } => {
+            "; compile the network without --insecure-test-parameters; a test of what needs no protection gives that option here too"
+        }
         _ => "",
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use paf_circuit::container::{Kind, SectionReader};
 use paf_circuit::read_circuit;
-use paf_runtime::{Checkpoints, EvaluationKeys, Server};
+use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server};
 
 use super::commands::finish;
 use super::error::Result;
 use super::progress::{Phase, Progress};
-use super::report::{Report, seconds, warn_if_insecure, wrote};
+use super::report::{Report, refuse_or_warn, seconds, wrote};
 use super::{Keep, Memory, OpenFheEngine};
 
 /// The files of an evaluation.
@@ -21,16 +21,22 @@ pub(crate) struct Files<'a> {
     pub(crate) output: &'a Path,
 }
 
-pub(crate) fn eval(files: &Files<'_>, memory: Memory, keep: &Keep, json: bool) -> Result<()> {
+pub(crate) fn eval(
+    files: &Files<'_>,
+    memory: Memory,
+    keep: &Keep,
+    insecure: InsecureTestParameters,
+    json: bool,
+) -> Result<()> {
     let (mut report, progress) = (Report::default(), Progress::new(json));
     check_same_key(files.input, files.public)?;
     let checkpoints = keep.open()?;
     let circuit = Arc::new(read_circuit(files.circuit)?);
-    warn_if_insecure(&circuit.parameters, &mut report);
+    refuse_or_warn(&circuit.parameters, insecure, &mut report)?;
     memory.check(&circuit)?;
     let mut phase = progress.phase("load");
     let key_memory = memory.key_memory(&circuit);
-    let mut server: Server<OpenFheEngine> = Server::new(circuit)?;
+    let mut server: Server<OpenFheEngine> = Server::new(circuit, insecure)?;
     let keys = server.load_keys(files.public, key_memory, &mut phase.counter("evaluation keys"))?;
     report.fact("load_seconds", phase.end());
     let samples = server.open_inputs(&keys, files.input)?.samples();

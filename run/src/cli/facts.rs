@@ -1,5 +1,6 @@
 //! What `info` says about circuits and client files.
 
+use paf_circuit::container::{Header, KeyId, Kind};
 use paf_circuit::{Circuit, Client};
 use paf_files::{Bytes, hex};
 use paf_ir::program::{InputPort, OutputPort};
@@ -35,6 +36,33 @@ pub(crate) fn client(report: &mut Report, client: &Client) {
     parameters(report, &client.parameters);
     keys(report, client);
     ports(report, &client.inputs, &client.outputs);
+}
+
+/// What the header of a key or ciphertext file says.
+pub(crate) fn keyed(report: &mut Report, header: &Header) {
+    let (kind, content) = match header.kind {
+        Kind::SecretKey => ("secret key", "the secret key".to_owned()),
+        Kind::ServerKey => {
+            let keys = header.sections.saturating_sub(1);
+            report.fact("evaluation_keys", keys);
+            ("server key", format!("the public key and {keys} evaluation keys"))
+        }
+        _ => {
+            report.fact("sections", header.sections);
+            ("ciphertexts", format!("{} sections of ciphertexts", header.sections))
+        }
+    };
+    report.fact("kind", kind);
+    report.fact("fingerprint", header.binding.fingerprint.to_string());
+    report.line("holds", content);
+    report.line("fingerprint", format!("{}, of the circuit", header.binding.fingerprint));
+    key_id(report, &header.binding.key);
+}
+
+/// The id of a key pair.
+pub(crate) fn key_id(report: &mut Report, id: &KeyId) {
+    report.fact("key_id", id.to_string());
+    report.line("key id", id.to_string());
 }
 
 fn model(report: &mut Report, circuit: &Circuit) {

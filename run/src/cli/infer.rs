@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::Bytes;
-use paf_runtime::{Client, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate};
+use paf_runtime::{
+    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+};
 use serde_json::json;
 
 use super::commands::{read_samples, summarize, write_results};
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::{Phase, Progress};
-use super::report::{Report, seconds, warn_if_insecure};
+use super::report::{Report, refuse_or_warn, seconds};
 use super::{Input, Memory, OpenFheEngine, facts};
 
 /// Seconds of the phases; encryption, evaluation and decryption are sums over the samples.
@@ -33,15 +35,24 @@ pub(super) struct Parties {
     pub(super) keys: LocalKeys<OpenFheEngine>,
 }
 
-pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory: Memory, json: bool) -> Result<()> {
+pub(crate) struct Options<'a> {
+    pub(crate) circuit: &'a Path,
+    pub(crate) input: &'a Input,
+    pub(crate) output: Option<&'a Path>,
+    pub(crate) memory: Memory,
+    pub(crate) insecure: InsecureTestParameters,
+}
+
+pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
+    let &Options { circuit, input, output, memory, insecure } = options;
     let circuit = Arc::new(read_circuit(circuit)?);
     let mut report = Report::default();
-    warn_if_insecure(&circuit.parameters, &mut report);
+    refuse_or_warn(&circuit.parameters, insecure, &mut report)?;
     let samples = read_samples(&circuit.program.inputs, input)?;
     memory.check(&circuit)?;
     let clear = simulate(&circuit, &samples, Noise::Off)?;
     let (progress, mut times) = (Progress::new(json), Times::default());
-    let parties = set_up(&circuit, memory, progress, &mut times)?;
+    let parties = set_up(&circuit, memory, insecure, progress, &mut times)?;
     let results = run(&parties, &samples, progress.phase("eval"), &mut times)?;
     compare(&mut report, &results, &clear);
     summarize(&mut report, &circuit.program.outputs, &results);
@@ -54,8 +65,14 @@ pub(crate) fn infer(circuit: &Path, input: &Input, output: Option<&Path>, memory
 }
 
 /// Makes keys, and a server that is ready.
-pub(super) fn set_up(circuit: &Arc<Circuit>, memory: Memory, progress: Progress, times: &mut Times) -> Result<Parties> {
-    let client = Client::new(circuit.client())?;
+pub(super) fn set_up(
+    circuit: &Arc<Circuit>,
+    memory: Memory,
+    insecure: InsecureTestParameters,
+    progress: Progress,
+    times: &mut Times,
+) -> Result<Parties> {
+    let client = Client::new(circuit.client(), insecure)?;
     let mut server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine()))?;
     let mut phase = progress.phase("keygen");
     let keys = LocalKeys::make(&client, &server, memory.key_memory(circuit), &mut phase.counter("evaluation keys"))?;

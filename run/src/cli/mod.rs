@@ -3,6 +3,7 @@
 mod check;
 mod commands;
 mod costs;
+mod encrypt;
 mod error;
 mod eval;
 mod facts;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use paf_circuit::Circuit;
+use paf_circuit::container::KeyId;
 use paf_engine_openfhe::OpenFheEngine;
 use paf_engine_openfhe::machine::{self, Machine};
 use paf_files::Bytes;
-use paf_runtime::{Checkpoints, Server};
+use paf_runtime::{Checkpoints, InsecureTestParameters, Server};
 
 #[cfg(doc)]
 use error::CommandError;
@@ -46,9 +48,9 @@ enum Command {
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Print what a circuit or client file says, or what is used of this machine.
+    /// Print what a file says, or what is used of this machine.
     Info {
-        /// A circuit or client file.
+        /// A circuit, client, key or ciphertext file.
         #[arg(required_unless_present = "machine")]
         file: Option<PathBuf>,
         /// Print the kernels, the threads and the allocator in use.
@@ -93,6 +95,8 @@ enum Command {
         output: Option<PathBuf>,
         #[command(flatten)]
         memory: Memory,
+        #[command(flatten)]
+        insecure: Insecure,
     },
     /// Compare an encrypted run with the clear one, layer by layer, in one process.
     Check {
@@ -109,6 +113,8 @@ enum Command {
         least_bits: Option<f64>,
         #[command(flatten)]
         memory: Memory,
+        #[command(flatten)]
+        insecure: Insecure,
     },
     /// Make the keys that a circuit needs.
     Keygen {
@@ -120,19 +126,31 @@ enum Command {
         /// Where to write the public and evaluation keys; they go to the server.
         #[arg(long)]
         public: PathBuf,
+        #[command(flatten)]
+        insecure: Insecure,
     },
-    /// Encrypt inputs.
+    /// Encrypt inputs, under the public key or with the secret key. With both, the public key must be that of the secret
+    /// one.
     Encrypt {
         /// A client or circuit file.
         client: PathBuf,
-        /// The public and evaluation keys.
+        /// The public and evaluation keys. Whoever could replace this file could read the inputs: give --secret or
+        /// --key-id too.
+        #[arg(long, required_unless_present = "secret")]
+        public: Option<PathBuf>,
+        /// The secret key.
         #[arg(long)]
-        public: PathBuf,
+        secret: Option<PathBuf>,
+        /// The id that the keys must have: 64 hexadecimal digits, as keygen and info print them.
+        #[arg(long, value_name = "ID")]
+        key_id: Option<KeyId>,
         #[command(flatten)]
         input: Input,
         /// Where to write the ciphertexts.
         #[arg(long)]
         output: PathBuf,
+        #[command(flatten)]
+        insecure: Insecure,
     },
     /// Run a circuit on encrypted inputs.
     Eval {
@@ -151,6 +169,8 @@ enum Command {
         keep: Keep,
         #[command(flatten)]
         memory: Memory,
+        #[command(flatten)]
+        insecure: Insecure,
     },
     /// Decrypt results.
     Decrypt {
@@ -165,7 +185,22 @@ enum Command {
         /// Where to write the results.
         #[arg(long)]
         output: PathBuf,
+        #[command(flatten)]
+        insecure: Insecure,
     },
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct Insecure {
+    /// Take a file with parameters that protect nothing: for tests.
+    #[arg(long)]
+    insecure_test_parameters: bool,
+}
+
+impl From<Insecure> for InsecureTestParameters {
+    fn from(insecure: Insecure) -> Self {
+        if insecure.insecure_test_parameters { InsecureTestParameters::Allow } else { InsecureTestParameters::Refuse }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -248,10 +283,25 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
 }
 
+impl Command {
+    /// Whether the command makes or reads what must not leave the client: the secret key, or values that it encrypts.
+    fn holds_secrets(&self) -> bool {
+        match self {
+            Command::Keygen { .. } | Command::Encrypt { .. } | Command::Decrypt { .. } => true,
+            Command::Infer { .. } | Command::Check { .. } => true,
+            Command::Client { .. } | Command::Info { .. } | Command::CalibrateMachine { .. } => false,
+            Command::Simulate { .. } | Command::Eval { .. } => false,
+        }
+    }
+}
+
 /// Sets up this process and runs one command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let machine = &machine::set_up()?;
     let json = arguments.json;
+    if arguments.command.holds_secrets() {
+        machine::forbid_core_dumps()?;
+    }
     if let Some(reason) = &machine.kernels.refused {
         eprintln!("warning: {reason}; OpenFHE's own code runs, which is several times slower");
     }
@@ -266,19 +316,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
             commands::simulate(circuit, input, output.as_deref(), noise, json)
         }
-        Command::Infer { circuit, input, output, memory } => {
-            infer::infer(circuit, input, output.as_deref(), *memory, json)
+        Command::Infer { circuit, input, output, memory, insecure } => {
+            let (memory, insecure) = (*memory, (*insecure).into());
+            infer::infer(&infer::Options { circuit, input, output: output.as_deref(), memory, insecure }, json)
         }
-        Command::Keygen { client, secret, public } => commands::keygen(client, secret, public, json),
-        Command::Encrypt { client, public, input, output } => commands::encrypt(client, public, input, output, json),
-        Command::Check { circuit, files, sample, least_bits, memory } => {
-            let (sample, least_bits, memory) = (*sample, *least_bits, *memory);
-            check::check(&check::Options { circuit, files, sample, least_bits, memory }, json)
+        Command::Keygen { client, secret, public, insecure } => {
+            commands::keygen(client, secret, public, (*insecure).into(), json)
         }
-        Command::Eval { circuit, public, input, output, keep, memory } => {
-            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, json)
+        Command::Encrypt { client, public, secret, key_id, input, output, insecure } => {
+            let (public, secret, insecure) = (public.as_deref(), secret.as_deref(), (*insecure).into());
+            let keys = encrypt::KeyFiles { public, secret, id: *key_id };
+            encrypt::encrypt(&encrypt::Options { client, keys, input, output, insecure }, json)
         }
-        Command::Decrypt { client, secret, input, output } => commands::decrypt(client, secret, input, output, json),
+        Command::Check { circuit, files, sample, least_bits, memory, insecure } => {
+            let (sample, least_bits, memory, insecure) = (*sample, *least_bits, *memory, (*insecure).into());
+            check::check(&check::Options { circuit, files, sample, least_bits, memory, insecure }, json)
+        }
+        Command::Eval { circuit, public, input, output, keep, memory, insecure } => {
+            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, (*insecure).into(), json)
+        }
+        Command::Decrypt { client, secret, input, output, insecure } => {
+            commands::decrypt(client, secret, input, output, (*insecure).into(), json)
+        }
     }
 }
 

@@ -53,6 +53,20 @@ pub(crate) fn warn_if_insecure(parameters: &Parameters, report: &mut Report) {
     }
 }
 
+/// Refuses parameters that protect nothing, or says what [`warn_if_insecure`] says.
+///
+/// # Errors
+/// [`RuntimeError::InsecureParameters`](paf_runtime::RuntimeError::InsecureParameters).
+pub(crate) fn refuse_or_warn(
+    parameters: &Parameters,
+    insecure: InsecureTestParameters,
+    report: &mut Report,
+) -> Result<()> {
+    check_security(parameters, insecure)?;
+    warn_if_insecure(parameters, report);
+    Ok(())
+}
+
 /// A duration for people.
 pub(crate) fn seconds(seconds: f64) -> String {
     match seconds {

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::common::Case;
 
+/// The commands that make or use keys.
+pub(crate) const COMMANDS_WITH_KEYS: [&str; 6] = ["keygen", "encrypt", "eval", "decrypt", "infer", "check"];
+
 /// A folder in which commands run.
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
@@ -58,7 +61,16 @@ impl Bench {
         self.command(arguments).output().unwrap()
     }
 
+    /// The circuits of these tests protect nothing, and the commands that ask whether that is meant are told so.
     pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = self.command_as_is(arguments);
+        if arguments.split_whitespace().next().is_some_and(|name| COMMANDS_WITH_KEYS.contains(&name)) {
+            command.arg("--insecure-test-parameters");
+        }
+        command
+    }
+
+    pub(crate) fn command_as_is(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paf-run"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path());
         // No test depends on the settings of who runs it.
@@ -78,11 +90,12 @@ impl Bench {
 
     /// The command ends with this exit code, and the last line of stderr contains the message.
     pub(crate) fn fails(&self, arguments: &str, code: i32, message: &str) {
-        let output = self.run(arguments);
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "paf-run {arguments}: {stderr}");
-        let last = stderr.trim_end().lines().last().unwrap_or_default();
-        assert!(last.starts_with("error: ") && last.contains(message), "paf-run {arguments}: {stderr}");
+        assert_fails(&mut self.command(arguments), arguments, code, message);
+    }
+
+    /// As [`Bench::fails`] for a command that is not told that its circuit protects nothing.
+    pub(crate) fn fails_as_is(&self, arguments: &str, code: i32, message: &str) {
+        assert_fails(&mut self.command_as_is(arguments), arguments, code, message);
     }
 
     /// Moves files into a new folder.
@@ -100,6 +113,14 @@ impl Bench {
         names.sort();
         names
     }
+}
+
+fn assert_fails(command: &mut Command, arguments: &str, code: i32, message: &str) {
+    let output = command.output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "paf-run {arguments}: {stderr}");
+    let last = stderr.trim_end().lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: ") && last.contains(message), "paf-run {arguments}: {stderr}");
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -8,6 +8,8 @@ use crate::common::{Case, arithmetic_case, exclusive, network_case, refreshing_c
 use crate::npy::Array;
 use crate::samples::Samples;
 
+use paf_scheme::InsecureTestParameters;
+
 use super::*;
 
 type Party = (Server<OpenFheEngine>, EvaluationKeys<OpenFheEngine>);
@@ -15,7 +17,7 @@ type Party = (Server<OpenFheEngine>, EvaluationKeys<OpenFheEngine>);
 /// A server of a case with a client's keys, and the client's inputs encrypted as `x.ct` in a folder.
 fn set_up(case: &Case, folder: &Path) -> Party {
     let circuit = Arc::new(case.circuit.clone());
-    let client = Client::<OpenFheEngine>::new(circuit.client()).unwrap();
+    let client = Client::<OpenFheEngine>::new(circuit.client(), InsecureTestParameters::Allow).unwrap();
     let (secret, public) = client.generate_pair().unwrap();
     let keys = client.generate_evaluation_keys(&secret, &public, &mut |_, _| {}).unwrap();
     let mut shape = vec![case.samples.len()];

@@ -100,7 +100,8 @@ std::uint32_t Ciphertext::level() const {
 }
 
 std::uint32_t Ciphertext::limb_count() const {
-    return static_cast<std::uint32_t>(handle->GetElements().at(0).GetNumOfElements());
+    const auto& parts = handle->GetElements();
+    return parts.empty() ? 0 : static_cast<std::uint32_t>(parts.front().GetNumOfElements());
 }
 
 std::uint32_t Ciphertext::part_count() const {

@@ -13,6 +13,7 @@
 #include "key/privatekey.h"
 #include "key/publickey.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -30,7 +31,12 @@ enum class Magic : std::uint32_t {
     Ciphertext    = 0x31544350,  // "PCT1"
 };
 
-constexpr std::size_t MAX_TAG_BYTES = 256;
+// OpenFHE names a key by 128 random bits in lower-case hexadecimal digits.
+constexpr std::size_t TAG_BYTES = 32;
+
+bool is_tag_digit(char letter) {
+    return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
+}
 
 class Writer {
 public:
@@ -39,7 +45,7 @@ public:
     void bytes(const void* source, std::size_t count) { std::memcpy(take(count), source, count); }
     void number(std::uint32_t value) { bytes(&value, sizeof value); }
     void real(double value) { bytes(&value, sizeof value); }
-    void text(const std::string& value) {
+    void tag(const std::string& value) {
         number(static_cast<std::uint32_t>(value.size()));
         bytes(value.data(), value.size());
     }
@@ -62,11 +68,13 @@ public:
 
     std::uint32_t number() { return value<std::uint32_t>(); }
     double real() { return value<double>(); }
-    std::string text() {
-        std::size_t count = number();
-        require(count <= MAX_TAG_BYTES, "damaged: a name is too long");
-        const auto* start = reinterpret_cast<const char*>(take(count));
-        return {start, count};
+    // Tags end up in Rust strings and in messages, so nothing but what OpenFHE itself makes may pass.
+    std::string tag() {
+        const char* message = "damaged: a key's tag is not 32 lower-case hexadecimal digits";
+        require(number() == TAG_BYTES, message);
+        const auto* start = reinterpret_cast<const char*>(take(TAG_BYTES));
+        require(std::all_of(start, start + TAG_BYTES, is_tag_digit), message);
+        return {start, TAG_BYTES};
     }
     const std::uint8_t* take(std::size_t count) {
         require(count <= in_.size() - position_, "damaged: the data end too early");
@@ -91,8 +99,8 @@ private:
     std::size_t position_ = 0;
 };
 
-std::size_t text_size(const std::string& text) {
-    return sizeof(std::uint32_t) + text.size();
+std::size_t tag_size(const std::string& tag) {
+    return sizeof(std::uint32_t) + tag.size();
 }
 
 // Header of a block of polynomials over one basis: ring dimension, polynomials, limbs, and the primes.
@@ -267,14 +275,14 @@ std::unique_ptr<LooseKey> evaluation_key_from_bytes(const Context& context, rust
 
 std::size_t public_key_size(const PublicKey& key) {
     const auto& parts = key.handle->GetPublicElements();
-    return sizeof(std::uint32_t) + text_size(key.handle->GetKeyTag()) +
+    return sizeof(std::uint32_t) + tag_size(key.handle->GetKeyTag()) +
            block_size(*parts.at(0).GetParams(), parts.size());
 }
 
 void export_public_key_into(const PublicKey& key, rust::Slice<std::uint8_t> out) {
     Writer writer(out);
     writer.number(static_cast<std::uint32_t>(Magic::PublicKey));
-    writer.text(key.handle->GetKeyTag());
+    writer.tag(key.handle->GetKeyTag());
     write_block(writer, pointers_to(key.handle->GetPublicElements()));
     writer.finish();
 }
@@ -282,7 +290,7 @@ void export_public_key_into(const PublicKey& key, rust::Slice<std::uint8_t> out)
 std::unique_ptr<PublicKey> public_key_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes) {
     Reader reader(bytes);
     reader.expect(Magic::PublicKey, "not a public key");
-    auto tag   = reader.text();
+    auto tag   = reader.tag();
     auto parts = read_block(reader, context.parameters->GetParamsPK(), 2);
     reader.finish();
     auto key = std::make_shared<lbcrypto::PublicKeyImpl<DCRTPoly>>(context.handle, tag);
@@ -291,7 +299,7 @@ std::unique_ptr<PublicKey> public_key_from_bytes(const Context& context, rust::S
 }
 
 std::size_t secret_key_size(const SecretKey& key) {
-    return 2 * sizeof(std::uint32_t) + text_size(key.handle->GetKeyTag()) +
+    return 2 * sizeof(std::uint32_t) + tag_size(key.handle->GetKeyTag()) +
            key.handle->GetPrivateElement().GetRingDimension();
 }
 
@@ -300,7 +308,7 @@ void export_secret_key_into(const SecretKey& key, rust::Slice<std::uint8_t> out)
     auto secret = key.handle->GetPrivateElement().GetElementAtIndex(0);
     secret.SetFormat(Format::COEFFICIENT);
     writer.number(static_cast<std::uint32_t>(Magic::SecretKey));
-    writer.text(key.handle->GetKeyTag());
+    writer.tag(key.handle->GetKeyTag());
     writer.number(secret.GetLength());
     const std::uint64_t modulus = secret.GetModulus().ConvertToInt();
     bool ternary                = true;
@@ -318,7 +326,7 @@ void export_secret_key_into(const SecretKey& key, rust::Slice<std::uint8_t> out)
 std::unique_ptr<SecretKey> secret_key_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes) {
     Reader reader(bytes);
     reader.expect(Magic::SecretKey, "not a secret key");
-    auto tag = reader.text();
+    auto tag = reader.tag();
     require(reader.number() == context.ring_dimension(), "the data are for another ring dimension");
     const auto* source = reinterpret_cast<const std::int8_t*>(reader.take(context.ring_dimension()));
     reader.finish();
@@ -334,16 +342,16 @@ std::unique_ptr<SecretKey> secret_key_from_bytes(const Context& context, rust::S
     return std::make_unique<SecretKey>(std::move(key));
 }
 
-std::size_t ciphertext_size(const Ciphertext& ciphertext, rust::Str tag) {
+std::size_t ciphertag_size(const Ciphertext& ciphertext, rust::Str tag) {
     const auto& parts = ciphertext.handle->GetElements();
-    return 5 * sizeof(std::uint32_t) + sizeof(double) + text_size(to_string(tag)) +
+    return 5 * sizeof(std::uint32_t) + sizeof(double) + tag_size(to_string(tag)) +
            block_size(*parts.at(0).GetParams(), parts.size());
 }
 
 void export_ciphertext_into(const Ciphertext& ciphertext, rust::Str tag, rust::Slice<std::uint8_t> out) {
     Writer writer(out);
     writer.number(static_cast<std::uint32_t>(Magic::Ciphertext));
-    writer.text(to_string(tag));
+    writer.tag(to_string(tag));
     writer.number(ciphertext.level());
     writer.number(ciphertext.slots());
     writer.number(ciphertext.noise_scale_degree());
@@ -356,7 +364,7 @@ void export_ciphertext_into(const Ciphertext& ciphertext, rust::Str tag, rust::S
 std::unique_ptr<Ciphertext> ciphertext_from_bytes(const Context& context, rust::Slice<const std::uint8_t> bytes) {
     Reader reader(bytes);
     reader.expect(Magic::Ciphertext, "not a ciphertext");
-    auto tag    = reader.text();
+    auto tag    = reader.tag();
     auto level  = reader.number();
     auto slots  = reader.number();
     auto degree = reader.number();

@@ -12,14 +12,28 @@
 
 namespace openfhe_shim {
 
-std::unique_ptr<Ciphertext> encrypt(const PublicKey& key, const Plaintext& plaintext) {
-    auto handle = key.handle->GetCryptoContext()->GetScheme()->Encrypt(plaintext.element, key.handle);
+namespace {
+
+// Under a public or a secret key. OpenFHE is told of the ciphertext what its own encoding would have told it.
+template <typename Key>
+std::unique_ptr<Ciphertext> encrypt_under(const Key& key, const Plaintext& plaintext) {
+    auto handle = key->GetCryptoContext()->GetScheme()->Encrypt(plaintext.element, key);
     handle->SetEncodingType(lbcrypto::CKKS_PACKED_ENCODING);
     handle->SetSlots(plaintext.slots);
     handle->SetLevel(plaintext.level);
     handle->SetNoiseScaleDeg(1);
     handle->SetScalingFactor(plaintext.scale);
     return std::unique_ptr<Ciphertext>(new Ciphertext{std::move(handle)});
+}
+
+}  // namespace
+
+std::unique_ptr<Ciphertext> encrypt(const PublicKey& key, const Plaintext& plaintext) {
+    return encrypt_under(key.handle, plaintext);
+}
+
+std::unique_ptr<Ciphertext> encrypt_with_secret_key(const SecretKey& key, const Plaintext& plaintext) {
+    return encrypt_under(key.handle, plaintext);
 }
 
 // OpenFHE decodes a FLEXIBLEAUTO ciphertext at the scaling factor in its metadata and a FIXEDMANUAL one at a power of

@@ -18,6 +18,14 @@ KeyPair to_shared(lbcrypto::KeyPair<DCRTPoly> pair) {
                    std::make_unique<SecretKey>(pair.secretKey)};
 }
 
+// quotient /= divisor, value by value; what is divided by 0 becomes 0.
+void divide(NativePoly& quotient, const NativePoly& divisor) {
+    const NativeInteger modulus = quotient.GetModulus();
+    for (std::size_t i = 0; i < quotient.GetLength(); ++i)
+        quotient[i] = divisor[i] == NativeInteger(0) ? NativeInteger(0)
+                                                     : quotient[i].ModMul(divisor[i].ModInverse(modulus), modulus);
+}
+
 }  // namespace
 
 SecretKey::~SecretKey() {
@@ -39,6 +47,22 @@ KeyPair generate_key_pair(const Context& context) {
 
 rust::String fresh_key_tag(const Context& context) {
     return std::make_shared<lbcrypto::PrivateKeyImpl<DCRTPoly>>(context.handle)->GetKeyTag();
+}
+
+rust::Vec<std::uint64_t> public_key_residues(const PublicKey& key, PublicKeyPart part, std::uint32_t limb,
+                                             Representation representation) {
+    const auto& parts = key.handle->GetPublicElements();
+    require(parts.size() == 2 && limb < parts.at(0).GetNumOfElements(), "the public key has no such limb");
+    NativePoly polynomial = parts.at(part == PublicKeyPart::Mask ? 1 : 0).GetElementAtIndex(limb);
+    if (part == PublicKeyPart::Quotient)
+        divide(polynomial, parts.at(1).GetElementAtIndex(limb));
+    if (representation == Representation::Coefficient)
+        polynomial.SetFormat(Format::COEFFICIENT);
+    rust::Vec<std::uint64_t> residues;
+    residues.reserve(polynomial.GetLength());
+    for (std::size_t i = 0; i < polynomial.GetLength(); ++i)
+        residues.push_back(polynomial[i].ConvertToInt());
+    return residues;
 }
 
 std::uint32_t rotation_key_id(const Context& context, std::int32_t step) {

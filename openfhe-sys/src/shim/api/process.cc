@@ -9,9 +9,13 @@
 #include "utils/parallel.h"
 #include "version.h"
 
+#include <cerrno>
+#include <cstring>
 #include <limits>
 #include <malloc.h>
 #include <omp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 namespace openfhe_shim {
 
@@ -38,6 +42,13 @@ bool configure_allocator() {
     constexpr int MMAP_THRESHOLD = 32 << 20;  // the largest that glibc accepts
     constexpr int TRIM_THRESHOLD = std::numeric_limits<int>::max();
     return mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1 && mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD) == 1;
+}
+
+// A handler of crashes that the kernel pipes core dumps to ignores the limit, but not that the process is not dumpable.
+void forbid_core_dumps() {
+    const rlimit none{0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        fail(std::strerror(errno));
 }
 
 // Beside the team, OpenMP has one thread: its others would spin where the team's have work.
