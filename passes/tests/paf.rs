@@ -28,7 +28,7 @@ fn assert_published(name: &str, published: &[&[f64]]) {
 
 /// Table 7 of the SmartPAF paper and file coeff_7 of snu-ccl/approxCNN (Lee et al., arXiv:2105.10879).
 #[test]
-#[allow(clippy::excessive_precision)]
+#[allow(clippy::excessive_precision, reason = "digits as they were published")]
 fn alpha7_equals_the_published_coefficients() {
     let first = [7.3044516495825141119, -34.682587110865950932, 59.859651829882618102, -31.875522590646616717];
     let second = [2.4008565221759781728, -2.631254542617839592, 1.5491267477359321766, -0.33117295650430441081];
@@ -37,7 +37,7 @@ fn alpha7_equals_the_published_coefficients() {
 
 /// File coeff_10 of snu-ccl/approxCNN (Lee et al., arXiv:2105.10879).
 #[test]
-#[allow(clippy::excessive_precision)]
+#[allow(clippy::excessive_precision, reason = "digits as they were published")]
 fn alpha10_equals_the_published_coefficients() {
     let first = [10.854184257744249796, -62.28339252110988471, 114.36922782044335657, -62.80234969730743326];
     let second = [4.1397617098511193064, -5.8499764021167980684, 2.9437625565928026676, -0.45453043746015205795];

@@ -1,14 +1,15 @@
+//! An evaluation that goes on from any of its operations ends with the same bytes.
+
 use std::sync::Arc;
 
 use paf_engine_openfhe::{Ciphertext, OpenFheEngine, OpenFheEvaluator};
 use paf_ir::tensor::Shape;
+use paf_scheme::InsecureTestParameters;
 
 use crate::Client;
 use crate::common::{Case, arithmetic_case, exclusive, network_case, refreshing_case};
 use crate::npy::Array;
 use crate::samples::Samples;
-
-use paf_scheme::InsecureTestParameters;
 
 use super::*;
 
