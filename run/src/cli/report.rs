@@ -5,6 +5,7 @@ use std::path::Path;
 
 use paf_files::Bytes;
 use paf_runtime::RuntimeError;
+use paf_runtime::{InsecureTestParameters, check_security};
 use paf_scheme::Parameters;
 use serde_json::{Map, Value};
 
