@@ -165,11 +165,14 @@ std::unique_ptr<Context> create_context(const Parameters& parameters) {
     return std::make_unique<Context>(std::move(context));
 }
 
+// Through OpenFHE's own transforms, which make a table that is missing or of another ring dimension: the class of the
+// tables would bring copies of these transforms into the program, past the overrides.
 void prepare_transforms(const Context& context) {
     const auto order = context.cyclotomic_order();
-    intnat::ChineseRemainderTransformFTTNat<lbcrypto::NativeVector> transform;
-    for (const auto& limb : context.parameters->GetParamsQP()->GetParams())
-        transform.PreCompute(limb->GetRootOfUnity(), order, limb->GetModulus());
+    for (const auto& limb : context.parameters->GetParamsQP()->GetParams()) {
+        NativePoly polynomial(limb, Format::COEFFICIENT, true);
+        polynomial.SetFormat(Format::EVALUATION);
+    }
     lbcrypto::DiscreteFourierTransform::Initialize(order, order / 4);
 }
 
