@@ -342,7 +342,7 @@ std::unique_ptr<SecretKey> secret_key_from_bytes(const Context& context, rust::S
     return std::make_unique<SecretKey>(std::move(key));
 }
 
-std::size_t ciphertag_size(const Ciphertext& ciphertext, rust::Str tag) {
+std::size_t ciphertext_size(const Ciphertext& ciphertext, rust::Str tag) {
     const auto& parts = ciphertext.handle->GetElements();
     return 5 * sizeof(std::uint32_t) + sizeof(double) + tag_size(to_string(tag)) +
            block_size(*parts.at(0).GetParams(), parts.size());
