@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
+use paf_files::TemporaryFolder;
 use paf_import::{ModelSource, with_weights};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::error::RecoveryError;
 use crate::events::{Event, Listener, tell};
@@ -47,7 +47,7 @@ pub struct CommandRequest<'r> {
 #[derive(Debug)]
 pub struct Left {
     /// The folder.
-    folder: TempDir,
+    folder: TemporaryFolder,
     /// What stands for each node.
     pub pafs: PafFile,
 }
@@ -69,7 +69,7 @@ const PAFS: &str = "model.paf.json";
 /// [`RecoveryError::Command`] with the command's last words if it fails or leaves a file out; [`RecoveryError::File`]
 /// for a damaged file of PAFs.
 pub fn run(request: &CommandRequest<'_>, graph: &Graph, listener: &mut Listener<'_>) -> Result<Left, RecoveryError> {
-    let folder = TempDir::new().map_err(RecoveryError::io(&std::env::temp_dir()))?;
+    let folder = TemporaryFolder::new().map_err(RecoveryError::io(&std::env::temp_dir()))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).map_err(RecoveryError::io(&path))

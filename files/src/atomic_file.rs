@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::unfinished::Unfinished;
+
 /// A file being written under a temporary name in its folder; [`AtomicFile::commit`] gives it its own name.
 ///
-/// Dropped without a commit it leaves nothing behind, and a file that had the name before stays as it was. A target
+/// Dropped without a commit it leaves nothing behind, nor when the process is interrupted and its program asked for that
+/// ([`remove_when_interrupted`](crate::remove_when_interrupted)), and a file that had the name before stays as it was. A target
 /// that is a device or a pipe (`/dev/stdout`) is written directly.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -18,7 +21,7 @@ pub struct AtomicFile {
 
 #[derive(Debug)]
 enum Destination {
-    Temporary(NamedTempFile),
+    Temporary(Unfinished<NamedTempFile>),
     Direct(File),
 }
 
@@ -62,7 +65,7 @@ impl AtomicFile {
             Destination::Direct(mut file) => file.flush(),
             Destination::Temporary(file) => {
                 file.as_file().sync_all()?;
-                file.persist(&self.target).map_err(|error| error.error)?;
+                file.end(|file| file.persist(&self.target).map_err(|error| error.error))?;
                 sync_folder(&self.target);
                 Ok(())
             }
@@ -100,24 +103,24 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn temporary(target: &Path, mode: u32) -> io::Result<NamedTempFile> {
+fn temporary(target: &Path, mode: u32) -> io::Result<Unfinished<NamedTempFile>> {
     let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".tmp");
     set_mode(&mut builder, mode);
-    builder.tempfile_in(folder(target))
+    Unfinished::make(|| builder.tempfile_in(folder(target)))
 }
 
 #[cfg(unix)]
-fn set_mode(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
+pub(crate) fn set_mode(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     builder.permissions(fs::Permissions::from_mode(mode));
 }
 
 #[cfg(not(unix))]
-fn set_mode(_: &mut tempfile::Builder<'_, '_>, _: u32) {}
+pub(crate) fn set_mode(_: &mut tempfile::Builder<'_, '_>, _: u32) {}
 
 /// Makes the new name itself survive a power cut, where the system can do that; the content is safe already.
 fn sync_folder(target: &Path) {

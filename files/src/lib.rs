@@ -2,6 +2,8 @@
 //! numbers of bytes, checksums as text.
 //!
 //! * [`AtomicFile`] makes files appear whole or not at all.
+//! * [`TemporaryFolder`] is a folder that vanishes, and [`remove_when_interrupted`] makes it and half-written files vanish when
+//!   a signal ends the process.
 //! * [`npy`] and [`npz`] read NumPy's arrays and allocate no more than their bytes can hold.
 //! * [`BoundFile`] is a file that belongs to one run: it names what it was made with.
 //! * [`Bytes`] is a number of bytes, read as `16G` and printed as `16.0 GiB`.
@@ -15,9 +17,11 @@ mod error;
 mod hex;
 pub mod npy;
 pub mod npz;
+mod unfinished;
 
 pub use atomic_file::{AtomicFile, write_whole};
 pub use bound::BoundFile;
 pub use bytes::Bytes;
 pub use error::{FileError, io_exit_code};
 pub use hex::hex;
+pub use unfinished::{TemporaryFolder, remove_when_interrupted};

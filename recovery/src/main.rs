@@ -14,6 +14,9 @@ const EXIT_BUG: u8 = 4;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = paf_files::remove_when_interrupted() {
+        eprintln!("warning: Ctrl-C may leave temporary files behind: {error}");
+    }
     match std::panic::catch_unwind(|| run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {

@@ -1,7 +1,7 @@
 //! The keys of both sides in one process: for first tries, checks and measurements.
 
 use paf_engine::{Answer, Engine};
-use tempfile::TempDir;
+use paf_files::TemporaryFolder;
 
 use crate::client::Client;
 use crate::error::{Result, RuntimeError};
@@ -18,7 +18,7 @@ pub struct LocalKeys<E: Engine> {
     /// What the server has.
     pub evaluation: EvaluationKeys<E>,
     /// Where the evaluation keys are that are not in memory; removed with this.
-    pub folder: Option<TempDir>,
+    pub folder: Option<TemporaryFolder>,
 }
 
 impl<E: Engine> LocalKeys<E> {
@@ -39,7 +39,7 @@ impl<E: Engine> LocalKeys<E> {
             let evaluation = client.generate_evaluation_keys(&secret, &public, observer)?;
             return Ok(LocalKeys { secret, public, evaluation, folder: None });
         }
-        let folder = TempDir::new().map_err(RuntimeError::write(&std::env::temp_dir()))?;
+        let folder = TemporaryFolder::new().map_err(RuntimeError::write(&std::env::temp_dir()))?;
         let path = folder.path().join("server.key");
         let (engine, pair) = (&**client.engine(), (&secret, &public));
         let watch = &mut |done, total| observer(done, total).flow();

@@ -1,0 +1,152 @@
+//! Files and folders under names that nobody asked for, until they are finished.
+//!
+//! A process that ends in order removes its own. One that is interrupted does it if its program asks for that in `main`
+//! ([`remove_when_interrupted`]): a library decides nothing about the signals of a process.
+//!
+//! One register holds them all. Making, naming and removing one happen under its lock, so that whoever has the lock sees all
+//! there are, and no more come.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::{flag, low_level};
+use tempfile::TempDir;
+
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file or folder that removes itself when it is dropped, and is in the register until then.
+#[derive(Debug)]
+pub(crate) struct Unfinished<T> {
+    /// There until the end.
+    value: Option<T>,
+    path: PathBuf,
+}
+
+impl<T: AsRef<Path>> Unfinished<T> {
+    /// Makes one and registers it.
+    ///
+    /// # Errors
+    /// Those of `make`, and of finding the current folder.
+    pub(crate) fn make(make: impl FnOnce() -> io::Result<T>) -> io::Result<Self> {
+        let mut register = unfinished();
+        let value = make()?;
+        let path = std::path::absolute(value.as_ref())?;
+        register.insert(path.clone());
+        Ok(Unfinished { value: Some(value), path })
+    }
+}
+
+impl<T> Unfinished<T> {
+    /// Ends it, by giving it another name for example.
+    pub(crate) fn end<R>(mut self, action: impl FnOnce(T) -> R) -> R {
+        let mut register = unfinished();
+        let result = action(self.value.take().expect(THERE));
+        register.remove(&self.path);
+        result
+    }
+}
+
+/// Only what consumes the whole takes the value.
+const THERE: &str = "the value is there until the end";
+
+impl<T> Deref for Unfinished<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect(THERE)
+    }
+}
+
+impl<T> DerefMut for Unfinished<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect(THERE)
+    }
+}
+
+impl<T> Drop for Unfinished<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            let mut register = unfinished();
+            drop(value);
+            register.remove(&self.path);
+        }
+    }
+}
+
+/// A folder in the system's folder for temporary files that only its owner may enter. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct TemporaryFolder(Unfinished<TempDir>);
+
+impl TemporaryFolder {
+    /// Makes an empty folder.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn new() -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("paf-");
+        crate::atomic_file::set_mode(&mut builder, 0o700);
+        Unfinished::make(|| builder.tempdir()).map(TemporaryFolder)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Makes SIGINT, SIGTERM and SIGHUP remove all that is unfinished and end the process with 128 and the signal's number, as
+/// shells count: 130 after Ctrl-C. A second signal ends it at once. Signals that the process was started to ignore stay
+/// ignored (`nohup`). Programs call it first in `main`.
+///
+/// # Errors
+/// Any I/O error; then some of the signals may end the process without this.
+pub fn remove_when_interrupted() -> io::Result<()> {
+    let ignored = ignored_signals();
+    let signals: Vec<i32> =
+        [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for &signal in &signals {
+        flag::register_conditional_shutdown(signal, exit_code(signal), Arc::clone(&interrupted))?;
+        flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let mut coming = Signals::new(&signals)?;
+    let wait = move || {
+        if let Some(signal) = coming.forever().next() {
+            // Locked to the end: nothing is begun or named any more.
+            let register = unfinished();
+            remove_all(&register);
+            low_level::exit(exit_code(signal));
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+fn exit_code(signal: i32) -> i32 {
+    128 + signal
+}
+
+/// What cannot be removed stays: there is nobody left to tell.
+fn remove_all(paths: &BTreeSet<PathBuf>) {
+    for path in paths {
+        let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
+}
+
+/// The signals that the process ignores, a bit each from 1 on; none where the system does not say.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
