@@ -11,7 +11,7 @@
 pub mod command;
 pub mod compare;
 pub mod config;
-mod convolve;
+pub mod convolve;
 pub mod data;
 pub mod error;
 pub mod evaluate;

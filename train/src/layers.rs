@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use paf_adapt::convolve::Convolution;
 use paf_ir::linear::{LinearMap, Primitive, Window};
 use paf_ir::tensor::{Node, NodeId, Op};
 use paf_passes::approximate::{Reduction, Round, rounds};
@@ -10,7 +11,6 @@ use paf_passes::approximate::{Reduction, Round, rounds};
 use crate::error::TrainError;
 use crate::fused::activation::Rectifier;
 use crate::fused::channels::{ChannelAffine, Channels};
-use crate::fused::convolution::Convolution;
 use crate::fused::function::Elementwise;
 use crate::fused::pool::MaxPool;
 use crate::fused::sparse::SparseMap;

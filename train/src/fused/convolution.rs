@@ -1,217 +1,43 @@
-//! 2-D convolution of any geometry: columns of patches, then a matrix product, sample by sample.
+//! 2-D convolution on the tape: images `[batch, channels·height·width]` and weights.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
-use paf_ir::linear::Window;
+use paf_adapt::convolve::Convolution;
 
 use super::{Kernel, Real, each_sample_with, sum_over_samples_with};
-
-/// Operands: images `[batch, channels·height·width]`, weights `[outputs, channels / groups, kernel height, width]`.
-pub(crate) struct Convolution {
-    window: Window,
-    groups: usize,
-    outputs: usize,
-    /// For each tap along height and width: the output positions that read inside the image.
-    valid: [Vec<(usize, usize)>; 2],
-}
-
-impl Convolution {
-    pub(crate) fn new(window: &Window, groups: usize, outputs: usize) -> Self {
-        let valid = [0, 1].map(|axis| (0..window.kernel[axis]).map(|tap| valid_outputs(window, axis, tap)).collect());
-        Convolution { window: window.clone(), groups, outputs, valid }
-    }
-
-    fn group_inputs(&self) -> usize {
-        self.window.input[0] / self.groups
-    }
-
-    fn group_outputs(&self) -> usize {
-        self.outputs / self.groups
-    }
-
-    fn taps(&self) -> usize {
-        self.group_inputs() * self.window.kernel[0] * self.window.kernel[1]
-    }
-
-    fn positions(&self) -> usize {
-        self.window.output[0] * self.window.output[1]
-    }
-
-    /// Visits the stretches of patches that lie inside of the image: row of the columns' matrix, first output element,
-    /// number of outputs, first input element.
-    fn stretches(&self, group: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let [_, height, width] = self.window.input;
-        let mut row = 0;
-        for channel in 0..self.group_inputs() {
-            let plane = (group * self.group_inputs() + channel) * height * width;
-            for (tap_y, &(first_y, end_y)) in self.valid[0].iter().enumerate() {
-                for (tap_x, &(first_x, end_x)) in self.valid[1].iter().enumerate() {
-                    for y in first_y..end_y {
-                        if let (Some(in_y), Some(in_x), true) = (
-                            self.window.input_index(0, y, tap_y),
-                            self.window.input_index(1, first_x, tap_x),
-                            first_x < end_x,
-                        ) {
-                            let out = y * self.window.output[1] + first_x;
-                            visit(row, out, end_x - first_x, plane + in_y * width + in_x);
-                        }
-                    }
-                    row += 1;
-                }
-            }
-        }
-    }
-
-    /// Whether patches of a row of the columns' matrix lie in the image as they lie there, borders aside: then a row is
-    /// one stretch.
-    fn keeps_rows(&self) -> bool {
-        self.window.strides == [1, 1] && self.window.output[1] == self.window.input[2]
-    }
-
-    /// As [`Convolution::stretches`] where whole rows are kept: one stretch for each row of the matrix, from the first to
-    /// the last element inside, and the columns of the image, from first to end, that are not outside in it.
-    fn long_stretches(&self, group: usize, mut visit: impl FnMut(usize, usize, usize, usize, (usize, usize))) {
-        let [_, height, width] = self.window.input;
-        let taps = self.window.kernel[0] * self.window.kernel[1];
-        for row in 0..self.taps() {
-            let (channel, tap) = (group * self.group_inputs() + row / taps, row % taps);
-            let (tap_y, tap_x) = (tap / self.window.kernel[1], tap % self.window.kernel[1]);
-            let ((first_y, end_y), (first_x, end_x)) = (self.valid[0][tap_y], self.valid[1][tap_x]);
-            let inside = (self.window.input_index(0, first_y, tap_y), self.window.input_index(1, first_x, tap_x));
-            if let ((Some(in_y), Some(in_x)), true) = (inside, first_y < end_y && first_x < end_x) {
-                let out = first_y * width + first_x;
-                let count = (end_y - 1) * width + end_x - out;
-                visit(row, out, count, (channel * height + in_y) * width + in_x, (first_x, end_x));
-            }
-        }
-    }
-
-    /// Patches of one group of channels, `[taps, positions]`; what lies in the padding keeps its zero.
-    fn fill_columns<T: Real>(&self, image: &[T], group: usize, columns: &mut [T]) {
-        let (positions, stride) = (self.positions(), self.window.strides[1]);
-        if self.keeps_rows() {
-            return self.long_stretches(group, |row, out, count, input, inside| {
-                let row = &mut columns[row * positions..][..positions];
-                row[out..out + count].copy_from_slice(&image[input..input + count]);
-                self.clear_outside(row, inside);
-            });
-        }
-        self.stretches(group, |row, out, count, input| {
-            let target = &mut columns[row * positions + out..][..count];
-            if stride == 1 {
-                target.copy_from_slice(&image[input..input + count]);
-            } else {
-                target.iter_mut().zip(image[input..].iter().step_by(stride)).for_each(|(to, from)| *to = *from);
-            }
-        });
-    }
-
-    /// Adds patches back to where they were taken from; leaves the patches of no use.
-    fn add_columns<T: Real>(&self, columns: &mut [T], group: usize, image: &mut [T]) {
-        let (positions, stride) = (self.positions(), self.window.strides[1]);
-        if self.keeps_rows() {
-            return self.long_stretches(group, |row, out, count, input, inside| {
-                let row = &mut columns[row * positions..][..positions];
-                self.clear_outside(row, inside);
-                let source = &row[out..out + count];
-                image[input..input + count].iter_mut().zip(source).for_each(|(to, from)| *to += *from);
-            });
-        }
-        self.stretches(group, |row, out, count, input| {
-            let source = &columns[row * positions + out..][..count];
-            image[input..].iter_mut().step_by(stride).zip(source).for_each(|(to, from)| *to += *from);
-        });
-    }
-
-    /// Zeroes what lies left and right of the image in a row of patches.
-    fn clear_outside<T: Real>(&self, row: &mut [T], (first, end): (usize, usize)) {
-        let zero = T::from_f64(0.0);
-        for line in row.chunks_mut(self.window.output[1]) {
-            line[..first].fill(zero);
-            line[end..].fill(zero);
-        }
-    }
-
-    fn weights_of<'w, T>(&self, weights: &'w [T], group: usize) -> ArrayView2<'w, T> {
-        let (rows, taps) = (self.group_outputs(), self.taps());
-        matrix(&weights[group * rows * taps..][..rows * taps], rows, taps)
-    }
-
-    fn rows_of<'g, T>(&self, sample: &'g [T], group: usize) -> ArrayView2<'g, T> {
-        let (rows, positions) = (self.group_outputs(), self.positions());
-        matrix(&sample[group * rows * positions..][..rows * positions], rows, positions)
-    }
-}
-
-fn valid_outputs(window: &Window, axis: usize, tap: usize) -> (usize, usize) {
-    let reads = |out: &usize| window.input_index(axis, *out, tap).is_some();
-    let mut inside = (0..window.output[axis]).filter(reads);
-    inside.next().map_or((0, 0), |first| (first, inside.next_back().unwrap_or(first) + 1))
-}
-
-fn matrix<T>(values: &[T], rows: usize, columns: usize) -> ArrayView2<'_, T> {
-    ArrayView2::from_shape((rows, columns), values).expect("the slice has as many elements as the matrix")
-}
-
-fn matrix_mut<T>(values: &mut [T], rows: usize, columns: usize) -> ArrayViewMut2<'_, T> {
-    ArrayViewMut2::from_shape((rows, columns), values).expect("the slice has as many elements as the matrix")
-}
 
 impl Kernel for Convolution {
     const NAME: &'static str = "convolution";
 
     fn widths(&self) -> (usize, usize) {
-        (self.window.input.iter().product(), self.outputs * self.positions())
+        Convolution::widths(self)
     }
 
     fn forward<T: Real>(&self, operands: &[&[T]]) -> Vec<T> {
-        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
-        let (rows, positions) = (self.group_outputs(), self.positions());
-        each_sample_with(operands[0], self.widths(), self.taps() * positions, |image, result, columns| {
-            for (group, result) in result.chunks_mut(rows * positions).enumerate() {
-                self.fill_columns(image, group, columns);
-                let columns = matrix(columns, self.taps(), positions);
-                let mut result = matrix_mut(result, rows, positions);
-                general_mat_mul(one, &self.weights_of(operands[1], group), &columns, zero, &mut result);
-            }
+        each_sample_with(operands[0], self.widths(), self.room(), |image, result, room| {
+            self.apply(T::one(), operands[1], image, result, room);
         })
     }
 
     fn backward<T: Real>(&self, operands: &[&[T]], gradient: &[T], wanted: &[bool]) -> Vec<Option<Vec<T>>> {
-        let images = wanted[0].then(|| self.image_gradient(operands[1], gradient));
-        let weights = wanted[1].then(|| self.weight_gradient(operands, gradient));
+        let images = wanted[0].then(|| image_gradient(self, operands[1], gradient));
+        let weights = wanted[1].then(|| weight_gradient(self, operands, gradient));
         vec![images, weights]
     }
 }
 
-impl Convolution {
-    fn image_gradient<T: Real>(&self, weights: &[T], gradient: &[T]) -> Vec<T> {
-        let (zero, one, positions) = (T::from_f64(0.0), T::from_f64(1.0), self.positions());
-        let (inputs, outputs) = self.widths();
-        each_sample_with(gradient, (outputs, inputs), self.taps() * positions, |gradient, image, columns| {
-            for group in 0..self.groups {
-                let mut product = matrix_mut(columns, self.taps(), positions);
-                let weights = self.weights_of(weights, group);
-                general_mat_mul(one, &weights.t(), &self.rows_of(gradient, group), zero, &mut product);
-                self.add_columns(columns, group, image);
-            }
-        })
-    }
+fn image_gradient<T: Real>(convolution: &Convolution, weights: &[T], gradient: &[T]) -> Vec<T> {
+    let (inputs, outputs) = convolution.widths();
+    each_sample_with(gradient, (outputs, inputs), convolution.room(), |gradient, image, room| {
+        convolution.add_image_gradient(weights, gradient, image, room);
+    })
+}
 
-    fn weight_gradient<T: Real>(&self, operands: &[&[T]], gradient: &[T]) -> Vec<T> {
-        let (zero, one, positions) = (T::from_f64(0.0), T::from_f64(1.0), self.positions());
-        let (inputs, outputs) = self.widths();
-        let (rows, taps) = (self.group_outputs(), self.taps());
-        let room = || vec![zero; taps * positions];
-        sum_over_samples_with(gradient.len() / outputs, &vec![zero; operands[1].len()], room, |sample, sum, columns| {
-            let image = &operands[0][sample * inputs..][..inputs];
-            let gradient = &gradient[sample * outputs..][..outputs];
-            for (group, sum) in sum.chunks_mut(rows * taps).enumerate() {
-                self.fill_columns(image, group, columns);
-                let columns = matrix(columns, taps, positions);
-                let mut sum = matrix_mut(sum, rows, taps);
-                general_mat_mul(one, &self.rows_of(gradient, group), &columns.t(), one, &mut sum);
-            }
-        })
-    }
+fn weight_gradient<T: Real>(convolution: &Convolution, operands: &[&[T]], gradient: &[T]) -> Vec<T> {
+    let (inputs, outputs) = convolution.widths();
+    let zeros = |count: usize| vec![T::zero(); count];
+    let room = || zeros(convolution.room());
+    sum_over_samples_with(gradient.len() / outputs, &zeros(operands[1].len()), room, |sample, sum, room| {
+        let image = &operands[0][sample * inputs..][..inputs];
+        let gradient = &gradient[sample * outputs..][..outputs];
+        convolution.add_weight_gradient(image, gradient, sum, room);
+    })
 }
