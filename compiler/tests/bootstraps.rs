@@ -63,8 +63,8 @@ fn check_simulated_noise(circuit: &Circuit) {
     assert!((predicted - 2.5..predicted + 4.0).contains(&worst), "{worst:.1} bits, predicted {predicted:.1}");
 }
 
-/// Images of 100 that the default PAF may lose.
-const LOST_TO_THE_PAF: usize = 2;
+/// Images of 100 that the default PAF may lose in these networks; alpha7 predicts as the original does for nine images of ten.
+const LOST_TO_THE_PAF: usize = 8;
 
 /// ResNet-20 of two sources with the default PAF, which they are not trained for. What they cost is in
 /// `testdata/costs.tsv`.

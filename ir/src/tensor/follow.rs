@@ -3,6 +3,7 @@
 //! Whoever computes something for each node from what it computed for the operands (values, images in another graph,
 //! tensors on a tape) keeps it in a [`Live`], which drops each value after its last reader.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Graph, Node, NodeId};
@@ -14,6 +15,8 @@ pub struct Live<'g, T> {
     graph: &'g Graph,
     /// The last reader of each node that is followed; one past the last node for what the user reads.
     last_uses: Arc<[usize]>,
+    /// By reader, the values that it reads beside its operands.
+    others: Arc<BTreeMap<NodeId, Vec<NodeId>>>,
     values: Vec<Option<T>>,
 }
 
@@ -31,23 +34,25 @@ impl<'g, T> Live<'g, T> {
     pub fn new(graph: &'g Graph) -> Self {
         let mut last = last_uses(graph, graph.len());
         graph.outputs.iter().for_each(|output| last[output.node.index()] = graph.len());
-        Live { graph, values: Vec::with_capacity(last.len()), last_uses: last.into() }
+        Live { graph, values: Vec::with_capacity(last.len()), last_uses: last.into(), others: Arc::default() }
     }
 
     /// Before the first node of a graph that is followed up to one of its nodes only, whose value stays.
     pub fn up_to(graph: &'g Graph, result: NodeId) -> Self {
         let mut last = last_uses(graph, result.index() + 1);
         last[result.index()] = last.len();
-        Live { graph, values: Vec::with_capacity(last.len()), last_uses: last.into() }
+        Live { graph, values: Vec::with_capacity(last.len()), last_uses: last.into(), others: Arc::default() }
     }
 
     /// The same where some nodes read values that are not their operands: pairs of a value and such a reader.
     pub fn reading(mut self, others: impl IntoIterator<Item = (NodeId, NodeId)>) -> Self {
         let mut last = self.last_uses.to_vec();
+        let mut by_reader = BTreeMap::clone(&self.others);
         for (value, reader) in others {
             last[value.index()] = last[value.index()].max(reader.index());
+            by_reader.entry(reader).or_default().push(value);
         }
-        self.last_uses = last.into();
+        (self.last_uses, self.others) = (last.into(), by_reader.into());
         self
     }
 
@@ -93,7 +98,8 @@ impl<'g, T> Live<'g, T> {
     pub fn push(&mut self, value: T) {
         let (id, node) = self.next().expect("there is a next node");
         self.values.push(Some(value));
-        for &used in node.inputs.iter().chain([&id]) {
+        let others = self.others.get(&id).into_iter().flatten();
+        for &used in node.inputs.iter().chain(others).chain([&id]) {
             if self.last_uses[used.index()] == id.index() {
                 self.values[used.index()] = None;
             }
