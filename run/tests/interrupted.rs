@@ -91,6 +91,7 @@ fn an_interrupted_evaluation_goes_on() {
     let bench = bench();
     bench.succeeds(&format!("{EVAL} --checkpoint-every 0"));
     let expected = fs::read(bench.path("y.ct")).unwrap();
+    fs::create_dir(bench.path("kept")).unwrap();
     interrupt(&bench, &format!("{EVAL} --resume kept --checkpoint-every 0"), &["-INT"], 130);
     bench.succeeds(&format!("{EVAL} --resume kept --checkpoint-every 0"));
     assert_eq!(fs::read(bench.path("y.ct")).unwrap(), expected);
