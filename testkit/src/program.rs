@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -91,6 +92,28 @@ impl Workbench {
     /// If it cannot be started.
     pub fn run(&self, arguments: &str) -> Output {
         self.command(arguments).output().expect("the program starts")
+    }
+
+    /// Interrupts the program at several moments: it ends with 130 at least once, and never leaves a hidden file.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn interrupts_leave_nothing(&self, arguments: &str) {
+        let mut interrupted = 0;
+        for milliseconds in [0, 1, 5, 20, 50, 100, 200, 400] {
+            let mut command = self.command(arguments);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            // The handler is there before anything is written; before it, the signal ends the process by itself.
+            std::thread::sleep(Duration::from_millis(30 + milliseconds));
+            let process = child.id().to_string();
+            let _ = Command::new("kill").args(["-INT", &process]).stderr(Stdio::null()).status();
+            let code = child.wait().unwrap().code();
+            interrupted += usize::from(code == Some(130));
+            assert!(matches!(code, Some(0 | 130) | None), "{code:?}");
+            let left = self.files().into_iter().filter(|name| name.starts_with('.')).collect::<Vec<_>>();
+            assert!(left.is_empty(), "{left:?}");
+        }
+        assert!(interrupted > 0);
     }
 
     /// The run ends well.
