@@ -16,6 +16,7 @@ pub mod data;
 pub mod error;
 pub mod evaluate;
 pub mod events;
+pub mod fidelity;
 mod live;
 pub mod model_files;
 pub mod network;

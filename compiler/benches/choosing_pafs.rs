@@ -159,7 +159,7 @@ fn samples(images: Vec<Vec<f64>>) -> Samples {
 }
 
 fn relu_levels(polynomial: &Approximated) -> Result<usize> {
-    let levels = polynomial.replaced.iter().map(|node| Ok(Paf::by_name(&node.paf)?.sign_depth() + 1));
+    let levels = polynomial.replaced.iter().map(|node| Ok(Paf::by_name(&node.paf)?.depth()));
     levels.sum()
 }
 

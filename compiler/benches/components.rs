@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     println!("N = {ring}, {} threads, levels / ms / largest error", fhe::threads());
     println!("{:>6}  {:>28}  {:>28}  {:>28}", "degree", "this compiler", "EvalPoly", "EvalChebyshevSeries");
     for (paf, index) in COMPONENTS {
-        let component = Paf::by_name(paf)?.components[index].clone();
+        let component = Paf::by_name(paf)?.components()[index].clone();
         let points = points(ring as usize / 2);
         let (ours, parameters) = ours(&component, &points, arguments.runs)?;
         let stock = |call: Stock, coefficients: &[f64]| {

@@ -82,7 +82,8 @@ fn components_reach_their_least_depth() {
         ("alpha14", 2, 29, 5, 11),
     ];
     for (paf, index, degree, levels, fewest) in expected {
-        let polynomial = &Paf::by_name(paf).unwrap().components[index];
+        let paf = Paf::by_name(paf).unwrap();
+        let polynomial = &paf.components()[index];
         assert_eq!(polynomial.degree, degree);
         let mut graph = Graph::default();
         let t = graph.input("t", Shape(vec![SIZE]), BatchAxis::Absent);
@@ -91,7 +92,7 @@ fn components_reach_their_least_depth() {
         output(&mut graph, y);
         let optimized = check(&graph, levels);
         let count = products(&optimized);
-        assert!(count <= fewest, "{paf} {index}, degree {degree}: {count} products\n{}", optimized.to_text());
+        assert!(count <= fewest, "{} {index}, degree {degree}: {count} products\n{}", paf.name, optimized.to_text());
     }
 }
 

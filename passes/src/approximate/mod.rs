@@ -26,6 +26,7 @@ mod maxima;
 mod order;
 mod polynomial;
 mod pool;
+mod rectify;
 mod scales;
 mod scaling;
 mod sensitivity;
@@ -40,11 +41,12 @@ use paf_ir::tensor::{Function, Graph, Live, Node, NodeId, Op, Output};
 use crate::decisions::{Decisions, Samples};
 use crate::error::PassError;
 use crate::fold::fold_polynomial;
-use crate::paf::Paf;
+use crate::paf::{Form, Paf};
 pub use comparing::{Comparing, reduced};
 pub use margin::Margin;
 pub use polynomial::component;
 pub use pool::{Reduction, Round, rounds};
+pub use rectify::{arguments_of_pool, arguments_of_relu, fitted};
 use scales::{Scales, reach_from_middle, reach_of_sign};
 pub use scaling::Scaling;
 pub use sensitivity::Deviation;
@@ -169,7 +171,7 @@ pub fn least_depth(graph: &Graph, paf: &Paf, reduction: Reduction) -> u32 {
 
 /// Levels of a ReLU or MaxPool with a PAF: each comparison in sequence takes the sign's and a product.
 pub fn levels_with(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
-    comparisons(op, reduction) * (paf.sign_depth() as u32 + 1)
+    comparisons(op, reduction) * paf.depth() as u32
 }
 
 /// Comparisons in sequence of a ReLU or MaxPool; none of anything else.
@@ -302,17 +304,44 @@ impl<'a> Lowering<'a> {
         if self.scales.is_part_of_pool(id) {
             return Ok((x, self.operand(0).clone()));
         }
-        let (name, paf) = (&node.name, self.paf_of(id, node));
         let scaling = self.scales.of_relu(id, node, self.operand(0))?;
+        let paf = rectify::fitted(
+            &self.paf_of(id, node),
+            &node.op,
+            self.operand(0),
+            &scaling,
+            self.options.reduction,
+        );
         let values = self.operand(0).relu(&paf, &scaling);
-        let u = scaling.divide(&mut self.graph, name, x)?;
-        let step = polynomial::step(&mut self.graph, name, &paf, u)?;
         let units = self.units_of_pool(id, &scaling, &values).unwrap_or_else(|| scaling.clone());
-        let factor = if units == scaling { u } else { units.divide(&mut self.graph, name, x)? };
-        let product = self.graph.add(name.clone(), Op::Mul, &[factor, step])?;
-        let image = units.multiply(&mut self.graph, name, product)?;
+        let name = &node.name;
+        let u = self.divided(node, x, &scaling)?;
+        let rectified = match &paf.form {
+            Form::Sign(sign) => {
+                let step = polynomial::step(&mut self.graph, name, sign, u)?;
+                let factor = if units == scaling { u } else { units.divide(&mut self.graph, name, x)? };
+                self.graph.add(name.clone(), Op::Mul, &[factor, step])?
+            }
+            Form::Rectifier(rectifier) => {
+                rectify::build(&mut self.graph, name, rectifier, u, &scaling.in_units(&units))?
+            }
+        };
+        let image = units.multiply(&mut self.graph, name, rectified)?;
         self.record(node, "Relu", &paf, scaling.largest(), scaling.largest() * paf.max_relu_error());
         Ok((image, values))
+    }
+
+    /// What a ReLU reads, in parts of its scales. Scales by channel of a sum go to its addends, where they melt into maps or
+    /// take a level that is to spare.
+    fn divided(&mut self, relu: &Node, x: NodeId, scaling: &Scaling) -> Result<NodeId, PassError> {
+        let (name, sum) = (&relu.name, self.source.node(relu.inputs[0]));
+        let (Op::Add, Scaling::Channels(_)) = (&sum.op, scaling) else {
+            return scaling.divide(&mut self.graph, name, x);
+        };
+        let addends = sum.inputs.iter().map(|addend| self.images[addend.index()]);
+        let parts = addends.map(|addend| scaling.divide(&mut self.graph, name, addend));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.graph.add(name.clone(), Op::Add, &parts)?)
     }
 
     fn function(&mut self, node: &Node, function: Function, x: NodeId) -> Result<(NodeId, Values), PassError> {

@@ -14,7 +14,7 @@ use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
-use super::{ApproximationOptions, Reduction, finite_range, levels_with, port_samples};
+use super::{ApproximationOptions, Reduction, finite_range, fitted, levels_with, port_samples};
 use crate::decisions::Samples;
 use crate::error::PassError;
 use crate::paf::Paf;
@@ -241,13 +241,18 @@ impl<'a> Network<'a> {
     /// The value of a node with a PAF; `None` if no guard makes the PAF fit a pool. The zero of a ReLU in a pool is
     /// taken to be compared first.
     fn replaced(&self, node: &Node, x: &Values, paf: &Paf, scaling: &Scaling) -> Option<Values> {
-        let Op::MaxPool(window) = &node.op else { return Some(x.relu(paf, scaling)) };
+        let Op::MaxPool(window) = &node.op else {
+            return Some(x.relu(&fitted(paf, &node.op, x, scaling, self.reduction), scaling));
+        };
         let guard = paf.pool_guard(self.reduction.comparisons(window));
         let scaling = guard.is_finite().then(|| scaling.times(guard))?;
-        let max = |a: &Values, b: &Values| a.max(b, paf, &scaling);
+        let comparing = |x: &Values| {
+            let paf = fitted(paf, &node.op, x, &scaling, self.reduction);
+            x.pool(window, self.reduction, &|a: &Values, b: &Values| a.max(b, &paf, &scaling))
+        };
         Some(match self.pools.contains_key(&node.inputs[0]) {
-            true => x.relu(paf, &scaling).pool(window, self.reduction, &max),
-            false => x.pool(window, self.reduction, &max),
+            true => comparing(&x.relu(&fitted(paf, &Op::Relu, x, &scaling, self.reduction), &scaling)),
+            false => comparing(x),
         })
     }
 

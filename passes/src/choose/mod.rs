@@ -104,11 +104,11 @@ fn is_nonlinear(node: &Node) -> bool {
 pub fn candidates() -> Result<Vec<Paf>, PassError> {
     let all: Vec<Paf> = Paf::names().into_iter().map(Paf::by_name).collect::<Result<_, _>>()?;
     let mut priced: Vec<(usize, f64, Paf)> =
-        all.into_iter().map(|paf| (paf.sign_depth(), paf.max_relu_error(), paf)).collect();
+        all.into_iter().map(|paf| (paf.depth(), paf.max_relu_error(), paf)).collect();
     priced.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut least = f64::INFINITY;
     priced.retain(|(_, error, _)| {
-        let better = *error < least;
+        let better = *error <= least;
         least = least.min(*error);
         better
     });
