@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::error::RecoveryError;
 use crate::events::{Event, Listener, tell};
-use crate::paf_file::{Operator, PafFile, VERSION};
+use crate::paf_file::{PafFile, PafOperator, VERSION};
 
 /// What an external recovery is asked for.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ fn request_json(request: &CommandRequest<'_>, graph: &Graph) -> Result<Value, Re
     let data = request.data.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
     let nonlinear = graph.nodes().filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     let nodes = nonlinear.map(|(_, node)| {
-        let operator = if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool };
+        let operator = if node.op == Op::Relu { PafOperator::Relu } else { PafOperator::MaxPool };
         json!({"node": node.name, "operator": operator, "shape": node.shape.0})
     });
     let margin = match request.margin {

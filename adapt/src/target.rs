@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 use paf_passes::lower::LowerOptions;
 use paf_passes::paf::{DEFAULT_PAF, Paf};
 
@@ -16,7 +16,7 @@ pub struct Target {
     /// The options of the compilation.
     pub options: LowerOptions,
     /// The samples that it will be calibrated on.
-    pub samples: Arc<Samples>,
+    pub samples: Arc<CalibrationSamples>,
 }
 
 impl Target {

@@ -188,7 +188,7 @@ fn run_stock(
     runs: usize,
 ) -> Result<(u32, f64, f64)> {
     let slots = parameters.ring_dimension as u32 / 2;
-    let context = fhe::create_context(&fhe::Parameters {
+    let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: parameters.ring_dimension as u32,
         slots,
         multiplicative_depth: depth,

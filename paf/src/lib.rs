@@ -53,7 +53,7 @@ use paf_ir::program::InputPort;
 use paf_ir::tensor::Shape;
 use paf_runtime::Noise;
 pub use paf_runtime::npy::Array;
-pub use paf_runtime::{InsecureTestParameters, Output, RuntimeError, Samples};
+pub use paf_runtime::{ClientOutput, InsecureTestParameters, RuntimeError, Samples};
 
 /// The client's side of a circuit.
 pub type Client = paf_runtime::Client<OpenFheEngine>;
@@ -156,7 +156,7 @@ impl Circuit {
     ///
     /// # Errors
     /// [`PafError::Run`].
-    pub fn simulate(&self, samples: &Samples) -> Result<Vec<Vec<Output>>, PafError> {
+    pub fn simulate(&self, samples: &Samples) -> Result<Vec<Vec<ClientOutput>>, PafError> {
         Ok(paf_runtime::simulate(&self.0, samples, Noise::Off)?)
     }
 

@@ -6,7 +6,7 @@ use paf_ir::ckks::Level;
 use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, log_qp_limit_128};
 
 use super::{Result, malformed, size};
-use crate::{Client, limits, schema};
+use crate::{ClientPart, limits, schema};
 
 /// The engine that parameters in files are for: there is no other yet.
 const PROFILE: &EngineProfile = EngineProfile::openfhe();
@@ -140,7 +140,7 @@ pub(super) fn bootstrap_slots(messages: &[u64], parameters: &Parameters) -> Resu
 }
 
 /// Checks that a client's levels are those of its ports and of its parameters.
-pub(super) fn check_levels(client: &Client) -> Result<()> {
+pub(super) fn check_levels(client: &ClientPart) -> Result<()> {
     if client.input_levels.len() != client.inputs.len() {
         return Err(malformed(format!("{} levels for {} inputs", client.input_levels.len(), client.inputs.len())));
     }

@@ -32,7 +32,7 @@ const NEGLIGIBLE_OVERSHOOT: f64 = 1e-12;
 
 /// Why there is no such PAF.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PafError {
+pub enum NoSuchPaf {
     /// The name is none of [`Paf::names`].
     #[error("there is no PAF called \"{name}\"{}; the names are {}", did_you_mean(.suggestion), Paf::names().join(", "))]
     UnknownName {
@@ -99,9 +99,9 @@ pub enum PafError {
     },
 }
 
-impl PafError {
-    fn unknown_name(name: &str) -> PafError {
-        PafError::UnknownName { name: name.to_string(), suggestion: nearest_name(name) }
+impl NoSuchPaf {
+    fn unknown_name(name: &str) -> NoSuchPaf {
+        NoSuchPaf::UnknownName { name: name.to_string(), suggestion: nearest_name(name) }
     }
 }
 
@@ -182,13 +182,13 @@ impl Component {
 
 impl Paf {
     /// The PAF of one of the [`names`](Paf::names); computed on each call.
-    pub fn by_name(name: &str) -> Result<Paf, PafError> {
+    pub fn by_name(name: &str) -> Result<Paf, NoSuchPaf> {
         if let Some(family) = families::FAMILIES.iter().find(|family| family.name == name) {
             return Paf::from_components(name, family.odd_coefficients());
         }
         match remez::RECIPES.iter().find(|recipe| recipe.name == name) {
             Some(recipe) => Ok(Paf::from_minimax(name, recipe.alpha, &recipe.components()?)),
-            None => Err(PafError::unknown_name(name)),
+            None => Err(NoSuchPaf::unknown_name(name)),
         }
     }
 
@@ -202,7 +202,7 @@ impl Paf {
     ///
     /// Zero leading coefficients are dropped. The domain of each component after the first is the largest magnitude
     /// the one before reaches on its own domain.
-    pub fn from_components(name: &str, odd_coefficients: Vec<Vec<f64>>) -> Result<Paf, PafError> {
+    pub fn from_components(name: &str, odd_coefficients: Vec<Vec<f64>>) -> Result<Paf, NoSuchPaf> {
         let mut domain = real(1.0);
         let mut components = Vec::new();
         for (index, coefficients) in odd_coefficients.iter().enumerate() {
@@ -210,12 +210,12 @@ impl Paf {
             let component = Component::from_exact(&exact, &domain);
             domain = largest_magnitude(&exact, &domain);
             if !component.is_finite() || !to_f64(&domain).is_finite() {
-                return Err(PafError::NotFinite { name: name.to_string(), component: index + 1 });
+                return Err(NoSuchPaf::NotFinite { name: name.to_string(), component: index + 1 });
             }
             components.push(component);
         }
         if components.is_empty() {
-            return Err(PafError::NoComponents { name: name.to_string() });
+            return Err(NoSuchPaf::NoComponents { name: name.to_string() });
         }
         Ok(Paf { name: name.to_string(), components, alpha: None })
     }
@@ -305,17 +305,17 @@ fn ceil_log2(value: usize) -> usize {
     value.next_power_of_two().trailing_zeros() as usize
 }
 
-fn checked_coefficients(name: &str, component: usize, coefficients: &[f64]) -> Result<Vec<Real>, PafError> {
+fn checked_coefficients(name: &str, component: usize, coefficients: &[f64]) -> Result<Vec<Real>, NoSuchPaf> {
     let name = name.to_string();
     if coefficients.iter().any(|a| !a.is_finite()) {
-        return Err(PafError::NotFinite { name, component });
+        return Err(NoSuchPaf::NotFinite { name, component });
     }
     let Some(last) = coefficients.iter().rposition(|a| *a != 0.0) else {
-        return Err(PafError::ZeroComponent { name, component });
+        return Err(NoSuchPaf::ZeroComponent { name, component });
     };
     let degree = 2 * last + 1;
     if degree > MAX_DEGREE {
-        return Err(PafError::DegreeTooHigh { name, component, degree });
+        return Err(NoSuchPaf::DegreeTooHigh { name, component, degree });
     }
     Ok(coefficients[..=last].iter().map(|a| real(*a)).collect())
 }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use paf_circuit::container::{self, Kind};
+use paf_circuit::container::{self, FileKind};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_files::Bytes;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
-use paf_runtime::{Client, InsecureTestParameters, Noise, Output, RuntimeError, Samples, read_server_key_header};
+use paf_runtime::{Client, ClientOutput, InsecureTestParameters, Noise, RuntimeError, Samples, read_server_key_header};
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
@@ -33,18 +33,18 @@ pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, json: bool) -> Res
     let mut report = Report::default();
     let header = container::read_header(file)?;
     match header.kind {
-        Kind::Client => {
+        FileKind::Client => {
             let client = read_client(file)?;
             warn_if_insecure(&client.parameters, &mut report);
             facts::client(&mut report, &client);
         }
-        Kind::Circuit => {
+        FileKind::Circuit => {
             let circuit = read_circuit(file)?;
             warn_if_insecure(&circuit.parameters, &mut report);
             facts::circuit(&mut report, &circuit, costs);
         }
-        Kind::ServerKey => facts::keyed(&mut report, &read_server_key_header(file)?),
-        Kind::SecretKey | Kind::Ciphertexts => facts::keyed(&mut report, &header),
+        FileKind::ServerKey => facts::keyed(&mut report, &read_server_key_header(file)?),
+        FileKind::SecretKey | FileKind::Ciphertexts => facts::keyed(&mut report, &header),
     }
     report.print(json)
 }
@@ -133,8 +133,8 @@ pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples
 }
 
 /// Adds the predictions, and warns of results that no trained network gives.
-pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<Output>]) {
-    let problem = |(sample, outputs): (usize, &Vec<Output>)| {
+pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<ClientOutput>]) {
+    let problem = |(sample, outputs): (usize, &Vec<ClientOutput>)| {
         ports.iter().zip(outputs).find_map(|(port, output)| check_output(port, sample, output).err())
     };
     let problems: Vec<RuntimeError> = results.iter().enumerate().filter_map(problem).collect();
@@ -151,7 +151,7 @@ pub(crate) fn write_results<V>(
     report: &mut Report,
     path: &Path,
     ports: &[OutputPort<V>],
-    results: &[Vec<Output>],
+    results: &[Vec<ClientOutput>],
 ) -> Result<()> {
     for (index, port) in ports.iter().enumerate() {
         let path = if ports.len() == 1 { path.to_owned() } else { numbered(path, index) };

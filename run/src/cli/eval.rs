@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{Kind, SectionReader};
+use paf_circuit::container::{FileKind, SectionReader};
 use paf_circuit::read_circuit;
 use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server};
 
@@ -79,7 +79,7 @@ fn evaluate(
 
 /// Refuses ciphertexts of another key by the headers of the files, before hundreds of keys are read.
 fn check_same_key(input: &Path, public: &Path) -> Result<()> {
-    let key = SectionReader::open(public, Kind::ServerKey)?.header().binding.key;
-    let found = SectionReader::open(input, Kind::Ciphertexts)?.header().binding;
+    let key = SectionReader::open(public, FileKind::ServerKey)?.header().binding.key;
+    let found = SectionReader::open(input, FileKind::Ciphertexts)?.header().binding;
     Ok(found.check_key(&key).map_err(|error| error.in_file(input))?)
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::Bytes;
 use paf_runtime::{
-    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
 };
 use serde_json::json;
 
@@ -83,7 +83,7 @@ pub(super) fn set_up(
     Ok(Parties { client, server, keys })
 }
 
-fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<Output>>> {
+fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<ClientOutput>>> {
     let count = samples.count();
     let mut results = Vec::with_capacity(count);
     for sample in 0..count {
@@ -105,7 +105,7 @@ fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
 }
 
 /// Adds a line a sample, and the agreement over all of them.
-fn compare(report: &mut Report, results: &[Vec<Output>], clear: &[Vec<Output>]) {
+fn compare(report: &mut Report, results: &[Vec<ClientOutput>], clear: &[Vec<ClientOutput>]) {
     let mut bits = Vec::with_capacity(results.len());
     for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
         let agreement = agreement_bits(&raw(std::slice::from_ref(result)), &raw(std::slice::from_ref(clear)));
@@ -123,7 +123,7 @@ fn compare(report: &mut Report, results: &[Vec<Output>], clear: &[Vec<Output>]) 
     report.line("agreement", format!("{all:.1} bits with the clear run"));
 }
 
-fn raw(results: &[Vec<Output>]) -> Vec<f64> {
+fn raw(results: &[Vec<ClientOutput>]) -> Vec<f64> {
     results.iter().flatten().flat_map(|output| output.raw.iter().copied()).collect()
 }
 

@@ -51,7 +51,7 @@ bool is_power_of_two(std::uint32_t number) {
 }
 
 // OpenFHE answers some values outside these ranges with a division by zero or an endless search for primes.
-void check(const Parameters& parameters) {
+void check(const ContextParameters& parameters) {
     auto n = parameters.ring_dimension;
     require(is_power_of_two(n) && n >= 16 && n <= (1U << 17), "the ring dimension must be a power of two, 2^4 to 2^17");
     require(is_power_of_two(parameters.slots) && parameters.slots <= n / 2,
@@ -66,7 +66,7 @@ void check(const Parameters& parameters) {
             "the number of key switching digits must be 1 to the number of primes");
 }
 
-lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> convert(const Parameters& parameters) {
+lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> convert(const ContextParameters& parameters) {
     lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> result;
     result.SetRingDim(parameters.ring_dimension);
     result.SetBatchSize(parameters.slots);
@@ -157,7 +157,7 @@ rust::Vec<double> Context::scaling_factors() const {
     return factors;
 }
 
-std::unique_ptr<Context> create_context(const Parameters& parameters) {
+std::unique_ptr<Context> create_context(const ContextParameters& parameters) {
     check(parameters);
     auto context = lbcrypto::GenCryptoContext(convert(parameters));
     for (auto feature : {lbcrypto::PKE, lbcrypto::KEYSWITCH, lbcrypto::LEVELEDSHE, lbcrypto::ADVANCEDSHE, lbcrypto::FHE})
