@@ -24,18 +24,6 @@ lbcrypto::ScalingTechnique convert(ScalingTechnique technique) {
     fail("unknown scaling technique");
 }
 
-lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution) {
-    switch (distribution) {
-        case SecretKeyDistribution::UniformTernary:
-            return lbcrypto::UNIFORM_TERNARY;
-        case SecretKeyDistribution::SparseTernary:
-            return lbcrypto::SPARSE_TERNARY;
-        case SecretKeyDistribution::SparseEncapsulated:
-            return lbcrypto::SPARSE_ENCAPSULATED;
-    }
-    fail("unknown secret key distribution");
-}
-
 lbcrypto::SecurityLevel convert(SecurityLevel level) {
     switch (level) {
         case SecurityLevel::Classic128:
@@ -90,6 +78,18 @@ rust::Vec<std::uint64_t> moduli_of(const DCRTPoly::Params& basis) {
 }
 
 }  // namespace
+
+lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution) {
+    switch (distribution) {
+        case SecretKeyDistribution::UniformTernary:
+            return lbcrypto::UNIFORM_TERNARY;
+        case SecretKeyDistribution::SparseTernary:
+            return lbcrypto::SPARSE_TERNARY;
+        case SecretKeyDistribution::SparseEncapsulated:
+            return lbcrypto::SPARSE_ENCAPSULATED;
+    }
+    fail("unknown secret key distribution");
+}
 
 std::shared_ptr<DCRTPoly::Params> basis_of(const DCRTPoly::Params& q, std::size_t limbs, const DCRTPoly::Params* p) {
     std::vector<NativeInteger> moduli;
