@@ -120,7 +120,7 @@ impl std::str::FromStr for KeyId {
 
 /// A text that does not name a key pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key id is 64 hexadecimal digits, as keygen prints them")]
+#[error("a key id is 64 hexadecimal digits")]
 pub struct NotKeyId;
 
 impl fmt::Debug for KeyId {

@@ -10,7 +10,7 @@ use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server};
 use super::commands::finish;
 use super::error::Result;
 use super::progress::{Phase, Progress};
-use super::report::{Report, refuse_or_warn, seconds, wrote};
+use super::report::{Format, Report, refuse_or_warn, seconds, wrote};
 use super::{Keep, Memory, OpenFheEngine};
 
 /// The files of an evaluation.
@@ -26,9 +26,9 @@ pub(crate) fn eval(
     memory: Memory,
     keep: &Keep,
     insecure: InsecureTestParameters,
-    json: bool,
+    format: Format,
 ) -> Result<()> {
-    let (mut report, progress) = (Report::default(), Progress::new(json));
+    let (mut report, progress) = (Report::default(), Progress::new(format));
     check_same_key(files.input, files.public)?;
     let checkpoints = keep.open()?;
     let circuit = Arc::new(read_circuit(files.circuit)?);
@@ -51,7 +51,7 @@ pub(crate) fn eval(
     report.fact("seconds", time);
     report.line("evaluated", format!("{samples} samples in {}", seconds(time)));
     wrote(&mut report, files.output);
-    finish(report, json)
+    finish(report, format)
 }
 
 fn evaluate(

@@ -15,7 +15,7 @@ use super::commands::{read_samples, summarize, write_results};
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::{Phase, Progress};
-use super::report::{Report, refuse_or_warn, seconds};
+use super::report::{Format, Report, refuse_or_warn, seconds};
 use super::{Input, Memory, OpenFheEngine, facts};
 
 /// Seconds of the phases; encryption, evaluation and decryption are sums over the samples.
@@ -43,7 +43,7 @@ pub(crate) struct Options<'a> {
     pub(crate) insecure: InsecureTestParameters,
 }
 
-pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
+pub(crate) fn infer(options: &Options<'_>, format: Format) -> Result<()> {
     let &Options { circuit, input, output, memory, insecure } = options;
     let circuit = Arc::new(read_circuit(circuit)?);
     let mut report = Report::default();
@@ -51,7 +51,7 @@ pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
     let samples = read_samples(&circuit.program.inputs, input)?;
     memory.check(&circuit)?;
     let clear = simulate(&circuit, &samples, Noise::Off)?;
-    let (progress, mut times) = (Progress::new(json), Times::default());
+    let (progress, mut times) = (Progress::new(format), Times::default());
     let parties = set_up(&circuit, memory, insecure, progress, &mut times)?;
     let results = run(&parties, &samples, progress.phase("eval"), &mut times)?;
     compare(&mut report, &results, &clear);
@@ -61,7 +61,7 @@ pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
     if let Some(output) = output {
         write_results(&mut report, output, &circuit.program.outputs, &results)?;
     }
-    report.print(json)
+    report.print(format)
 }
 
 /// Makes keys, and a server that is ready.
