@@ -66,10 +66,7 @@ pub enum RecoveryError {
     #[error("search: {0}")]
     Search(String),
     /// A step trains, and whoever asks for the recovery has no training.
-    #[error(
-        "step `{step}`: it trains, and this program was built without training; paf-recover has it, and so has paf-compile \
-         built with its feature `train`"
-    )]
+    #[error("step `{step}`: it trains, and there is no training")]
     NoTraining {
         /// The step.
         step: &'static str,

@@ -21,6 +21,7 @@ use paf_passes::decisions::CalibrationSamples;
 use paf_passes::fold::fold;
 use paf_passes::lower::{LowerOptions, Lowering, Optimized, Polynomial};
 use paf_passes::paf::{DEFAULT_PAF, Paf};
+use paf_scheme::EngineProfile;
 use serde_json::{Value, json};
 
 use common::bench::{Result, parse_margin, started_by_cargo};
@@ -148,7 +149,8 @@ impl Setting {
             Some(("L", levels)) => Some(Goal::MaxLevels(levels.parse()?)),
             _ => None,
         };
-        let mut options = LowerOptions::new(Paf::by_name(if goal.is_some() { DEFAULT_PAF } else { row })?);
+        let mut options =
+            LowerOptions::new(Paf::by_name(if goal.is_some() { DEFAULT_PAF } else { row })?, EngineProfile::openfhe());
         (options.goal, options.approximation.margin) = (goal, self.margin);
         Ok(Lowering::new(self.graph.clone(), Arc::clone(&self.calibration), options))
     }

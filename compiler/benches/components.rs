@@ -131,7 +131,11 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
         refreshed: false,
         prices: EngineProfile::openfhe().packing,
     };
-    let request = ScheduleRequest { insecure: true, bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
+    let request = ScheduleRequest {
+        insecure: true,
+        bootstraps: Bootstraps::Never,
+        ..ScheduleRequest::new(EngineProfile::openfhe())
+    };
     let scheduled = schedule(&pack(&optimized, &options)?.program, &Magnitudes::unknown(), &request)?;
     let model = Model {
         name: "component".into(),

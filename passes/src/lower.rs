@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use paf_ir::tensor::Graph;
+use paf_scheme::EngineProfile;
 
 use crate::approximate::{Approximated, ApproximationOptions, approximate, least_depth};
 use crate::choose::{Chosen, Goal, choose};
@@ -32,12 +33,12 @@ pub struct LowerOptions {
 }
 
 impl LowerOptions {
-    /// The defaults of a compilation, with this PAF for every node.
-    pub fn new(default_paf: Paf) -> Self {
+    /// The defaults of a compilation for an engine, with this PAF for every node.
+    pub fn new(default_paf: Paf, profile: &'static EngineProfile) -> Self {
         LowerOptions {
             approximation: ApproximationOptions::new(default_paf),
             goal: None,
-            schedule: ScheduleRequest::default(),
+            schedule: ScheduleRequest::new(profile),
         }
     }
 }

@@ -8,6 +8,7 @@ mod bootstrap;
 mod costs;
 mod counts;
 mod keys;
+mod known;
 mod memory;
 mod openfhe;
 mod parameters;

@@ -15,7 +15,7 @@ use paf_passes::decisions::CalibrationSamples;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::paf::Paf;
 use paf_passes::schedule::{Bootstraps, ScheduleRequest, assign_levels};
-use paf_scheme::Counts;
+use paf_scheme::{Counts, EngineProfile};
 use rayon::prelude::*;
 use testkit::arrays::batch;
 use testkit::client_part::{post_process, top1};
@@ -47,7 +47,7 @@ pub(crate) struct Passed {
 pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Passed {
     let samples: CalibrationSamples = calibration.iter().map(|image| vec![image.clone()]).collect();
     let approximation = ApproximationOptions { margin, ..ApproximationOptions::new(Paf::by_name(paf).expect("a PAF")) };
-    let schedule = ScheduleRequest { bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
+    let schedule = ScheduleRequest { bootstraps: Bootstraps::Never, ..ScheduleRequest::new(EngineProfile::openfhe()) };
     let options = LowerOptions { approximation, goal: None, schedule };
     let start = Instant::now();
     let mut network = Lowering::new(import(path).expect("a supported network").graph, samples, options);

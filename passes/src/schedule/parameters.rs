@@ -130,16 +130,16 @@ impl Refinement {
     }
 }
 
-impl Default for ScheduleRequest {
-    /// The defaults of `paf-compile`.
-    fn default() -> Self {
+impl ScheduleRequest {
+    /// The defaults of a compilation for an engine.
+    pub const fn new(profile: &'static EngineProfile) -> Self {
         ScheduleRequest {
             precision: None,
             memory: None,
             insecure: false,
-            bootstraps: Bootstraps::default(),
+            bootstraps: Bootstraps::WhereNeeded,
             iterations: None,
-            profile: EngineProfile::openfhe(),
+            profile,
             slowness: Work::ONES,
         }
     }
