@@ -34,6 +34,6 @@ pub use error::RecoveryError;
 pub use events::{Event, Listener, Undertaking};
 pub use model_files::{ModelFiles, recover_files};
 pub use network::{Network, NodePaf};
-pub use recovery::{recover, recover_for};
+pub use recovery::recover;
 pub use target::Target;
 pub use training::Training;

@@ -69,12 +69,12 @@ pub struct PafNode {
     /// Name of the ONNX node; of its first output, if it has none.
     pub node: String,
     /// Which operator the node is.
-    pub operator: Operator,
+    pub operator: PafOperator,
     /// The PAF it started from, or any name.
     pub paf: String,
     /// In which order `components` stand.
     #[serde(default)]
-    pub order: Order,
+    pub order: ComponentOrder,
     /// In which basis `components` are written.
     #[serde(default)]
     pub basis: Basis,
@@ -93,7 +93,7 @@ pub struct PafNode {
 
 /// The operators that PAFs stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operator {
+pub enum PafOperator {
     /// `max(x, 0)`.
     Relu,
     /// A tree of maxima.
@@ -103,7 +103,7 @@ pub enum Operator {
 /// Order of components. Papers write f∘g for both orders, so the file says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum ComponentOrder {
     /// The first component takes the input.
     #[default]
     FirstToLast,
@@ -164,9 +164,9 @@ impl PafNode {
         let node = network.graph.node(id);
         PafNode {
             node: node.name.clone(),
-            operator: if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool },
+            operator: if node.op == Op::Relu { PafOperator::Relu } else { PafOperator::MaxPool },
             paf: chosen.paf.name.clone(),
-            order: Order::FirstToLast,
+            order: ComponentOrder::FirstToLast,
             basis: if chosen.paf.rectifier().is_some() { Basis::Chebyshev } else { Basis::Power },
             components: match &chosen.paf.form {
                 Form::Sign(sign) => sign.components.iter().map(|component| component.odd_coefficients.clone()).collect(),
@@ -185,7 +185,7 @@ impl PafNode {
             return Paf::from_series(&self.paf, self.components.clone()).map_err(|error| error.to_string());
         }
         let mut components = self.components.clone();
-        if self.order == Order::LastToFirst {
+        if self.order == ComponentOrder::LastToFirst {
             components.reverse();
         }
         if let Ok(named) = Paf::by_name(&self.paf) {
@@ -331,7 +331,7 @@ impl PafNode {
                 .collect();
             return Err(format!("the network has no ReLU or MaxPool `{}`; it has {}", self.node, known.join(", ")));
         };
-        let actual = if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool };
+        let actual = if node.op == Op::Relu { PafOperator::Relu } else { PafOperator::MaxPool };
         if actual != self.operator {
             return Err(format!("node `{}` is a {actual:?} in the network, not a {:?}", self.node, self.operator));
         }

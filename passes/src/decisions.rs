@@ -6,7 +6,7 @@ use crate::approximate::Scaling;
 use crate::paf::Paf;
 
 /// Samples for calibration: for each sample one flat tensor per input of the graph.
-pub type Samples = Vec<Vec<Vec<f64>>>;
+pub type CalibrationSamples = Vec<Vec<Vec<f64>>>;
 
 /// What is decided for nodes by name: by the user, or by recovery.
 #[derive(Debug, Clone, Default, PartialEq)]

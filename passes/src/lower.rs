@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use paf_ir::tensor::Graph;
+use paf_scheme::EngineProfile;
 
 use crate::approximate::{Approximated, ApproximationOptions, approximate, least_depth};
 use crate::choose::{Chosen, Goal, choose};
-use crate::decisions::{Decisions, Samples};
+use crate::decisions::{CalibrationSamples, Decisions};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::optimize::{self, optimize};
@@ -32,12 +33,12 @@ pub struct LowerOptions {
 }
 
 impl LowerOptions {
-    /// The defaults of a compilation, with this PAF for every node.
-    pub fn new(default_paf: Paf) -> Self {
+    /// The defaults of a compilation for an engine, with this PAF for every node.
+    pub fn new(default_paf: Paf, profile: &'static EngineProfile) -> Self {
         LowerOptions {
             approximation: ApproximationOptions::new(default_paf),
             goal: None,
-            schedule: ScheduleRequest::default(),
+            schedule: ScheduleRequest::new(profile),
         }
     }
 }
@@ -57,7 +58,7 @@ pub struct Optimized {
     /// The network.
     pub graph: Graph,
     /// What the optimizer did.
-    pub report: optimize::Report,
+    pub report: optimize::RewriteReport,
 }
 
 /// A network on its way down: a field a stage, a method a step. A step first takes those before it that are missing, and
@@ -65,7 +66,7 @@ pub struct Optimized {
 #[derive(Debug, Clone)]
 pub struct Lowering {
     graph: Graph,
-    samples: Arc<Samples>,
+    samples: Arc<CalibrationSamples>,
     options: LowerOptions,
     /// After [`Lowering::fold`].
     pub folded: Option<Graph>,
@@ -81,7 +82,7 @@ pub struct Lowering {
 
 impl Lowering {
     /// An imported network and its samples, none for interval bounds.
-    pub fn new(graph: Graph, samples: impl Into<Arc<Samples>>, options: LowerOptions) -> Self {
+    pub fn new(graph: Graph, samples: impl Into<Arc<CalibrationSamples>>, options: LowerOptions) -> Self {
         Lowering {
             graph,
             samples: samples.into(),
@@ -100,7 +101,7 @@ impl Lowering {
     }
 
     /// The samples that it is calibrated on.
-    pub fn samples(&self) -> &Samples {
+    pub fn samples(&self) -> &CalibrationSamples {
         &self.samples
     }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use dashu_float::DBig;
 use paf_passes::paf::remez::{MinimaxPolynomial, alpha_components, best_odd_polynomial};
-use paf_passes::paf::{Composite, Paf, PafError, families};
+use paf_passes::paf::{Composite, Paf, NoSuchPaf, families};
 
 fn paf(name: &str) -> Paf {
     Paf::by_name(name).unwrap_or_else(|error| panic!("{error}"))
@@ -209,12 +209,12 @@ fn pool_guards_keep_max_trees_in_range() {
 #[test]
 fn custom_components_are_checked() {
     let reject = |components: Vec<Vec<f64>>| Paf::from_components("mine", components).unwrap_err();
-    assert!(matches!(reject(vec![]), PafError::NoComponents { .. }));
-    assert!(matches!(reject(vec![vec![1.5, -0.5], vec![]]), PafError::ZeroComponent { component: 2, .. }));
-    assert!(matches!(reject(vec![vec![0.0, 0.0]]), PafError::ZeroComponent { component: 1, .. }));
-    assert!(matches!(reject(vec![vec![1.0, f64::NAN]]), PafError::NotFinite { component: 1, .. }));
-    assert!(matches!(reject(vec![vec![1e300], vec![1e300]]), PafError::NotFinite { component: 2, .. }));
-    assert!(matches!(reject(vec![vec![1.0; 33]]), PafError::DegreeTooHigh { degree: 65, .. }));
+    assert!(matches!(reject(vec![]), NoSuchPaf::NoComponents { .. }));
+    assert!(matches!(reject(vec![vec![1.5, -0.5], vec![]]), NoSuchPaf::ZeroComponent { component: 2, .. }));
+    assert!(matches!(reject(vec![vec![0.0, 0.0]]), NoSuchPaf::ZeroComponent { component: 1, .. }));
+    assert!(matches!(reject(vec![vec![1.0, f64::NAN]]), NoSuchPaf::NotFinite { component: 1, .. }));
+    assert!(matches!(reject(vec![vec![1e300], vec![1e300]]), NoSuchPaf::NotFinite { component: 2, .. }));
+    assert!(matches!(reject(vec![vec![1.0; 33]]), NoSuchPaf::DegreeTooHigh { degree: 65, .. }));
     let trimmed = Paf::from_components("mine", vec![vec![1.5, -0.5, 0.0]]).unwrap();
     assert_eq!((trimmed.components()[0].degree, trimmed.depth()), (3, 3));
 }
@@ -222,7 +222,7 @@ fn custom_components_are_checked() {
 #[test]
 fn unknown_names_get_the_nearest_and_all() {
     let suggestion = |name: &str| match Paf::by_name(name) {
-        Err(PafError::UnknownName { suggestion, .. }) => suggestion,
+        Err(NoSuchPaf::UnknownName { suggestion, .. }) => suggestion,
         other => panic!("{name}: {other:?}"),
     };
     assert_eq!(suggestion("Alpha7"), Some("alpha7"));
@@ -238,7 +238,7 @@ fn impossible_minimax_requests_are_errors() {
     for (degree, lower, upper) in
         [(4, 0.1, 1.0), (5, 0.0, 1.0), (5, 1.0, 1.0), (5, f64::NAN, 1.0), (0, 0.1, 1.0), (65, 0.1, 1.0)]
     {
-        assert!(matches!(best_odd_polynomial(degree, lower, upper), Err(PafError::BadMinimaxRequest { .. })));
+        assert!(matches!(best_odd_polynomial(degree, lower, upper), Err(NoSuchPaf::BadMinimaxRequest { .. })));
     }
     let slope = best_odd_polynomial(1, 0.5, 1.0).unwrap();
     assert_close(slope.odd_coefficients()[0], 4.0 / 3.0, 1e-15, "best a·x for 1 on [1/2, 1]");

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
 pub use search::SearchConfig;
-pub use train::{Augment, Loss, Normalization, OptimizerKind, Order, Schedule, TrainConfig, Upstream};
+pub use train::{Augment, Loss, Normalization, OptimizerKind, Schedule, TrainConfig, TrainingOrder, Upstream};
 
 /// The configuration of a recovery; every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,9 +202,9 @@ impl Config {
     /// How the steps `pa` and `at` train, if one of them is asked for: `pa` includes `at`.
     pub fn training(&self) -> Option<TrainConfig> {
         let order = match (self.steps.contains(&StepName::Pa), self.steps.contains(&StepName::At)) {
-            (true, _) => Order::Progressive,
-            (false, true) if self.train.order == Order::Together => Order::Together,
-            (false, true) => Order::Alternate,
+            (true, _) => TrainingOrder::Progressive,
+            (false, true) if self.train.order == TrainingOrder::Together => TrainingOrder::Together,
+            (false, true) => TrainingOrder::Alternate,
             (false, false) => return None,
         };
         Some(TrainConfig { order, ..self.train.clone() })

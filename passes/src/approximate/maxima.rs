@@ -9,7 +9,7 @@ use super::comparing::{Comparing, reduced};
 use super::pool;
 use super::scaling::Scaling;
 use super::values::Values;
-use super::{Lowering, polynomial, pool_guard, rectify};
+use super::{Approximation, polynomial, pool_guard, rectify};
 use crate::error::PassError;
 use crate::paf::{Form, Paf};
 
@@ -25,7 +25,7 @@ struct Pool<'n> {
     rectifier: Option<(&'n Node, Paf)>,
 }
 
-impl Lowering<'_> {
+impl Approximation<'_> {
     pub(super) fn max_pool(
         &mut self,
         id: NodeId,
@@ -45,7 +45,7 @@ impl Lowering<'_> {
         let pool = Pool { node, paf, scaling, rectifier };
         let image = pool.scaling.divide(&mut self.graph, &node.name, x)?;
         let start = (image, self.operand(0).clone());
-        let (image, values) = reduced(&mut Building { lowering: self, pool: &pool }, &rounds, start)?;
+        let (image, values) = reduced(&mut Building { approximation: self, pool: &pool }, &rounds, start)?;
         let flat = pool.scaling.multiply(&mut self.graph, &node.name, image)?;
         let image = self.graph.reshape(node.name.clone(), flat, node.shape.clone())?;
         self.record_pool(&pool, window);
@@ -72,7 +72,7 @@ impl Lowering<'_> {
 
 /// A pool on its way into the graph.
 struct Building<'l, 'a, 'n> {
-    lowering: &'l mut Lowering<'a>,
+    approximation: &'l mut Approximation<'a>,
     pool: &'l Pool<'n>,
 }
 
@@ -82,15 +82,15 @@ impl Comparing for Building<'_, '_, '_> {
 
     fn select(&mut self, map: &LinearMap, x: &Tensor) -> Result<Tensor, PassError> {
         let (name, shape) = (self.pool.node.name.clone(), Shape(vec![map.outputs]));
-        let image = self.lowering.graph.linear(name, map.clone(), x.0, shape)?;
+        let image = self.approximation.graph.linear(name, map.clone(), x.0, shape)?;
         Ok((image, x.1.linear(map)))
     }
 
     /// `b + relu(a − b)`, both already divided by S; the values are not.
     fn max(&mut self, a: Tensor, b: Tensor) -> Result<Tensor, PassError> {
-        let Building { lowering, pool } = self;
-        let (name, graph) = (&pool.node.name, &mut lowering.graph);
-        lowering.scales.check_comparison(pool.node, &a.1, &b.1)?;
+        let Building { approximation, pool } = self;
+        let (name, graph) = (&pool.node.name, &mut approximation.graph);
+        approximation.scales.check_comparison(pool.node, &a.1, &b.1)?;
         let difference = graph.add(name.clone(), Op::Sub, &[a.0, b.0])?;
         let excess = rectified(graph, name, &pool.paf, difference)?;
         let maximum = graph.add(name.clone(), Op::Add, &[b.0, excess])?;
@@ -99,13 +99,13 @@ impl Comparing for Building<'_, '_, '_> {
 
     /// The maximum with zero, by the PAF of the ReLU.
     fn rectified(&mut self, x: Tensor) -> Result<Tensor, PassError> {
-        let Building { lowering, pool } = self;
+        let Building { approximation, pool } = self;
         let (name, paf) = match &pool.rectifier {
             Some((relu, paf)) => (&relu.name, paf),
             None => (&pool.node.name, &pool.paf),
         };
-        let paf = rectify::fitted(paf, &Op::Relu, &x.1, &pool.scaling, lowering.options.reduction);
-        let image = rectified(&mut lowering.graph, name, &paf, x.0)?;
+        let paf = rectify::fitted(paf, &Op::Relu, &x.1, &pool.scaling, approximation.options.reduction);
+        let image = rectified(&mut approximation.graph, name, &paf, x.0)?;
         Ok((image, x.1.relu(&paf, &pool.scaling)))
     }
 }

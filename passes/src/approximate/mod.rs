@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Function, Graph, Live, Node, NodeId, Op, Output};
 
-use crate::decisions::{Decisions, Samples};
+use crate::decisions::{CalibrationSamples, Decisions};
 use crate::error::PassError;
 use crate::fold::fold_polynomial;
 use crate::paf::{Form, Paf};
@@ -125,7 +125,7 @@ pub struct Approximated {
 pub fn approximate(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
 ) -> Result<Approximated, PassError> {
     check_names(graph, &options.per_node)?;
     approximate_with(&in_cheaper_order(graph, &options.per_node)?, options, samples, &BTreeMap::new())
@@ -140,17 +140,20 @@ pub(crate) fn in_cheaper_order(graph: &Graph, per_node: &Decisions) -> Result<Gr
 pub(crate) fn approximate_with(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
     chosen: &BTreeMap<NodeId, Paf>,
 ) -> Result<Approximated, PassError> {
-    let mut lowering = Lowering::new(graph, options, samples.len(), chosen);
-    while let Some((id, node)) = lowering.live.next() {
-        let (image, values) =
-            if node.op == Op::Input { lowering.input(id, node, samples)? } else { lowering.node(id, node)? };
-        lowering.images.push(image);
-        lowering.live.push(values);
+    let mut approximation = Approximation::new(graph, options, samples.len(), chosen);
+    while let Some((id, node)) = approximation.live.next() {
+        let (image, values) = if node.op == Op::Input {
+            approximation.input(id, node, samples)?
+        } else {
+            approximation.node(id, node)?
+        };
+        approximation.images.push(image);
+        approximation.live.push(values);
     }
-    lowering.finish()
+    approximation.finish()
 }
 
 /// Levels of a folded network with one PAF for all nodes, every scale folded: what the optimizer reaches.
@@ -234,7 +237,7 @@ pub(crate) fn check_names(graph: &Graph, per_node: &Decisions) -> Result<(), Pas
     }
 }
 
-struct Lowering<'a> {
+struct Approximation<'a> {
     source: &'a Graph,
     options: &'a ApproximationOptions,
     scales: Scales<'a>,
@@ -246,14 +249,14 @@ struct Lowering<'a> {
     inputs: Vec<(f64, (f64, f64))>,
 }
 
-impl<'a> Lowering<'a> {
+impl<'a> Approximation<'a> {
     fn new(
         source: &'a Graph,
         options: &'a ApproximationOptions,
         sample_count: usize,
         chosen: &'a BTreeMap<NodeId, Paf>,
     ) -> Self {
-        Lowering {
+        Approximation {
             source,
             options,
             scales: Scales::new(source, options, sample_count),
@@ -266,7 +269,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn input(&mut self, id: NodeId, node: &Node, samples: &Samples) -> Result<(NodeId, Values), PassError> {
+    fn input(&mut self, id: NodeId, node: &Node, samples: &CalibrationSamples) -> Result<(NodeId, Values), PassError> {
         let port = self.source.inputs.iter().position(|input| input.0 == id).unwrap_or(0);
         let decided = self.options.per_node.ranges.get(&node.name).copied();
         let values = if samples.is_empty() {
@@ -417,7 +420,7 @@ fn finite_range(values: &Values, name: &str) -> Result<(f64, f64), PassError> {
     values.range().ok_or_else(|| PassError::NotFinite { node: name.to_owned() })
 }
 
-fn port_samples<'s>(samples: &'s Samples, port: usize, node: &Node) -> Result<Vec<&'s [f64]>, PassError> {
+fn port_samples<'s>(samples: &'s CalibrationSamples, port: usize, node: &Node) -> Result<Vec<&'s [f64]>, PassError> {
     let pick = |sample: &'s Vec<Vec<f64>>| {
         let tensor = sample.get(port).filter(|tensor| tensor.len() == node.shape.size());
         let message = || format!("a sample has not the {} values that input `{}` needs", node.shape.size(), node.name);

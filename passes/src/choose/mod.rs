@@ -21,7 +21,7 @@ use crate::approximate::{
     self, Approximated, ApproximationOptions, Deviation, Effect, Sensitivity, approximate_with, in_cheaper_order,
     measure,
 };
-use crate::decisions::Samples;
+use crate::decisions::CalibrationSamples;
 use crate::error::PassError;
 use crate::paf::Paf;
 pub use mixes::{LevelGraph, Mix};
@@ -73,7 +73,7 @@ pub struct Chosen {
 pub fn choose(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
     goal: Goal,
 ) -> Result<(Approximated, Chosen), PassError> {
     approximate::check_names(graph, &options.per_node)?;
@@ -118,7 +118,7 @@ pub fn candidates() -> Result<Vec<Paf>, PassError> {
 struct Search<'a> {
     graph: &'a Graph,
     options: &'a ApproximationOptions,
-    samples: &'a Samples,
+    samples: &'a CalibrationSamples,
     pafs: &'a [Paf],
     sensitivity: &'a Sensitivity,
     /// Ascending depth.
@@ -129,7 +129,7 @@ impl<'a> Search<'a> {
     fn new(
         graph: &'a Graph,
         options: &'a ApproximationOptions,
-        samples: &'a Samples,
+        samples: &'a CalibrationSamples,
         pafs: &'a [Paf],
         sensitivity: &'a Sensitivity,
     ) -> Self {

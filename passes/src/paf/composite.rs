@@ -2,7 +2,7 @@
 
 use super::high_precision::{Real, largest_magnitude, real, to_f64};
 use super::remez::MinimaxPolynomial;
-use super::{LANES, MAX_DEGREE, PafError, analysis, ceil_log2, chebyshev};
+use super::{LANES, MAX_DEGREE, NoSuchPaf, analysis, ceil_log2, chebyshev};
 
 /// From this degree on the power basis loses too many digits, and the Chebyshev form is evaluated instead.
 const CHEBYSHEV_FROM_DEGREE: usize = 13;
@@ -78,7 +78,7 @@ impl Component {
 
 impl Composite {
     /// The composite of given odd coefficients; `name` is what errors call it.
-    pub(super) fn from_coefficients(name: &str, odd_coefficients: &[Vec<f64>]) -> Result<Composite, PafError> {
+    pub(super) fn from_coefficients(name: &str, odd_coefficients: &[Vec<f64>]) -> Result<Composite, NoSuchPaf> {
         let mut domain = real(1.0);
         let mut components = Vec::new();
         for (index, coefficients) in odd_coefficients.iter().enumerate() {
@@ -86,12 +86,12 @@ impl Composite {
             let component = Component::from_exact(&exact, &domain);
             domain = largest_magnitude(&exact, &domain);
             if !component.is_finite() || !to_f64(&domain).is_finite() {
-                return Err(PafError::NotFinite { name: name.to_string(), component: index + 1 });
+                return Err(NoSuchPaf::NotFinite { name: name.to_string(), component: index + 1 });
             }
             components.push(component);
         }
         if components.is_empty() {
-            return Err(PafError::NoComponents { name: name.to_string() });
+            return Err(NoSuchPaf::NoComponents { name: name.to_string() });
         }
         Ok(Composite { components, alpha: None })
     }
@@ -125,17 +125,17 @@ impl Composite {
     }
 }
 
-fn checked_coefficients(name: &str, component: usize, coefficients: &[f64]) -> Result<Vec<Real>, PafError> {
+fn checked_coefficients(name: &str, component: usize, coefficients: &[f64]) -> Result<Vec<Real>, NoSuchPaf> {
     let name = name.to_string();
     if coefficients.iter().any(|a| !a.is_finite()) {
-        return Err(PafError::NotFinite { name, component });
+        return Err(NoSuchPaf::NotFinite { name, component });
     }
     let Some(last) = coefficients.iter().rposition(|a| *a != 0.0) else {
-        return Err(PafError::ZeroComponent { name, component });
+        return Err(NoSuchPaf::ZeroComponent { name, component });
     };
     let degree = 2 * last + 1;
     if degree > MAX_DEGREE {
-        return Err(PafError::DegreeTooHigh { name, component, degree });
+        return Err(NoSuchPaf::DegreeTooHigh { name, component, degree });
     }
     Ok(coefficients[..=last].iter().map(|a| real(*a)).collect())
 }

@@ -32,7 +32,7 @@ const MAX_DEGREE: usize = 63;
 
 /// Why there is no such PAF.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PafError {
+pub enum NoSuchPaf {
     /// The name is none of [`Paf::names`].
     #[error("there is no PAF called \"{name}\"{}; the names are {}", did_you_mean(.suggestion), Paf::names().join(", "))]
     UnknownName {
@@ -99,9 +99,9 @@ pub enum PafError {
     },
 }
 
-impl PafError {
-    fn unknown_name(name: &str) -> PafError {
-        PafError::UnknownName { name: name.to_string(), suggestion: nearest_name(name) }
+impl NoSuchPaf {
+    fn unknown_name(name: &str) -> NoSuchPaf {
+        NoSuchPaf::UnknownName { name: name.to_string(), suggestion: nearest_name(name) }
     }
 }
 
@@ -129,7 +129,7 @@ pub enum Form {
 
 impl Paf {
     /// The PAF of one of the [`names`](Paf::names); computed on each call.
-    pub fn by_name(name: &str) -> Result<Paf, PafError> {
+    pub fn by_name(name: &str) -> Result<Paf, NoSuchPaf> {
         if let Some(family) = families::FAMILIES.iter().find(|family| family.name == name) {
             return Paf::from_components(name, family.odd_coefficients());
         }
@@ -141,7 +141,7 @@ impl Paf {
                 let composite = Composite::from_minimax(recipe.alpha, &recipe.components()?);
                 Ok(Paf { name: name.to_string(), form: Form::Sign(composite) })
             }
-            None => Err(PafError::unknown_name(name)),
+            None => Err(NoSuchPaf::unknown_name(name)),
         }
     }
 
@@ -156,7 +156,7 @@ impl Paf {
     ///
     /// Zero leading coefficients are dropped. The domain of each component after the first is the largest magnitude
     /// the one before reaches on its own domain.
-    pub fn from_components(name: &str, odd_coefficients: Vec<Vec<f64>>) -> Result<Paf, PafError> {
+    pub fn from_components(name: &str, odd_coefficients: Vec<Vec<f64>>) -> Result<Paf, NoSuchPaf> {
         let composite = Composite::from_coefficients(name, &odd_coefficients)?;
         Ok(Paf { name: name.to_string(), form: Form::Sign(composite) })
     }
@@ -165,7 +165,7 @@ impl Paf {
     ///
     /// # Errors
     /// As [`Rectifier::from_series`].
-    pub fn from_series(name: &str, series: Vec<Vec<f64>>) -> Result<Paf, PafError> {
+    pub fn from_series(name: &str, series: Vec<Vec<f64>>) -> Result<Paf, NoSuchPaf> {
         Ok(Paf { name: name.to_string(), form: Form::Rectifier(Rectifier::from_series(name, series)?) })
     }
 

@@ -10,7 +10,7 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 
 use super::chebyshev::{clenshaw, clenshaw_in_place, from_even_powers};
 use super::high_precision::to_f64;
-use super::{PafError, ceil_log2, remez};
+use super::{NoSuchPaf, ceil_log2, remez};
 
 /// Bins of arguments on [−1, 1], equally wide.
 const BINS: usize = 2048;
@@ -86,7 +86,7 @@ pub(super) const FAMILIES: [Family; 9] = [
 
 impl Family {
     /// The polynomial of least largest error: that of |u| is even, and the best one for ReLU has the even part of |u|'s.
-    pub(super) fn minimax(&self) -> Result<Rectifier, PafError> {
+    pub(super) fn minimax(&self) -> Result<Rectifier, NoSuchPaf> {
         let magnitude = remez::best_even_polynomial(self.degree - self.degree % 2)?;
         let even: Vec<f64> = from_even_powers(&magnitude).iter().map(|c| to_f64(c) / 2.0).collect();
         let mut series = vec![0.0; self.degree + 1];
@@ -101,18 +101,18 @@ impl Rectifier {
     /// each channel; `name` is what errors call them. Those that are u/2 and even terms are even polynomials of |u|.
     ///
     /// # Errors
-    /// [`PafError::NotFinite`], [`PafError::ZeroComponent`], [`PafError::DegreeTooHigh`], [`PafError::NoComponents`].
-    pub fn from_series(name: &str, series: Vec<Vec<f64>>) -> Result<Self, PafError> {
+    /// [`NoSuchPaf::NotFinite`], [`NoSuchPaf::ZeroComponent`], [`NoSuchPaf::DegreeTooHigh`], [`NoSuchPaf::NoComponents`].
+    pub fn from_series(name: &str, series: Vec<Vec<f64>>) -> Result<Self, NoSuchPaf> {
         let name = || name.to_string();
         let length = series.first().map_or(0, Vec::len);
         if length < 2 || series.iter().any(|channel| channel.len() != length) {
-            return Err(PafError::NoComponents { name: name() });
+            return Err(NoSuchPaf::NoComponents { name: name() });
         }
         if let Some(channel) = series.iter().position(|channel| channel.iter().any(|c| !c.is_finite())) {
-            return Err(PafError::NotFinite { name: name(), component: channel + 1 });
+            return Err(NoSuchPaf::NotFinite { name: name(), component: channel + 1 });
         }
         if length > MAX_DEGREE + 1 {
-            return Err(PafError::DegreeTooHigh { name: name(), component: 1, degree: length - 1 });
+            return Err(NoSuchPaf::DegreeTooHigh { name: name(), component: 1, degree: length - 1 });
         }
         let is_even = |channel: &Vec<f64>| {
             channel[1] == 0.5 && channel.iter().skip(3).step_by(2).all(|odd| *odd == 0.0)

@@ -15,7 +15,7 @@ use super::high_precision::{
     Real, find_root, magnitude, odd_derivative_in_square, odd_polynomial_with_slope, polynomial_with_slope,
     power_of_two, real, to_decimal, to_f64,
 };
-use super::{MAX_DEGREE, PafError};
+use super::{MAX_DEGREE, NoSuchPaf};
 
 /// Remez converges quadratically; the published components need fewer than 20 steps.
 const MAX_REMEZ_STEPS: usize = 100;
@@ -84,10 +84,10 @@ impl MinimaxPolynomial {
 }
 
 /// The best odd polynomial of `degree` (odd, at most 63) for sign on ±\[lower, upper\], 0 < lower < upper.
-pub fn best_odd_polynomial(degree: usize, lower: f64, upper: f64) -> Result<MinimaxPolynomial, PafError> {
+pub fn best_odd_polynomial(degree: usize, lower: f64, upper: f64) -> Result<MinimaxPolynomial, NoSuchPaf> {
     let ordered = lower.is_finite() && upper.is_finite() && 0.0 < lower && lower < upper;
     if !ordered || degree.is_multiple_of(2) || degree > MAX_DEGREE {
-        return Err(PafError::BadMinimaxRequest { degree, lower, upper });
+        return Err(NoSuchPaf::BadMinimaxRequest { degree, lower, upper });
     }
     remez(degree, real(lower), real(upper))
 }
@@ -96,15 +96,15 @@ pub fn best_odd_polynomial(degree: usize, lower: f64, upper: f64) -> Result<Mini
 ///
 /// Each component after the first is optimal on \[1−τ−η, 1+τ+η\] with τ the error of the one before and η = 2^-22.
 /// All are for inputs in \[-1,1\]. (The files of snu-ccl/approxCNN hold α = 4 and 5 for \[-2,2\] instead.)
-pub fn alpha_components(alpha: u32) -> Result<Vec<MinimaxPolynomial>, PafError> {
+pub fn alpha_components(alpha: u32) -> Result<Vec<MinimaxPolynomial>, NoSuchPaf> {
     match RECIPES.iter().find(|recipe| recipe.alpha == alpha) {
         Some(recipe) => recipe.components(),
-        None => Err(PafError::unknown_name(&format!("alpha{alpha}"))),
+        None => Err(NoSuchPaf::unknown_name(&format!("alpha{alpha}"))),
     }
 }
 
 impl Recipe {
-    pub(super) fn components(&self) -> Result<Vec<MinimaxPolynomial>, PafError> {
+    pub(super) fn components(&self) -> Result<Vec<MinimaxPolynomial>, NoSuchPaf> {
         let mut lower = real(f64::from(self.zeta)) * power_of_two(-(self.alpha as isize));
         let mut upper = real(1.0);
         let mut components = Vec::new();
@@ -120,21 +120,21 @@ impl Recipe {
 }
 
 /// The best even polynomial of `degree` (even, at most 126) for |x| on \[-1,1\]: a0, a2, … of the power basis.
-pub(super) fn best_even_polynomial(degree: usize) -> Result<Vec<Real>, PafError> {
+pub(super) fn best_even_polynomial(degree: usize) -> Result<Vec<Real>, NoSuchPaf> {
     let unknowns = degree / 2 + 1;
     let angle = |i: usize| std::f64::consts::FRAC_PI_2 * i as f64 / unknowns as f64;
     let nodes = (0..=unknowns).map(|i| real(angle(i).sin())).collect();
     Ok(exchange(&Target::Magnitude, degree, nodes)?.0)
 }
 
-fn remez(degree: usize, lower: Real, upper: Real) -> Result<MinimaxPolynomial, PafError> {
+fn remez(degree: usize, lower: Real, upper: Real) -> Result<MinimaxPolynomial, NoSuchPaf> {
     let nodes = start_nodes(degree.div_ceil(2), &lower, &upper);
     let (exact, error) = exchange(&Target::Sign, degree, nodes)?;
     Ok(MinimaxPolynomial { exact, lower, upper, error: magnitude(&error) })
 }
 
 /// The coefficients whose errors are level at the extrema, and that error, from first nodes that include both ends.
-fn exchange(target: &Target, degree: usize, mut nodes: Vec<Real>) -> Result<(Vec<Real>, Real), PafError> {
+fn exchange(target: &Target, degree: usize, mut nodes: Vec<Real>) -> Result<(Vec<Real>, Real), NoSuchPaf> {
     let (lower, upper) = (to_f64(&nodes[0]), to_f64(&nodes[nodes.len() - 1]));
     for _ in 0..MAX_REMEZ_STEPS {
         let Some((exact, error)) = levelled_polynomial(target, &nodes) else {
@@ -145,7 +145,7 @@ fn exchange(target: &Target, degree: usize, mut nodes: Vec<Real>) -> Result<(Vec
             return Ok((exact, error));
         }
     }
-    Err(PafError::NoConvergence { degree, lower, upper, steps: MAX_REMEZ_STEPS })
+    Err(NoSuchPaf::NoConvergence { degree, lower, upper, steps: MAX_REMEZ_STEPS })
 }
 
 /// What is approximated on the positive side.

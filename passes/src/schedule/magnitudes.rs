@@ -2,10 +2,10 @@
 
 use paf_ir::program::ValueId;
 use paf_ir::random::SplitMix64;
-use paf_ir::tensor::{Evaluator, Graph};
+use paf_ir::tensor::{Graph, GraphEvaluator};
 
 use crate::approximate::Approximated;
-use crate::decisions::Samples;
+use crate::decisions::CalibrationSamples;
 use crate::error::PassError;
 use crate::pack::Packed;
 
@@ -45,7 +45,7 @@ impl Magnitudes {
         optimized: &Graph,
         packed: &Packed,
         polynomial: &Approximated,
-        samples: &Samples,
+        samples: &CalibrationSamples,
     ) -> Result<Self, PassError> {
         let sizes = optimized.inputs.iter().map(|input| optimized.node(input.0).shape.size());
         let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.1)).collect();
@@ -73,7 +73,7 @@ impl Magnitudes {
 /// node of the graph in the slots program. What lies in slots between a tensor's elements is left out: there an operation
 /// computes the same function of a zero, or of elements of the same tensor.
 fn magnitudes(graph: &Graph, values: &[ValueId], samples: &[Vec<Vec<f64>>]) -> Result<Magnitudes, PassError> {
-    let measured = Evaluator::new(graph).largest_magnitudes(samples)?;
+    let measured = GraphEvaluator::new(graph).largest_magnitudes(samples)?;
     let count = values.iter().map(|value| value.index() + 1).max().unwrap_or(0);
     let mut magnitudes = vec![0.0; count];
     for (value, magnitude) in values.iter().zip(measured) {
