@@ -16,7 +16,7 @@ use crate::config::{Config, StepName};
 use crate::error::RecoveryError;
 
 /// Samples that are enough for the scales of outputs, ranges of smooth functions, and for what can be refreshed.
-const CALIBRATION_SAMPLES: usize = 64;
+pub(crate) const CALIBRATION_SAMPLES: usize = 64;
 
 /// Samples of the one input of a network, and their classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,18 @@ impl Data {
         };
         let sample = |k: usize| vec![seen.sample(k).iter().map(|&x| f64::from(x)).collect()];
         Ok((0..seen.len().min(CALIBRATION_SAMPLES)).map(sample).collect())
+    }
+
+    /// The same samples with the classes that an `.npy` holds.
+    ///
+    /// # Errors
+    /// [`RecoveryError::File`] for a damaged file, another type, another number of labels.
+    pub fn with_labels(self, labels: &Path) -> Result<Self, RecoveryError> {
+        let y = read_npy_labels(labels)?;
+        match y.len() == self.len() {
+            true => Ok(Data { y: Some(y), ..self }),
+            false => Err(RecoveryError::file(labels, format!("{} samples and {} labels", self.len(), y.len()))),
+        }
     }
 
     /// Samples of the one input of a network, without labels.

@@ -83,6 +83,12 @@ fn model(model: &Model) -> schema::Model {
         compiler: model.compiler.clone(),
         pafs: model.pafs.iter().map(paf).collect(),
         notes: model.notes.clone(),
+        fidelity: model.fidelity.map(|fidelity| schema::Fidelity {
+            same: fidelity.same,
+            samples: fidelity.samples,
+            outside: fidelity.outside,
+            expected: fidelity.expected,
+        }),
     }
 }
 

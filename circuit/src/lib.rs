@@ -28,7 +28,7 @@
 //! #     ring_dimension: 16, slots: 8, levels: Level(1), scale_bits: 40, first_modulus_bits: 60, digits: 1,
 //! #     special_primes: 2, secret: Secret::UniformTernary, bootstrap: None, log_qp: 220, security_bits: 0,
 //! # };
-//! # let model = Model { name: "square".into(), source_sha256: [0; 32], compiler: "0.1.0".into(), pafs: vec![], notes: vec![] };
+//! # let model = Model { name: "square".into(), source_sha256: [0; 32], compiler: "0.1.0".into(), pafs: vec![], notes: vec![], fidelity: None };
 //! # let prediction = Prediction { peak_bytes: 1 << 20, seconds: 0.1, precision_bits: 30.0, work: Work::default(), machine: String::new(), key_memory: 0 };
 //! let circuit = Circuit { model, parameters, program: program.verify()?, prediction };
 //! # let folder = tempfile::tempdir()?;
@@ -91,6 +91,34 @@ pub struct Model {
     pub pafs: Vec<ReplacedNode>,
     /// Warnings of the compiler that users of the circuit should know.
     pub notes: Vec<String>,
+    /// How well the polynomial network predicts as the original one, where that was measured.
+    pub fidelity: Option<Fidelity>,
+}
+
+/// How well a polynomial network predicts as the original one, on calibration samples that nothing was fitted to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fidelity {
+    /// The share of these samples with the same prediction.
+    pub same: f64,
+    /// How many samples that rests on.
+    pub samples: u64,
+    /// Those of them that left a scale.
+    pub outside: u64,
+    /// The share that is expected of poorer samples.
+    pub expected: f64,
+}
+
+impl fmt::Display for Fidelity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fidelity { same, samples, outside, expected } = self;
+        write!(
+            f,
+            "{:.1} % of {samples} samples predicted as by the model, {outside} outside of the scales; about {:.1} % of poorer \
+             ones",
+            100.0 * same,
+            100.0 * expected
+        )
+    }
 }
 
 /// The polynomial approximated function that replaced one operator.

@@ -41,6 +41,22 @@ pub(crate) struct Model {
     pub(crate) pafs: Vec<NodePaf>,
     #[prost(string, repeated, tag = "5")]
     pub(crate) notes: Vec<String>,
+    /// Absent where it was not measured.
+    #[prost(message, optional, tag = "6")]
+    pub(crate) fidelity: Option<Fidelity>,
+}
+
+/// How well the polynomial network predicts as the original one.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct Fidelity {
+    #[prost(double, tag = "1")]
+    pub(crate) same: f64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) samples: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) outside: u64,
+    #[prost(double, tag = "4")]
+    pub(crate) expected: f64,
 }
 
 /// The polynomial that replaced one operator.

@@ -1,6 +1,6 @@
 //! `emit`: a scheduled program becomes a circuit.
 
-use paf_circuit::{Circuit, Model, Prediction, ReplacedNode};
+use paf_circuit::{Circuit, Fidelity, Model, Prediction, ReplacedNode};
 use paf_import::ModelSource;
 use paf_passes::approximate::{Approximated, Replaced};
 use paf_passes::lower::Lowering;
@@ -34,13 +34,14 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machin
 }
 
 /// What a circuit says of the model that was compiled, with notes for its user.
-pub(crate) fn model(source: &ModelSource, notes: Vec<String>) -> Model {
+pub(crate) fn model(source: &ModelSource, notes: Vec<String>, fidelity: Option<Fidelity>) -> Model {
     Model {
         name: source.name.clone(),
         source_sha256: Sha256::digest(&source.bytes).into(),
         compiler: env!("CARGO_PKG_VERSION").to_owned(),
         pafs: vec![],
         notes,
+        fidelity,
     }
 }
 

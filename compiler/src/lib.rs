@@ -13,6 +13,7 @@
 pub mod calibration;
 pub mod emit;
 pub mod error;
+pub mod fidelity;
 mod lowering;
 pub mod options;
 pub mod pipeline;

@@ -14,6 +14,7 @@ use paf_passes::schedule::Alternative;
 
 use crate::emit;
 use crate::error::CompileError;
+use crate::fidelity::FidelityChoice;
 use crate::lowering::lower_options;
 use crate::options::{CompileOptions, ModelInput, PipelineStep};
 use crate::recovery::recovered;
@@ -41,6 +42,8 @@ pub struct Compilation {
     pub imported: Option<Imported>,
     /// After [`Compilation::recover`], with the stages of the passes.
     pub lowering: Option<Lowering>,
+    /// After [`Compilation::recover`]: the choice of PAFs that a compilation without any makes, or why it makes none.
+    pub choice: Option<FidelityChoice>,
     /// After [`Compilation::emit`].
     pub circuit: Option<Circuit>,
     /// Time of each step that was taken.
@@ -54,7 +57,16 @@ impl Compilation {
     /// [`CompileError::Options`] for options that do not go together.
     pub fn new(options: CompileOptions) -> Result<Self, CompileError> {
         let lower = lower_options(&options)?;
-        Ok(Compilation { options, lower, source: None, imported: None, lowering: None, circuit: None, timings: vec![] })
+        Ok(Compilation {
+            options,
+            lower,
+            source: None,
+            imported: None,
+            lowering: None,
+            choice: None,
+            circuit: None,
+            timings: vec![],
+        })
     }
 
     /// Takes all steps up to one.
@@ -105,7 +117,8 @@ impl Compilation {
             self.import()?;
             let start = Instant::now();
             let model = (reached(&self.source), &reached(&self.imported).graph);
-            self.lowering = Some(recovered(&self.options, &self.lower, model, listener)?);
+            let recovered = recovered(&self.options, &self.lower, model, listener)?;
+            (self.lowering, self.choice) = (Some(recovered.lowering), recovered.choice);
             self.timings.push((PipelineStep::Recover, start.elapsed()));
         }
         Ok(reached(&self.lowering))
@@ -139,7 +152,9 @@ impl Compilation {
             let (approximated, scheduled) = (&reached(&lowering.polynomial).approximated, reached(&lowering.scheduled));
             let mut notes = imported.warnings.clone();
             notes.extend(emit::note_of_bounds(lowering, approximated));
-            let (model, machine) = (emit::model(source, notes), self.options.machine.as_ref());
+            let fidelity = self.choice.as_ref().and_then(FidelityChoice::measured);
+            notes.extend(self.choice.as_ref().and_then(|choice| choice.note(&self.options)));
+            let (model, machine) = (emit::model(source, notes, fidelity), self.options.machine.as_ref());
             self.circuit = Some(emit::circuit(model, &approximated.replaced, scheduled.clone(), machine));
             self.timings.push((PipelineStep::Emit, start.elapsed()));
         }

@@ -15,6 +15,7 @@ use paf_passes::lower::{LowerOptions, Lowering};
 
 use crate::calibration;
 use crate::error::{CompileError, OptionsError};
+use crate::fidelity::{self, FidelityChoice};
 use crate::options::{Calibration, CompileOptions, DEFAULT_PAF, Recovery};
 
 /// The network with its recovered weights, to be lowered with what was decided for its nodes. The listener hears of what
@@ -27,20 +28,28 @@ pub(crate) fn recovered(
     lower: &LowerOptions,
     (source, graph): (&ModelSource, &Graph),
     listener: &mut Listener<'_>,
-) -> Result<Lowering, CompileError> {
-    match &options.recovery {
-        Recovery::None => lowering(options, lower, graph.clone(), Decisions::default()),
+) -> Result<Recovered, CompileError> {
+    let lowering = match &options.recovery {
+        Recovery::None => return fidelity::chosen(options, lower, graph, listener),
         Recovery::PafFile(path) => {
             let decisions = decided(&PafFile::read(path)?, path, graph)?;
             lowering(options, lower, graph.clone(), decisions)
         }
         Recovery::BuiltIn(path) => built_in(options, lower, path, graph, listener),
         Recovery::Command(command) => external(options, lower, command, (source, graph), listener),
-    }
+    };
+    Ok(Recovered { lowering: lowering?, choice: None })
+}
+
+/// A network that is ready for the passes.
+pub(crate) struct Recovered {
+    pub(crate) lowering: Lowering,
+    /// The choice of PAFs that was made where nothing was asked for, or why none was made.
+    pub(crate) choice: Option<FidelityChoice>,
 }
 
 /// What the passes get.
-fn lowering(
+pub(crate) fn lowering(
     options: &CompileOptions,
     lower: &LowerOptions,
     graph: Graph,
@@ -51,7 +60,7 @@ fn lowering(
 }
 
 /// A PAF that the options name for a node stays, and so does a range of the inputs.
-fn with_decisions(options: &CompileOptions, mut lower: LowerOptions, mut decisions: Decisions) -> LowerOptions {
+pub(crate) fn with_decisions(options: &CompileOptions, mut lower: LowerOptions, mut decisions: Decisions) -> LowerOptions {
     if options.input_range.is_some() {
         decisions.ranges.clear();
     }

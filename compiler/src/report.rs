@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use paf_circuit::ReplacedNode;
 use paf_files::Bytes;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{Optimized, Polynomial};
@@ -60,6 +61,10 @@ pub fn json(compiled: &Compiled) -> String {
         "levels_after_optimize": compiled.optimized.levels_after,
         "seconds": timings,
         "notes": circuit.model.notes,
+        "fidelity": circuit.model.fidelity.map(|fidelity| fidelity.same),
+        "fidelity_expected": circuit.model.fidelity.map(|fidelity| fidelity.expected),
+        "fidelity_samples": circuit.model.fidelity.map(|fidelity| fidelity.samples),
+        "samples_outside": circuit.model.fidelity.map(|fidelity| fidelity.outside),
     })
     .to_string()
 }
@@ -105,6 +110,10 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
             format!("{}, each gives back up to {usable} levels of {}{least}", counts.bootstraps, usable.0 + depth),
         );
     }
+    if let Some(fidelity) = circuit.model.fidelity {
+        line("PAFs", used_pafs(&circuit.model.pafs));
+        line("fidelity", fidelity.to_string());
+    }
     if let Some(chosen) = &compiled.chosen {
         line("PAFs", chosen_pafs(chosen));
         line("error", errors(chosen));
@@ -135,13 +144,21 @@ fn machine(name: &str) -> &str {
     if name.is_empty() { "two cores" } else { name }
 }
 
-/// How many nodes have each PAF, in order of their first node.
 fn chosen_pafs(chosen: &Chosen) -> String {
+    counted(chosen.nodes.iter().map(|node| node.paf.as_str()))
+}
+
+fn used_pafs(nodes: &[ReplacedNode]) -> String {
+    counted(nodes.iter().map(|node| node.paf.as_str()))
+}
+
+/// How many nodes have each PAF, in order of their first node.
+fn counted<'p>(pafs: impl Iterator<Item = &'p str>) -> String {
     let mut counts: Vec<(&str, usize)> = vec![];
-    for node in &chosen.nodes {
-        match counts.iter_mut().find(|(paf, _)| *paf == node.paf) {
+    for used in pafs {
+        match counts.iter_mut().find(|(paf, _)| *paf == used) {
             Some((_, count)) => *count += 1,
-            None => counts.push((&node.paf, 1)),
+            None => counts.push((used, 1)),
         }
     }
     counts.iter().map(|(paf, count)| format!("{paf} x {count}")).collect::<Vec<_>>().join(", ")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paf_circuit::{Circuit, Model, Prediction, ReplacedNode, encode_circuit};
+use paf_circuit::{Circuit, Fidelity, Model, Prediction, ReplacedNode, encode_circuit};
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
@@ -87,6 +87,7 @@ pub fn circuit(name: &str, program: CkksProgram, parameters: Parameters) -> Circ
             max_error: 0.03125,
         }],
         notes: vec!["a note".into()],
+        fidelity: Some(Fidelity { same: 0.99, samples: 200, outside: 1, expected: 0.98 }),
     };
     let work = Work::of(WorkKind::KeySwitch, 0.75) + Work::of(WorkKind::Bootstrap, 2.25);
     let machine = "a fast one".to_owned();

@@ -2,10 +2,6 @@
 
 use crate::evaluate::top1;
 
-/// By how much errors are taken to be larger, and gaps smaller, on samples to come than on those that judge: results of
-/// networks on images that they were trained on are surer than on new and poorer ones.
-pub(super) const SAFETY: f64 = 2.0;
-
 /// Results of several values have a first class; the error of a single value is judged by this part of its spread.
 const SPREAD: f64 = 0.01;
 
@@ -80,16 +76,6 @@ impl Results {
         let all = self.values.len() * agreement.errors.len();
         self.values.iter().map(kept).sum::<usize>() as f64 / all.max(1) as f64
     }
-
-    /// The largest factor on the errors with which the expected share, with its safety, is still reached; 0 if none is.
-    pub(super) fn largest_factor(&self, agreement: &Agreement, wanted: f64) -> f64 {
-        let (mut low, mut high) = (0.0, 64.0);
-        for _ in 0..20 {
-            let middle = f64::midpoint(low, high);
-            if self.expected(agreement, SAFETY * middle) >= wanted { low = middle } else { high = middle }
-        }
-        low
-    }
 }
 
 #[cfg(test)]
@@ -104,9 +90,6 @@ mod tests {
         // Errors of 0.9 and 0.2 between the two classes against gaps of 1 and 0.1.
         assert_eq!(results.expected(&agreement, 1.0), 0.5);
         assert_eq!(results.expected(&agreement, 0.1), 1.0);
-        let factor = results.largest_factor(&agreement, 1.0);
-        assert!(factor > 0.0 && results.expected(&agreement, SAFETY * factor) == 1.0);
-
         let values = Results::of(vec![vec![0.0], vec![100.0]]);
         let agreement = values.beside(&[vec![0.4], vec![101.0]]);
         assert_eq!(agreement.same, 0.5);

@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
             samples.iter().flatten().map(|x| x.max(0.0).powi(2)).sum::<f64>() / samples[0].len().max(1) as f64
         });
         let power = power.iter().sum::<f64>() / self.data.len().max(1) as f64;
-        let mut seen: Option<(Scaling, Arguments)> = None;
+        let mut seen: Option<Arguments> = None;
         let mut square = |paf: &Paf| {
             let options = ApproximationOptions {
                 margin: self.config.margin.into(),
@@ -157,10 +157,9 @@ impl<'a> Walk<'a> {
                 Err(PassError::PoolTooLarge { .. }) => return Ok(f64::INFINITY),
                 scale => scale?,
             };
-            if seen.as_ref().is_none_or(|(known, _)| *known != scale) {
-                seen = arguments(&node.op, operand, &scale, reduction).map(|arguments| (scale, arguments));
-            }
-            let (Some((_, arguments)), Some(rectifier)) = (&seen, paf.rectifier()) else { return Ok(0.0) };
+            // Guards of pools differ a little from PAF to PAF; what is seen at one scale serves them all.
+            seen = seen.take().or_else(|| arguments(&node.op, operand, &scale, reduction));
+            let (Some(arguments), Some(rectifier)) = (&seen, paf.rectifier()) else { return Ok(0.0) };
             let own = match node.op {
                 Op::MaxPool(_) => rectifier.fitted_to_comparisons(arguments),
                 _ => rectifier.fitted_to(arguments),

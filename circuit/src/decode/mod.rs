@@ -15,7 +15,7 @@ use paf_ir::ckks::Level;
 use paf_scheme::{Work, WorkKind};
 use prost::Message;
 
-use crate::{Circuit, CircuitError, ClientPart, Fingerprint, Model, Prediction, ReplacedNode, encode, schema};
+use crate::{Circuit, CircuitError, ClientPart, Fidelity, Fingerprint, Model, Prediction, ReplacedNode, encode, schema};
 
 type Result<T> = std::result::Result<T, CircuitError>;
 
@@ -92,7 +92,17 @@ fn model(message: schema::Model) -> Result<Model> {
         compiler: message.compiler,
         pafs: message.pafs.into_iter().map(node_paf).collect::<Result<_>>()?,
         notes: message.notes,
+        fidelity: message.fidelity.map(fidelity).transpose()?,
     })
+}
+
+fn fidelity(message: schema::Fidelity) -> Result<Fidelity> {
+    let schema::Fidelity { same, samples, outside, expected } = message;
+    let is_share = |share: f64| (0.0..=1.0).contains(&share);
+    if !is_share(same) || !is_share(expected) || outside > samples {
+        return Err(malformed("the fidelity is no share of its samples"));
+    }
+    Ok(Fidelity { same, samples, outside, expected })
 }
 
 fn node_paf(message: schema::NodePaf) -> Result<ReplacedNode> {

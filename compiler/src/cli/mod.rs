@@ -10,7 +10,7 @@ use paf_adapt::progress::ProgressText;
 use paf_circuit::{read_machine_costs, write_circuit};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{
-    Bootstraps, Calibration, CompileOptions, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice, PipelineStep,
+    Bootstraps, Calibration, CompileOptions, DEFAULT_FIDELITY, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice, PipelineStep,
     Recovery, Reduction,
 };
 use paf_compiler::pipeline::{Compilation, Compiled};
@@ -38,9 +38,20 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, allow_hyphen_values = true)]
     pub(crate) input_range: Option<(f64, f64)>,
     /// PAF for every ReLU and MaxPool, or for one node; may be repeated. `auto` chooses one for each node, as
-    /// --max-error or --max-levels asks [default: alpha7]
+    /// --max-error or --max-levels asks [default: chosen and fitted for --fidelity, with at least 50 calibration samples;
+    /// otherwise alpha7]
     #[arg(long = "paf", value_name = "NAME | NODE=NAME | auto")]
     pub(crate) pafs: Vec<PafChoice>,
+    /// Without --paf: the share of inputs that the circuit is to predict as the original network does. The cheapest PAFs for
+    /// that are fitted to one part of the calibration samples and judged by the other
+    #[arg(long, value_name = "F", default_value_t = DEFAULT_FIDELITY, value_parser = parse_fidelity,
+        conflicts_with_all = ["pafs", "paf_file", "recover", "recover_cmd", "labels"])]
+    pub(crate) fidelity: f64,
+    /// Classes of the calibration samples, [k]: PAFs are chosen for their accuracy instead, within half a point and its
+    /// standard error, which takes fewer levels than to keep every prediction
+    #[arg(long, value_name = "Y.npy", requires = "calibration",
+        conflicts_with_all = ["pafs", "paf_file", "recover", "recover_cmd"])]
+    pub(crate) labels: Option<PathBuf>,
     /// PAFs and static scales of nodes, as paf-recover writes them
     #[arg(long, value_name = "P.json", conflicts_with_all = ["pafs", "recover", "recover_cmd"])]
     pub(crate) paf_file: Option<PathBuf>,
@@ -61,8 +72,8 @@ pub(crate) struct Arguments {
     /// layers included
     #[arg(long, value_name = "L")]
     pub(crate) max_levels: Option<u32>,
-    /// Static scale of a PAF: this times the largest value seen. `auto` is 1.1 for coarse PAFs, up to alpha7; for
-    /// precise ones it extrapolates for each node from the samples what other inputs reach
+    /// Static scale of a PAF: this times the largest value seen. `auto` extrapolates for each node from the samples what
+    /// other inputs reach; for coarse composites, up to alpha7, it is 1.1
     #[arg(long, value_name = "auto | M", default_value = "auto", value_parser = parse_margin)]
     pub(crate) margin: Margin,
     /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
@@ -149,6 +160,11 @@ fn parse_margin(text: &str) -> Result<Margin, String> {
     }
 }
 
+fn parse_fidelity(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "expected a number")?;
+    if (0.5..1.0).contains(&share) { Ok(share) } else { Err("expected a share from 0.5 to below 1".into()) }
+}
+
 fn parse_reduction(text: &str) -> Result<Reduction, String> {
     match text {
         "separable" => Ok(Reduction::Separable),
@@ -185,6 +201,8 @@ impl Arguments {
             calibration: Calibration::Files(self.calibration.clone()),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
+            fidelity: self.fidelity,
+            labels: self.labels.clone(),
             recovery: self.recovery(),
             max_error: self.max_error,
             max_levels: self.max_levels,

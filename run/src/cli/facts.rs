@@ -75,6 +75,13 @@ fn model(report: &mut Report, circuit: &Circuit) {
     for note in &model.notes {
         report.line("note", note.as_str());
     }
+    if let Some(fidelity) = model.fidelity {
+        report.line("fidelity", fidelity.to_string());
+        report.fact("fidelity", fidelity.same);
+        report.fact("fidelity_expected", fidelity.expected);
+        report.fact("fidelity_samples", fidelity.samples);
+        report.fact("samples_outside", fidelity.outside);
+    }
     report.fact("kind", "circuit");
     report.fact("model", model.name.as_str());
     report.fact("compiler", model.compiler.as_str());

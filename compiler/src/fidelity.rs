@@ -1,0 +1,142 @@
+//! What a compilation with samples does where nobody names PAFs: it chooses and fits the cheapest ones with which the network
+//! predicts as the original does (`paf_adapt::fidelity`), and takes the first of them whose circuit has parameters.
+
+use std::sync::Arc;
+
+use paf_adapt::config::{NamedMargin, ScaleMargin};
+use paf_adapt::fidelity::{DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
+use paf_adapt::{Data, Listener, Network, RecoveryError};
+use paf_ir::tensor::{Graph, Op};
+use paf_passes::PassError;
+use paf_passes::approximate::Margin;
+use paf_passes::decisions::{CalibrationSamples, Decisions};
+use paf_passes::lower::{LowerOptions, Lowering};
+
+use crate::calibration;
+use crate::error::CompileError;
+use crate::options::{CompileOptions, DEFAULT_PAF};
+use crate::recovery::{Recovered, lowering, with_decisions};
+
+/// The choice of PAFs where nobody names any.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FidelityChoice {
+    /// It was made, and is so good.
+    Made(Fidelity),
+    /// It was not made, and why; every node has the default PAF.
+    NotMade(String),
+}
+
+impl FidelityChoice {
+    /// How good the choice is, as a circuit says it.
+    pub(crate) fn measured(&self) -> Option<paf_circuit::Fidelity> {
+        let FidelityChoice::Made(Fidelity { same, expected, samples, outside, .. }) = *self else { return None };
+        Some(paf_circuit::Fidelity { same, samples: samples as u64, outside: outside as u64, expected })
+    }
+
+    /// What users of the circuit should know.
+    pub(crate) fn note(&self, options: &CompileOptions) -> Option<String> {
+        match self {
+            FidelityChoice::NotMade(reason) => Some(format!("{reason}: every ReLU and MaxPool has the PAF {DEFAULT_PAF}")),
+            FidelityChoice::Made(fidelity) if fidelity.kept => None,
+            FidelityChoice::Made(Fidelity { accuracy: Some((before, after)), .. }) => Some(format!(
+                "the accuracy on samples that nothing was fitted to is {after:.1} %, the original network's {before:.1} %: no \
+                 choice of PAFs keeps it"
+            )),
+            FidelityChoice::Made(fidelity) => Some(format!(
+                "{:.1} % of predictions are expected to be the original network's, {:.1} % were asked for: no choice of PAFs \
+                 keeps that",
+                100.0 * fidelity.expected,
+                100.0 * options.fidelity
+            )),
+        }
+    }
+}
+
+
+/// The network as it is, or with PAFs chosen for it.
+///
+/// # Errors
+/// [`CompileError::Calibration`] for samples that do not fit, [`CompileError::Recovery`] for labels that do not, and
+/// whatever the passes find.
+pub(crate) fn chosen(
+    options: &CompileOptions,
+    lower: &LowerOptions,
+    graph: &Graph,
+    listener: &mut Listener<'_>,
+) -> Result<Recovered, CompileError> {
+    let asked_for = !options.pafs.is_empty();
+    let has_nodes = graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
+    if asked_for || !has_nodes {
+        let lowering = lowering(options, lower, graph.clone(), Decisions::default())?;
+        return Ok(Recovered { lowering, choice: None });
+    }
+    let samples = calibration::samples(&options.calibration, graph)?;
+    let (original, data) = match prepared(options, lower, graph, &samples)? {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            let lowering = Lowering::new(graph.clone(), samples, with_decisions(options, lower.clone(), Decisions::default()));
+            let choice = Some(FidelityChoice::NotMade(reason)).filter(|_| !options.calibration.is_empty());
+            return Ok(Recovered { lowering, choice });
+        }
+    };
+    let margin = match options.margin {
+        Margin::Fixed(margin) => ScaleMargin::Fixed(margin),
+        Margin::Automatic => ScaleMargin::Named(NamedMargin::Automatic),
+    };
+    let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
+    let mut deepest = DEEPEST;
+    loop {
+        let request = Request { original: &original, data: &data, wanted, margin, deepest };
+        let choices = faithful(&request, listener)?;
+        let fitted = Arc::new(samples_of(&choices.fitted));
+        let last = choices.best_first.len() - 1;
+        for (index, choice) in choices.best_first.into_iter().enumerate() {
+            let lower = with_decisions(options, lower.clone(), choice.network.decisions());
+            let mut lowering = Lowering::new(choice.network.graph, Arc::clone(&fitted), lower);
+            let fits = match lowering.schedule() {
+                Err(PassError::TooDeep { .. } | PassError::TooImprecise { .. } | PassError::TooBig { .. }) => false,
+                other => other.is_ok(),
+            };
+            if fits || (index == last && deepest == 0) {
+                return Ok(Recovered { lowering, choice: Some(FidelityChoice::Made(choice.fidelity)) });
+            }
+        }
+        deepest = deepest.saturating_sub(1);
+    }
+}
+
+/// The exact network and its samples, or why no choice can be made for them.
+type Prepared = Result<(Network, Data), String>;
+
+fn prepared(
+    options: &CompileOptions,
+    lower: &LowerOptions,
+    graph: &Graph,
+    samples: &CalibrationSamples,
+) -> Result<Prepared, CompileError> {
+    let reason = if samples.len() < LEAST_SAMPLES {
+        Some(format!("{} samples are too few to choose PAFs by, {LEAST_SAMPLES} are needed", samples.len()))
+    } else if graph.inputs.len() > 1 {
+        Some("PAFs are chosen for networks of one input".to_owned())
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        return Ok(Err(reason));
+    }
+    let mut data = Data::of_samples(samples, graph)?;
+    if let Some(labels) = &options.labels {
+        data = data.with_labels(labels)?;
+    }
+    let reduction = lower.approximation.reduction;
+    match Network::exact(graph.clone()) {
+        Ok(network) => Ok(Ok((Network { reduction, ranges: data.ranges(graph), ..network }, data))),
+        Err(RecoveryError::Node { node, problem }) => Ok(Err(format!("node `{node}`: {problem}"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn samples_of(data: &Data) -> CalibrationSamples {
+    let sample = |index: usize| vec![data.sample(index).iter().map(|&x| f64::from(x)).collect()];
+    (0..data.len()).map(sample).collect()
+}
