@@ -5,6 +5,7 @@
 
 pub mod approximate;
 pub mod choose;
+mod coefficients;
 pub mod decisions;
 mod error;
 pub mod fold;

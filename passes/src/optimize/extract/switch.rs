@@ -188,7 +188,7 @@ impl<'f, 'g> Selection<'f, 'g> {
 
     fn depth_of(&self, class: ClassIndex) -> u32 {
         let form = self.form(class);
-        form.operands.iter().map(|&operand| self.depths[operand]).max().unwrap_or(0) + form.levels
+        form.depth_above(form.operands.iter().map(|&operand| self.depths[operand]).max().unwrap_or(0))
     }
 
     /// Brings the depths of a class and of all that need it up to date, the least deep first.
