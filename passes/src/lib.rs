@@ -14,6 +14,8 @@ pub mod lower;
 pub mod optimize;
 pub mod pack;
 pub mod paf;
+mod quadratics;
 pub mod schedule;
+mod units;
 
 pub use error::PassError;

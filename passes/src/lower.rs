@@ -5,17 +5,19 @@
 
 use std::sync::Arc;
 
-use paf_ir::tensor::Graph;
+use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op};
 
 use crate::approximate::{Approximated, ApproximationOptions, approximate, least_depth};
 use crate::choose::{Chosen, Goal, choose};
-use crate::decisions::{Decisions, Samples};
+use crate::decisions::{Decisions, Samples, a_few};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::optimize::{self, optimize};
 use crate::pack::{self, Packed, pack};
 use crate::paf::Paf;
-use crate::schedule::{Magnitudes, ScheduleRequest, Scheduled, may_be_refreshed, schedule};
+use crate::quadratics::complete_squares;
+use crate::schedule::{self, Magnitudes, ScheduleRequest, Scheduled, may_be_refreshed, schedule};
+use crate::units::within_units;
 
 /// How often a smaller precision is asked for until one can be kept.
 const MOST_REQUESTS: usize = 4;
@@ -109,13 +111,13 @@ impl Lowering {
         &self.options
     }
 
-    /// Linear operations melt into each other.
+    /// Linear operations melt into each other, and quadratic polynomials become squares.
     ///
     /// # Errors
-    /// [`PassError::Ir`] only for a graph that was not verified.
+    /// [`PassError::Ir`] for a graph that was not verified, or a sample that does not fit it.
     pub fn fold(&mut self) -> Result<&Graph, PassError> {
         if self.folded.is_none() {
-            self.folded = Some(fold(&self.graph)?);
+            self.folded = Some(complete_squares(&fold(&self.graph)?, || self.few_samples())?);
         }
         Ok(reached(&self.folded))
     }
@@ -139,16 +141,41 @@ impl Lowering {
         Ok(reached(&self.polynomial))
     }
 
-    /// Least multiplicative depth.
+    /// A few inputs of the network, in the model's own units.
+    fn few_samples(&self) -> Samples {
+        let ApproximationOptions { per_node, input_range, .. } = &self.options.approximation;
+        let input = |&(id, _): &(NodeId, BatchAxis)| {
+            let node = self.graph.node(id);
+            (node.shape.size(), per_node.ranges.get(&node.name).copied().unwrap_or(*input_range))
+        };
+        let inputs: Vec<(usize, (f64, f64))> = self.graph.inputs.iter().map(input).collect();
+        let sizes = |sample: &Vec<Vec<f64>>| sample.iter().map(Vec::len).eq(inputs.iter().map(|input| input.0));
+        let fit = self.samples.iter().all(sizes);
+        a_few(if fit { &self.samples } else { const { &vec![] } }, &inputs)
+    }
+
+    /// Least multiplicative depth, and values that bootstraps can take.
     ///
     /// # Errors
     /// As [`optimize()`].
     pub fn optimize(&mut self) -> Result<&Optimized, PassError> {
         if self.optimized.is_none() {
             let (graph, report) = optimize(&self.approximate()?.approximated.graph)?;
+            let graph = if self.wants_units(report.levels_after) { self.within_units(&graph)? } else { graph };
             self.optimized = Some(Optimized { graph, report });
         }
         Ok(reached(&self.optimized))
+    }
+
+    /// Whether a network of so many levels may be refreshed and has values that no PAF has brought to 1: products of its own.
+    fn wants_units(&self, levels: u32) -> bool {
+        let has_products = reached(&self.folded).nodes().any(|(_, node)| node.op == Op::Mul);
+        has_products && may_be_refreshed(levels, &self.options.schedule)
+    }
+
+    fn within_units(&self, optimized: &Graph) -> Result<Graph, PassError> {
+        let reach = schedule::reach(optimized, &reached(&self.polynomial).approximated, &self.samples)?;
+        within_units(optimized, &reach)
     }
 
     /// Tensors to slots.

@@ -119,6 +119,12 @@ fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, Report), Pa
 
 /// Levels of a polynomial graph: linear maps, products and constant factors cost one; views, sums and offsets none.
 pub fn depth(graph: &Graph) -> u32 {
+    let depths = depths(graph);
+    graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+}
+
+/// Levels from the inputs to each node.
+pub(crate) fn depths(graph: &Graph) -> Vec<u32> {
     let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
     for (_, node) in graph.nodes() {
         let operands = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
@@ -129,7 +135,7 @@ pub fn depth(graph: &Graph) -> u32 {
         };
         depths.push(operands + own);
     }
-    graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+    depths
 }
 
 /// The nodes that must stay as they are: a product and something else read them, or several factors do.

@@ -19,6 +19,7 @@ use paf_scheme::{MemoryPlan, Parameters, Work};
 use crate::error::PassError;
 use levels::Placement;
 pub use magnitudes::Magnitudes;
+pub(crate) use magnitudes::reach;
 pub use parameters::{Bootstraps, DEFAULT_PRECISION, ScheduleRequest};
 use plans::{Plan, Planner};
 pub use stretches::{Stretch, most_levels, stretches};
