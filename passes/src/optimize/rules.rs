@@ -150,9 +150,13 @@ fn not_variable(egraph: &Graph, subst: &Subst) -> bool {
 }
 
 /// The factor of a product that takes a constant: the one that has constants already, else the value itself where it is
-/// no product. So a coefficient goes on x, beside x², and later constants go where it is.
+/// no product. So a coefficient goes on x, beside x², and later constants go where it is. One by element goes into a layer
+/// that the factor is, and no further: in a chain of products, all constants of those behind would go into each.
 fn takes_constant(egraph: &Graph, subst: &Subst) -> bool {
     let factor = &egraph[subst[var("?x")]];
+    if is_by_element(egraph, subst) {
+        return !factor.data.shared && factor.nodes.iter().any(|term| matches!(term, Term::Linear(_)));
+    }
     if factor.data.takes_constant() {
         return true;
     }
