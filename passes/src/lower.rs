@@ -3,12 +3,16 @@
 //! Whoever asks what becomes of a network goes this way: the compilation, its words about a PAF that would fit, and the
 //! search for PAFs. So what one of them counts is what another one compiles.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op};
 
-use crate::approximate::{Approximated, ApproximationOptions, approximate, least_depth};
+use crate::approximate::{
+    Approximated, ApproximationOptions, Reduction, approximate, least_depth, levels_with, levels_without_paf,
+};
 use crate::choose::{Chosen, Goal, choose};
+use crate::coefficients::Coefficients;
 use crate::decisions::{Decisions, Samples, a_few};
 use crate::error::PassError;
 use crate::fold::fold;
@@ -219,13 +223,42 @@ impl Lowering {
     pub fn with_remedy(&self, error: PassError) -> PassError {
         match error {
             PassError::TooDeep { needed, available, .. } => {
-                PassError::TooDeep { needed, available, fitting: self.fitting_paf(available) }
+                let (fitting, deepest) = (self.fitting_paf(available), self.deepest_path());
+                PassError::TooDeep { needed, available, fitting, deepest }
             }
             PassError::TooImprecise { wanted, best } => {
                 PassError::TooImprecise { wanted, best: best.and_then(|best| self.kept_precision(best)) }
             }
             other => other,
         }
+    }
+
+    /// What the deepest path of the folded network takes levels for, and how often, the most frequent first.
+    fn deepest_path(&self) -> Vec<(&'static str, usize)> {
+        let (Some(folded), ApproximationOptions { default_paf, reduction, .. }) =
+            (&self.folded, &self.options.approximation)
+        else {
+            return vec![];
+        };
+        let mut depths: Vec<u32> = Vec::with_capacity(folded.len());
+        let deepest = |depths: &[u32], nodes: &[NodeId]| nodes.iter().copied().max_by_key(|node| depths[node.index()]);
+        for (_, node) in folded.nodes() {
+            let before = deepest(&depths, &node.inputs).map_or(0, |operand| depths[operand.index()]);
+            depths.push(before + least_levels(&node.op, default_paf, *reduction));
+        }
+        let outputs: Vec<NodeId> = folded.outputs.iter().map(|output| output.node).collect();
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let mut place = deepest(&depths, &outputs);
+        while let Some(id) = place {
+            let node = folded.node(id);
+            if least_levels(&node.op, default_paf, *reduction) > 0 {
+                *counts.entry(kind(&node.op)).or_default() += 1;
+            }
+            place = deepest(&depths, &node.inputs);
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        counts
     }
 
     /// The most bits that can be kept, as far as asking for them shows: packing follows what is asked for, so the most of
@@ -268,6 +301,26 @@ impl Lowering {
         let options = LowerOptions { approximation, goal: None, ..self.options.clone() };
         let folded = self.folded.clone();
         Lowering { folded, ..Lowering::new(self.graph.clone(), Arc::clone(&self.samples), options) }
+    }
+}
+
+/// The least levels of an operation with a PAF; constants by element melt into the layers beside them.
+fn least_levels(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
+    match op {
+        Op::Linear(map) if Coefficients::of_diagonals(map).is_some() => 0,
+        Op::Relu | Op::MaxPool(_) => levels_with(op, paf, reduction),
+        op => levels_without_paf(op),
+    }
+}
+
+/// What an operation is to those who built the network.
+fn kind(op: &Op) -> &'static str {
+    match op {
+        Op::Relu => "ReLU",
+        Op::MaxPool(_) => "MaxPool",
+        Op::Function(function) => function.name(),
+        Op::Mul => "products of encrypted values",
+        _ => "linear layers",
     }
 }
 
