@@ -15,10 +15,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use paf_files::TemporaryFolder;
+use paf_files::{ChildProgram, TemporaryFolder};
 use paf_import::{ModelSource, with_weights};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::error::RecoveryError;
 use crate::events::{Event, Listener, tell};
-use crate::paf_file::{Operator, PafFile, VERSION};
+use crate::paf_file::{PafFile, PafOperator, VERSION};
 
 /// What an external recovery is asked for.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ fn request_json(request: &CommandRequest<'_>, graph: &Graph) -> Result<Value, Re
     let data = request.data.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
     let nonlinear = graph.nodes().filter(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     let nodes = nonlinear.map(|(_, node)| {
-        let operator = if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool };
+        let operator = if node.op == Op::Relu { PafOperator::Relu } else { PafOperator::MaxPool };
         json!({"node": node.name, "operator": operator, "shape": node.shape.0})
     });
     let margin = match request.margin {
@@ -106,22 +106,14 @@ fn request_json(request: &CommandRequest<'_>, graph: &Graph) -> Result<Value, Re
 }
 
 /// Runs a command with a folder as its last argument; the listener hears its lines.
-fn execute(command: &str, folder: &Path, listener: &mut Listener<'_>) -> Result<(), RecoveryError> {
-    let failed = |problem: String| RecoveryError::Command { command: command.to_owned(), problem };
-    let mut words = command.split_whitespace();
+fn execute(command_line: &str, folder: &Path, listener: &mut Listener<'_>) -> Result<(), RecoveryError> {
+    let failed = |problem: String| RecoveryError::Command { command: command_line.to_owned(), problem };
+    let mut words = command_line.split_whitespace();
     let program = words.next().ok_or_else(|| failed("no program is named".into()))?;
-    let mut child = Command::new(program)
-        .args(words)
-        .arg(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(format!("cannot be started: {error}")))?;
-    let last_words = listen(&mut child, listener).inspect_err(|_| {
-        // It may have ended by itself.
-        let _ = child.kill().and_then(|()| child.wait());
-    })?;
+    let mut command = Command::new(program);
+    command.args(words).arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = ChildProgram::start(&mut command).map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let last_words = listen(&mut child, listener)?;
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
     match (status.success(), last_words) {
         (true, _) => Ok(()),
@@ -137,10 +129,11 @@ enum Line {
 }
 
 /// Tells every line until the program closes its outputs, and gives the last one on stderr.
-fn listen(child: &mut Child, listener: &mut Listener<'_>) -> Result<Option<String>, RecoveryError> {
+fn listen(child: &mut ChildProgram, listener: &mut Listener<'_>) -> Result<Option<String>, RecoveryError> {
     let (sender, lines) = mpsc::channel();
-    forward(child.stdout.take(), Line::Output, sender.clone());
-    forward(child.stderr.take(), Line::Error, sender);
+    let (stdout, stderr) = child.take_outputs();
+    forward(stdout, Line::Output, sender.clone());
+    forward(stderr, Line::Error, sender);
     let mut last_words = None;
     for line in lines {
         let (Line::Output(text) | Line::Error(text)) = &line;

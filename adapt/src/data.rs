@@ -9,7 +9,7 @@ use paf_files::npz::Npz;
 use paf_ir::Shape;
 use paf_ir::random::SplitMix64;
 use paf_ir::tensor::Graph;
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, StepName};
@@ -86,7 +86,7 @@ impl Data {
     ///
     /// # Errors
     /// [`RecoveryError::Data`] for too few samples.
-    pub fn calibration(&self, config: &Config) -> Result<Samples, RecoveryError> {
+    pub fn calibration(&self, config: &Config) -> Result<CalibrationSamples, RecoveryError> {
         let seen = match config.steps.contains(&StepName::Search) {
             true => self.split(config)?.0,
             false => self.drawn(config.samples, config.seed),
@@ -99,7 +99,7 @@ impl Data {
     ///
     /// # Errors
     /// [`RecoveryError::Data`] for a network of several inputs, and for samples that do not fit it.
-    pub fn of_samples(samples: &Samples, graph: &Graph) -> Result<Self, RecoveryError> {
+    pub fn of_samples(samples: &CalibrationSamples, graph: &Graph) -> Result<Self, RecoveryError> {
         let shape = sample_shape(graph)?;
         let misfit = || RecoveryError::Data(format!("the network takes samples of {} values", shape.size()));
         let tensor = |sample: &Vec<Vec<f64>>| match &sample[..] {

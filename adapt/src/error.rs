@@ -7,7 +7,7 @@ use paf_files::{FileError, io_exit_code};
 use paf_import::ImportError;
 use paf_ir::IrError;
 use paf_passes::PassError;
-use paf_passes::paf::PafError;
+use paf_passes::paf::NoSuchPaf;
 
 /// Why nothing was recovered.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum RecoveryError {
     Pass(#[from] PassError),
     /// A PAF has no such name or no such coefficients.
     #[error(transparent)]
-    Paf(#[from] PafError),
+    Paf(#[from] NoSuchPaf),
     /// The tensor graph refuses an operation.
     #[error(transparent)]
     Ir(#[from] IrError),
@@ -66,10 +66,7 @@ pub enum RecoveryError {
     #[error("search: {0}")]
     Search(String),
     /// A step trains, and whoever asks for the recovery has no training.
-    #[error(
-        "step `{step}`: it trains, and this program was built without training; paf-recover has it, and so has paf-compile \
-         built with its feature `train`"
-    )]
+    #[error("step `{step}`: it trains, and there is no training")]
     NoTraining {
         /// The step.
         step: &'static str,

@@ -31,6 +31,8 @@ pub enum Event<'e> {
 pub enum Undertaking {
     /// The steps without gradients, for one PAF a node.
     Steps,
+    /// The choice of PAFs with which a network predicts as the original does.
+    Fidelity,
     /// The search for the PAF of each node.
     Search,
     /// Training of the network with its PAFs.

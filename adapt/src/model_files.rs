@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use paf_files::AtomicFile;
 use paf_import::{ModelSource, import, import_source, with_weights};
 use paf_ir::tensor::Graph;
+use paf_scheme::EngineProfile;
 
 use crate::config::Config;
 use crate::data::Data;
@@ -15,6 +16,7 @@ use crate::network::Network;
 use crate::paf_file::PafFile;
 use crate::recovery::{Outcome, accuracy, recover};
 use crate::search::file_beside;
+use crate::target::Target;
 use crate::training::Training;
 
 /// What a recovery reads and writes.
@@ -28,7 +30,7 @@ pub struct ModelFiles {
     pub paf_output: PathBuf,
 }
 
-/// Runs a recovery and writes both files; on failure neither is written. Checkpoints are removed once they are. Accuracies
+/// Runs a recovery for the circuit that a compilation for an engine makes without options, and writes both files; on failure neither is written. Checkpoints are removed once they are. Accuracies
 /// are counted on test data, if there are some.
 ///
 /// # Errors
@@ -38,10 +40,12 @@ pub fn recover_files(
     config: &Config,
     (data, test): (&Data, Option<&Data>),
     training: Option<&dyn Training>,
+    profile: &'static EngineProfile,
     listener: &mut Listener<'_>,
 ) -> Result<Outcome, RecoveryError> {
     let model = ModelSource::read(&files.model)?;
-    let mut outcome = recover(import_source(&model)?.graph, config, data, training, listener)?;
+    let target = Target::new(config, data, profile)?;
+    let mut outcome = recover(&target, import_source(&model)?.graph, config, data, training, listener)?;
     if let Some(test) = test {
         let (original, recovered) = (accuracy(&outcome.original, test)?, accuracy(&outcome.network, test)?);
         outcome.accuracy = Some((original, recovered));

@@ -16,7 +16,8 @@
 //! }
 //! ```
 //!
-//! `components` holds the coefficients of x, x³, x⁵, … of each odd polynomial. `scale` is what the sign's argument is
+//! `components` holds the coefficients of x, x³, x⁵, … of each odd polynomial of a sign. With `"basis": "chebyshev"` it
+//! holds those of T_0, T_1, T_2, … of a polynomial for ReLU itself: one list, or one for each channel. `scale` is what the sign's argument is
 //! divided by, a pool's guard included: one number, or one for each channel. `inputs` says which values the scales were
 //! measured for, input by input; it may be left out.
 
@@ -27,7 +28,7 @@ use paf_files::write_whole;
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Scaling;
 use paf_passes::decisions::Decisions;
-use paf_passes::paf::Paf;
+use paf_passes::paf::{Form, Paf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
@@ -68,16 +69,17 @@ pub struct PafNode {
     /// Name of the ONNX node; of its first output, if it has none.
     pub node: String,
     /// Which operator the node is.
-    pub operator: Operator,
+    pub operator: PafOperator,
     /// The PAF it started from, or any name.
     pub paf: String,
     /// In which order `components` stand.
     #[serde(default)]
-    pub order: Order,
+    pub order: ComponentOrder,
     /// In which basis `components` are written.
     #[serde(default)]
     pub basis: Basis,
-    /// Odd coefficients of each component.
+    /// Odd coefficients of each component of a sign; in the Chebyshev basis those of one polynomial, or of one for each
+    /// channel.
     pub components: Vec<Vec<f64>>,
     /// The static scale.
     pub scale: Scale,
@@ -91,7 +93,7 @@ pub struct PafNode {
 
 /// The operators that PAFs stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operator {
+pub enum PafOperator {
     /// `max(x, 0)`.
     Relu,
     /// A tree of maxima.
@@ -101,7 +103,7 @@ pub enum Operator {
 /// Order of components. Papers write f∘g for both orders, so the file says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum ComponentOrder {
     /// The first component takes the input.
     #[default]
     FirstToLast,
@@ -116,6 +118,8 @@ pub enum Basis {
     /// x, x³, x⁵, …
     #[default]
     Power,
+    /// T_0, T_1, T_2, …, of one polynomial for ReLU on [−1, 1].
+    Chebyshev,
 }
 
 /// A static scale.
@@ -160,11 +164,16 @@ impl PafNode {
         let node = network.graph.node(id);
         PafNode {
             node: node.name.clone(),
-            operator: if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool },
+            operator: if node.op == Op::Relu { PafOperator::Relu } else { PafOperator::MaxPool },
             paf: chosen.paf.name.clone(),
-            order: Order::FirstToLast,
-            basis: Basis::Power,
-            components: chosen.paf.components.iter().map(|component| component.odd_coefficients.clone()).collect(),
+            order: ComponentOrder::FirstToLast,
+            basis: if chosen.paf.rectifier().is_some() { Basis::Chebyshev } else { Basis::Power },
+            components: match &chosen.paf.form {
+                Form::Sign(sign) => {
+                    sign.components.iter().map(|component| component.odd_coefficients.clone()).collect()
+                }
+                Form::Rectifier(rectifier) => rectifier.series.clone(),
+            },
             scale: (&chosen.scale).into(),
             margin: chosen.margin,
             components_from: chosen.coefficients_from,
@@ -174,12 +183,15 @@ impl PafNode {
 
     /// The PAF: the named one itself if the coefficients are its own.
     fn paf(&self) -> Result<Paf, String> {
+        if self.basis == Basis::Chebyshev {
+            return Paf::from_series(&self.paf, self.components.clone()).map_err(|error| error.to_string());
+        }
         let mut components = self.components.clone();
-        if self.order == Order::LastToFirst {
+        if self.order == ComponentOrder::LastToFirst {
             components.reverse();
         }
         if let Ok(named) = Paf::by_name(&self.paf) {
-            let own = named.components.iter().map(|component| &component.odd_coefficients);
+            let own = named.components().iter().map(|component| &component.odd_coefficients);
             if own.eq(&components) {
                 return Ok(named);
             }
@@ -321,7 +333,7 @@ impl PafNode {
                 .collect();
             return Err(format!("the network has no ReLU or MaxPool `{}`; it has {}", self.node, known.join(", ")));
         };
-        let actual = if node.op == Op::Relu { Operator::Relu } else { Operator::MaxPool };
+        let actual = if node.op == Op::Relu { PafOperator::Relu } else { PafOperator::MaxPool };
         if actual != self.operator {
             return Err(format!("node `{}` is a {actual:?} in the network, not a {:?}", self.node, self.operator));
         }

@@ -84,6 +84,7 @@ impl<W: Write> ProgressText<W> {
     fn write_part(&mut self, done: usize, all: usize) -> std::io::Result<()> {
         let name = match self.undertaking {
             Some(Undertaking::Steps) => "calibrate, bn, ct",
+            Some(Undertaking::Fidelity) => "choice of PAFs",
             Some(Undertaking::Search) => "search",
             // Epochs of training have lines of their own.
             Some(Undertaking::Training | Undertaking::Control) | None => return Ok(()),

@@ -48,26 +48,11 @@ pub struct Control {
     pub accuracy: Option<Accuracy>,
 }
 
-/// Recovers an imported network for the circuit that a compilation without options makes of it; nothing is written but checkpoints. Steps that train need `training`.
+/// Recovers an imported network for a circuit; nothing is written but checkpoints. Steps that train need `training`.
 ///
 /// # Errors
 /// [`RecoveryError`] naming the node or key at fault; [`RecoveryError::NoTraining`] before anything is done.
 pub fn recover(
-    graph: Graph,
-    config: &Config,
-    data: &Data,
-    training: Option<&dyn Training>,
-    listener: &mut Listener<'_>,
-) -> Result<Outcome, RecoveryError> {
-    check_training(config, training)?;
-    recover_for(&Target::new(config, data)?, graph, config, data, training, listener)
-}
-
-/// As [`recover()`], for a circuit that is known.
-///
-/// # Errors
-/// As [`recover()`].
-pub fn recover_for(
     target: &Target,
     graph: Graph,
     config: &Config,

@@ -51,7 +51,7 @@ fn tuned_coefficients_fit_better_and_keep_the_sign() {
             }
             let end = 1.0 + config.ct.tail_margin;
             for u in (1..=10_000).map(|k| end * f64::from(k) / 10_000.0) {
-                let p = chosen.paf.eval(u);
+                let p = chosen.paf.composite().unwrap().eval(u);
                 assert!(p > 0.0 && p <= config.ct.tail_bound, "{name}, {}: p({u}) = {p}", report.node);
             }
         }

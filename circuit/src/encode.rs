@@ -14,7 +14,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::tables::{Constants, Layouts, Table};
-use crate::{Circuit, Client, Fingerprint, Model, Prediction, schema};
+use crate::{Circuit, ClientPart, Fingerprint, Model, Prediction, schema};
 
 /// The body of a circuit file.
 pub(crate) fn circuit_body(circuit: &Circuit) -> Vec<u8> {
@@ -31,7 +31,7 @@ pub(crate) fn circuit_body(circuit: &Circuit) -> Vec<u8> {
 }
 
 /// The body of a client file.
-pub(crate) fn client_body(client: &Client) -> Vec<u8> {
+pub(crate) fn client_body(client: &ClientPart) -> Vec<u8> {
     let message = schema::ClientFile {
         part: Some(client_part(client)),
         model_name: client.model_name.clone(),
@@ -41,11 +41,11 @@ pub(crate) fn client_body(client: &Client) -> Vec<u8> {
 }
 
 /// The fingerprint that belongs to the other fields of a client.
-pub(crate) fn fingerprint(client: &Client) -> Fingerprint {
+pub(crate) fn fingerprint(client: &ClientPart) -> Fingerprint {
     Fingerprint(Sha256::digest(client_part(client).encode_to_vec()).into())
 }
 
-fn client_part(client: &Client) -> schema::ClientPart {
+fn client_part(client: &ClientPart) -> schema::ClientPart {
     let mut layouts = Layouts::new();
     schema::ClientPart {
         parameters: Some(parameters(&client.parameters)),
@@ -70,7 +70,7 @@ fn levels(levels: impl Iterator<Item = Level>) -> Vec<u32> {
 }
 
 fn model(model: &Model) -> schema::Model {
-    let paf = |paf: &crate::NodePaf| schema::NodePaf {
+    let paf = |paf: &crate::ReplacedNode| schema::NodePaf {
         node: paf.node.clone(),
         operator: paf.operator.clone(),
         paf: paf.paf.clone(),

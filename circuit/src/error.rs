@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Fingerprint;
-use crate::container::{KeyId, Kind};
+use crate::container::{FileKind, KeyId};
 
 /// Why a file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum CircuitError {
         /// What was asked for, with its article.
         needed: &'static str,
         /// What the magic says the file is; `None` for a foreign file.
-        found: Option<Kind>,
+        found: Option<FileKind>,
     },
     /// The file has a format version that this reader does not know.
     #[error("format version {found}, this program reads version {supported}")]
@@ -95,6 +95,6 @@ impl CircuitError {
     }
 }
 
-fn found_name(found: Option<Kind>) -> &'static str {
-    found.map_or("no file of this project", Kind::name)
+fn found_name(found: Option<FileKind>) -> &'static str {
+    found.map_or("no file of this project", FileKind::name)
 }

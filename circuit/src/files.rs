@@ -3,17 +3,17 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use crate::container::{self, Binding, KeyId, Kind, SectionReader};
-use crate::{Circuit, CircuitError, Client, Fingerprint, decode, encode};
+use crate::container::{self, Binding, FileKind, KeyId, SectionReader};
+use crate::{Circuit, CircuitError, ClientPart, Fingerprint, decode, encode};
 
 /// The bytes of a circuit file.
 pub fn encode_circuit(circuit: &Circuit) -> Vec<u8> {
-    container::seal(Kind::Circuit, unkeyed(circuit.fingerprint()), &encode::circuit_body(circuit))
+    container::seal(FileKind::Circuit, unkeyed(circuit.fingerprint()), &encode::circuit_body(circuit))
 }
 
 /// The bytes of a client file.
-pub fn encode_client(client: &Client) -> Vec<u8> {
-    container::seal(Kind::Client, unkeyed(client.fingerprint), &encode::client_body(client))
+pub fn encode_client(client: &ClientPart) -> Vec<u8> {
+    container::seal(FileKind::Client, unkeyed(client.fingerprint), &encode::client_body(client))
 }
 
 /// Reads a circuit from the bytes of its file.
@@ -21,7 +21,7 @@ pub fn encode_client(client: &Client) -> Vec<u8> {
 /// # Errors
 /// [`CircuitError`] for bytes that [`encode_circuit`] does not give for any valid circuit.
 pub fn decode_circuit(bytes: &[u8]) -> Result<Circuit, CircuitError> {
-    let (binding, body) = container::open(bytes, Kind::Circuit)?;
+    let (binding, body) = container::open(bytes, FileKind::Circuit)?;
     circuit_of(binding, &body)
 }
 
@@ -29,8 +29,8 @@ pub fn decode_circuit(bytes: &[u8]) -> Result<Circuit, CircuitError> {
 ///
 /// # Errors
 /// [`CircuitError`] for bytes that [`encode_client`] does not give for any valid client.
-pub fn decode_client(bytes: &[u8]) -> Result<Client, CircuitError> {
-    let (binding, body) = container::open(bytes, Kind::Client)?;
+pub fn decode_client(bytes: &[u8]) -> Result<ClientPart, CircuitError> {
+    let (binding, body) = container::open(bytes, FileKind::Client)?;
     client_of(binding, &body)
 }
 
@@ -43,18 +43,18 @@ pub fn write_circuit(path: &Path, circuit: &Circuit) -> Result<(), CircuitError>
     let body = encode::circuit_body(circuit);
     let binding = unkeyed(circuit.fingerprint());
     circuit_of(binding, &body).map_err(|error| error.in_file(path))?;
-    container::write_file(path, Kind::Circuit, binding, &body)
+    container::write_file(path, FileKind::Circuit, binding, &body)
 }
 
 /// Writes a client file, all of it or nothing.
 ///
 /// # Errors
 /// As [`write_circuit`].
-pub fn write_client(path: &Path, client: &Client) -> Result<(), CircuitError> {
+pub fn write_client(path: &Path, client: &ClientPart) -> Result<(), CircuitError> {
     let body = encode::client_body(client);
     let binding = unkeyed(client.fingerprint);
     client_of(binding, &body).map_err(|error| error.in_file(path))?;
-    container::write_file(path, Kind::Client, binding, &body)
+    container::write_file(path, FileKind::Client, binding, &body)
 }
 
 /// Reads a circuit file.
@@ -62,7 +62,7 @@ pub fn write_client(path: &Path, client: &Client) -> Result<(), CircuitError> {
 /// # Errors
 /// Any [`CircuitError`], with the path.
 pub fn read_circuit(path: &Path) -> Result<Circuit, CircuitError> {
-    let (binding, body) = container::read_file(path, Kind::Circuit)?;
+    let (binding, body) = container::read_file(path, FileKind::Circuit)?;
     circuit_of(binding, &body).map_err(|error| error.in_file(path))
 }
 
@@ -70,8 +70,8 @@ pub fn read_circuit(path: &Path) -> Result<Circuit, CircuitError> {
 ///
 /// # Errors
 /// Any [`CircuitError`], with the path.
-pub fn read_client(path: &Path) -> Result<Client, CircuitError> {
-    let (binding, body) = container::read_file(path, Kind::Client)?;
+pub fn read_client(path: &Path) -> Result<ClientPart, CircuitError> {
+    let (binding, body) = container::read_file(path, FileKind::Client)?;
     client_of(binding, &body).map_err(|error| error.in_file(path))
 }
 
@@ -79,7 +79,7 @@ pub fn read_client(path: &Path) -> Result<Client, CircuitError> {
 ///
 /// # Errors
 /// Any [`CircuitError`], with the path.
-pub fn read_client_or_circuit(path: &Path) -> Result<Client, CircuitError> {
+pub fn read_client_or_circuit(path: &Path) -> Result<ClientPart, CircuitError> {
     let (file, length) = container::open_file(path)?;
     client_or_circuit(file, length, path)
 }
@@ -90,18 +90,18 @@ pub fn read_client_or_circuit(path: &Path) -> Result<Client, CircuitError> {
 /// As [`write_circuit`]; what was written before an error is of no use.
 pub fn write_circuit_to(out: impl Write, circuit: &Circuit) -> Result<(), CircuitError> {
     let (binding, body) = (unkeyed(circuit.fingerprint()), encode::circuit_body(circuit));
-    circuit_of(binding, &body).map_err(|error| error.in_file(Kind::Circuit.thing()))?;
-    container::write_to(out, Kind::Circuit, binding, &body)
+    circuit_of(binding, &body).map_err(|error| error.in_file(FileKind::Circuit.thing()))?;
+    container::write_to(out, FileKind::Circuit, binding, &body)
 }
 
 /// Writes what a client file holds.
 ///
 /// # Errors
 /// As [`write_circuit_to`].
-pub fn write_client_to(out: impl Write, client: &Client) -> Result<(), CircuitError> {
+pub fn write_client_to(out: impl Write, client: &ClientPart) -> Result<(), CircuitError> {
     let (binding, body) = (unkeyed(client.fingerprint), encode::client_body(client));
-    client_of(binding, &body).map_err(|error| error.in_file(Kind::Client.thing()))?;
-    container::write_to(out, Kind::Client, binding, &body)
+    client_of(binding, &body).map_err(|error| error.in_file(FileKind::Client.thing()))?;
+    container::write_to(out, FileKind::Client, binding, &body)
 }
 
 /// Reads what a circuit file holds, to the end of the stream.
@@ -109,24 +109,24 @@ pub fn write_client_to(out: impl Write, client: &Client) -> Result<(), CircuitEr
 /// # Errors
 /// Any [`CircuitError`].
 pub fn read_circuit_from(stream: impl Read) -> Result<Circuit, CircuitError> {
-    let (binding, body) = container::read_from(stream, Kind::Circuit)?;
-    circuit_of(binding, &body).map_err(|error| error.in_file(Kind::Circuit.thing()))
+    let (binding, body) = container::read_from(stream, FileKind::Circuit)?;
+    circuit_of(binding, &body).map_err(|error| error.in_file(FileKind::Circuit.thing()))
 }
 
 /// Reads what a client file holds, or the client's part of what a circuit file holds, to the end of the stream.
 ///
 /// # Errors
 /// Any [`CircuitError`].
-pub fn read_client_or_circuit_from(stream: impl Read) -> Result<Client, CircuitError> {
-    client_or_circuit(stream, None, Kind::Client.thing())
+pub fn read_client_or_circuit_from(stream: impl Read) -> Result<ClientPart, CircuitError> {
+    client_or_circuit(stream, None, FileKind::Client.thing())
 }
 
-fn client_or_circuit(stream: impl Read, length: Option<u64>, path: &Path) -> Result<Client, CircuitError> {
-    let kinds = [Kind::Client, Kind::Circuit];
+fn client_or_circuit(stream: impl Read, length: Option<u64>, path: &Path) -> Result<ClientPart, CircuitError> {
+    let kinds = [FileKind::Client, FileKind::Circuit];
     let reader = SectionReader::of_kinds(stream, length, path, &kinds, "a client or circuit file")?;
     let kind = reader.header().kind;
     let client = container::read_body(reader).and_then(|(binding, body)| match kind {
-        Kind::Circuit => Ok(circuit_of(binding, &body)?.client()),
+        FileKind::Circuit => Ok(circuit_of(binding, &body)?.client()),
         _ => client_of(binding, &body),
     });
     client.map_err(|error| error.in_file(path))
@@ -142,7 +142,7 @@ fn circuit_of(binding: Binding, body: &[u8]) -> Result<Circuit, CircuitError> {
     Ok(circuit)
 }
 
-fn client_of(binding: Binding, body: &[u8]) -> Result<Client, CircuitError> {
+fn client_of(binding: Binding, body: &[u8]) -> Result<ClientPart, CircuitError> {
     let client = decode::client(body)?;
     check_binding(binding, client.fingerprint)?;
     Ok(client)

@@ -1,7 +1,7 @@
 //! The circuit file: everything that the compiler hands to the runtime, and the frame that all files share.
 //!
 //! * [`Circuit`] is a compiled network: program, parameters, weights, predictions. The server has it.
-//! * [`Client`] is the part of it that makes keys, encrypts and decrypts. It holds no weights and no program.
+//! * [`ClientPart`] is the part of it that makes keys, encrypts and decrypts. It holds no weights and no program.
 //! * [`container`] frames every file: kind, version, owner, checksums, one section at a time.
 //!
 //! The same circuit always gives the same bytes, and a reader accepts only the bytes that the writer would write:
@@ -88,14 +88,14 @@ pub struct Model {
     /// Version of the compiler.
     pub compiler: String,
     /// The polynomial of each replaced operator.
-    pub pafs: Vec<NodePaf>,
+    pub pafs: Vec<ReplacedNode>,
     /// Warnings of the compiler that users of the circuit should know.
     pub notes: Vec<String>,
 }
 
 /// The polynomial approximated function that replaced one operator.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NodePaf {
+pub struct ReplacedNode {
     /// The ONNX node.
     pub node: String,
     /// `Relu` or `MaxPool`.
@@ -128,7 +128,7 @@ pub struct Prediction {
 
 /// The client's part of a circuit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Client {
+pub struct ClientPart {
     /// Parameters of the encryption scheme.
     pub parameters: Parameters,
     /// Exactly the rotations that need a key, slots to the left, each with the highest level it is used at; those
@@ -168,7 +168,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-impl Client {
+impl ClientPart {
     /// Every rotation key, those of bootstraps included, with the highest level of its use.
     pub fn rotation_keys(&self) -> BTreeMap<i64, Level> {
         let mut keys = self.parameters.bootstrap_rotations(&self.bootstrap_slots);
@@ -186,8 +186,8 @@ impl Client {
 
 impl Circuit {
     /// The client's part.
-    pub fn client(&self) -> Client {
-        let mut client = Client {
+    pub fn client(&self) -> ClientPart {
+        let mut client = ClientPart {
             parameters: self.parameters.clone(),
             rotations: rotation_levels(&self.program),
             relinearization: relinearization_level(&self.program, &self.parameters),

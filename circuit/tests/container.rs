@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use paf_circuit::container::{
-    Binding, HEADER_BYTES, Header, KeyId, Kind, SECTION_HEADER_BYTES, SectionKind, SectionReader, SectionWriter,
+    Binding, FileKind, HEADER_BYTES, Header, KeyId, SECTION_HEADER_BYTES, SectionKind, SectionReader, SectionWriter,
     read_file, read_header, write_file,
 };
 use paf_circuit::{CircuitError, Fingerprint, write_circuit};
@@ -20,7 +20,7 @@ fn binding(key: u8) -> Binding {
 }
 
 fn server_keys(key: u8, bodies: &[&[u8]]) -> Vec<u8> {
-    let header = Header { kind: Kind::ServerKey, binding: binding(key), sections: bodies.len() as u64 };
+    let header = Header { kind: FileKind::ServerKey, binding: binding(key), sections: bodies.len() as u64 };
     let mut writer = SectionWriter::new(Vec::new(), Path::new("server.key"), header).unwrap();
     for body in bodies {
         writer.section(EVALUATION_KEY, body).unwrap();
@@ -30,7 +30,7 @@ fn server_keys(key: u8, bodies: &[&[u8]]) -> Vec<u8> {
 
 fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CircuitError> {
     let length = Some(bytes.len() as u64);
-    let mut reader = SectionReader::new(bytes, length, Path::new("server.key"), Kind::ServerKey)?;
+    let mut reader = SectionReader::new(bytes, length, Path::new("server.key"), FileKind::ServerKey)?;
     let (mut body, mut bodies) = (Vec::new(), Vec::new());
     while let Some(kind) = reader.next_section(&mut body)? {
         assert_eq!(kind, EVALUATION_KEY);
@@ -109,7 +109,7 @@ fn a_length_beyond_the_file_allocates_nothing() {
     let mut file = server_keys(1, &BODIES);
     file[HEADER_BYTES + 4..HEADER_BYTES + 12].copy_from_slice(&(1u64 << 60).to_le_bytes());
     assert!(matches!(read_all(&file).unwrap_err().problem(), CircuitError::Truncated));
-    let pipe = SectionReader::new(&file[..], None, Path::new("pipe"), Kind::ServerKey);
+    let pipe = SectionReader::new(&file[..], None, Path::new("pipe"), FileKind::ServerKey);
     let error = pipe.unwrap().next_section(&mut Vec::new()).unwrap_err();
     assert!(matches!(error.problem(), CircuitError::Truncated));
 }
@@ -118,15 +118,15 @@ fn a_length_beyond_the_file_allocates_nothing() {
 fn other_kinds_and_versions_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.ct");
-    write_file(&path, Kind::Ciphertexts, binding(1), b"body").unwrap();
-    assert_eq!(read_file(&path, Kind::Ciphertexts).unwrap(), (binding(1), b"body".to_vec()));
-    assert_eq!(read_header(&path).unwrap(), Header { kind: Kind::Ciphertexts, binding: binding(1), sections: 1 });
-    let error = read_file(&path, Kind::SecretKey).unwrap_err();
+    write_file(&path, FileKind::Ciphertexts, binding(1), b"body").unwrap();
+    assert_eq!(read_file(&path, FileKind::Ciphertexts).unwrap(), (binding(1), b"body".to_vec()));
+    assert_eq!(read_header(&path).unwrap(), Header { kind: FileKind::Ciphertexts, binding: binding(1), sections: 1 });
+    let error = read_file(&path, FileKind::SecretKey).unwrap_err();
     assert!(error.to_string().ends_with("x.ct: this is a ciphertext file; a secret key file is needed"));
     let mut bytes = fs::read(&path).unwrap();
     bytes[8] = 9;
     fs::write(&path, &bytes).unwrap();
-    let error = read_file(&path, Kind::Ciphertexts).unwrap_err();
+    let error = read_file(&path, FileKind::Ciphertexts).unwrap_err();
     assert!(matches!(error.problem(), CircuitError::Version { found: 9, supported: 2 }));
     assert!(error.to_string().ends_with("format version 9, this program reads version 2"));
 }
@@ -151,7 +151,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn wrong_section_counts_leave_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.key");
-    let header = Header { kind: Kind::ServerKey, binding: binding(1), sections: 1 };
+    let header = Header { kind: FileKind::ServerKey, binding: binding(1), sections: 1 };
     let writer = SectionWriter::create(&path, header).unwrap();
     assert!(matches!(writer.commit().unwrap_err().problem(), CircuitError::Malformed(_)));
     let mut writer = SectionWriter::create(&path, header).unwrap();
@@ -191,13 +191,13 @@ fn folders_and_missing_folders_are_refused() {
 fn only_the_owner_reads_a_secret_key() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let mode = |kind: Kind| {
+    let mode = |kind: FileKind| {
         let path = folder.path().join("key");
         write_file(&path, kind, binding(1), b"key").unwrap();
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     };
-    assert_eq!(mode(Kind::SecretKey), 0o600);
-    assert_ne!(mode(Kind::ServerKey) & 0o400, 0);
+    assert_eq!(mode(FileKind::SecretKey), 0o600);
+    assert_ne!(mode(FileKind::ServerKey) & 0o400, 0);
 }
 
 #[cfg(unix)]
@@ -207,9 +207,9 @@ fn a_link_keeps_pointing_to_the_file() {
     let (file, link) = (folder.path().join("file"), folder.path().join("link"));
     fs::write(&file, b"old").unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
-    write_file(&link, Kind::Client, binding(0), b"new").unwrap();
+    write_file(&link, FileKind::Client, binding(0), b"new").unwrap();
     assert!(link.is_symlink());
-    assert_eq!(read_file(&file, Kind::Client).unwrap().1, b"new");
+    assert_eq!(read_file(&file, FileKind::Client).unwrap().1, b"new");
 }
 
 /// A disk with room for some bytes.
@@ -228,7 +228,7 @@ impl Write for SmallDisk {
 }
 
 fn write_to(disk: SmallDisk) -> Result<SmallDisk, CircuitError> {
-    let header = Header { kind: Kind::ServerKey, binding: binding(1), sections: BODIES.len() as u64 };
+    let header = Header { kind: FileKind::ServerKey, binding: binding(1), sections: BODIES.len() as u64 };
     let mut writer = SectionWriter::new(disk, Path::new("server.key"), header)?;
     for body in BODIES {
         writer.section(EVALUATION_KEY, body)?;
@@ -264,7 +264,7 @@ const WRITING_FOLDER: &str = "PAF_TEST_WRITING_FOLDER";
 fn writing_process() {
     let Some(folder) = std::env::var_os(WRITING_FOLDER) else { return };
     let path = Path::new(&folder).join("server.key");
-    let error = write_file(&path, Kind::ServerKey, binding(1), &vec![1; 1 << 20]).unwrap_err();
+    let error = write_file(&path, FileKind::ServerKey, binding(1), &vec![1; 1 << 20]).unwrap_err();
     assert!(matches!(error, CircuitError::Io { .. }), "{error}");
     assert_eq!((names(Path::new(&folder)), fs::read(&path).unwrap()), (vec!["server.key".into()], b"old".to_vec()));
 }

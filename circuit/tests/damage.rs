@@ -1,6 +1,6 @@
 //! Damaged files are refused, and no bytes make the decoder panic.
 
-use paf_circuit::container::{Binding, Kind, open, seal};
+use paf_circuit::container::{Binding, FileKind, open, seal};
 use paf_circuit::{CircuitError, decode_circuit, decode_client, encode_circuit, encode_client};
 use proptest::prelude::*;
 use testkit::circuits::{rich, tiny};
@@ -105,7 +105,7 @@ fn apply(mutation: &Mutation, body: &mut Vec<u8>) {
 
 /// Decodes a body under a right checksum; whatever is accepted must be what the writer writes.
 fn check_circuit_body(binding: Binding, body: &[u8]) {
-    let file = seal(Kind::Circuit, binding, body);
+    let file = seal(FileKind::Circuit, binding, body);
     match decode_circuit(&file) {
         Ok(circuit) => assert_eq!(encode_circuit(&circuit), file),
         Err(CircuitError::Malformed(_)) => {}
@@ -114,7 +114,7 @@ fn check_circuit_body(binding: Binding, body: &[u8]) {
 }
 
 fn check_client_body(binding: Binding, body: &[u8]) {
-    let file = seal(Kind::Client, binding, body);
+    let file = seal(FileKind::Client, binding, body);
     match decode_client(&file) {
         Ok(client) => assert_eq!(encode_client(&client), file),
         Err(CircuitError::Malformed(_)) => {}
@@ -124,8 +124,8 @@ fn check_client_body(binding: Binding, body: &[u8]) {
 
 #[test]
 fn every_flip_below_the_checksum_is_handled() {
-    let (binding, body) = open(&encode_circuit(&tiny()), Kind::Circuit).unwrap();
-    let (client_binding, client_body) = open(&encode_client(&tiny().client()), Kind::Client).unwrap();
+    let (binding, body) = open(&encode_circuit(&tiny()), FileKind::Circuit).unwrap();
+    let (client_binding, client_body) = open(&encode_client(&tiny().client()), FileKind::Client).unwrap();
     for bit in 0..8 * body.len() {
         let mut damaged = body.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
@@ -144,7 +144,7 @@ proptest! {
     #[test]
     fn mutated_circuits_never_panic(large in any::<bool>(), mutations in prop::collection::vec(mutation(), 1..4)) {
         let circuit = if large { rich() } else { tiny() };
-        let (binding, mut body) = open(&encode_circuit(&circuit), Kind::Circuit).unwrap();
+        let (binding, mut body) = open(&encode_circuit(&circuit), FileKind::Circuit).unwrap();
         mutations.iter().for_each(|mutation| apply(mutation, &mut body));
         check_circuit_body(binding, &body);
     }
@@ -152,7 +152,7 @@ proptest! {
     #[test]
     fn mutated_clients_never_panic(large in any::<bool>(), mutations in prop::collection::vec(mutation(), 1..4)) {
         let client = if large { rich().client() } else { tiny().client() };
-        let (binding, mut body) = open(&encode_client(&client), Kind::Client).unwrap();
+        let (binding, mut body) = open(&encode_client(&client), FileKind::Client).unwrap();
         mutations.iter().for_each(|mutation| apply(mutation, &mut body));
         check_client_body(binding, &body);
     }

@@ -14,13 +14,14 @@ use std::time::Instant;
 
 use clap::Parser;
 use paf_import::import;
-use paf_ir::tensor::{Evaluator, Graph};
+use paf_ir::tensor::{Graph, GraphEvaluator};
 use paf_passes::approximate::{Approximated, Margin};
 use paf_passes::choose::{Goal, candidates};
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 use paf_passes::fold::fold;
 use paf_passes::lower::{LowerOptions, Lowering, Optimized, Polynomial};
 use paf_passes::paf::{DEFAULT_PAF, Paf};
+use paf_scheme::EngineProfile;
 use serde_json::{Value, json};
 
 use common::bench::{Result, parse_margin, started_by_cargo};
@@ -79,8 +80,8 @@ fn all_rows() -> Result<Vec<String>> {
 /// The network, its images, and what it says of them.
 struct Setting {
     graph: Graph,
-    calibration: Arc<Samples>,
-    test: Samples,
+    calibration: Arc<CalibrationSamples>,
+    test: CalibrationSamples,
     labels: Vec<usize>,
     original: Vec<Vec<f64>>,
     margin: Margin,
@@ -117,7 +118,7 @@ impl Setting {
         let (Polynomial { approximated: polynomial, chosen }, Optimized { graph: optimized, report }) =
             (polynomial, optimized);
         let scales: Vec<f64> = polynomial.inputs.iter().map(|input| input.0).collect();
-        let inputs: Samples = self.test.iter().map(|sample| scaled(sample, &scales)).collect();
+        let inputs: CalibrationSamples = self.test.iter().map(|sample| scaled(sample, &scales)).collect();
         let mut results = outputs(&optimized, &inputs)?;
         results.iter_mut().flatten().for_each(|y| *y *= polynomial.output_scales[0]);
         let same = self.original.iter().zip(&results).filter(|(a, b)| top1(a) == top1(b)).count();
@@ -148,18 +149,19 @@ impl Setting {
             Some(("L", levels)) => Some(Goal::MaxLevels(levels.parse()?)),
             _ => None,
         };
-        let mut options = LowerOptions::new(Paf::by_name(if goal.is_some() { DEFAULT_PAF } else { row })?);
+        let mut options =
+            LowerOptions::new(Paf::by_name(if goal.is_some() { DEFAULT_PAF } else { row })?, EngineProfile::openfhe());
         (options.goal, options.approximation.margin) = (goal, self.margin);
         Ok(Lowering::new(self.graph.clone(), Arc::clone(&self.calibration), options))
     }
 }
 
-fn samples(images: Vec<Vec<f64>>) -> Samples {
+fn samples(images: Vec<Vec<f64>>) -> CalibrationSamples {
     images.into_iter().map(|image| vec![image]).collect()
 }
 
 fn relu_levels(polynomial: &Approximated) -> Result<usize> {
-    let levels = polynomial.replaced.iter().map(|node| Ok(Paf::by_name(&node.paf)?.sign_depth() + 1));
+    let levels = polynomial.replaced.iter().map(|node| Ok(Paf::by_name(&node.paf)?.depth()));
     levels.sum()
 }
 
@@ -168,8 +170,8 @@ fn scaled(sample: &[Vec<f64>], scales: &[f64]) -> Vec<Vec<f64>> {
 }
 
 /// The first output of every sample, on all cores.
-fn outputs(graph: &Graph, samples: &Samples) -> Result<Vec<Vec<f64>>> {
-    let evaluator = Evaluator::new(graph);
+fn outputs(graph: &Graph, samples: &CalibrationSamples) -> Result<Vec<Vec<f64>>> {
+    let evaluator = GraphEvaluator::new(graph);
     let threads = std::thread::available_parallelism()?.get();
     let shares: Vec<&[Vec<Vec<f64>>]> = samples.chunks(samples.len().div_ceil(threads).max(1)).collect();
     let evaluate = |share: &[Vec<Vec<f64>>]| {

@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     println!("N = {ring}, {} threads, levels / ms / largest error", fhe::threads());
     println!("{:>6}  {:>28}  {:>28}  {:>28}", "degree", "this compiler", "EvalPoly", "EvalChebyshevSeries");
     for (paf, index) in COMPONENTS {
-        let component = Paf::by_name(paf)?.components[index].clone();
+        let component = Paf::by_name(paf)?.components()[index].clone();
         let points = points(ring as usize / 2);
         let (ours, parameters) = ours(&component, &points, arguments.runs)?;
         let stock = |call: Stock, coefficients: &[f64]| {
@@ -131,7 +131,11 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
         refreshed: false,
         prices: EngineProfile::openfhe().packing,
     };
-    let request = ScheduleRequest { insecure: true, bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
+    let request = ScheduleRequest {
+        insecure: true,
+        bootstraps: Bootstraps::Never,
+        ..ScheduleRequest::new(EngineProfile::openfhe())
+    };
     let scheduled = schedule(&pack(&optimized, &options)?.program, &Magnitudes::unknown(), &request)?;
     let model = Model {
         name: "component".into(),
@@ -188,7 +192,7 @@ fn run_stock(
     runs: usize,
 ) -> Result<(u32, f64, f64)> {
     let slots = parameters.ring_dimension as u32 / 2;
-    let context = fhe::create_context(&fhe::Parameters {
+    let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: parameters.ring_dimension as u32,
         slots,
         multiplicative_depth: depth,

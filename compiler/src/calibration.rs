@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use paf_files::FileError;
 use paf_files::npy::{self, NumpyArray};
 use paf_ir::tensor::{BatchAxis, Graph, NodeId};
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 
 use crate::error::CompileError;
 use crate::options::Calibration;
@@ -14,7 +14,7 @@ use crate::options::Calibration;
 ///
 /// # Errors
 /// [`CompileError::Calibration`] as [`read_samples`]. Samples that are given are checked where they are used.
-pub(crate) fn samples(calibration: &Calibration, graph: &Graph) -> Result<Samples, CompileError> {
+pub(crate) fn samples(calibration: &Calibration, graph: &Graph) -> Result<CalibrationSamples, CompileError> {
     match calibration {
         Calibration::Files(files) if files.is_empty() => Ok(vec![]),
         Calibration::Files(files) => read_samples(files, graph),
@@ -27,7 +27,7 @@ pub(crate) fn samples(calibration: &Calibration, graph: &Graph) -> Result<Sample
 /// # Errors
 /// [`CompileError::Calibration`] naming the file for a wrong type, shape or value, or the first file if the number of
 /// files or their numbers of samples are wrong.
-pub fn read_samples(paths: &[PathBuf], graph: &Graph) -> Result<Samples, CompileError> {
+pub fn read_samples(paths: &[PathBuf], graph: &Graph) -> Result<CalibrationSamples, CompileError> {
     let fail = |problem: String| {
         let path = paths.first().cloned().unwrap_or_default();
         CompileError::Calibration { path, problem }

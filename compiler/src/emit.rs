@@ -1,6 +1,6 @@
 //! `emit`: a scheduled program becomes a circuit.
 
-use paf_circuit::{Circuit, Model, NodePaf, Prediction};
+use paf_circuit::{Circuit, Model, Prediction, ReplacedNode};
 use paf_import::ModelSource;
 use paf_passes::approximate::{Approximated, Replaced};
 use paf_passes::lower::Lowering;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 /// Assembles the circuit; the program in it is verified by type.
 /// `machine` is the one that seconds are predicted for, if it is not the reference machine.
 pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machine: Option<&MachineCosts>) -> Circuit {
-    let pafs = replaced.iter().map(|node| NodePaf {
+    let pafs = replaced.iter().map(|node| ReplacedNode {
         node: node.node.clone(),
         operator: node.operator.to_owned(),
         paf: node.paf.clone(),

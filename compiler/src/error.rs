@@ -7,7 +7,7 @@ use paf_circuit::CircuitError;
 use paf_files::io_exit_code;
 use paf_import::ImportError;
 use paf_passes::PassError;
-use paf_passes::paf::PafError;
+use paf_passes::paf::NoSuchPaf;
 
 /// Why a model was not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum CompileError {
 pub enum OptionsError {
     /// There is no such PAF.
     #[error(transparent)]
-    UnknownPaf(#[from] PafError),
+    UnknownPaf(#[from] NoSuchPaf),
     /// A choice of PAFs is asked for one node.
     #[error("a PAF can only be chosen for all nodes, not for `{node}` alone; single nodes may be excepted")]
     ChoiceForOneNode {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use paf_import::ModelSource;
 pub use paf_passes::approximate::{DEFAULT_FUNCTION_ERROR, Margin, Reduction};
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 pub use paf_passes::paf::DEFAULT_PAF;
 pub use paf_passes::schedule::{Bootstraps, DEFAULT_PRECISION};
 use paf_scheme::{EngineProfile, MachineCosts};
@@ -93,7 +93,7 @@ pub enum Calibration {
     /// One `.npy` file an input of the model, in order: `[k, sample shape…]`; none for no samples.
     Files(Vec<PathBuf>),
     /// Samples themselves.
-    Samples(Samples),
+    Samples(CalibrationSamples),
 }
 
 impl Calibration {

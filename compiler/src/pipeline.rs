@@ -199,7 +199,7 @@ pub struct Compiled {
     /// The circuit.
     pub circuit: Circuit,
     /// What the optimizer did.
-    pub optimized: optimize::Report,
+    pub optimized: optimize::RewriteReport,
     /// Whether no faster set of bootstraps exists for the parameters, by the cost model.
     pub bootstraps_optimal: bool,
     /// The fastest plan for each number of levels between bootstraps.

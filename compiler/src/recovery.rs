@@ -7,7 +7,7 @@ use std::sync::Arc;
 use paf_adapt::command::{self, CommandRequest};
 use paf_adapt::paf_file::PafFile;
 use paf_adapt::recovery::check_training;
-use paf_adapt::{Config, Data, Listener, RecoveryError, Target, Training, recover_for};
+use paf_adapt::{Config, Data, Listener, RecoveryError, Target, Training, recover};
 use paf_import::{ModelSource, import};
 use paf_ir::tensor::Graph;
 use paf_passes::decisions::Decisions;
@@ -84,7 +84,7 @@ fn built_in(
         false => calibration::samples(&options.calibration, graph)?,
     };
     let target = Target { options: lower, samples: Arc::new(samples) };
-    let network = recover_for(&target, graph.clone(), &config, &data, training(), listener)?.network;
+    let network = recover(&target, graph.clone(), &config, &data, training(), listener)?.network;
     let lower = with_decisions(options, target.options, network.decisions());
     Ok(Lowering::new(network.graph, target.samples, lower))
 }

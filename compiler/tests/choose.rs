@@ -9,7 +9,7 @@ use paf_ir::tensor::{Graph, evaluate};
 use paf_passes::PassError;
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin, Reduction, approximate, least_depth};
 use paf_passes::choose::{Chosen, Goal, candidates, choose};
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 use paf_passes::fold::fold;
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
@@ -18,7 +18,7 @@ use testkit::testdata;
 
 const NETWORKS: [&str; 2] = ["digits_cnn.onnx", "digits_resnet_tiny.onnx"];
 
-fn network(name: &str) -> (Graph, Samples) {
+fn network(name: &str) -> (Graph, CalibrationSamples) {
     let graph = fold(&import(&testdata(name)).unwrap().graph).unwrap();
     let array = read_array(&testdata("digits_calibration.npy"));
     let samples = array.data.chunks_exact(64).take(100).map(|sample| vec![sample.to_vec()]).collect();
@@ -30,7 +30,7 @@ fn options(paf: &str) -> ApproximationOptions {
 }
 
 /// The error as `--max-error` defines it: every sample by the meaning of the tensor IR, graph before and after.
-fn error(graph: &Graph, approximated: &Approximated, samples: &Samples) -> f64 {
+fn error(graph: &Graph, approximated: &Approximated, samples: &CalibrationSamples) -> f64 {
     let (mut squares, mut count, mut largest) = (0.0, 0, 0f64);
     for sample in samples {
         let exact = evaluate(graph, sample).unwrap().remove(0);
@@ -45,7 +45,7 @@ fn error(graph: &Graph, approximated: &Approximated, samples: &Samples) -> f64 {
     (squares / f64::from(count)).sqrt() / largest
 }
 
-fn chosen(graph: &Graph, samples: &Samples, goal: Goal) -> (Approximated, Chosen) {
+fn chosen(graph: &Graph, samples: &CalibrationSamples, goal: Goal) -> (Approximated, Chosen) {
     choose(graph, &options("alpha7"), samples, goal).unwrap()
 }
 

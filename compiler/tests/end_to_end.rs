@@ -14,7 +14,7 @@ use paf_compiler::pipeline::{Compilation, compile};
 use paf_ir::tensor::{Graph, Shape, Tensor, evaluate};
 use paf_passes::PassError;
 use paf_runtime::samples::output_shape;
-use paf_runtime::{Output, agreement_bits};
+use paf_runtime::{ClientOutput, agreement_bits};
 use testkit::arrays::read_array;
 use testkit::digits::{self, CNN, Digits, MLP, NETWORKS, RESNET, images};
 use testkit::parties::{Parties, accuracy, clear_outputs, exclusive, samples_of};
@@ -252,7 +252,7 @@ fn operator_case(folder: &Path) -> OperatorCase {
 }
 
 impl OperatorCase {
-    fn clear(&self) -> Output {
+    fn clear(&self) -> ClientOutput {
         clear_outputs(&self.circuit, &samples_of(&self.circuit, self.input.clone())).remove(0)
     }
 

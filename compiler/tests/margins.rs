@@ -1,9 +1,9 @@
 //! Automatic scales hold what images reach that calibration has not seen, and are not much wider than that.
 
 use paf_import::import;
-use paf_ir::tensor::{Evaluator, Graph};
+use paf_ir::tensor::{Graph, GraphEvaluator};
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin, approximate};
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use testkit::arrays::read_array;
@@ -12,7 +12,7 @@ use testkit::testdata;
 /// Images that calibrate, of 600.
 const CALIBRATION: usize = 200;
 
-fn images(file: &str, count: usize) -> Samples {
+fn images(file: &str, count: usize) -> CalibrationSamples {
     let pixels = read_array(&testdata(file)).data;
     pixels.chunks_exact(64).take(count).map(|image| vec![image.to_vec()]).collect()
 }
@@ -26,10 +26,10 @@ fn approximated(graph: &Graph, margin: Margin) -> Approximated {
 /// Test images whose results are off by more than a hundredth of the largest result.
 fn lost(graph: &Graph, approximated: &Approximated) -> usize {
     let images = images("digits_test.npy", usize::MAX);
-    let scaled: Samples =
+    let scaled: CalibrationSamples =
         images.iter().map(|image| vec![image[0].iter().map(|x| x * approximated.inputs[0].0).collect()]).collect();
-    let exact = Evaluator::new(graph).outputs_of_all(&images).expect("images fit");
-    let results = Evaluator::new(&approximated.graph).outputs_of_all(&scaled).expect("images fit");
+    let exact = GraphEvaluator::new(graph).outputs_of_all(&images).expect("images fit");
+    let results = GraphEvaluator::new(&approximated.graph).outputs_of_all(&scaled).expect("images fit");
     let largest = exact.iter().flatten().flatten().fold(0.0f64, |most, y| most.max(y.abs()));
     let is_close = |exact: f64, result: f64| (result * approximated.output_scales[0] - exact).abs() <= 0.01 * largest;
     let pairs = exact.iter().zip(&results);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::compiled;
-use paf_adapt::config::{SearchConfig, StepName};
+use paf_adapt::config::{ScaleMargin, SearchConfig, StepName};
 use paf_adapt::evaluate::logits;
 use paf_adapt::events::unheard;
 use paf_adapt::model_files::read_network;
@@ -17,6 +17,7 @@ use paf_circuit::Circuit;
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{Bootstraps, Calibration, CompileOptions, Margin, PafChoice, Recovery, Reduction};
 use paf_compiler::pipeline::{Compilation, compile};
+use paf_scheme::EngineProfile;
 use testkit::arrays::read_array;
 use testkit::parties::{accuracy, clear_outputs, samples_of};
 use testkit::{digits, testdata};
@@ -24,7 +25,7 @@ use testkit::{digits, testdata};
 const MODEL: &str = "digits_resnet_tiny.onnx";
 
 fn config() -> Config {
-    Config { paf: "f1_g2.smartpaf".into(), margin: 1.5, samples: 300, ..Config::default() }
+    Config { paf: "f1_g2.smartpaf".into(), margin: ScaleMargin::Fixed(1.5), samples: 300, ..Config::default() }
 }
 
 fn digits_data() -> Data {
@@ -35,7 +36,7 @@ fn digits_data() -> Data {
 fn recovered(folder: &Path, model: &str) -> (PathBuf, PathBuf) {
     let (output, paf_output) = (folder.join("recovered.onnx"), folder.join("p.json"));
     let files = ModelFiles { model: testdata(model), output: output.clone(), paf_output: paf_output.clone() };
-    recover_files(&files, &config(), (&digits_data(), None), None, &mut unheard).unwrap();
+    recover_files(&files, &config(), (&digits_data(), None), None, EngineProfile::openfhe(), &mut unheard).unwrap();
     (output, paf_output)
 }
 
@@ -122,7 +123,8 @@ fn a_search_counts_the_bootstraps_that_the_circuit_has() {
     let folder = tempfile::tempdir().unwrap();
     let (output, paf_output) = (folder.path().join("recovered.onnx"), folder.path().join("p.json"));
     let files = ModelFiles { model: testdata(MODEL), output, paf_output };
-    let recovered = |config| recover_files(&files, &config, (&digits_data(), None), None, &mut unheard);
+    let recovered =
+        |config| recover_files(&files, &config, (&digits_data(), None), None, EngineProfile::openfhe(), &mut unheard);
     let report = recovered(deep_search(4)).unwrap().search.unwrap();
     let cost = report.tried[report.chosen].cost;
     let options = options(&files.output, Recovery::PafFile(files.paf_output.clone()));

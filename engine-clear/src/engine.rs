@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use paf_engine::{Engine, EngineError, EvaluationKeyId, KeyList, KeyNeeds, KeySet, Result, Watch, check_process};
 use paf_ir::ckks::{Level, Type, Verified};
 use paf_ir::slots;
-use paf_scheme::{EngineProfile, EvaluationKey, Parameters};
+use paf_scheme::{EngineProfile, KeyPurpose, Parameters};
 use zeroize::Zeroizing;
 
 use crate::bytes;
@@ -136,8 +136,8 @@ impl Engine for ClearEngine {
         Ok(list)
     }
 
-    fn key_ids(&self, key: EvaluationKey) -> Result<Vec<EvaluationKeyId>> {
-        Ok(vec![id_of(&self.parameters, key)])
+    fn key_ids(&self, purpose: KeyPurpose) -> Result<Vec<EvaluationKeyId>> {
+        Ok(vec![id_of(&self.parameters, purpose)])
     }
 
     fn generate_keys<'k>(
@@ -219,20 +219,20 @@ impl ClearKeys {
     }
 
     /// Fails where a key is missing or for lower levels only.
-    pub(crate) fn need(&self, key: EvaluationKey, level: Level) -> Result<()> {
-        match self.held().get(&id_of(&self.parameters, key)) {
+    pub(crate) fn need(&self, purpose: KeyPurpose, level: Level) -> Result<()> {
+        match self.held().get(&id_of(&self.parameters, purpose)) {
             Some(&highest) if serves(highest, level) => Ok(()),
-            _ => Err(EngineError::MissingKey(in_words(key))),
+            _ => Err(EngineError::MissingKey(in_words(purpose))),
         }
     }
 
     /// Fails where a key of a bootstrap is missing.
     pub(crate) fn need_bootstrap(&self, slots: usize) -> Result<()> {
         for (steps, level) in bootstrap_rotations(&self.parameters, &[slots])? {
-            self.need(EvaluationKey::Rotation(steps), level)?;
+            self.need(KeyPurpose::Rotation(steps), level)?;
         }
-        self.need(EvaluationKey::Relinearization, self.parameters.levels)?;
-        self.need(EvaluationKey::Refresh, self.parameters.levels)
+        self.need(KeyPurpose::Relinearization, self.parameters.levels)?;
+        self.need(KeyPurpose::Refresh, self.parameters.levels)
     }
 }
 
@@ -240,11 +240,11 @@ fn serves(highest: Option<Level>, level: Level) -> bool {
     highest.is_none_or(|highest| level <= highest)
 }
 
-fn in_words(key: EvaluationKey) -> String {
-    match key {
-        EvaluationKey::Rotation(steps) => format!("a rotation by {steps}"),
-        EvaluationKey::Relinearization => "relinearization".to_owned(),
-        EvaluationKey::Refresh => "bootstraps".to_owned(),
+fn in_words(purpose: KeyPurpose) -> String {
+    match purpose {
+        KeyPurpose::Rotation(steps) => format!("a rotation by {steps}"),
+        KeyPurpose::Relinearization => "relinearization".to_owned(),
+        KeyPurpose::Refresh => "bootstraps".to_owned(),
     }
 }
 
@@ -255,11 +255,11 @@ fn bootstrap_rotations(parameters: &Parameters, slots: &[usize]) -> Result<BTree
     Ok(parameters.bootstrap_rotations(slots))
 }
 
-fn id_of(parameters: &Parameters, key: EvaluationKey) -> EvaluationKeyId {
-    match key {
-        EvaluationKey::Rotation(steps) => rotation_id(parameters, steps),
-        EvaluationKey::Relinearization => RELINEARIZATION,
-        EvaluationKey::Refresh => REFRESH,
+fn id_of(parameters: &Parameters, purpose: KeyPurpose) -> EvaluationKeyId {
+    match purpose {
+        KeyPurpose::Rotation(steps) => rotation_id(parameters, steps),
+        KeyPurpose::Relinearization => RELINEARIZATION,
+        KeyPurpose::Refresh => REFRESH,
     }
 }
 

@@ -9,7 +9,7 @@ use paf_engine::{Engine as _, EngineError, Evaluator, LinearStep, Result};
 use paf_ir::ckks::{Kind, Level, Type, Verified};
 use paf_ir::diagonals::rotated_left;
 use paf_ir::slots;
-use paf_scheme::{EngineProfile, EvaluationKey};
+use paf_scheme::{EngineProfile, KeyPurpose};
 use rayon::prelude::*;
 
 use crate::engine::{ClearEngine, ClearKeys};
@@ -118,8 +118,8 @@ impl<'m> ClearEvaluator<'m> {
         values
     }
 
-    fn need(&self, key: EvaluationKey, level: Level) -> Result<()> {
-        self.keys.map_or(Ok(()), |keys| keys.need(key, level))
+    fn need(&self, purpose: KeyPurpose, level: Level) -> Result<()> {
+        self.keys.map_or(Ok(()), |keys| keys.need(purpose, level))
     }
 
     fn disturb(&self, values: &mut [f64], deviation: impl Fn(&NoiseModel) -> Deviation) {
@@ -146,7 +146,7 @@ impl<'m> ClearEvaluator<'m> {
         let before = plan.babies().into_iter().chain(plan.giant_rotations()).map(|steps| (steps, Level(step.to.0 + 1)));
         let after = plan.folds.iter().map(|&steps| (steps, step.to));
         let mut rotations = before.chain(after).filter(|&(steps, _)| steps != 0);
-        rotations.try_for_each(|(steps, level)| self.need(EvaluationKey::Rotation(steps), level))
+        rotations.try_for_each(|(steps, level)| self.need(KeyPurpose::Rotation(steps), level))
     }
 }
 
@@ -174,7 +174,7 @@ impl Evaluator for ClearEvaluator<'_> {
 
     fn rotate(&self, input: &ClearCiphertext, steps: i64, ty: Type) -> Result<ClearCiphertext> {
         if steps != 0 {
-            self.need(EvaluationKey::Rotation(steps), ty.level)?;
+            self.need(KeyPurpose::Rotation(steps), ty.level)?;
         }
         let mut values = rotated_left(&input.values, steps, input.values.len());
         self.disturb(&mut values, |model| model.key_switch(ty));
@@ -214,7 +214,7 @@ impl Evaluator for ClearEvaluator<'_> {
     }
 
     fn relinearize(&self, mut input: ClearCiphertext, ty: Type) -> Result<ClearCiphertext> {
-        self.need(EvaluationKey::Relinearization, ty.level)?;
+        self.need(KeyPurpose::Relinearization, ty.level)?;
         self.disturb(&mut input.values, |model| model.key_switch(ty));
         Ok(ClearCiphertext { parts: 2, ..input })
     }

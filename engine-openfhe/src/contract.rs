@@ -6,7 +6,7 @@ use std::time::Duration;
 use openfhe_sys as fhe;
 use paf_engine::{Engine, EngineError, EvaluationKeyId, KeyList, KeyNeeds, Result, Watch};
 use paf_ir::ckks::{Level, Type, Verified};
-use paf_scheme::{EngineProfile, EvaluationKey, Parameters, Secret};
+use paf_scheme::{EngineProfile, KeyPurpose, Parameters, Secret};
 use zeroize::Zeroizing;
 
 use crate::evaluator::OpenFheEvaluator;
@@ -131,11 +131,11 @@ impl Engine for OpenFheEngine {
         Ok(list)
     }
 
-    fn key_ids(&self, key: EvaluationKey) -> Result<Vec<EvaluationKeyId>> {
-        Ok(match key {
-            EvaluationKey::Rotation(steps) => vec![self.rotation_id(steps)?],
-            EvaluationKey::Relinearization => vec![EvaluationKeyId(fhe::MULTIPLICATION_KEY)],
-            EvaluationKey::Refresh => {
+    fn key_ids(&self, purpose: KeyPurpose) -> Result<Vec<EvaluationKeyId>> {
+        Ok(match purpose {
+            KeyPurpose::Rotation(steps) => vec![self.rotation_id(steps)?],
+            KeyPurpose::Relinearization => vec![EvaluationKeyId(fhe::MULTIPLICATION_KEY)],
+            KeyPurpose::Refresh => {
                 let conjugation = fhe::conjugation_key_id(self.context());
                 let ids = fhe::encapsulation_key_ids(self.context()).into_iter().chain([conjugation]);
                 ids.map(EvaluationKeyId).collect()

@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use openfhe_sys::kernels::{self, Code, Selection};
+use openfhe_sys::kernels::{self, Code, CodeInUse};
 use paf_engine::{EngineError, Result};
 
 use crate::failed;
@@ -17,7 +17,7 @@ pub struct Machine {
     /// The version of OpenFHE.
     pub openfhe: String,
     /// What does OpenFHE's arithmetic on limbs, and why.
-    pub kernels: Selection,
+    pub kernels: CodeInUse,
     /// What could do it, slowest first.
     pub available: Vec<Code>,
     /// Threads of OpenFHE's loops, which our own in the shim share, and of rayon's pool. The two never run at a time: a

@@ -133,9 +133,9 @@ fn mismatch(message: String) -> EngineError {
     EngineError::ParameterMismatch { engine: NAME, message }
 }
 
-fn to_openfhe(parameters: &Parameters) -> Result<fhe::Parameters> {
+fn to_openfhe(parameters: &Parameters) -> Result<fhe::ContextParameters> {
     let narrow = |value: usize, name: &str| u32::try_from(value).map_err(|_| mismatch(format!("{name} is {value}")));
-    Ok(fhe::Parameters {
+    Ok(fhe::ContextParameters {
         ring_dimension: narrow(parameters.ring_dimension, "ring dimension")?,
         slots: narrow(parameters.slots, "slots")?,
         multiplicative_depth: parameters.levels.0,

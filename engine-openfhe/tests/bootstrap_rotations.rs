@@ -8,7 +8,7 @@ const RING_DIMENSION: usize = 1 << 10;
 const LEVELS: Level = Level(20);
 
 fn rotations_of_openfhe(bootstrap: &Bootstrap, slots: usize) -> Result<Vec<i64>, fhe::Exception> {
-    let context = fhe::create_context(&fhe::Parameters {
+    let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: RING_DIMENSION as u32,
         slots: slots as u32,
         multiplicative_depth: bootstrap.depth + 2,

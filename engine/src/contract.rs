@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paf_ir::ckks::{Level, Type, Verified};
-use paf_scheme::{EngineProfile, EvaluationKey, Parameters};
+use paf_scheme::{EngineProfile, KeyPurpose, Parameters};
 use zeroize::Zeroizing;
 
 use crate::{EvaluationKeyId, Evaluator, KeyList, KeyNeeds, Result, Watch};
@@ -122,11 +122,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// [`BootstrapUnsupported`](crate::EngineError::BootstrapUnsupported), and what the engine reports.
     fn key_list(&self, needs: &KeyNeeds<'_>) -> Result<KeyList>;
 
-    /// The ids of the keys that stand behind one of the scheme.
+    /// The ids of the keys of one purpose.
     ///
     /// # Errors
     /// [`RotationTooLarge`](crate::EngineError::RotationTooLarge), and what the engine reports.
-    fn key_ids(&self, key: EvaluationKey) -> Result<Vec<EvaluationKeyId>>;
+    fn key_ids(&self, purpose: KeyPurpose) -> Result<Vec<EvaluationKeyId>>;
 
     /// Makes the keys of a list, in the order of their ids, each when it is asked for.
     fn generate_keys<'k>(

@@ -4,6 +4,7 @@
 //! * [`AtomicFile`] makes files appear whole or not at all.
 //! * [`TemporaryFolder`] is a folder that vanishes, and [`remove_when_interrupted`] makes it and half-written files vanish when
 //!   a signal ends the process.
+//! * [`ChildProgram`] is a program that was started and ends with this process.
 //! * [`npy`] and [`npz`] read NumPy's arrays and allocate no more than their bytes can hold.
 //! * [`BoundFile`] is a file that belongs to one run: it names what it was made with.
 //! * [`Bytes`] is a number of bytes, read as `16G` and printed as `16.0 GiB`.
@@ -13,6 +14,7 @@
 mod atomic_file;
 mod bound;
 mod bytes;
+mod child;
 mod error;
 mod hex;
 pub mod npy;
@@ -22,6 +24,7 @@ mod unfinished;
 pub use atomic_file::{AtomicFile, write_whole};
 pub use bound::BoundFile;
 pub use bytes::Bytes;
+pub use child::ChildProgram;
 pub use error::{FileError, io_exit_code};
 pub use hex::hex;
 pub use unfinished::{TemporaryFolder, remove_when_interrupted};

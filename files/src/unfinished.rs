@@ -1,10 +1,11 @@
-//! Files and folders under names that nobody asked for, until they are finished.
+//! What must not outlive an interrupted process: files and folders under names that nobody asked for, until they are
+//! finished, and programs that it started.
 //!
 //! A process that ends in order removes its own. One that is interrupted does it if its program asks for that in `main`
 //! ([`remove_when_interrupted`]): a library decides nothing about the signals of a process.
 //!
-//! One register holds them all. Making, naming and removing one happen under its lock, so that whoever has the lock sees all
-//! there are, and no more come.
+//! One register holds them all. Making, naming, starting and removing one happen under its lock, so that whoever has the lock
+//! sees all there are, and no more come.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,14 +15,22 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use tempfile::TempDir;
 
-static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static UNFINISHED: Mutex<Register> = Mutex::new(Register { paths: BTreeSet::new(), groups: vec![] });
 
-fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+/// All that is unfinished.
+pub(crate) struct Register {
+    paths: BTreeSet<PathBuf>,
+    /// Process groups of programs that were started.
+    pub(crate) groups: Vec<Pid>,
+}
+
+pub(crate) fn unfinished() -> MutexGuard<'static, Register> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -42,7 +51,7 @@ impl<T: AsRef<Path>> Unfinished<T> {
         let mut register = unfinished();
         let value = make()?;
         let path = std::path::absolute(value.as_ref())?;
-        register.insert(path.clone());
+        register.paths.insert(path.clone());
         Ok(Unfinished { value: Some(value), path })
     }
 }
@@ -52,7 +61,7 @@ impl<T> Unfinished<T> {
     pub(crate) fn end<R>(mut self, action: impl FnOnce(T) -> R) -> R {
         let mut register = unfinished();
         let result = action(self.value.take().expect(THERE));
-        register.remove(&self.path);
+        register.paths.remove(&self.path);
         result
     }
 }
@@ -79,7 +88,7 @@ impl<T> Drop for Unfinished<T> {
         if let Some(value) = self.value.take() {
             let mut register = unfinished();
             drop(value);
-            register.remove(&self.path);
+            register.paths.remove(&self.path);
         }
     }
 }
@@ -106,7 +115,8 @@ impl TemporaryFolder {
     }
 }
 
-/// Makes SIGINT, SIGTERM and SIGHUP remove all that is unfinished and end the process with 128 and the signal's number, as
+/// Makes SIGINT, SIGTERM and SIGHUP end the programs that were started ([`ChildProgram`](crate::ChildProgram)), remove all that
+/// is unfinished, and end the process with 128 and the signal's number, as
 /// shells count: 130 after Ctrl-C. A second signal ends it at once. Signals that the process was started to ignore stay
 /// ignored (`nohup`). Programs call it first in `main`.
 ///
@@ -126,11 +136,17 @@ pub fn remove_when_interrupted() -> io::Result<()> {
         if let Some(signal) = coming.forever().next() {
             // Locked to the end: nothing is begun or named any more.
             let register = unfinished();
-            remove_all(&register);
+            register.groups.iter().for_each(|&group| end_group(group));
+            remove_all(&register.paths);
             low_level::exit(exit_code(signal));
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// Ends all programs of a group; those that have ended are no error.
+pub(crate) fn end_group(group: Pid) {
+    let _ = kill_process_group(group, Signal::KILL);
 }
 
 fn exit_code(signal: i32) -> i32 {

@@ -21,13 +21,6 @@ impl Final {
     }
 }
 
-/// Operators that may follow a final Softmax, LogSoftmax or ArgMax: their importers handle [`Value::Final`].
-pub(super) fn may_follow_final(operator: &str) -> bool {
-    const SHAPE_ONLY: [&str; 10] =
-        ["ArgMax", "Cast", "Dropout", "Flatten", "Identity", "Reshape", "Shape", "Squeeze", "Transpose", "Unsqueeze"];
-    SHAPE_ONLY.contains(&operator)
-}
-
 /// Softmax.
 pub(super) fn softmax(site: &mut Site<'_>) -> Outcome {
     let (logits, axis) = softmax_axis(site)?;

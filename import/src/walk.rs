@@ -9,8 +9,9 @@ use super::constants::{self, ConstantValue};
 use super::error::{ImportError, UnsupportedNode};
 use super::model::{Model, is_standard};
 use super::onnx::{GraphProto, NodeProto};
+use super::operators::{self, Property};
 use super::site::{Final, Refusal, Site, Value};
-use super::{ImportOptions, Imported, inputs, operators, post};
+use super::{ImportOptions, Imported, inputs};
 
 /// The newest operator set whose changes have been read.
 const NEWEST_OPSET: i64 = 24;
@@ -166,7 +167,10 @@ impl<'m> Walk<'m> {
         }
         let unknown = || Refusal::unsupported("the operator is not supported", operators::hint(operator));
         let importer = operators::importer(operator).ok_or_else(unknown)?;
-        let operands = if post::may_follow_final(operator) { operands } else { self.without_final(position, operands) };
+        let operands = match operators::has(operator, Property::FollowsFinal) {
+            true => operands,
+            false => self.without_final(position, operands),
+        };
         let mut site = Site {
             graph: &mut self.graph,
             name: name(node),
@@ -213,7 +217,8 @@ impl<'m> Walk<'m> {
 
     /// Some tensor of the shape of an unsupported node's result, so that the nodes after it can be checked.
     fn stand_in(&mut self, node: &NodeProto, operands: Vec<Option<Value>>) -> Value {
-        if let (true, Some(Some(Value::Tensor(id)))) = (operators::preserves_shape(&node.op_type), operands.first()) {
+        let keeps_shape = operators::has(&node.op_type, Property::KeepsShape);
+        if let (true, Some(Some(Value::Tensor(id)))) = (keeps_shape, operands.first()) {
             return Value::Tensor(*id);
         }
         let graph = &self.model.graph;

@@ -11,7 +11,7 @@
 use std::fmt;
 
 use crate::error::IrError;
-use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
+use crate::program::{InferenceContext, MapId, OpLine, Operation, Program, ValueId};
 
 /// A ciphertext program.
 pub type CkksProgram = Program<Op>;
@@ -184,7 +184,7 @@ impl Operation for Op {
         None
     }
 
-    fn infer(&self, operands: &[Type], context: &Context<'_>) -> Result<Type, IrError> {
+    fn infer(&self, operands: &[Type], context: &InferenceContext<'_>) -> Result<Type, IrError> {
         let fail = |message: String| Err(IrError::ty(self.name(), message));
         match *self {
             Op::Input { port, level } => {
@@ -254,7 +254,7 @@ impl Op {
     }
 
     /// Operations whose operands must be at rest with two parts.
-    fn infer_on_rest(&self, operands: &[Type], context: &Context<'_>) -> Result<Type, IrError> {
+    fn infer_on_rest(&self, operands: &[Type], context: &InferenceContext<'_>) -> Result<Type, IrError> {
         let fail = |message: String| Err(IrError::ty(self.name(), message));
         if let Some(other) = operands.iter().find(|ty| ty.kind != Kind::Rest || ty.parts != 2) {
             return fail(format!("needs an operand of two parts at rest, got {other}"));

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::error::IrError;
-use crate::program::{Context, MapId, OpLine, Operation, Program, ValueId};
+use crate::program::{InferenceContext, MapId, OpLine, Operation, Program, ValueId};
 
 /// A program on slot vectors.
 pub type SlotProgram = Program<Op>;
@@ -99,7 +99,7 @@ impl Operation for Op {
         Some(ty.period)
     }
 
-    fn infer(&self, operands: &[Type], context: &Context<'_>) -> Result<Type, IrError> {
+    fn infer(&self, operands: &[Type], context: &InferenceContext<'_>) -> Result<Type, IrError> {
         match self {
             Op::Input(port) => {
                 let port = context.inputs.get(*port as usize);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paf_ir::lanes::{LANES, apart, side_by_side};
 use paf_ir::linear::{Bias, Conv, LinearMap, Operator, Primitive, Window};
 use paf_ir::sparse::Sparse;
-use paf_ir::tensor::{BatchAxis, Evaluator, Graph, Op, Output, PostProcess, Shape, Tensor};
+use paf_ir::tensor::{BatchAxis, Graph, GraphEvaluator, Op, Output, PostProcess, Shape, Tensor};
 
 /// Values with many different bits.
 fn values(count: usize, seed: usize) -> Vec<f64> {
@@ -45,7 +45,7 @@ fn a_graph_on_many_samples() {
     let output = |name: &str, node| Output { name: name.into(), node, post: PostProcess::None };
     graph.outputs = vec![output("sum", sum), output("block", block)];
     let samples: Vec<Vec<Vec<f64>>> = (0..20).map(|seed| vec![values(6, seed)]).collect();
-    let evaluator = Evaluator::new(&graph);
+    let evaluator = GraphEvaluator::new(&graph);
     for (sample, outputs) in samples.iter().zip(evaluator.outputs_of_all(&samples).unwrap()) {
         let all = evaluator.run(sample).unwrap();
         assert_eq!(outputs, [all[sum.index()].clone(), all[block.index()].clone()]);

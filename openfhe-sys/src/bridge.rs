@@ -67,7 +67,7 @@ pub(crate) mod ffi {
 
     /// Everything that determines a context. Equal parameters give equal primes in every process.
     #[derive(Debug, Clone)]
-    struct Parameters {
+    struct ContextParameters {
         /// N, a power of two.
         ring_dimension: u32,
         /// The batch size: a power of two, at most N/2.
@@ -275,7 +275,7 @@ pub(crate) mod ffi {
         fn release_contexts();
 
         /// Makes a context, or finds the equal one that the process already has.
-        fn create_context(parameters: &Parameters) -> Result<UniquePtr<Context>>;
+        fn create_context(parameters: &ContextParameters) -> Result<UniquePtr<Context>>;
         /// Makes the tables of the context's transforms. OpenFHE keeps one for each prime in the process, makes it at the
         /// first use, and makes it anew where a prime is used with another ring dimension.
         fn prepare_transforms(context: &Context) -> Result<()>;

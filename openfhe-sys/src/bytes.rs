@@ -2,7 +2,7 @@
 
 use cxx::Exception;
 
-use crate::bridge::ffi::{self, Ciphertext, Context, LooseKey, PublicKey, SecretKey};
+use crate::bridge::ffi::{self, Ciphertext, LooseKey, PublicKey, SecretKey};
 
 type Result<T> = std::result::Result<T, Exception>;
 
@@ -21,21 +21,6 @@ fn refill(bytes: &mut Vec<u8>, size: usize, fill: impl FnOnce(&mut [u8]) -> Resu
 /// Replaces `bytes` by one evaluation key: its id, its primes and its raw limbs. No tag is inside.
 pub fn evaluation_key_into(key: &LooseKey, bytes: &mut Vec<u8>) -> Result<()> {
     refill(bytes, ffi::evaluation_key_size(key)?, |out| ffi::export_evaluation_key_into(key, out))
-}
-
-/// One evaluation key of the process-wide maps, as [`evaluation_key_into`] writes it.
-pub fn export_evaluation_key(tag: &str, id: u32) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    evaluation_key_into(&*ffi::evaluation_key(tag, id)?, &mut bytes)?;
-    Ok(bytes)
-}
-
-/// Reads one evaluation key into the process-wide maps, under this tag, and gives its id.
-pub fn import_evaluation_key(context: &Context, tag: &str, bytes: &[u8]) -> Result<u32> {
-    let key = ffi::evaluation_key_from_bytes(context, bytes)?;
-    let id = key.id();
-    ffi::insert_evaluation_key(tag, key)?;
-    Ok(id)
 }
 
 /// A public key with its tag.

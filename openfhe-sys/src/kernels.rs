@@ -88,7 +88,7 @@ impl std::error::Error for Unavailable {}
 
 /// The code in use and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
+pub struct CodeInUse {
     /// The code in use.
     pub code: Code,
     /// Why it is this one, as part of a sentence.
@@ -120,20 +120,20 @@ pub fn select(code: Code) -> Result<(), Unavailable> {
 ///
 /// # Errors
 /// If the variable names code that this process cannot use.
-pub fn select_from_environment() -> Result<Selection, Unavailable> {
+pub fn select_from_environment() -> Result<CodeInUse, Unavailable> {
     let selection = wanted()?;
     select(selection.code)?;
     Ok(selection)
 }
 
-fn wanted() -> Result<Selection, Unavailable> {
+fn wanted() -> Result<CodeInUse, Unavailable> {
     let code = match env::var(VARIABLE) {
         Ok(text) => text.parse()?,
         Err(env::VarError::NotPresent) => return Ok(fastest()),
         Err(env::VarError::NotUnicode(text)) => return Err(Unavailable::Unknown(text.to_string_lossy().into_owned())),
     };
     check(code)?;
-    Ok(Selection { code, reason: format!("{VARIABLE} asks for it"), refused: None })
+    Ok(CodeInUse { code, reason: format!("{VARIABLE} asks for it"), refused: None })
 }
 
 fn check(code: Code) -> Result<(), Unavailable> {
@@ -151,13 +151,13 @@ pub fn selected() -> Code {
     })
 }
 
-fn fastest() -> Selection {
+fn fastest() -> CodeInUse {
     match overrides() {
         Ok(()) => {
             let code = Code::Kernels(Kernels::best().variant());
-            Selection { code, reason: "the fastest that this processor has".to_owned(), refused: None }
+            CodeInUse { code, reason: "the fastest that this processor has".to_owned(), refused: None }
         }
-        Err(error) => Selection { code: Code::OpenFhe, reason: error.to_string(), refused: Some(error) },
+        Err(error) => CodeInUse { code: Code::OpenFhe, reason: error.to_string(), refused: Some(error) },
     }
 }
 

@@ -9,7 +9,7 @@
 //! ```
 //! use openfhe_sys as fhe;
 //! # fn main() -> Result<(), fhe::Exception> {
-//! let context = fhe::create_context(&fhe::Parameters {
+//! let context = fhe::create_context(&fhe::ContextParameters {
 //!     ring_dimension: 1 << 10,
 //!     slots: 512,
 //!     multiplicative_depth: 2,

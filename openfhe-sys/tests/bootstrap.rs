@@ -12,9 +12,9 @@ const DISTRIBUTION: fhe::SecretKeyDistribution = fhe::SecretKeyDistribution::Spa
 /// Levels left after the bootstrap.
 const LEVELS_AFTER: u32 = 3;
 
-fn parameters() -> fhe::Parameters {
+fn parameters() -> fhe::ContextParameters {
     let depth = fhe::bootstrap_depth(&BUDGET, DISTRIBUTION).expect("two numbers");
-    fhe::Parameters {
+    fhe::ContextParameters {
         ring_dimension: 1 << 11,
         slots: SLOTS,
         multiplicative_depth: depth + LEVELS_AFTER,

@@ -17,18 +17,18 @@ fn check<T>(result: Result<T, fhe::Exception>, part: &str) {
 fn contexts() {
     let _turn = take_turns();
     let valid = parameters(4, TECHNIQUE);
-    let secure = fhe::Parameters { security_level: fhe::SecurityLevel::Classic128, ..valid.clone() };
+    let secure = fhe::ContextParameters { security_level: fhe::SecurityLevel::Classic128, ..valid.clone() };
     check(fhe::create_context(&secure), "does not comply with HE standards");
     for invalid in [
-        fhe::Parameters { ring_dimension: 1000, ..valid.clone() },
-        fhe::Parameters { ring_dimension: 0, ..valid.clone() },
-        fhe::Parameters { slots: 4096, ..valid.clone() },
-        fhe::Parameters { slots: 3, ..valid.clone() },
-        fhe::Parameters { multiplicative_depth: 0, ..valid.clone() },
-        fhe::Parameters { digits: 0, ..valid.clone() },
-        fhe::Parameters { digits: 6, ..valid.clone() },
-        fhe::Parameters { scaling_mod_bits: 5, ..valid.clone() },
-        fhe::Parameters { first_mod_bits: 61, ..valid.clone() },
+        fhe::ContextParameters { ring_dimension: 1000, ..valid.clone() },
+        fhe::ContextParameters { ring_dimension: 0, ..valid.clone() },
+        fhe::ContextParameters { slots: 4096, ..valid.clone() },
+        fhe::ContextParameters { slots: 3, ..valid.clone() },
+        fhe::ContextParameters { multiplicative_depth: 0, ..valid.clone() },
+        fhe::ContextParameters { digits: 0, ..valid.clone() },
+        fhe::ContextParameters { digits: 6, ..valid.clone() },
+        fhe::ContextParameters { scaling_mod_bits: 5, ..valid.clone() },
+        fhe::ContextParameters { first_mod_bits: 61, ..valid.clone() },
     ] {
         check(fhe::create_context(&invalid), "must");
     }

@@ -29,8 +29,8 @@ const CASES: [Case; 4] = [
 ];
 
 impl Case {
-    fn parameters(&self) -> fhe::Parameters {
-        fhe::Parameters {
+    fn parameters(&self) -> fhe::ContextParameters {
+        fhe::ContextParameters {
             ring_dimension: self.ring_dimension,
             slots: SLOTS,
             multiplicative_depth: self.depth,
@@ -155,7 +155,7 @@ fn exhausted(budget: [u32; 2], slots: u32) -> Result<fhe::UniquePtr<fhe::Ciphert
     let distribution = fhe::SecretKeyDistribution::SparseEncapsulated;
     let depth = fhe::bootstrap_depth(&budget, distribution)? + 1;
     let case = Case { name: "bootstrap", ring_dimension: 1 << 11, depth, scale_bits: 49, first_bits: 56, digits: 3 };
-    let parameters = fhe::Parameters { slots, secret_key_distribution: distribution, ..case.parameters() };
+    let parameters = fhe::ContextParameters { slots, secret_key_distribution: distribution, ..case.parameters() };
     let context = fhe::create_context(&parameters)?;
     fhe::setup_bootstrap(&context, &budget, &[0, 0], slots, 0)?;
     let keys = fhe::generate_key_pair(&context)?;

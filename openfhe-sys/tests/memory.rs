@@ -17,7 +17,7 @@ fn resident_bytes() -> Option<u64> {
 fn two_hundred_rotations_do_not_grow() {
     fhe::configure_allocator();
     fhe::set_threads(2);
-    let context = fhe::create_context(&fhe::Parameters {
+    let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: 2 * SLOTS,
         slots: SLOTS,
         multiplicative_depth: 7,

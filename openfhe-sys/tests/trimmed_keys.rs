@@ -18,7 +18,7 @@ struct Party {
 }
 
 fn party() -> Result<Party> {
-    let context = fhe::create_context(&fhe::Parameters {
+    let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: RING_DIMENSION,
         slots: SLOTS,
         multiplicative_depth: LIMBS - 1,

@@ -8,7 +8,7 @@
 //! ```
 //! use paf::{Array, Circuit, Client, CompileOptions, InsecureTestParameters, PortShape as _, Samples, Server};
 //!
-//! # fn main() -> Result<(), paf::PafError> {
+//! # fn main() -> Result<(), paf::NoSuchPaf> {
 //! # let model = include_bytes!("../../testdata/digits_mlp.onnx").to_vec();
 //! // The vendor compiles the model. These parameters are fast and protect nothing: leave the option out, and let both sides
 //! // refuse such circuits.
@@ -53,7 +53,7 @@ use paf_ir::program::InputPort;
 use paf_ir::tensor::Shape;
 use paf_runtime::Noise;
 pub use paf_runtime::npy::Array;
-pub use paf_runtime::{InsecureTestParameters, Output, RuntimeError, Samples};
+pub use paf_runtime::{ClientOutput, InsecureTestParameters, RuntimeError, Samples};
 
 /// The client's side of a circuit.
 pub type Client = paf_runtime::Client<OpenFheEngine>;
@@ -68,7 +68,7 @@ pub type EvaluationKeys = paf_runtime::EvaluationKeys<OpenFheEngine>;
 
 /// Why the library did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum PafError {
+pub enum NoSuchPaf {
     /// A model could not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -77,15 +77,15 @@ pub enum PafError {
     Run(#[from] RuntimeError),
 }
 
-impl From<paf_circuit::CircuitError> for PafError {
+impl From<paf_circuit::CircuitError> for NoSuchPaf {
     fn from(error: paf_circuit::CircuitError) -> Self {
-        PafError::Run(error.into())
+        NoSuchPaf::Run(error.into())
     }
 }
 
-impl From<EngineError> for PafError {
+impl From<EngineError> for NoSuchPaf {
     fn from(error: EngineError) -> Self {
-        PafError::Run(error.into())
+        NoSuchPaf::Run(error.into())
     }
 }
 
@@ -97,8 +97,8 @@ pub fn options(name: &str, model: Vec<u8>) -> CompileOptions {
 /// Compiles a model.
 ///
 /// # Errors
-/// [`PafError::Compile`]; [`PafError::Run`] in a process that was forked from one that had used the library.
-pub fn compile(options: CompileOptions) -> Result<Circuit, PafError> {
+/// [`NoSuchPaf::Compile`]; [`NoSuchPaf::Run`] in a process that was forked from one that had used the library.
+pub fn compile(options: CompileOptions) -> Result<Circuit, NoSuchPaf> {
     paf_engine::check_process()?;
     Ok(Circuit(Arc::new(Compilation::new(options)?.finish()?.circuit)))
 }
@@ -111,8 +111,8 @@ impl Circuit {
     /// Reads what a circuit file holds, to the end of the stream.
     ///
     /// # Errors
-    /// [`PafError::Run`] for what is damaged.
-    pub fn read(stream: impl Read) -> Result<Self, PafError> {
+    /// [`NoSuchPaf::Run`] for what is damaged.
+    pub fn read(stream: impl Read) -> Result<Self, NoSuchPaf> {
         Ok(Circuit(Arc::new(paf_circuit::read_circuit_from(stream)?)))
     }
 
@@ -120,15 +120,15 @@ impl Circuit {
     ///
     /// # Errors
     /// Those of [`Circuit::read`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PafError> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoSuchPaf> {
         Circuit::read(bytes)
     }
 
     /// Writes what a circuit file holds: weights and program, for the server.
     ///
     /// # Errors
-    /// [`PafError::Run`] if the sink refuses.
-    pub fn write(&self, out: impl Write) -> Result<(), PafError> {
+    /// [`NoSuchPaf::Run`] if the sink refuses.
+    pub fn write(&self, out: impl Write) -> Result<(), NoSuchPaf> {
         Ok(paf_circuit::write_circuit_to(out, &self.0)?)
     }
 
@@ -136,7 +136,7 @@ impl Circuit {
     ///
     /// # Errors
     /// Those of [`Circuit::write`].
-    pub fn to_bytes(&self) -> Result<Vec<u8>, PafError> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, NoSuchPaf> {
         let mut bytes = Vec::new();
         self.write(&mut bytes)?;
         Ok(bytes)
@@ -145,8 +145,8 @@ impl Circuit {
     /// The bytes of the client's part: no weights, no program.
     ///
     /// # Errors
-    /// [`PafError::Run`].
-    pub fn client_bytes(&self) -> Result<Vec<u8>, PafError> {
+    /// [`NoSuchPaf::Run`].
+    pub fn client_bytes(&self) -> Result<Vec<u8>, NoSuchPaf> {
         let mut bytes = Vec::new();
         paf_circuit::write_client_to(&mut bytes, &self.0.client())?;
         Ok(bytes)
@@ -155,8 +155,8 @@ impl Circuit {
     /// Runs the circuit on plain numbers: the outputs of every sample.
     ///
     /// # Errors
-    /// [`PafError::Run`].
-    pub fn simulate(&self, samples: &Samples) -> Result<Vec<Vec<Output>>, PafError> {
+    /// [`NoSuchPaf::Run`].
+    pub fn simulate(&self, samples: &Samples) -> Result<Vec<Vec<ClientOutput>>, NoSuchPaf> {
         Ok(paf_runtime::simulate(&self.0, samples, Noise::Off)?)
     }
 

@@ -8,14 +8,14 @@ use crate::approximate::Scaling;
 use crate::paf::Paf;
 
 /// Samples for calibration: for each sample one flat tensor per input of the graph.
-pub type Samples = Vec<Vec<Vec<f64>>>;
+pub type CalibrationSamples = Vec<Vec<Vec<f64>>>;
 
 /// Samples looked at where magnitudes are asked for: the scales that bring values to about 1 come from all of them already.
 const FEW: usize = 6;
 
 /// A few samples, or where there are none inputs drawn from their ranges: the ends of each, and numbers between them from a
 /// fixed seed. `inputs` says of each input how many elements it has and what range.
-pub(crate) fn a_few(samples: &Samples, inputs: &[(usize, (f64, f64))]) -> Samples {
+pub(crate) fn a_few(samples: &CalibrationSamples, inputs: &[(usize, (f64, f64))]) -> CalibrationSamples {
     if !samples.is_empty() {
         return samples.iter().take(FEW).cloned().collect();
     }

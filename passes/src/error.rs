@@ -10,7 +10,7 @@ pub enum PassError {
     Ir(#[from] IrError),
     /// A PAF name is unknown or its coefficients are unusable.
     #[error(transparent)]
-    Paf(#[from] crate::paf::PafError),
+    Paf(#[from] crate::paf::NoSuchPaf),
     /// A PAF or a scale is given to a node that is no ReLU or MaxPool.
     #[error("there is no ReLU or MaxPool named `{node}`; the model has: {}", known.join(", "))]
     NoSuchNode {

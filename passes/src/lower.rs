@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op};
+use paf_scheme::EngineProfile;
 
 use crate::approximate::{
     Approximated, ApproximationOptions, Reduction, approximate, least_depth, levels_with, levels_without_paf,
 };
 use crate::choose::{Chosen, Goal, choose};
 use crate::coefficients::Coefficients;
-use crate::decisions::{Decisions, Samples, a_few};
+use crate::decisions::{CalibrationSamples, Decisions, a_few};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::optimize::{self, optimize};
@@ -38,12 +39,12 @@ pub struct LowerOptions {
 }
 
 impl LowerOptions {
-    /// The defaults of a compilation, with this PAF for every node.
-    pub fn new(default_paf: Paf) -> Self {
+    /// The defaults of a compilation for an engine, with this PAF for every node.
+    pub fn new(default_paf: Paf, profile: &'static EngineProfile) -> Self {
         LowerOptions {
             approximation: ApproximationOptions::new(default_paf),
             goal: None,
-            schedule: ScheduleRequest::default(),
+            schedule: ScheduleRequest::new(profile),
         }
     }
 }
@@ -63,7 +64,7 @@ pub struct Optimized {
     /// The network.
     pub graph: Graph,
     /// What the optimizer did.
-    pub report: optimize::Report,
+    pub report: optimize::RewriteReport,
 }
 
 /// A network on its way down: a field a stage, a method a step. A step first takes those before it that are missing, and
@@ -71,7 +72,7 @@ pub struct Optimized {
 #[derive(Debug, Clone)]
 pub struct Lowering {
     graph: Graph,
-    samples: Arc<Samples>,
+    samples: Arc<CalibrationSamples>,
     options: LowerOptions,
     /// After [`Lowering::fold`].
     pub folded: Option<Graph>,
@@ -87,7 +88,7 @@ pub struct Lowering {
 
 impl Lowering {
     /// An imported network and its samples, none for interval bounds.
-    pub fn new(graph: Graph, samples: impl Into<Arc<Samples>>, options: LowerOptions) -> Self {
+    pub fn new(graph: Graph, samples: impl Into<Arc<CalibrationSamples>>, options: LowerOptions) -> Self {
         Lowering {
             graph,
             samples: samples.into(),
@@ -106,7 +107,7 @@ impl Lowering {
     }
 
     /// The samples that it is calibrated on.
-    pub fn samples(&self) -> &Samples {
+    pub fn samples(&self) -> &CalibrationSamples {
         &self.samples
     }
 
@@ -146,7 +147,7 @@ impl Lowering {
     }
 
     /// A few inputs of the network, in the model's own units.
-    fn few_samples(&self) -> Samples {
+    fn few_samples(&self) -> CalibrationSamples {
         let ApproximationOptions { per_node, input_range, .. } = &self.options.approximation;
         let input = |&(id, _): &(NodeId, BatchAxis)| {
             let node = self.graph.node(id);

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paf_ir::tensor::{Evaluator, Graph, Node, NodeId, Op};
+use paf_ir::tensor::{Graph, GraphEvaluator, Node, NodeId, Op};
 
 use crate::coefficients::{Coefficients, affine};
 use crate::error::PassError;
@@ -37,7 +37,7 @@ pub(crate) fn complete_squares(
         return Ok(graph.clone());
     }
     let completed = Completed::new(graph, &squares)?;
-    let reach = Evaluator::new(&completed.graph).largest_magnitudes(&samples())?;
+    let reach = GraphEvaluator::new(&completed.graph).largest_magnitudes(&samples())?;
     squares.retain(|root, square| {
         let (of_square, of_result) = completed.places[root];
         let (of_square, of_result) = (reach[of_square.index()], reach[of_result.index()]);

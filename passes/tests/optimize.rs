@@ -10,6 +10,7 @@ use paf_passes::decisions::Decisions;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
+use paf_scheme::EngineProfile;
 
 const SIZE: usize = 4;
 
@@ -83,7 +84,8 @@ fn components_reach_their_least_depth() {
         ("alpha14", 2, 29, 5, 11),
     ];
     for (paf, index, degree, levels, fewest) in expected {
-        let polynomial = &Paf::by_name(paf).unwrap().components[index];
+        let paf = Paf::by_name(paf).unwrap();
+        let polynomial = &paf.components()[index];
         assert_eq!(polynomial.degree, degree);
         let mut graph = Graph::default();
         let t = graph.input("t", Shape(vec![SIZE]), BatchAxis::Absent);
@@ -92,7 +94,7 @@ fn components_reach_their_least_depth() {
         output(&mut graph, y);
         let optimized = check(&graph, levels);
         let count = products(&optimized);
-        assert!(count <= fewest, "{paf} {index}, degree {degree}: {count} products\n{}", optimized.to_text());
+        assert!(count <= fewest, "{} {index}, degree {degree}: {count} products\n{}", paf.name, optimized.to_text());
     }
 }
 
@@ -402,7 +404,7 @@ fn a_normalized_sum_before_a_relu_costs_no_level() {
 
 /// A network on its way down, with these samples.
 fn lowered(graph: &Graph, samples: Vec<Vec<Vec<f64>>>) -> Lowering {
-    Lowering::new(graph.clone(), samples, LowerOptions::new(Paf::by_name("alpha7").unwrap()))
+    Lowering::new(graph.clone(), samples, LowerOptions::new(Paf::by_name("alpha7").unwrap(), EngineProfile::openfhe()))
 }
 
 const A: [f64; SIZE] = [0.5, -0.75, 0.25, -1.0];

@@ -74,7 +74,11 @@ fn finish(graph: &mut Graph, node: NodeId) {
 
 /// A secure circuit of 14 bits in whatever memory.
 fn without_bootstraps() -> ScheduleRequest {
-    ScheduleRequest { precision: Some(14.0), bootstraps: Bootstraps::Never, ..ScheduleRequest::default() }
+    ScheduleRequest {
+        precision: Some(14.0),
+        bootstraps: Bootstraps::Never,
+        ..ScheduleRequest::new(EngineProfile::openfhe())
+    }
 }
 
 fn port(scale: f64, shape: Shape) -> Port {

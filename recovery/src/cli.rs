@@ -10,7 +10,8 @@ use paf_adapt::events::unheard;
 use paf_adapt::progress::ProgressText;
 use paf_adapt::recovery::Outcome;
 use paf_adapt::search::{Cost, SearchReport, Tried};
-use paf_adapt::{Config, Data, Listener, ModelFiles, RecoveryError, recover_files};
+use paf_adapt::{Config, Data, Listener, ModelFiles, RecoveryError, Training, recover_files};
+use paf_scheme::EngineProfile;
 use paf_train::CandleTraining;
 use serde_json::{Value, json};
 
@@ -72,7 +73,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), RecoveryError> {
         false => ProgressText::in_lines(std::io::stderr()),
     };
     let recover = |listener: &mut Listener<'_>| {
-        recover_files(&files, &config, (&data, test.as_ref()), Some(&CandleTraining), listener)
+        let (data, training) = ((&data, test.as_ref()), Some(&CandleTraining as &dyn Training));
+        recover_files(&files, &config, data, training, EngineProfile::openfhe(), listener)
     };
     let outcome = if arguments.json { recover(&mut unheard)? } else { recover(&mut |event| progress.hear(event))? };
     drop(progress);

@@ -12,6 +12,7 @@ use paf_adapt::{Config, Data, ModelFiles, recover_files};
 use paf_compiler::options::{CompileOptions, Recovery};
 use paf_compiler::pipeline::compile;
 use paf_ir::Shape;
+use paf_scheme::EngineProfile;
 use paf_train::{CandleTraining, quick_logits};
 
 /// Rounding of weights to single precision in the ONNX file.
@@ -41,7 +42,7 @@ fn files(folder: &Path, model: &str) -> ModelFiles {
 }
 
 fn recovered(files: &ModelFiles, config: &Config, data: (&Data, Option<&Data>)) -> Outcome {
-    recover_files(files, config, data, Some(&CandleTraining), &mut unheard).unwrap()
+    recover_files(files, config, data, Some(&CandleTraining), EngineProfile::openfhe(), &mut unheard).unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use bench::Bench;
 use common::network_case;
 use openfhe_sys as fhe;
-use paf_circuit::container::{Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{FileKind, Header, KeyId, SectionKind, SectionReader, SectionWriter};
 use paf_engine_openfhe::OpenFheEngine;
 use paf_runtime::{Client, InsecureTestParameters};
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(path: &Path, kind: Kind) -> Self {
+    fn read(path: &Path, kind: FileKind) -> Self {
         let mut reader = SectionReader::open(path, kind).unwrap();
         let (mut sections, mut body) = (vec![], vec![]);
         while let Some(kind) = reader.next_section(&mut body).unwrap() {
@@ -43,7 +43,7 @@ impl Parts {
     fn change_first(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         let first = &mut self.sections[0].1;
         change(first);
-        if self.header.kind == Kind::ServerKey {
+        if self.header.kind == FileKind::ServerKey {
             self.header.binding.key = KeyId(Sha256::digest(&*first).into());
         }
     }
@@ -59,17 +59,17 @@ fn a_key_tag_that_is_not_hexadecimal_is_refused() {
     // Not UTF-8, a terminal's escape, a letter that OpenFHE does not use.
     for byte in [0xFF, 0x1B, b'A'] {
         for (file, kind) in [
-            ("x.ct", Kind::Ciphertexts),
-            ("y.ct", Kind::Ciphertexts),
-            ("client.key", Kind::SecretKey),
-            ("server.key", Kind::ServerKey),
+            ("x.ct", FileKind::Ciphertexts),
+            ("y.ct", FileKind::Ciphertexts),
+            ("client.key", FileKind::SecretKey),
+            ("server.key", FileKind::ServerKey),
         ] {
             let mut parts = Parts::read(&bench.path(file), kind);
             parts.change_first(|body| body[TAG] = byte);
             parts.write(&bench.path(&format!("bad-{file}")));
             // Inputs that belong to the changed server key.
-            if kind == Kind::ServerKey {
-                let mut inputs = Parts::read(&bench.path("x.ct"), Kind::Ciphertexts);
+            if kind == FileKind::ServerKey {
+                let mut inputs = Parts::read(&bench.path("x.ct"), FileKind::Ciphertexts);
                 inputs.header.binding.key = parts.header.binding.key;
                 inputs.write(&bench.path("other-x.ct"));
             }
@@ -140,7 +140,7 @@ fn small_polynomials(public: &[u8]) -> Vec<u8> {
 #[test]
 fn a_public_key_that_hides_nothing_is_refused() {
     let bench = Bench::with_keys(&network_case());
-    let honest = Parts::read(&bench.path("server.key"), Kind::ServerKey).sections[0].1.clone();
+    let honest = Parts::read(&bench.path("server.key"), FileKind::ServerKey).sections[0].1.clone();
     let layout = PublicKeyLayout::of(&honest);
     let (limbs, last) = (layout.primes.len(), layout.primes.len() - 1);
     let small = small_polynomials(&honest);
@@ -165,7 +165,7 @@ fn a_public_key_that_hides_nothing_is_refused() {
         ),
     ];
     for (message, change) in changes {
-        let mut parts = Parts::read(&bench.path("server.key"), Kind::ServerKey);
+        let mut parts = Parts::read(&bench.path("server.key"), FileKind::ServerKey);
         parts.change_first(|key| change(key));
         parts.write(&bench.path("bad.key"));
         bench.fails("encrypt client.bin --public bad.key --input x.npy --output z", 1, &message);

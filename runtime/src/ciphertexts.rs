@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use paf_circuit::container::{Binding, Header, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{Binding, FileKind, Header, SectionKind, SectionReader, SectionWriter};
 use paf_engine::{Engine, EngineError, KeySet as _};
 use paf_files::AtomicFile;
-use paf_ir::ckks::{Kind as ValueKind, Level, Type};
+use paf_ir::ckks::{Kind, Level, Type};
 
 use crate::error::{Result, RuntimeError};
 use crate::keys::{EvaluationKeys, SecretKey, check_binding};
@@ -51,7 +51,7 @@ pub(crate) struct PortType {
 impl PortType {
     /// The type of each of the port's ciphertexts: encrypted, or a result.
     pub(crate) fn of_each(self) -> Type {
-        Type { ciphertexts: 1, level: self.level, parts: 2, kind: ValueKind::Rest }
+        Type { ciphertexts: 1, level: self.level, parts: 2, kind: Kind::Rest }
     }
 }
 
@@ -164,7 +164,7 @@ pub(crate) struct Count {
 
 impl Count {
     fn header(self, binding: &Binding) -> Header {
-        Header { kind: Kind::Ciphertexts, binding: *binding, sections: (self.samples * self.per_sample) as u64 }
+        Header { kind: FileKind::Ciphertexts, binding: *binding, sections: (self.samples * self.per_sample) as u64 }
     }
 }
 

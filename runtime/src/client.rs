@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{KeyId, Kind, SectionReader};
+use paf_circuit::container::{FileKind, KeyId, SectionReader};
 use paf_circuit::{read_client_or_circuit, read_client_or_circuit_from};
 use paf_engine::{Answer, Engine, EngineError, KeyList};
 use paf_ir::ckks::Level;
@@ -16,7 +16,7 @@ use paf_scheme::InsecureTestParameters;
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
 use crate::error::{Result, RuntimeError};
 use crate::keys::{self, EncryptionKey, EvaluationKeys, PublicKey, SecretKey};
-use crate::samples::{Output, Samples, finish};
+use crate::samples::{ClientOutput, Samples, finish};
 use crate::security::check_security;
 
 /// The client's side of one circuit on an engine.
@@ -48,7 +48,7 @@ use crate::security::check_security;
 /// Every file may be a stream instead: what `generate_keys_to`, `encrypt_to` and their like write, `read_…` reads.
 #[derive(Debug)]
 pub struct Client<E> {
-    part: paf_circuit::Client,
+    part: paf_circuit::ClientPart,
     engine: Arc<E>,
 }
 
@@ -73,14 +73,14 @@ impl<E: Engine> Client<E> {
     ///
     /// # Errors
     /// Those of [`check_security`] and [`Engine::new`].
-    pub fn new(part: paf_circuit::Client, insecure: InsecureTestParameters) -> Result<Self> {
+    pub fn new(part: paf_circuit::ClientPart, insecure: InsecureTestParameters) -> Result<Self> {
         check_security(&part.parameters, insecure)?;
         let engine = Arc::new(E::new(&part.parameters)?);
         Ok(Client { part, engine })
     }
 
     /// What the client knows of the circuit.
-    pub fn part(&self) -> &paf_circuit::Client {
+    pub fn part(&self) -> &paf_circuit::ClientPart {
         &self.part
     }
 
@@ -193,7 +193,7 @@ impl<E: Engine> Client<E> {
     /// # Errors
     /// Those of [`Client::load_public_key`].
     pub fn read_public_key(&self, stream: impl Read) -> Result<PublicKey<E>> {
-        PublicKey::read(&*self.engine, &self.part, stream)?.checked(&*self.engine, Kind::ServerKey.thing())
+        PublicKey::read(&*self.engine, &self.part, stream)?.checked(&*self.engine, FileKind::ServerKey.thing())
     }
 
     /// Encrypts one sample: the ciphertexts of each input port.
@@ -268,12 +268,17 @@ impl<E: Engine> Client<E> {
         Ok(())
     }
 
-    /// Decrypts one sample's results and finishes them: one [`Output`] per output port. Values are not
+    /// Decrypts one sample's results and finishes them: one [`ClientOutput`] per output port. Values are not
     /// [checked](crate::samples::check_output).
     ///
     /// # Errors
     /// [`RuntimeError::Undecryptable`], [`RuntimeError::Engine`].
-    pub fn decrypt(&self, key: &SecretKey<E>, sample: usize, results: &[Vec<E::Ciphertext>]) -> Result<Vec<Output>> {
+    pub fn decrypt(
+        &self,
+        key: &SecretKey<E>,
+        sample: usize,
+        results: &[Vec<E::Ciphertext>],
+    ) -> Result<Vec<ClientOutput>> {
         let decrypt = |(port, ciphertexts): (&OutputPort<Level>, &Vec<E::Ciphertext>)| {
             let ty = port_type(port).of_each();
             let decrypt = |ciphertext: &E::Ciphertext| self.engine.decrypt(&key.key, ciphertext, ty);
@@ -293,8 +298,8 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Vec<Output>>> {
-        let sections: SectionReader<File> = SectionReader::open(path, Kind::Ciphertexts)?;
+    ) -> Result<Vec<Vec<ClientOutput>>> {
+        let sections: SectionReader<File> = SectionReader::open(path, FileKind::Ciphertexts)?;
         self.decrypt_all(key, sections, path, observer)
     }
 
@@ -307,9 +312,9 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         stream: impl Read,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Vec<Output>>> {
+    ) -> Result<Vec<Vec<ClientOutput>>> {
         let path = Role::Results.thing();
-        self.decrypt_all(key, SectionReader::new(stream, None, path, Kind::Ciphertexts)?, path, observer)
+        self.decrypt_all(key, SectionReader::new(stream, None, path, FileKind::Ciphertexts)?, path, observer)
     }
 
     fn decrypt_all<R: Read, A: Answer>(
@@ -318,7 +323,7 @@ impl<E: Engine> Client<E> {
         sections: SectionReader<R>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Vec<Output>>> {
+    ) -> Result<Vec<Vec<ClientOutput>>> {
         let ports = self.part.outputs.iter().map(port_type).collect();
         let owner = Owner::Client(key);
         let mut reader = CiphertextReader::new(&*self.engine, owner, sections, path, Role::Results, ports)?;

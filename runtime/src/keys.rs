@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use paf_circuit::container::{self, Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{self, Binding, FileKind, Header, KeyId, SectionKind, SectionReader, SectionWriter};
 use paf_circuit::{Circuit, CircuitError};
 use paf_engine::{Engine, EvaluationKeyId, KeyList, KeyNeeds, KeySet as _, Watch};
 use paf_files::AtomicFile;
@@ -97,13 +97,16 @@ pub struct EvaluationKeys<E: Engine> {
 }
 
 /// The keys that the client's part of a circuit lists.
-pub(crate) fn key_list<E: Engine>(engine: &E, part: &paf_circuit::Client) -> Result<KeyList> {
+pub(crate) fn key_list<E: Engine>(engine: &E, part: &paf_circuit::ClientPart) -> Result<KeyList> {
     let (rotations, bootstrap_slots) = (&part.rotations, &part.bootstrap_slots[..]);
     Ok(engine.key_list(&KeyNeeds { rotations, relinearization: part.relinearization, bootstrap_slots })?)
 }
 
 /// A fresh key pair for the circuit.
-pub(crate) fn generate_pair<E: Engine>(engine: &E, part: &paf_circuit::Client) -> Result<(SecretKey<E>, PublicKey<E>)> {
+pub(crate) fn generate_pair<E: Engine>(
+    engine: &E,
+    part: &paf_circuit::ClientPart,
+) -> Result<(SecretKey<E>, PublicKey<E>)> {
     let (secret, public) = engine.generate_pair()?;
     let binding = Binding { fingerprint: part.fingerprint, key: key_id(&engine.write_public_key(&public)?) };
     Ok((SecretKey { key: secret, binding }, PublicKey { key: public, binding }))
@@ -123,7 +126,7 @@ fn public_section<R: Read>(reader: &mut SectionReader<R>, path: &Path) -> Result
 /// # Errors
 /// [`RuntimeError::Circuit`] for a file that is damaged, [`RuntimeError::Content`] for one without that key.
 pub fn read_server_key_header(path: &Path) -> Result<Header> {
-    let mut reader = SectionReader::open(path, Kind::ServerKey)?;
+    let mut reader = SectionReader::open(path, FileKind::ServerKey)?;
     public_section(&mut reader, path)?;
     Ok(*reader.header())
 }
@@ -133,19 +136,19 @@ fn key_id(public_key: &[u8]) -> KeyId {
 }
 
 impl<E: Engine> SecretKey<E> {
-    pub(crate) fn load(engine: &E, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
-        let (binding, body) = container::read_file(path, Kind::SecretKey)?;
+    pub(crate) fn load(engine: &E, part: &paf_circuit::ClientPart, path: &Path) -> Result<Self> {
+        let (binding, body) = container::read_file(path, FileKind::SecretKey)?;
         Self::of_body(engine, part, binding, Zeroizing::new(body), path)
     }
 
-    pub(crate) fn read(engine: &E, part: &paf_circuit::Client, stream: impl Read) -> Result<Self> {
-        let (binding, body) = container::read_from(stream, Kind::SecretKey)?;
-        Self::of_body(engine, part, binding, Zeroizing::new(body), Kind::SecretKey.thing())
+    pub(crate) fn read(engine: &E, part: &paf_circuit::ClientPart, stream: impl Read) -> Result<Self> {
+        let (binding, body) = container::read_from(stream, FileKind::SecretKey)?;
+        Self::of_body(engine, part, binding, Zeroizing::new(body), FileKind::SecretKey.thing())
     }
 
     fn of_body(
         engine: &E,
-        part: &paf_circuit::Client,
+        part: &paf_circuit::ClientPart,
         binding: Binding,
         body: Zeroizing<Vec<u8>>,
         path: &Path,
@@ -156,11 +159,11 @@ impl<E: Engine> SecretKey<E> {
 
     /// Writes `client.key`, readable by its owner only.
     pub(crate) fn save(&self, engine: &E, path: &Path) -> Result<()> {
-        Ok(container::write_file(path, Kind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
+        Ok(container::write_file(path, FileKind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
     }
 
     pub(crate) fn write(&self, engine: &E, out: impl Write) -> Result<()> {
-        Ok(container::write_to(out, Kind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
+        Ok(container::write_to(out, FileKind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
     }
 
     /// The circuit and the key pair.
@@ -170,19 +173,19 @@ impl<E: Engine> SecretKey<E> {
 }
 
 impl<E: Engine> PublicKey<E> {
-    pub(crate) fn load(engine: &E, part: &paf_circuit::Client, path: &Path) -> Result<Self> {
-        Self::first_of(&mut SectionReader::open(path, Kind::ServerKey)?, engine, part, path)
+    pub(crate) fn load(engine: &E, part: &paf_circuit::ClientPart, path: &Path) -> Result<Self> {
+        Self::first_of(&mut SectionReader::open(path, FileKind::ServerKey)?, engine, part, path)
     }
 
-    pub(crate) fn read(engine: &E, part: &paf_circuit::Client, stream: impl Read) -> Result<Self> {
-        let path = Kind::ServerKey.thing();
-        Self::first_of(&mut SectionReader::new(stream, None, path, Kind::ServerKey)?, engine, part, path)
+    pub(crate) fn read(engine: &E, part: &paf_circuit::ClientPart, stream: impl Read) -> Result<Self> {
+        let path = FileKind::ServerKey.thing();
+        Self::first_of(&mut SectionReader::new(stream, None, path, FileKind::ServerKey)?, engine, part, path)
     }
 
     fn first_of<R: Read>(
         reader: &mut SectionReader<R>,
         engine: &E,
-        part: &paf_circuit::Client,
+        part: &paf_circuit::ClientPart,
         path: &Path,
     ) -> Result<Self> {
         let binding = reader.header().binding;
@@ -207,7 +210,7 @@ impl<E: Engine> EvaluationKeys<E> {
     /// Makes all keys that a circuit lists, in memory.
     pub(crate) fn generate(
         engine: &E,
-        part: &paf_circuit::Client,
+        part: &paf_circuit::ClientPart,
         pair: (&SecretKey<E>, &PublicKey<E>),
         watch: &mut Watch<'_>,
     ) -> Result<Self> {
@@ -226,25 +229,25 @@ impl<E: Engine> EvaluationKeys<E> {
     }
 
     /// Reads all keys of `server.key`, which must be those that the circuit lists.
-    pub(crate) fn load(engine: &E, part: &paf_circuit::Client, path: &Path, watch: &mut Watch<'_>) -> Result<Self> {
-        Self::all_of(SectionReader::open(path, Kind::ServerKey)?, engine, part, path, watch)
+    pub(crate) fn load(engine: &E, part: &paf_circuit::ClientPart, path: &Path, watch: &mut Watch<'_>) -> Result<Self> {
+        Self::all_of(SectionReader::open(path, FileKind::ServerKey)?, engine, part, path, watch)
     }
 
     pub(crate) fn read(
         engine: &E,
-        part: &paf_circuit::Client,
+        part: &paf_circuit::ClientPart,
         stream: impl Read,
         watch: &mut Watch<'_>,
     ) -> Result<Self> {
-        let path = Kind::ServerKey.thing();
-        Self::all_of(SectionReader::new(stream, None, path, Kind::ServerKey)?, engine, part, path, watch)
+        let path = FileKind::ServerKey.thing();
+        Self::all_of(SectionReader::new(stream, None, path, FileKind::ServerKey)?, engine, part, path, watch)
     }
 
     /// Keys are put to use together, when all of them were read and checked.
     fn all_of<R: Read>(
         mut reader: SectionReader<R>,
         engine: &E,
-        part: &paf_circuit::Client,
+        part: &paf_circuit::ClientPart,
         path: &Path,
         watch: &mut Watch<'_>,
     ) -> Result<Self> {
@@ -320,7 +323,7 @@ pub(crate) fn read_key<E: Engine>(
 /// key. After an error neither file is there. Gives the id of the pair.
 pub(crate) fn generate_files<E: Engine>(
     engine: &E,
-    part: &paf_circuit::Client,
+    part: &paf_circuit::ClientPart,
     secret_path: &Path,
     server_path: &Path,
     watch: &mut Watch<'_>,
@@ -335,7 +338,7 @@ pub(crate) fn generate_files<E: Engine>(
 /// The evaluation keys of a pair in a file that does not have its name yet.
 pub(crate) fn generate_server_file<E: Engine>(
     engine: &E,
-    part: &paf_circuit::Client,
+    part: &paf_circuit::ClientPart,
     pair: (&SecretKey<E>, &PublicKey<E>),
     path: &Path,
     watch: &mut Watch<'_>,
@@ -349,20 +352,20 @@ pub(crate) fn generate_server_file<E: Engine>(
 /// The same into any sink.
 pub(crate) fn generate_server_stream<E: Engine>(
     engine: &E,
-    part: &paf_circuit::Client,
+    part: &paf_circuit::ClientPart,
     pair: (&SecretKey<E>, &PublicKey<E>),
     out: impl Write,
     watch: &mut Watch<'_>,
 ) -> Result<()> {
     let list = key_list(engine, part)?;
     let header = server_header(&pair.1.binding, &list);
-    let mut writer = SectionWriter::new(out, Kind::ServerKey.thing(), header)?;
+    let mut writer = SectionWriter::new(out, FileKind::ServerKey.thing(), header)?;
     write_server_sections(engine, &list, pair, &mut writer, watch)?;
     Ok(writer.finish().map(drop)?)
 }
 
 fn server_header(binding: &Binding, list: &KeyList) -> Header {
-    Header { kind: Kind::ServerKey, binding: *binding, sections: list.len() as u64 + 1 }
+    Header { kind: FileKind::ServerKey, binding: *binding, sections: list.len() as u64 + 1 }
 }
 
 fn write_server_sections<E: Engine, W: Write>(

@@ -37,7 +37,7 @@ pub use error::{EXIT_DATA, EXIT_ENVIRONMENT, Result, RuntimeError};
 pub use keys::{EncryptionKey, EvaluationKeys, PublicKey, SecretKey, read_server_key_header};
 pub use local_keys::LocalKeys;
 pub use paf_scheme::InsecureTestParameters;
-pub use samples::{Output, Samples, agreement_bits};
+pub use samples::{ClientOutput, Samples, agreement_bits};
 pub use security::check_security;
 pub use server::Server;
 pub use simulate::{Noise, simulate};

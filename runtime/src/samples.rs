@@ -96,14 +96,14 @@ fn check_values(port: &InputPort, data: &[f64]) -> Result<()> {
 
 /// What a circuit says about one output of one sample.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Output {
+pub struct ClientOutput {
     /// The network's values before post-processing.
     pub raw: Vec<f64>,
     /// The values after post-processing.
     pub values: Vec<f64>,
 }
 
-impl Output {
+impl ClientOutput {
     /// Index of the largest value before post-processing.
     pub fn top1(&self) -> usize {
         largest(self.raw.iter().copied())
@@ -112,11 +112,11 @@ impl Output {
 
 /// Unpacks, scales and post-processes one output. Copies of a value that repeats over the slots are averaged: each
 /// has its own noise.
-pub fn finish<V>(port: &OutputPort<V>, vectors: &[Vec<f64>]) -> Output {
+pub fn finish<V>(port: &OutputPort<V>, vectors: &[Vec<f64>]) -> ClientOutput {
     let averaged: Vectors = vectors.iter().map(|vector| average_copies(vector, port.layout.period)).collect();
     let raw: Vec<f64> = port.layout.unpack(&averaged).into_iter().map(|value| value * port.scale).collect();
     let values = post_process(port.post, &port.shape, &raw);
-    Output { raw, values }
+    ClientOutput { raw, values }
 }
 
 fn average_copies(vector: &[f64], period: usize) -> Vec<f64> {
@@ -128,7 +128,7 @@ fn average_copies(vector: &[f64], period: usize) -> Vec<f64> {
 ///
 /// # Errors
 /// [`RuntimeError::Diverged`].
-pub fn check_output<V>(port: &OutputPort<V>, sample: usize, output: &Output) -> Result<()> {
+pub fn check_output<V>(port: &OutputPort<V>, sample: usize, output: &ClientOutput) -> Result<()> {
     match output.raw.iter().find(|value| !value.is_finite() || value.abs() > DIVERGED) {
         Some(&value) => Err(RuntimeError::Diverged { output: port.name.clone(), sample, value }),
         None => Ok(()),

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{Kind, SectionReader};
-use paf_circuit::{Circuit, Client, read_circuit};
+use paf_circuit::container::{FileKind, SectionReader};
+use paf_circuit::{Circuit, ClientPart, read_circuit};
 use paf_engine::{Answer, Engine, Evaluator, KeySet as _};
 use paf_ir::ckks::Op;
 use paf_scheme::InsecureTestParameters;
@@ -44,7 +44,7 @@ pub(crate) type Ports<C> = Vec<Vec<C>>;
 pub struct Server<E: Engine> {
     circuit: Arc<Circuit>,
     /// The circuit's part that says which keys there are.
-    part: Client,
+    part: ClientPart,
     pub(crate) engine: Arc<E>,
     program: E::Program,
     tally: Tally,
@@ -192,7 +192,7 @@ impl<E: Engine> Server<E> {
         keys: &'s EvaluationKeys<E>,
         path: &Path,
     ) -> Result<CiphertextReader<'s, E, std::fs::File>> {
-        self.inputs_of(keys, SectionReader::open(path, Kind::Ciphertexts)?, path)
+        self.inputs_of(keys, SectionReader::open(path, FileKind::Ciphertexts)?, path)
     }
 
     fn inputs_of<'s, R: Read>(
@@ -238,7 +238,7 @@ impl<E: Engine> Server<E> {
         observer: &mut dyn FnMut(usize, Step<'_>) -> A,
     ) -> Result<usize> {
         let path = Role::Inputs.thing();
-        let reader = self.inputs_of(keys, SectionReader::new(inputs, None, path, Kind::Ciphertexts)?, path)?;
+        let reader = self.inputs_of(keys, SectionReader::new(inputs, None, path, FileKind::Ciphertexts)?, path)?;
         let (samples, count) = (reader.samples(), self.result_count(reader.samples()));
         let mut writer = CiphertextWriter::new(&*self.engine, results, Role::Results, keys.binding(), count)?;
         self.evaluate_all(keys, reader, &mut writer, observer)?;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::executor;
-use crate::samples::{Output, Samples, finish};
+use crate::samples::{ClientOutput, Samples, finish};
 
 /// What simulation adds to the exact result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Noise {
 /// # Errors
 /// Those of [`executor::run`]; [`RuntimeError::Engine`](crate::RuntimeError::Engine) in a process that was forked from one
 /// that had simulated.
-pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Vec<Vec<Output>>> {
+pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Vec<Vec<ClientOutput>>> {
     check_process()?;
     let maps = ClearMaps::new(&circuit.program);
     let key = match noise {
@@ -45,7 +45,7 @@ pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Ve
 }
 
 /// The packed vectors of every output.
-type Vectors = Vec<Vec<Vec<f64>>>;
+type PortVectors = Vec<Vec<Vec<f64>>>;
 
 fn run_one(
     circuit: &Circuit,
@@ -61,7 +61,7 @@ fn run_one(
 pub(crate) fn encrypted(
     evaluator: &ClearEvaluator<'_>,
     circuit: &Circuit,
-    packed: Vectors,
+    packed: PortVectors,
 ) -> Vec<Vec<ClearCiphertext>> {
     let port = |(port, level): (Vec<Vec<f64>>, Level)| {
         port.into_iter().map(|vector| evaluator.encrypt(vector, level)).collect()
@@ -69,17 +69,17 @@ pub(crate) fn encrypted(
     packed.into_iter().zip(circuit.input_levels()).map(port).collect()
 }
 
-fn values(ciphertexts: Vec<Vec<ClearCiphertext>>) -> Vectors {
+fn values(ciphertexts: Vec<Vec<ClearCiphertext>>) -> PortVectors {
     ciphertexts.into_iter().map(|port| port.into_iter().map(|ciphertext| ciphertext.values).collect()).collect()
 }
 
-fn decrypt(evaluator: &ClearEvaluator<'_>, encrypted: Vec<Vec<ClearCiphertext>>, exact: &Vectors) -> Vectors {
+fn decrypt(evaluator: &ClearEvaluator<'_>, encrypted: Vec<Vec<ClearCiphertext>>, exact: &PortVectors) -> PortVectors {
     let port = |(ciphertexts, exact): (Vec<ClearCiphertext>, &Vec<Vec<f64>>)| {
         ciphertexts.into_iter().zip(exact).map(|(ciphertext, exact)| evaluator.decrypt(ciphertext, exact)).collect()
     };
     encrypted.into_iter().zip(exact).map(port).collect()
 }
 
-fn outputs(circuit: &Circuit, vectors: &Vectors) -> Vec<Output> {
+fn outputs(circuit: &Circuit, vectors: &PortVectors) -> Vec<ClientOutput> {
     circuit.program.outputs.iter().zip(vectors).map(|(port, vectors)| finish(port, vectors)).collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paf_circuit::Circuit;
-use paf_circuit::container::{Kind, SectionIndex};
+use paf_circuit::container::{FileKind, SectionIndex};
 use paf_engine::{Engine, EvaluationKeyId, KeyList, KeySet as _, Watch};
 use paf_scheme::{Residence, key_uses};
 
@@ -32,7 +32,7 @@ impl<E: Engine> StagedKeys<E> {
     /// [`RuntimeError::Circuit`], [`RuntimeError::Content`] if there are not as many keys as the circuit lists.
     pub(crate) fn open(engine: &Arc<E>, circuit: &Circuit, path: &Path, budget: u64) -> Result<Self> {
         let list = key_list(&**engine, &circuit.client())?;
-        let index = SectionIndex::open(path, Kind::ServerKey)?;
+        let index = SectionIndex::open(path, FileKind::ServerKey)?;
         if index.header().sections != list.len() as u64 + 1 {
             let keys = index.header().sections.saturating_sub(1);
             return Err(RuntimeError::content(path, format!("{keys} keys where the circuit lists {}", list.len())));

@@ -18,7 +18,7 @@ use logged::LoggedEngine;
 use paf_engine::suite::Agreement;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{Checkpoints, Client, InsecureTestParameters, Output, Samples, Server, agreement_bits};
+use paf_runtime::{Checkpoints, Client, ClientOutput, InsecureTestParameters, Samples, Server, agreement_bits};
 
 paf_engine::engine_tests!(LoggedEngine, Agreement::Exact);
 
@@ -29,7 +29,7 @@ fn samples(case: &Case) -> Samples {
     Samples::new(&case.circuit.program.inputs, vec![array], None).unwrap()
 }
 
-fn check(case: &Case, outputs: &[Vec<Output>]) {
+fn check(case: &Case, outputs: &[Vec<ClientOutput>]) {
     assert_eq!(outputs.len(), case.samples.len());
     for (outputs, sample) in outputs.iter().zip(&case.samples) {
         let got: Vec<f64> = outputs.iter().flat_map(|output| output.raw.iter().copied()).collect();

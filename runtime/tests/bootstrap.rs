@@ -11,7 +11,7 @@ use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
 use paf_runtime::{
-    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
 };
 
 fn samples(circuit: &Circuit) -> Samples {
@@ -19,11 +19,11 @@ fn samples(circuit: &Circuit) -> Samples {
     Samples::new(&circuit.program.inputs, vec![array], None).unwrap()
 }
 
-fn raw(outputs: &[Output]) -> Vec<f64> {
+fn raw(outputs: &[ClientOutput]) -> Vec<f64> {
     outputs.iter().flat_map(|output| output.raw.iter().copied()).collect()
 }
 
-fn check(what: &str, circuit: &Circuit, encrypted: &[Vec<Output>], least_bits: f64) {
+fn check(what: &str, circuit: &Circuit, encrypted: &[Vec<ClientOutput>], least_bits: f64) {
     let clear = simulate(circuit, &samples(circuit), Noise::Off).unwrap();
     for (got, expected) in encrypted.iter().zip(&clear) {
         let bits = agreement_bits(&raw(got), &raw(expected));
@@ -56,7 +56,7 @@ fn a_second_iteration_adds_the_bits_of_the_first() {
 }
 
 /// Encrypts, evaluates and decrypts the samples.
-fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<Vec<Output>> {
+fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<Vec<ClientOutput>> {
     let client = Client::<OpenFheEngine>::new(circuit.client(), InsecureTestParameters::Allow).unwrap();
     let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine())).unwrap();
     let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common::{Case, network_case, refreshing_case};
-use paf_circuit::container::{Binding, Header, KeyId, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{Binding, FileKind, Header, KeyId, SectionKind, SectionReader, SectionWriter};
 use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
@@ -37,16 +37,16 @@ impl Folder {
 
     /// OpenFHE's name of the key pair.
     fn tag(&self) -> Vec<u8> {
-        sections(&self.path("server.key"), Kind::ServerKey).1[0].1[TAG].to_vec()
+        sections(&self.path("server.key"), FileKind::ServerKey).1[0].1[TAG].to_vec()
     }
 
     /// Gives the key pair another name, as whoever makes the files can.
     fn rename(&self, tag: &[u8]) {
-        let (mut header, mut keys) = sections(&self.path("server.key"), Kind::ServerKey);
+        let (mut header, mut keys) = sections(&self.path("server.key"), FileKind::ServerKey);
         keys[0].1[TAG].copy_from_slice(tag);
         header.binding.key = KeyId(Sha256::digest(&keys[0].1).into());
         write(&self.path("server.key"), header, &keys);
-        let (mut secret_header, mut secret) = sections(&self.path("client.key"), Kind::SecretKey);
+        let (mut secret_header, mut secret) = sections(&self.path("client.key"), FileKind::SecretKey);
         secret[0].1[TAG].copy_from_slice(tag);
         secret_header.binding = Binding { ..header.binding };
         write(&self.path("client.key"), secret_header, &secret);
@@ -69,7 +69,7 @@ impl Folder {
 
 type Section = (SectionKind, Vec<u8>);
 
-fn sections(path: &Path, kind: Kind) -> (Header, Vec<Section>) {
+fn sections(path: &Path, kind: FileKind) -> (Header, Vec<Section>) {
     let mut reader = SectionReader::open(path, kind).unwrap();
     let (mut sections, mut body) = (vec![], vec![]);
     while let Some(kind) = reader.next_section(&mut body).unwrap() {

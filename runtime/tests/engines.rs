@@ -9,7 +9,7 @@ use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
 use paf_runtime::{
-    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
 };
 
 /// What a comparison allows.
@@ -39,7 +39,7 @@ fn samples(case: &Case) -> Samples {
     Samples::new(&case.circuit.program.inputs, vec![array], None).unwrap()
 }
 
-fn raw(outputs: &[Output]) -> Vec<f64> {
+fn raw(outputs: &[ClientOutput]) -> Vec<f64> {
     outputs.iter().flat_map(|output| output.raw.iter().copied()).collect()
 }
 

@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use common::{Case, cases, network_case, refreshing_case, relu_case};
@@ -10,7 +11,7 @@ use paf_engine::{Evaluator, LinearStep, Result};
 use paf_engine_clear::{ClearCiphertext, ClearEvaluator, ClearMaps};
 use paf_ir::ckks::{CkksProgram, Level, Type, Verified};
 use paf_runtime::RuntimeError;
-use paf_runtime::executor::{Alive, Evaluation, run};
+use paf_runtime::executor::{Alive, Evaluation, Step, run};
 use paf_scheme::EngineProfile;
 
 #[derive(Debug, Default)]
@@ -120,6 +121,26 @@ fn nothing_outlives_its_last_use() {
 }
 
 #[test]
+fn an_evaluation_that_is_cancelled_holds_nothing() {
+    for case in cases().into_iter().chain([refreshing_case()]) {
+        let program = &case.circuit.program;
+        for position in 0..program.len() {
+            let counts = Shared::default();
+            let mut held = 0;
+            let cancelling = &mut |step: Step<'_>| {
+                held = counts.borrow().live;
+                if step.id.index() < position { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            let engine = Counting(Rc::clone(&counts));
+            let error = run(&engine, program, inputs(program, &counts), cancelling).map(drop).unwrap_err();
+            assert!(matches!(error, RuntimeError::Cancelled), "{error}");
+            assert!(held > 0, "{} has values before operation {position}", case.name);
+            assert_eq!(counts.borrow().live, 0, "{} before operation {position}", case.name);
+        }
+    }
+}
+
+#[test]
 fn relu_holds_as_few_ciphertexts_as_its_definition_needs() {
     let case = relu_case();
     let counts = Shared::default();
@@ -137,7 +158,7 @@ fn the_observer_sees_every_layer_in_order() {
     let counts = Shared::default();
     let program = &case.circuit.program;
     let (mut layers, mut last) = (Vec::new(), 0);
-    let observer = &mut |step: paf_runtime::executor::Step<'_>| {
+    let observer = &mut |step: Step<'_>| {
         assert!(step.done >= last && step.done < step.total);
         last = step.done;
         if layers.last().map(String::as_str) != Some(step.layer) {

@@ -7,14 +7,14 @@ use paf_ir::program::{Value, ValueId};
 
 use crate::Parameters;
 
-/// An evaluation key, of those that are needed together or not at all the first.
+/// What evaluation keys are for. Those of one purpose are needed together or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EvaluationKey {
-    /// Rotates by this many slots to the left.
+pub enum KeyPurpose {
+    /// Rotating by this many slots to the left.
     Rotation(i64),
-    /// Brings products back to two parts.
+    /// Bringing products back to two parts.
     Relinearization,
-    /// What bootstraps take besides rotations: the conjugation and the switches between the secrets.
+    /// Bootstraps, besides their rotations: the conjugation and the switches between the secrets.
     Refresh,
 }
 
@@ -64,41 +64,41 @@ pub fn bootstrap_slots(program: &CkksProgram) -> Vec<usize> {
     slots.collect::<BTreeSet<usize>>().into_iter().collect()
 }
 
-/// The keys that each operation needs, by its number; operations that need none are left out.
-pub fn key_uses(program: &CkksProgram, parameters: &Parameters) -> BTreeMap<usize, BTreeSet<EvaluationKey>> {
-    let needed = |op: &Op| -> BTreeSet<EvaluationKey> {
+/// What each operation needs keys for, by its number; operations that need none are left out.
+pub fn key_uses(program: &CkksProgram, parameters: &Parameters) -> BTreeMap<usize, BTreeSet<KeyPurpose>> {
+    let needed = |op: &Op| -> BTreeSet<KeyPurpose> {
         match op {
             Op::Linear { map, .. } => {
                 let rotations = program.maps[map.index()].plan.rotations().into_iter();
-                rotations.filter(|&steps| steps != 0).map(EvaluationKey::Rotation).collect()
+                rotations.filter(|&steps| steps != 0).map(KeyPurpose::Rotation).collect()
             }
             Op::Rotate { steps: 0, .. } => BTreeSet::new(),
-            Op::Rotate { steps, .. } => [EvaluationKey::Rotation(*steps)].into(),
-            Op::Relinearize(_) => [EvaluationKey::Relinearization].into(),
+            Op::Rotate { steps, .. } => [KeyPurpose::Rotation(*steps)].into(),
+            Op::Relinearize(_) => [KeyPurpose::Relinearization].into(),
             Op::Bootstrap { slots, .. } => {
                 let rotations = parameters.bootstrap_rotations(&[*slots]).into_keys();
-                let others = [EvaluationKey::Relinearization, EvaluationKey::Refresh];
-                rotations.map(EvaluationKey::Rotation).chain(others).collect()
+                let others = [KeyPurpose::Relinearization, KeyPurpose::Refresh];
+                rotations.map(KeyPurpose::Rotation).chain(others).collect()
             }
             _ => BTreeSet::new(),
         }
     };
     let uses = program.values().map(|(ValueId(id), value)| (id as usize, needed(&value.op)));
-    uses.filter(|(_, keys)| !keys.is_empty()).collect()
+    uses.filter(|(_, purposes)| !purposes.is_empty()).collect()
 }
 
-/// Bytes of each evaluation key, for the levels it is used at.
-pub fn key_sizes(program: &CkksProgram, parameters: &Parameters) -> BTreeMap<EvaluationKey, u64> {
+/// Bytes of the evaluation keys of each purpose, for the levels they are used at.
+pub fn key_sizes(program: &CkksProgram, parameters: &Parameters) -> BTreeMap<KeyPurpose, u64> {
     let bootstrap_slots = bootstrap_slots(program);
     let mut rotations = parameters.bootstrap_rotations(&bootstrap_slots);
     merge_levels(&mut rotations, rotation_levels(program));
-    let size = |(steps, level)| (EvaluationKey::Rotation(steps), parameters.evaluation_key_bytes_at(level));
-    let mut sizes: BTreeMap<EvaluationKey, u64> = rotations.into_iter().map(size).collect();
+    let size = |(steps, level)| (KeyPurpose::Rotation(steps), parameters.evaluation_key_bytes_at(level));
+    let mut sizes: BTreeMap<KeyPurpose, u64> = rotations.into_iter().map(size).collect();
     if !bootstrap_slots.is_empty() {
-        sizes.insert(EvaluationKey::Refresh, parameters.refresh_key_bytes());
+        sizes.insert(KeyPurpose::Refresh, parameters.refresh_key_bytes());
     }
     if let Some(level) = relinearization_level(program, parameters) {
-        sizes.insert(EvaluationKey::Relinearization, parameters.evaluation_key_bytes_at(level));
+        sizes.insert(KeyPurpose::Relinearization, parameters.evaluation_key_bytes_at(level));
     }
     sizes
 }

@@ -8,6 +8,7 @@ mod bootstrap;
 mod costs;
 mod counts;
 mod keys;
+mod known;
 mod memory;
 mod openfhe;
 mod parameters;
@@ -21,7 +22,7 @@ pub use bootstrap::{Bootstrap, Stage};
 pub use costs::{MEASURED_BOOTSTRAP, MEASURED_LIMBS, MEASURED_RING, MachineCosts, Work, WorkKind};
 pub use counts::Counts;
 pub use keys::{
-    EvaluationKey, bootstrap_count, bootstrap_slots, key_sizes, key_uses, merge_levels, relinearization_level,
+    KeyPurpose, bootstrap_count, bootstrap_slots, key_sizes, key_uses, merge_levels, relinearization_level,
     rotation_levels,
 };
 pub use memory::MemoryPlan;

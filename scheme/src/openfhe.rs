@@ -12,7 +12,7 @@ impl EngineProfile {
     }
 }
 
-const OPENFHE: EngineProfile = EngineProfile {
+pub(crate) const OPENFHE: EngineProfile = EngineProfile {
     name: "OpenFHE 1.4.2",
     chain: ChainRules {
         ring_dimensions: &[1 << 13, 1 << 14, 1 << 15, 1 << 16],

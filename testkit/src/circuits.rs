@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paf_circuit::{Circuit, Model, NodePaf, Prediction, encode_circuit};
+use paf_circuit::{Circuit, Model, Prediction, ReplacedNode, encode_circuit};
 use paf_ir::ckks::{CkksProgram, Level, Op};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
@@ -79,7 +79,7 @@ pub fn circuit(name: &str, program: CkksProgram, parameters: Parameters) -> Circ
         name: name.into(),
         source_sha256: [7; 32],
         compiler: "0.1.0".into(),
-        pafs: vec![NodePaf {
+        pafs: vec![ReplacedNode {
             node: "/relu".into(),
             operator: "Relu".into(),
             paf: "alpha7".into(),

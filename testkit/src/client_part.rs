@@ -1,14 +1,14 @@
 //! What a client computes from decrypted values, after the definitions of ONNX.
 
 use paf_ir::Shape;
-use paf_ir::tensor::{Evaluator, Graph, PostProcess, Tensor};
+use paf_ir::tensor::{Graph, GraphEvaluator, PostProcess, Tensor};
 
 /// The outputs of a graph for one sample, after the client's part.
 ///
 /// # Panics
 /// If the input does not fit.
 pub fn outputs(graph: &Graph, input: Vec<f64>) -> Vec<Tensor> {
-    let values = Evaluator::new(graph).run(&[input]).expect("the input fits");
+    let values = GraphEvaluator::new(graph).run(&[input]).expect("the input fits");
     let outputs = graph.outputs.iter();
     outputs
         .map(|output| post_process(output.post, &graph.node(output.node).shape, &values[output.node.index()]))

@@ -8,7 +8,7 @@ use paf_engine_openfhe::{OpenFheEngine, machine};
 use paf_ir::program::InputPort;
 use paf_ir::tensor::Tensor;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, simulate};
+use paf_runtime::{Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, simulate};
 
 /// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
 pub fn exclusive() -> MutexGuard<'static, ()> {
@@ -45,7 +45,7 @@ pub fn samples_of_ports(ports: &[InputPort], inputs: Vec<Tensor>) -> Samples {
 ///
 /// # Panics
 /// If the circuit does not run.
-pub fn clear_outputs(circuit: &Circuit, samples: &Samples) -> Vec<Output> {
+pub fn clear_outputs(circuit: &Circuit, samples: &Samples) -> Vec<ClientOutput> {
     let outputs = simulate(circuit, samples, Noise::Off).expect("the circuit runs");
     outputs.into_iter().map(|mut outputs| outputs.remove(0)).collect()
 }
@@ -54,7 +54,7 @@ pub fn clear_outputs(circuit: &Circuit, samples: &Samples) -> Vec<Output> {
 ///
 /// # Panics
 /// If there are not as many labels as outputs.
-pub fn accuracy(outputs: &[Output], labels: &[usize]) -> f64 {
+pub fn accuracy(outputs: &[ClientOutput], labels: &[usize]) -> f64 {
     assert_eq!(outputs.len(), labels.len());
     let right = outputs.iter().zip(labels).filter(|(output, label)| output.top1() == **label).count();
     100.0 * right as f64 / labels.len() as f64
@@ -90,7 +90,7 @@ impl Parties {
     ///
     /// # Panics
     /// If a step fails.
-    pub fn infer(&self, samples: &Samples, sample: usize) -> Output {
+    pub fn infer(&self, samples: &Samples, sample: usize) -> ClientOutput {
         self.outputs(samples, sample).remove(0)
     }
 
@@ -98,7 +98,7 @@ impl Parties {
     ///
     /// # Panics
     /// If a step fails.
-    pub fn outputs(&self, samples: &Samples, sample: usize) -> Vec<Output> {
+    pub fn outputs(&self, samples: &Samples, sample: usize) -> Vec<ClientOutput> {
         let inputs = self.client.encrypt(&self.keys.public, samples, sample).expect("encryption");
         let results = self.server.evaluate(&self.keys.evaluation, inputs, &mut |_| {}).expect("evaluation");
         self.client.decrypt(&self.keys.secret, sample, &results).expect("decryption")

@@ -2,7 +2,7 @@
 
 use paf_adapt::RecoveryError;
 use paf_ir::IrError;
-use paf_passes::paf::PafError;
+use paf_passes::paf::NoSuchPaf;
 
 /// An error of candle's, or one that has its words already.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +21,8 @@ impl From<IrError> for TrainError {
     }
 }
 
-impl From<PafError> for TrainError {
-    fn from(error: PafError) -> Self {
+impl From<NoSuchPaf> for TrainError {
+    fn from(error: NoSuchPaf) -> Self {
         TrainError::Recovery(error.into())
     }
 }

@@ -29,7 +29,7 @@ mod trainer;
 mod tests;
 
 use candle_core::DType;
-use paf_adapt::config::{Order, TrainConfig};
+use paf_adapt::config::{TrainConfig, TrainingOrder};
 use paf_adapt::network::{Network, Origin};
 use paf_adapt::training::{Trained, Training, TrainingRun};
 use paf_adapt::{Data, Listener, RecoveryError};
@@ -161,7 +161,7 @@ fn model_of(network: &Network, dtype: DType) -> Result<TapeModel, TrainError> {
 fn exported(network: &Network, model: &TapeModel, config: &TrainConfig) -> Result<Network, TrainError> {
     let mut pafs = network.pafs.clone();
     let graph = model.export(&mut pafs)?;
-    let origin = if config.order == Order::Progressive { Origin::Pa } else { Origin::At };
+    let origin = if config.order == TrainingOrder::Progressive { Origin::Pa } else { Origin::At };
     for (id, paf) in &mut pafs {
         let before = &network.pafs[id];
         if paf.paf != before.paf {

@@ -87,11 +87,11 @@ impl TapeModel {
 
     /// Gives a ReLU or MaxPool a PAF, to be used once it is active.
     pub(crate) fn add_paf(&mut self, id: NodeId, paf: &Paf, scale: &Scaling) -> Result<(), TrainError> {
-        let coefficients = |paf: &Paf| paf.components.iter().flat_map(|c| c.odd_coefficients.clone()).collect();
+        let coefficients = |paf: &Paf| paf.components().iter().flat_map(|c| c.odd_coefficients.clone()).collect();
         let place = Place {
             name: paf.name.clone(),
             coefficients: self.parameters.coefficients(id, coefficients(paf))?,
-            lengths: paf.components.iter().map(|component| component.odd_coefficients.len()).collect(),
+            lengths: paf.components().iter().map(|component| component.odd_coefficients.len()).collect(),
             scale: scale.clone(),
             active: false,
         };
@@ -161,8 +161,8 @@ impl TapeModel {
         }
         for (id, chosen) in pafs.iter_mut() {
             if let (Some(paf), Some(scale)) = (self.paf(*id)?, self.scale(*id)) {
-                let before = chosen.paf.components.iter().map(|component| &component.odd_coefficients);
-                if !before.eq(paf.components.iter().map(|component| &component.odd_coefficients)) {
+                let before = chosen.paf.components().iter().map(|component| &component.odd_coefficients);
+                if !before.eq(paf.components().iter().map(|component| &component.odd_coefficients)) {
                     chosen.paf = paf;
                 }
                 chosen.scale = scale.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use paf_adapt::config::{Order, TrainConfig, Upstream};
+use paf_adapt::config::{TrainConfig, TrainingOrder, Upstream};
 use paf_adapt::training::Phase;
 use paf_ir::tensor::{Graph, NodeId, Op};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub(crate) fn stages(
         }
     };
     let mut stages: Vec<Stage> = match config.order {
-        Order::Progressive => operators.iter().enumerate().map(single).collect(),
+        TrainingOrder::Progressive => operators.iter().enumerate().map(single).collect(),
         _ => vec![],
     };
     let weights = trained(graph.nodes().filter(|(_, node)| has_weights(&node.op)).map(|(id, _)| id).collect());
@@ -58,7 +58,7 @@ pub(crate) fn stages(
         operators: operators.to_vec(),
         phases: match (operators.is_empty(), config.order) {
             (true, _) => vec![Phase::Weights],
-            (false, Order::Together) => vec![Phase::Both],
+            (false, TrainingOrder::Together) => vec![Phase::Both],
             (false, _) => in_turns(!weights.is_empty()),
         },
         weights,

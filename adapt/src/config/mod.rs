@@ -6,12 +6,13 @@ mod train;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use paf_passes::approximate::Margin;
 use paf_passes::paf::Paf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecoveryError;
 pub use search::SearchConfig;
-pub use train::{Augment, Loss, Normalization, OptimizerKind, Order, Schedule, TrainConfig, Upstream};
+pub use train::{Augment, Loss, Normalization, OptimizerKind, Schedule, TrainConfig, TrainingOrder, Upstream};
 
 /// The configuration of a recovery; every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct Config {
     /// Seed of everything that is drawn.
     pub seed: u64,
     /// The static scale is this times the largest magnitude on the data.
-    pub margin: f64,
+    pub margin: ScaleMargin,
     /// Most training samples that the steps without gradients look at; drawn at random.
     pub samples: usize,
     /// Training data where the command line names none; relative to the configuration's folder.
@@ -50,6 +51,38 @@ pub struct Config {
     pub checkpoint: Option<PathBuf>,
 }
 
+/// How much wider than the data a static scale is: `1.5`, or `"automatic"`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ScaleMargin {
+    /// By this factor.
+    Fixed(f64),
+    /// By what the samples ask for at each node, as a compilation decides it.
+    Named(NamedMargin),
+}
+
+/// A margin without a number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedMargin {
+    /// What the samples ask for.
+    Automatic,
+}
+
+impl ScaleMargin {
+    /// What the samples ask for.
+    pub const AUTOMATIC: ScaleMargin = ScaleMargin::Named(NamedMargin::Automatic);
+}
+
+impl From<ScaleMargin> for Margin {
+    fn from(margin: ScaleMargin) -> Self {
+        match margin {
+            ScaleMargin::Fixed(factor) => Margin::Fixed(factor),
+            ScaleMargin::Named(NamedMargin::Automatic) => Margin::Automatic,
+        }
+    }
+}
+
 /// A step by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +93,8 @@ pub enum StepName {
     Bn,
     /// Least squares of the coefficients.
     Ct,
+    /// Least squares of the weights behind PAFs.
+    Ls,
     /// A PAF for each node instead of `paf` for all.
     Search,
     /// Training, one ReLU or MaxPool at a time, then all of them.
@@ -93,7 +128,7 @@ impl Default for Config {
             paf: "alpha7".into(),
             node_pafs: BTreeMap::new(),
             seed: 1,
-            margin: 1.5,
+            margin: ScaleMargin::Fixed(1.5),
             samples: 1000,
             data: None,
             labels: None,
@@ -146,7 +181,9 @@ impl Config {
             true => Ok(()),
             false => Err(format!("{name} = {value}: a number from {low} to {high} is needed")),
         };
-        within("margin", self.margin, 1.0, 100.0)?;
+        if let ScaleMargin::Fixed(margin) = self.margin {
+            within("margin", margin, 1.0, 100.0)?;
+        }
         within("ct.tail_margin", self.ct.tail_margin, 0.0, 1.0)?;
         within("ct.tail_bound", self.ct.tail_bound, 1.0, 10.0)?;
         if self.samples == 0 {
@@ -165,9 +202,9 @@ impl Config {
     /// How the steps `pa` and `at` train, if one of them is asked for: `pa` includes `at`.
     pub fn training(&self) -> Option<TrainConfig> {
         let order = match (self.steps.contains(&StepName::Pa), self.steps.contains(&StepName::At)) {
-            (true, _) => Order::Progressive,
-            (false, true) if self.train.order == Order::Together => Order::Together,
-            (false, true) => Order::Alternate,
+            (true, _) => TrainingOrder::Progressive,
+            (false, true) if self.train.order == TrainingOrder::Together => TrainingOrder::Together,
+            (false, true) => TrainingOrder::Alternate,
             (false, false) => return None,
         };
         Some(TrainConfig { order, ..self.train.clone() })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// What is replaced and trained when.
-    pub order: Order,
+    pub order: TrainingOrder,
     /// What is minimized.
     pub loss: Loss,
     /// The rule that turns gradients into steps.
@@ -51,7 +51,7 @@ pub struct TrainConfig {
 /// What is replaced and trained when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum TrainingOrder {
     /// One operator at a time in graph order, coefficients and weights in turns; then all of them.
     Progressive,
     /// All operators at once, coefficients and weights in turns.
@@ -149,7 +149,7 @@ pub enum Augment {
 impl Default for TrainConfig {
     fn default() -> Self {
         TrainConfig {
-            order: Order::Progressive,
+            order: TrainingOrder::Progressive,
             loss: Loss::Distillation { temperature: 2.0 },
             optimizer: OptimizerKind::AdamW,
             coefficient_rate: 1e-4,

@@ -12,7 +12,7 @@ use paf_passes::paf::Paf;
 
 use super::cost::{Cost, Costs};
 use super::estimates::{Estimates, Picks};
-use super::goal::Goal;
+use super::goal::SearchGoal;
 use super::judge::{Judge, Judged};
 use super::notes::Notes;
 use super::walker::{Assignment, Walker, usable};
@@ -23,7 +23,7 @@ use crate::error::RecoveryError;
 const PATIENCE: usize = 8;
 
 /// A mix that was walked and judged.
-pub(super) struct Walked {
+pub(super) struct WalkedMix {
     pub(super) assignment: Assignment,
     pub(super) cost: Cost,
     pub(super) judged: Judged,
@@ -40,8 +40,8 @@ pub(super) struct Explorer<'a> {
     pub(super) reduction: Reduction,
     pub(super) pafs: &'a [Paf],
     pub(super) estimates: Estimates<'a>,
-    pub(super) goal: Goal,
-    pub(super) walked: Vec<Walked>,
+    pub(super) goal: SearchGoal,
+    pub(super) walked: Vec<WalkedMix>,
     /// Walked mixes, those with unusable PAFs included.
     pub(super) seen: BTreeSet<Assignment>,
 }
@@ -74,7 +74,7 @@ impl Explorer<'_> {
         if let Some(picks) = self.estimates.picks(&assignment) {
             self.estimates.learn(&picks, judged.divergence);
         }
-        self.walked.push(Walked { assignment, cost, judged });
+        self.walked.push(WalkedMix { assignment, cost, judged });
         Ok(())
     }
 
@@ -135,12 +135,12 @@ impl Explorer<'_> {
     }
 
     /// The best mix that keeps the bounds.
-    fn best_met(&self) -> Option<&Walked> {
+    fn best_met(&self) -> Option<&WalkedMix> {
         self.best().filter(|best| self.goal.is_met(best.cost, &best.judged))
     }
 
     /// The best mix of all.
-    pub(super) fn best(&self) -> Option<&Walked> {
+    pub(super) fn best(&self) -> Option<&WalkedMix> {
         self.walked.iter().min_by(|a, b| self.goal.order((a.cost, &a.judged), (b.cost, &b.judged)))
     }
 

@@ -8,18 +8,18 @@ use crate::config::SearchConfig;
 
 /// Bounds that a mix must keep.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Goal {
+pub(super) struct SearchGoal {
     pub(super) max_levels: u32,
     pub(super) max_bootstraps: u32,
     /// Points lost and standard errors; with it the cheapest mix is wanted, without it most accuracy.
     pub(super) max_lost: Option<(f64, f64)>,
 }
 
-impl Goal {
+impl SearchGoal {
     /// What a configuration aims for: without any bound, one on the loss.
     pub(super) fn of(config: &SearchConfig) -> Self {
         let default = (config.max_levels.is_none() && config.max_bootstraps.is_none()).then_some(1.0);
-        Goal {
+        SearchGoal {
             max_levels: config.max_levels.unwrap_or(u32::MAX),
             max_bootstraps: config.max_bootstraps.unwrap_or(u32::MAX),
             max_lost: config.max_lost.or(default).map(|points| (points, config.certainty)),

@@ -37,7 +37,7 @@ pub use cost::Cost;
 use cost::Costs;
 use estimates::Estimates;
 use explore::Explorer;
-use goal::Goal;
+use goal::SearchGoal;
 use judge::Judge;
 pub use judge::Judged;
 use notes::Notes;
@@ -156,7 +156,7 @@ pub fn search(
         reduction: original.reduction,
         pafs: &candidates.pafs,
         estimates: Estimates::new(&costs, menus),
-        goal: Goal::of(&config.search),
+        goal: SearchGoal::of(&config.search),
         walked: vec![],
         seen: BTreeSet::new(),
     };
@@ -219,11 +219,11 @@ impl Explorer<'_> {
         let costs = || self.estimates.front().into_iter().map(|picks| self.estimates.cost(&picks));
         let levels = costs().map(|cost| cost.levels).min().unwrap_or(0);
         let problem = match self.goal {
-            Goal { max_levels, .. } if levels > max_levels => format!(
+            SearchGoal { max_levels, .. } if levels > max_levels => format!(
                 "max_levels = {max_levels}: with the shallowest of its PAFs the network takes {levels} levels; allow that \
                  many, or shallower PAFs in search.pafs"
             ),
-            Goal { max_bootstraps, .. } => match costs().map(|cost| cost.bootstraps).min() {
+            SearchGoal { max_bootstraps, .. } => match costs().map(|cost| cost.bootstraps).min() {
                 None | Some(u32::MAX) => {
                     "no parameters have the levels of its PAFs; allow shallower ones in search.pafs".into()
                 }
@@ -236,7 +236,7 @@ impl Explorer<'_> {
         Err(RecoveryError::Search(problem))
     }
 
-    fn chosen(&self) -> Result<&explore::Walked, RecoveryError> {
+    fn chosen(&self) -> Result<&explore::WalkedMix, RecoveryError> {
         let best = self.best().ok_or_else(|| RecoveryError::Search("no mix of its PAFs can be used".into()))?;
         if self.goal.is_met(best.cost, &best.judged) {
             return Ok(best);
@@ -263,7 +263,7 @@ impl Explorer<'_> {
 
     fn report(&self, chosen: &Assignment) -> SearchReport {
         let names = |assignment: &Assignment| assignment.iter().map(|&paf| self.pafs[paf].name.clone()).collect();
-        let tried = |walked: &explore::Walked| Tried {
+        let tried = |walked: &explore::WalkedMix| Tried {
             pafs: names(&walked.assignment),
             cost: walked.cost,
             judged: walked.judged,

@@ -21,7 +21,7 @@ use crate::network::Network;
 use crate::target::Target;
 
 /// What a walk came to; `None` for a mix with a PAF that cannot be used where it stands.
-pub(super) type Outcome = Option<(Cost, Judged)>;
+pub(super) type WalkOutcome = Option<(Cost, Judged)>;
 
 /// Everything measured so far, kept in a file if there is one.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub(super) struct Notes {
     /// Bound to what the search was started with.
     file: Option<BoundFile>,
     menus: Vec<Menu>,
-    walks: BTreeMap<Assignment, Outcome>,
+    walks: BTreeMap<Assignment, WalkOutcome>,
 }
 
 /// The file's content.
@@ -38,7 +38,7 @@ pub(super) struct Notes {
 struct Content {
     fingerprint: String,
     menus: Vec<Menu>,
-    walks: Vec<(Assignment, Outcome)>,
+    walks: Vec<(Assignment, WalkOutcome)>,
 }
 
 /// The file of a search whose run has this checkpoint.
@@ -78,12 +78,12 @@ impl Notes {
     }
 
     /// What the walk of a mix came to, if it was walked.
-    pub(super) fn walk(&self, assignment: &Assignment) -> Option<Outcome> {
+    pub(super) fn walk(&self, assignment: &Assignment) -> Option<WalkOutcome> {
         self.walks.get(assignment).copied()
     }
 
     /// Keeps what a walk came to.
-    pub(super) fn add_walk(&mut self, assignment: Assignment, outcome: Outcome) -> Result<(), RecoveryError> {
+    pub(super) fn add_walk(&mut self, assignment: Assignment, outcome: WalkOutcome) -> Result<(), RecoveryError> {
         self.walks.insert(assignment, outcome);
         self.write()
     }

@@ -23,8 +23,8 @@ use crate::steps::{Tuned, Walk};
 pub(super) struct Offer {
     /// Index of the PAF.
     pub(super) paf: usize,
-    /// Levels of the sign.
-    pub(super) sign_depth: usize,
+    /// Levels of one comparison.
+    pub(super) depth: usize,
     /// Levels of the node.
     pub(super) levels: u32,
     /// What the network loses by it, as divergence of its results.
@@ -93,7 +93,7 @@ fn best_of_each_depth(
     let mut best: BTreeMap<usize, (usize, Tuned)> = BTreeMap::new();
     for (paf, tuned) in tuned.collect::<Result<Vec<_>, RecoveryError>>()? {
         let Some(tuned) = tuned else { continue };
-        let depth = pafs[paf].sign_depth();
+        let depth = pafs[paf].depth();
         if best.get(&depth).is_none_or(|(_, other)| tuned.report.error.1 < other.report.error.1) {
             best.insert(depth, (paf, tuned));
         }
@@ -113,7 +113,7 @@ fn offer(
     let results = alone.place(tuned).and_then(|()| alone.pass_all()).map(|()| alone.results());
     Ok(usable(results)?.map(|results| Offer {
         paf: index,
-        sign_depth: paf.sign_depth(),
+        depth: paf.depth(),
         levels: levels_with(op, paf, walk.reduction()),
         loss: divergence(exact, &results),
     }))

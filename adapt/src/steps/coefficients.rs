@@ -44,7 +44,8 @@ pub fn fit(paf: &Paf, histogram: &Histogram, config: &CtConfig) -> Result<Paf, S
             let tuned =
                 Paf::from_components(&paf.name, solved.composite.components).map_err(|error| error.to_string())?;
             // A steeper penalty only takes the fit further from the data.
-            let better = histogram.error(&tuned) < histogram.error(paf);
+            let error = |paf: &Paf| paf.composite().map_or(f64::INFINITY, |sign| histogram.error(sign));
+            let better = error(&tuned) < error(paf);
             return if better { Ok(tuned) } else { Err("its own coefficients fit best".into()) };
         }
         penalty *= STEEPER;
@@ -89,7 +90,7 @@ struct Composite {
 
 impl Composite {
     fn of(paf: &Paf) -> Self {
-        Composite { components: paf.components.iter().map(|component| component.odd_coefficients.clone()).collect() }
+        Composite { components: paf.components().iter().map(|component| component.odd_coefficients.clone()).collect() }
     }
 
     fn eval(&self, u: f64) -> f64 {

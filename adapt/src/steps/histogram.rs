@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use paf_ir::tensor::Op;
 use paf_passes::approximate::{Reduction, Scaling, Values};
-use paf_passes::paf::Paf;
+use paf_passes::paf::Composite;
 
 /// Bins of |u| on [0, 1], equally wide.
 const BINS: usize = 2048;
@@ -116,10 +116,10 @@ impl Histogram {
         self.largest
     }
 
-    /// Root of the mean square error of a node with this PAF.
-    pub fn error(&self, paf: &Paf) -> f64 {
+    /// Root of the mean square error of a node with this sign.
+    pub fn error(&self, sign: &Composite) -> f64 {
         let squares =
-            self.weighted_points().iter().map(|&(u, weight)| weight * (1.0 - paf.eval(u)).powi(2) / 4.0).sum::<f64>();
+            self.weighted_points().iter().map(|&(u, weight)| weight * (1.0 - sign.eval(u)).powi(2) / 4.0).sum::<f64>();
         (squares / self.count().max(1) as f64).sqrt()
     }
 

@@ -1,11 +1,12 @@
-//! The steps without gradients: `calibrate`, `bn`, `ct`.
+//! The steps without gradients: `calibrate`, `ls`, `bn`, `ct`.
 //!
 //! One walk in graph order does them all, so that every node is measured with everything before it final: statistics
-//! of a linear layer are matched with the PAFs before it in place, a scale covers what the corrected layer gives, and
+//! of a linear layer are matched, and its weights solved, with the PAFs before it in place, a scale covers what the corrected layer gives, and
 //! coefficients are fitted to that very distribution at that very scale.
 
 mod coefficients;
 mod histogram;
+mod reconstruction;
 mod statistics;
 mod walk;
 

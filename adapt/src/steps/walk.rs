@@ -1,13 +1,18 @@
 //! One walk over a network in graph order: what has been passed is final, what comes is the original.
 
+use std::sync::Arc;
+
 use paf_ir::tensor::{Live, Node, NodeId, Op};
 use paf_passes::PassError;
-use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Values, static_scale};
-use paf_passes::paf::Paf;
+use paf_passes::approximate::{
+    ApproximationOptions, Reduction, Scaling, Values, arguments_of_pool, arguments_of_relu, fitted, static_scale,
+};
+use paf_passes::paf::{Arguments, Form, Paf};
 
+use super::reconstruction;
 use super::statistics::{self, Moments};
 use super::{Histogram, NodeReport, fit};
-use crate::config::{Config, StepName};
+use crate::config::{Config, NamedMargin, ScaleMargin, StepName};
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::{input_values, node_values};
@@ -38,6 +43,9 @@ impl Reference {
     }
 }
 
+/// The largest part of its scale that a node is taken to reach at least.
+const LEAST_REACH: f64 = 1e-3;
+
 /// The state of a walk; a clone goes on from the same place another way, and shares the values so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Walk<'a> {
@@ -48,6 +56,8 @@ pub(crate) struct Walk<'a> {
     network: Network,
     reports: Vec<NodeReport>,
     live: Live<'a, Values>,
+    /// The original network beside it, where `ls` asks for its results.
+    exact: Option<Live<'a, Values>>,
 }
 
 /// What the steps make of one PAF at one node.
@@ -61,7 +71,8 @@ impl<'a> Walk<'a> {
     /// Before the first node. The samples must fit the network.
     pub(crate) fn new(original: &'a Network, reference: &'a Reference, data: &'a Data, config: &'a Config) -> Self {
         let network = Network { pafs: Default::default(), ..original.clone() };
-        Walk { original, reference, data, config, network, reports: vec![], live: Live::new(&original.graph) }
+        let exact = config.steps.contains(&StepName::Ls).then(|| Live::new(&original.graph));
+        Walk { original, reference, data, config, network, reports: vec![], live: Live::new(&original.graph), exact }
     }
 
     /// Goes on to the next ReLU or MaxPool, which waits for a decision; `None` at the end.
@@ -70,11 +81,15 @@ impl<'a> Walk<'a> {
             if matches!(node.op, Op::Relu | Op::MaxPool(_)) {
                 return Ok(Some((id, node)));
             }
-            let value = match node.op {
-                Op::Input => input_values(self.data, 0..self.data.len()),
-                _ => self.corrected_values(id)?,
-            };
-            self.push(value)?;
+            if node.op == Op::Input {
+                let value = input_values(self.data, 0..self.data.len());
+                self.push(value.clone(), Some(value))?;
+                continue;
+            }
+            let wanted = self.original_value(id);
+            self.reconstruct(id, wanted.as_ref())?;
+            let value = self.corrected_values(id)?;
+            self.push(value, wanted)?;
         }
         Ok(None)
     }
@@ -86,30 +101,78 @@ impl<'a> Walk<'a> {
         let operand = self.live.operand(0);
         let reduction = self.network.reduction;
         let options = ApproximationOptions {
-            margin: Margin::Fixed(self.config.margin),
+            margin: self.config.margin.into(),
             reduction,
             ..ApproximationOptions::new(paf.clone())
         };
         let scale = static_scale(&self.network.graph, id, &paf, operand, &options)?;
         let histogram = Histogram::of(&node.op, operand, &scale, reduction);
-        let before = histogram.error(&paf);
+        let margin = match self.config.margin {
+            ScaleMargin::Fixed(margin) => margin,
+            ScaleMargin::Named(NamedMargin::Automatic) => 1.0f64.max(1.0 / histogram.largest().max(LEAST_REACH)),
+        };
+        let before = error_at(&histogram, &paf, &node.op, operand, &scale, reduction);
+        let tunes = self.does(StepName::Ct);
         let mut chosen = NodePaf {
-            paf,
+            paf: if tunes { paf } else { paf.settled() },
             scale,
-            margin: self.config.margin,
+            margin,
             coefficients_from: Origin::Named,
             scale_from: Origin::Calibrate,
         };
         let mut kept = None;
-        if self.does(StepName::Ct) {
-            match fit(&chosen.paf, &histogram, &self.config.ct) {
+        if tunes {
+            let tuned = match chosen.paf.rectifier() {
+                Some(_) => Ok(fitted(&chosen.paf, &node.op, operand, &chosen.scale, reduction)),
+                None => fit(&chosen.paf, &histogram, &self.config.ct),
+            };
+            match tuned {
                 Ok(tuned) => (chosen.paf, chosen.coefficients_from) = (tuned, Origin::Ct),
                 Err(reason) => kept = Some(reason),
             }
         }
-        let error = (before, histogram.error(&chosen.paf));
+        let error = (before, error_at(&histogram, &chosen.paf, &node.op, operand, &chosen.scale, reduction));
         let warnings = histogram.warnings();
         Ok(Tuned { chosen, report: NodeReport { node: node.name.clone(), histogram, error, kept, warnings } })
+    }
+
+    /// The mean square error of each polynomial of ReLU at the node that waits, once it is fitted, in parts of the mean
+    /// square of what the node gives; infinite where a pool is too large for it.
+    pub(crate) fn relative_squares(&self, pafs: &[Paf]) -> Result<Vec<f64>, RecoveryError> {
+        let (id, node) = self.waiting();
+        let operand = self.live.operand(0);
+        let reduction = self.network.reduction;
+        let power = operand.summaries(|samples| {
+            samples.iter().flatten().map(|x| x.max(0.0).powi(2)).sum::<f64>() / samples[0].len().max(1) as f64
+        });
+        let power = power.iter().sum::<f64>() / self.data.len().max(1) as f64;
+        let mut seen: Option<(Scaling, Arguments)> = None;
+        let mut square = |paf: &Paf| {
+            let options = ApproximationOptions {
+                margin: self.config.margin.into(),
+                reduction,
+                ..ApproximationOptions::new(paf.clone())
+            };
+            let scale = match static_scale(&self.network.graph, id, paf, operand, &options) {
+                Err(PassError::PoolTooLarge { .. }) => return Ok(f64::INFINITY),
+                scale => scale?,
+            };
+            if seen.as_ref().is_none_or(|(known, _)| *known != scale) {
+                seen = arguments(&node.op, operand, &scale, reduction).map(|arguments| (scale, arguments));
+            }
+            let (Some((_, arguments)), Some(rectifier)) = (&seen, paf.rectifier()) else { return Ok(0.0) };
+            let own = match node.op {
+                Op::MaxPool(_) => rectifier.fitted_to_comparisons(arguments),
+                _ => rectifier.fitted_to(arguments),
+            };
+            Ok(arguments.error(&own).powi(2) / power.max(f64::MIN_POSITIVE))
+        };
+        pafs.iter().map(&mut square).collect()
+    }
+
+    /// The network that is walked.
+    pub(crate) fn original(&self) -> &'a Network {
+        self.original
     }
 
     /// Decides for the node that waits, and passes it.
@@ -123,7 +186,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn pass(&mut self) -> Result<(), RecoveryError> {
         let (id, _) = self.waiting();
         let value = node_values(&self.network, id, &self.live.operands());
-        self.push(value)
+        self.push(value, self.original_value(id))
     }
 
     /// Passes everything that is left, exactly.
@@ -167,10 +230,30 @@ impl<'a> Walk<'a> {
         self.config.steps.contains(&step)
     }
 
-    fn push(&mut self, value: Values) -> Result<(), RecoveryError> {
+    fn push(&mut self, value: Values, original: Option<Values>) -> Result<(), RecoveryError> {
         let (_, node) = self.waiting();
         value.range().ok_or_else(|| PassError::NotFinite { node: node.name.clone() })?;
+        if let (Some(exact), Some(original)) = (&mut self.exact, original) {
+            exact.push(original);
+        }
         self.live.push(value);
+        Ok(())
+    }
+
+    /// What the original network shows at the next node, where that is followed.
+    fn original_value(&self, id: NodeId) -> Option<Values> {
+        self.exact.as_ref().map(|exact| node_values(self.original, id, &exact.operands()))
+    }
+
+    /// Solves the weights of a layer behind PAFs for the original network's results.
+    fn reconstruct(&mut self, id: NodeId, wanted: Option<&Values>) -> Result<(), RecoveryError> {
+        let (Some(wanted), Op::Linear(map)) = (wanted, &self.network.graph.node(id).op) else { return Ok(()) };
+        if self.network.pafs.is_empty() {
+            return Ok(());
+        }
+        if let Some(layer) = reconstruction::reconstructed(map, self.live.operand(0), wanted) {
+            self.network.graph.replace_weights(id, Op::Linear(Arc::new(layer)))?;
+        }
         Ok(())
     }
 
@@ -198,5 +281,23 @@ impl<'a> Walk<'a> {
             }
             None => Ok(values),
         }
+    }
+}
+
+/// Root of the mean square error of a node with a PAF.
+fn error_at(histogram: &Histogram, paf: &Paf, op: &Op, operand: &Values, scale: &Scaling, reduction: Reduction) -> f64 {
+    match &paf.form {
+        Form::Sign(sign) => histogram.error(sign),
+        Form::Rectifier(rectifier) => {
+            arguments(op, operand, scale, reduction).map_or(0.0, |arguments| arguments.error(rectifier))
+        }
+    }
+}
+
+/// What the polynomials of a node see.
+fn arguments(op: &Op, operand: &Values, scale: &Scaling, reduction: Reduction) -> Option<Arguments> {
+    match op {
+        Op::MaxPool(window) => arguments_of_pool(operand, window, scale, reduction),
+        _ => arguments_of_relu(operand, scale),
     }
 }

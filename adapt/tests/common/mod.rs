@@ -11,6 +11,7 @@ use paf_adapt::recovery::Outcome;
 use paf_adapt::steps::{Walked, walk};
 use paf_adapt::{Data, ModelFiles, Network, RecoveryError, recover_files};
 use paf_passes::paf::Paf;
+use paf_scheme::EngineProfile;
 
 pub(crate) fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
@@ -49,7 +50,7 @@ pub(crate) fn files(folder: &Path, model: &str) -> ModelFiles {
 
 /// Recovers on the images of the training part, without training and unheard.
 pub(crate) fn recovered(files: &ModelFiles, config: &Config, test: Option<&Data>) -> Result<Outcome, RecoveryError> {
-    recover_files(files, config, (&calibration(), test), None, &mut unheard)
+    recover_files(files, config, (&calibration(), test), None, EngineProfile::openfhe(), &mut unheard)
 }
 
 /// Root of the mean square by which results of two networks differ.

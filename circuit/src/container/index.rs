@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 use super::reader::SectionReader;
-use super::{Header, Kind, SECTION_HEADER_BYTES};
+use super::{FileKind, Header, SECTION_HEADER_BYTES};
 use crate::CircuitError;
 
 /// Where the sections of a file are. The file stays open: replacing it by another one changes nothing.
@@ -21,7 +21,7 @@ impl SectionIndex {
     ///
     /// # Errors
     /// Any [`CircuitError`] about the header; [`CircuitError::Truncated`] for a file that ends before its end mark.
-    pub fn open(path: &Path, kind: Kind) -> Result<Self, CircuitError> {
+    pub fn open(path: &Path, kind: FileKind) -> Result<Self, CircuitError> {
         let mut reader = SectionReader::open(path, kind)?;
         let mut index = SectionIndex { sections: vec![], reader: SectionReader::open(path, kind)? };
         for _ in 0..=reader.header().sections {

@@ -41,7 +41,7 @@ pub const SECTION_HEADER_BYTES: usize = 44;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A compiled network with its weights.
     Circuit,
     /// The client's part of a circuit.
@@ -54,39 +54,40 @@ pub enum Kind {
     Ciphertexts,
 }
 
-impl Kind {
-    const ALL: [Kind; 5] = [Kind::Circuit, Kind::Client, Kind::SecretKey, Kind::ServerKey, Kind::Ciphertexts];
+impl FileKind {
+    const ALL: [FileKind; 5] =
+        [FileKind::Circuit, FileKind::Client, FileKind::SecretKey, FileKind::ServerKey, FileKind::Ciphertexts];
 
     /// The kind in words, with its article.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Circuit => "a circuit file",
-            Kind::Client => "a client file",
-            Kind::SecretKey => "a secret key file",
-            Kind::ServerKey => "a server key file",
-            Kind::Ciphertexts => "a ciphertext file",
+            FileKind::Circuit => "a circuit file",
+            FileKind::Client => "a client file",
+            FileKind::SecretKey => "a secret key file",
+            FileKind::ServerKey => "a server key file",
+            FileKind::Ciphertexts => "a ciphertext file",
         }
     }
 
     /// What stands in messages for the path, where the bytes come from no file.
     pub fn thing(self) -> &'static Path {
         Path::new(match self {
-            Kind::Circuit => "circuit",
-            Kind::Client => "client",
-            Kind::SecretKey => "secret key",
-            Kind::ServerKey => "server key",
-            Kind::Ciphertexts => "ciphertexts",
+            FileKind::Circuit => "circuit",
+            FileKind::Client => "client",
+            FileKind::SecretKey => "secret key",
+            FileKind::ServerKey => "server key",
+            FileKind::Ciphertexts => "ciphertexts",
         })
     }
 
     /// The first bytes of a file of this kind; the first is no text, so that text tools keep off.
     pub fn magic(self) -> [u8; 8] {
         match self {
-            Kind::Circuit => *b"\x89PAFcirc",
-            Kind::Client => *b"\x89PAFclnt",
-            Kind::SecretKey => *b"\x89PAFskey",
-            Kind::ServerKey => *b"\x89PAFeval",
-            Kind::Ciphertexts => *b"\x89PAFctxt",
+            FileKind::Circuit => *b"\x89PAFcirc",
+            FileKind::Client => *b"\x89PAFclnt",
+            FileKind::SecretKey => *b"\x89PAFskey",
+            FileKind::ServerKey => *b"\x89PAFeval",
+            FileKind::Ciphertexts => *b"\x89PAFctxt",
         }
     }
 }
@@ -119,7 +120,7 @@ impl std::str::FromStr for KeyId {
 
 /// A text that does not name a key pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key id is 64 hexadecimal digits, as keygen prints them")]
+#[error("a key id is 64 hexadecimal digits")]
 pub struct NotKeyId;
 
 impl fmt::Debug for KeyId {
@@ -165,7 +166,7 @@ impl Binding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// What the file holds.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// What it belongs to.
     pub binding: Binding,
     /// Number of sections.
@@ -187,7 +188,7 @@ impl SectionKind {
 ///
 /// # Errors
 /// [`CircuitError::Io`]; then no file is left behind.
-pub fn write_file(path: &Path, kind: Kind, binding: Binding, body: &[u8]) -> Result<(), CircuitError> {
+pub fn write_file(path: &Path, kind: FileKind, binding: Binding, body: &[u8]) -> Result<(), CircuitError> {
     let mut writer = SectionWriter::create(path, Header { kind, binding, sections: 1 })?;
     writer.section(SectionKind::BODY, body)?;
     writer.commit()
@@ -197,7 +198,7 @@ pub fn write_file(path: &Path, kind: Kind, binding: Binding, body: &[u8]) -> Res
 ///
 /// # Errors
 /// Any [`CircuitError`] about the frame, with the path.
-pub fn read_file(path: &Path, kind: Kind) -> Result<(Binding, Vec<u8>), CircuitError> {
+pub fn read_file(path: &Path, kind: FileKind) -> Result<(Binding, Vec<u8>), CircuitError> {
     read_body(SectionReader::open(path, kind)?).map_err(|error| error.in_file(path))
 }
 
@@ -205,7 +206,7 @@ pub fn read_file(path: &Path, kind: Kind) -> Result<(Binding, Vec<u8>), CircuitE
 ///
 /// # Errors
 /// [`CircuitError::Io`].
-pub fn write_to(out: impl Write, kind: Kind, binding: Binding, body: &[u8]) -> Result<(), CircuitError> {
+pub fn write_to(out: impl Write, kind: FileKind, binding: Binding, body: &[u8]) -> Result<(), CircuitError> {
     let mut writer = SectionWriter::new(out, kind.thing(), Header { kind, binding, sections: 1 })?;
     writer.section(SectionKind::BODY, body)?;
     writer.finish().map(drop)
@@ -215,12 +216,12 @@ pub fn write_to(out: impl Write, kind: Kind, binding: Binding, body: &[u8]) -> R
 ///
 /// # Errors
 /// Any [`CircuitError`] about the frame.
-pub fn read_from(stream: impl Read, kind: Kind) -> Result<(Binding, Vec<u8>), CircuitError> {
+pub fn read_from(stream: impl Read, kind: FileKind) -> Result<(Binding, Vec<u8>), CircuitError> {
     read_body(SectionReader::new(stream, None, kind.thing(), kind)?).map_err(|error| error.in_file(kind.thing()))
 }
 
 /// The bytes of a file of one section.
-pub fn seal(kind: Kind, binding: Binding, body: &[u8]) -> Vec<u8> {
+pub fn seal(kind: FileKind, binding: Binding, body: &[u8]) -> Vec<u8> {
     let (header, digest) = header_bytes(&Header { kind, binding, sections: 1 });
     let mut bytes = header.to_vec();
     bytes.extend(section_header(&digest, 0, SectionKind::BODY, body));
@@ -233,7 +234,7 @@ pub fn seal(kind: Kind, binding: Binding, body: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// Any [`CircuitError`] about the frame.
-pub fn open(bytes: &[u8], kind: Kind) -> Result<(Binding, Vec<u8>), CircuitError> {
+pub fn open(bytes: &[u8], kind: FileKind) -> Result<(Binding, Vec<u8>), CircuitError> {
     let reader = SectionReader::new(bytes, Some(bytes.len() as u64), Path::new(""), kind);
     reader.and_then(read_body).map_err(CircuitError::into_problem)
 }

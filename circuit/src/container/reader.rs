@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Binding, Checksum, FORMAT_VERSION, HEADER_BYTES, Header, KeyId, Kind, SECTION_HEADER_BYTES, SectionKind,
+    Binding, Checksum, FORMAT_VERSION, FileKind, HEADER_BYTES, Header, KeyId, SECTION_HEADER_BYTES, SectionKind,
     header_bytes, section_checksum,
 };
 use crate::{CircuitError, Fingerprint};
@@ -74,7 +74,7 @@ impl SectionReader<File> {
     ///
     /// # Errors
     /// Any [`CircuitError`] about the header, with the path.
-    pub fn open(path: &Path, kind: Kind) -> Result<Self, CircuitError> {
+    pub fn open(path: &Path, kind: FileKind) -> Result<Self, CircuitError> {
         let (file, length) = open_file(path)?;
         Self::new(file, length, path, kind)
     }
@@ -85,7 +85,7 @@ impl<R: Read> SectionReader<R> {
     ///
     /// # Errors
     /// Any [`CircuitError`] about the header.
-    pub fn new(stream: R, length: Option<u64>, path: &Path, kind: Kind) -> Result<Self, CircuitError> {
+    pub fn new(stream: R, length: Option<u64>, path: &Path, kind: FileKind) -> Result<Self, CircuitError> {
         Self::of_kinds(stream, length, path, &[kind], kind.name())
     }
 
@@ -94,7 +94,7 @@ impl<R: Read> SectionReader<R> {
         stream: R,
         length: Option<u64>,
         path: &Path,
-        kinds: &[Kind],
+        kinds: &[FileKind],
         needed: &'static str,
     ) -> Result<Self, CircuitError> {
         let mut source = Source { stream, path: path.to_owned(), left: length };
@@ -152,7 +152,7 @@ impl<R: Read> SectionReader<R> {
 pub fn read_header(path: &Path) -> Result<Header, CircuitError> {
     let (stream, left) = open_file(path)?;
     let needed = "a circuit, client, key or ciphertext file";
-    Ok(*SectionReader::of_kinds(stream, left, path, &Kind::ALL, needed)?.header())
+    Ok(*SectionReader::of_kinds(stream, left, path, &FileKind::ALL, needed)?.header())
 }
 
 /// The stream of a file and its length; pipes and devices have none.
@@ -170,7 +170,7 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>), CircuitError
 
 fn header_of<R: Read>(
     source: &mut Source<R>,
-    kinds: &[Kind],
+    kinds: &[FileKind],
     needed: &'static str,
 ) -> Result<(Header, Checksum), CircuitError> {
     let kind = kind_of(source, kinds, needed)?;
@@ -192,11 +192,15 @@ fn header_of<R: Read>(
 }
 
 /// The kind that the magic says, one of `kinds`. A file shorter than a magic is cut short if what there is fits.
-fn kind_of<R: Read>(source: &mut Source<R>, kinds: &[Kind], needed: &'static str) -> Result<Kind, CircuitError> {
+fn kind_of<R: Read>(
+    source: &mut Source<R>,
+    kinds: &[FileKind],
+    needed: &'static str,
+) -> Result<FileKind, CircuitError> {
     let mut magic = Vec::new();
     source.read_at_most(8, &mut magic).map_err(|error| CircuitError::io(&source.path, error))?;
     source.took(8);
-    let found = Kind::ALL.into_iter().find(|kind| kind.magic() == magic[..]);
+    let found = FileKind::ALL.into_iter().find(|kind| kind.magic() == magic[..]);
     match found {
         Some(kind) if kinds.contains(&kind) => Ok(kind),
         None if kinds.iter().any(|kind| kind.magic().starts_with(&magic)) => Err(CircuitError::Truncated),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use paf_files::AtomicFile;
 
-use super::{Checksum, Header, Kind, SectionKind, header_bytes, section_header};
+use super::{Checksum, FileKind, Header, SectionKind, header_bytes, section_header};
 use crate::CircuitError;
 
 /// Writes the sections of one file in order; memory holds none of them.
@@ -25,7 +25,7 @@ impl SectionWriter<AtomicFile> {
     /// [`CircuitError::Io`].
     pub fn create(path: &Path, header: Header) -> Result<Self, CircuitError> {
         let file = match header.kind {
-            Kind::SecretKey => AtomicFile::create_private(path),
+            FileKind::SecretKey => AtomicFile::create_private(path),
             _ => AtomicFile::create(path),
         };
         Self::new(file.map_err(|source| CircuitError::io(path, source))?, path, header)

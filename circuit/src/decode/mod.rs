@@ -15,7 +15,7 @@ use paf_ir::ckks::Level;
 use paf_scheme::{Work, WorkKind};
 use prost::Message;
 
-use crate::{Circuit, CircuitError, Client, Fingerprint, Model, NodePaf, Prediction, encode, schema};
+use crate::{Circuit, CircuitError, ClientPart, Fingerprint, Model, Prediction, ReplacedNode, encode, schema};
 
 type Result<T> = std::result::Result<T, CircuitError>;
 
@@ -27,7 +27,7 @@ pub(crate) fn circuit(body: &[u8]) -> Result<Circuit> {
 }
 
 /// A client from the body of its file.
-pub(crate) fn client(body: &[u8]) -> Result<Client> {
+pub(crate) fn client(body: &[u8]) -> Result<ClientPart> {
     let message = schema::ClientFile::decode(body).map_err(|error| malformed(error.to_string()))?;
     let client = client_of(message)?;
     if encode::client_body(&client) == body { Ok(client) } else { Err(not_canonical()) }
@@ -55,11 +55,11 @@ fn circuit_of(message: schema::Circuit) -> Result<Circuit> {
     Ok(circuit)
 }
 
-fn client_of(message: schema::ClientFile) -> Result<Client> {
+fn client_of(message: schema::ClientFile) -> Result<ClientPart> {
     let part = required(message.part, "client part")?;
     let parameters = parameters::parameters(&required(part.parameters, "parameters")?)?;
     let layouts = ports::layouts(&part.layouts)?;
-    let mut client = Client {
+    let mut client = ClientPart {
         rotations: parameters::rotations(&part.rotations, &parameters)?,
         bootstrap_slots: parameters::bootstrap_slots(&part.bootstrap_slots, &parameters)?,
         relinearization: Some(Level(part.relinearization_level)).filter(|level| level.0 > 0),
@@ -95,12 +95,12 @@ fn model(message: schema::Model) -> Result<Model> {
     })
 }
 
-fn node_paf(message: schema::NodePaf) -> Result<NodePaf> {
+fn node_paf(message: schema::NodePaf) -> Result<ReplacedNode> {
     let schema::NodePaf { node, operator, paf, scale, max_error } = message;
     if !scale.is_finite() || max_error.is_nan() {
         return Err(malformed(format!("node `{node}`: scale {scale}, error {max_error}")));
     }
-    Ok(NodePaf { node, operator, paf, scale, max_error })
+    Ok(ReplacedNode { node, operator, paf, scale, max_error })
 }
 
 fn prediction(message: &schema::Prediction) -> Result<Prediction> {

@@ -6,14 +6,9 @@ use paf_ir::ckks::Level;
 use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, log_qp_limit_128};
 
 use super::{Result, malformed, size};
-use crate::{Client, limits, schema};
+use crate::{ClientPart, limits, schema};
 
-/// The engine that parameters in files are for: there is no other yet.
-const PROFILE: &EngineProfile = EngineProfile::openfhe();
-/// Bits that a prime may have.
-const PRIME_BITS: std::ops::RangeInclusive<u32> = 1..=PROFILE.chain.most_prime_bits;
-
-/// Parameters that are consistent and keep the security they record.
+/// Parameters that are consistent, keep the rules of an engine that is known, and the security they record.
 pub(super) fn parameters(message: &schema::Parameters) -> Result<Parameters> {
     let parameters = Parameters {
         ring_dimension: power_of_two(message.ring_dimension, limits::RING_DIMENSION, "the ring dimension")?,
@@ -30,6 +25,7 @@ pub(super) fn parameters(message: &schema::Parameters) -> Result<Parameters> {
     };
     check_chain(&parameters)?;
     check_bootstrap(&parameters)?;
+    EngineProfile::of_parameters(&parameters).map_err(malformed)?;
     check_security(&parameters)?;
     Ok(parameters)
 }
@@ -50,7 +46,7 @@ fn bootstrap(message: &schema::Bootstrap) -> Bootstrap {
     }
 }
 
-/// Checks that a bootstrap has budgets that exist, the depth that they imply, levels to give back, and its secret.
+/// Checks that a bootstrap has budgets that exist, levels to give back, and its secret.
 fn check_bootstrap(parameters: &Parameters) -> Result<()> {
     let encapsulated = parameters.secret == Secret::UniformTernaryEncapsulated;
     let Some(bootstrap) = parameters.bootstrap else {
@@ -66,9 +62,6 @@ fn check_bootstrap(parameters: &Parameters) -> Result<()> {
     if bootstrap.refinement_bits > limits::REFINEMENT_BITS {
         return Err(malformed(format!("a bootstrap that refines {} bits", bootstrap.refinement_bits)));
     }
-    if bootstrap != PROFILE.bootstrap.with_budget(budget).refined(bootstrap.refinement_bits) {
-        return Err(malformed(format!("a bootstrap of depth {} with the budgets {budget:?}", bootstrap.depth)));
-    }
     if bootstrap.depth >= parameters.levels.0 {
         return Err(malformed(format!("{} levels for a bootstrap of depth {}", parameters.levels, bootstrap.depth)));
     }
@@ -80,31 +73,23 @@ fn power_of_two(value: u64, limit: u64, what: &str) -> Result<usize> {
     if value.is_power_of_two() { Ok(value) } else { Err(malformed(format!("{what} {value} is no power of two"))) }
 }
 
-/// Checks the primes' sizes and counts; afterwards no sum over them overflows.
+/// Checks how many primes and digits there are; afterwards no sum over primes of an engine's sizes overflows.
 fn check_chain(parameters: &Parameters) -> Result<()> {
-    let &Parameters { levels, scale_bits, first_modulus_bits, digits, special_primes, .. } = parameters;
+    let &Parameters { levels, digits, special_primes, .. } = parameters;
     if levels.0 > limits::LEVELS {
         return Err(malformed(format!("{levels} levels, at most {} are possible", limits::LEVELS)));
-    }
-    if !PRIME_BITS.contains(&scale_bits) || !PRIME_BITS.contains(&first_modulus_bits) {
-        return Err(malformed(format!("primes of {first_modulus_bits} and {scale_bits} bits")));
     }
     if digits == 0 || digits > levels.0 + 1 {
         return Err(malformed(format!("{digits} digits for {} primes", levels.0 + 1)));
     }
-    let needed = PROFILE.chain.special_primes(levels, scale_bits, first_modulus_bits, digits);
-    if special_primes < needed || special_primes > limits::LEVELS + 1 {
-        return Err(malformed(format!("{special_primes} special primes where {needed} are needed")));
+    if special_primes > limits::LEVELS + 1 {
+        return Err(malformed(format!("{special_primes} special primes, at most {} are possible", limits::LEVELS + 1)));
     }
     Ok(())
 }
 
 fn check_security(parameters: &Parameters) -> Result<()> {
-    let log_qp = parameters.log_q() + PROFILE.chain.log_p(parameters.special_primes);
-    if parameters.log_qp != log_qp {
-        return Err(malformed(format!("log2(QP) is {log_qp}, recorded is {}", parameters.log_qp)));
-    }
-    let limit = log_qp_limit_128(parameters.ring_dimension);
+    let (log_qp, limit) = (parameters.log_qp, log_qp_limit_128(parameters.ring_dimension));
     match parameters.security_bits {
         0 => Ok(()),
         128 if log_qp <= limit => Ok(()),
@@ -140,7 +125,7 @@ pub(super) fn bootstrap_slots(messages: &[u64], parameters: &Parameters) -> Resu
 }
 
 /// Checks that a client's levels are those of its ports and of its parameters.
-pub(super) fn check_levels(client: &Client) -> Result<()> {
+pub(super) fn check_levels(client: &ClientPart) -> Result<()> {
     if client.input_levels.len() != client.inputs.len() {
         return Err(malformed(format!("{} levels for {} inputs", client.input_levels.len(), client.inputs.len())));
     }

@@ -10,7 +10,7 @@ use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::ckks::Op;
 use paf_runtime::executor::Step;
 use paf_runtime::{
-    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, npy, simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, npy, simulate,
 };
 use serde_json::{Value, json};
 use testkit::parties::set_up_openfhe;
@@ -34,7 +34,7 @@ struct Run {
     /// Of those of `eval`.
     bootstraps: f64,
     decrypt: f64,
-    output: Output,
+    output: ClientOutput,
 }
 
 /// Runs a circuit on all inputs of a file.

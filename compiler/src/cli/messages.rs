@@ -9,6 +9,9 @@ use paf_passes::PassError;
 pub(crate) fn message(error: &CompileError) -> String {
     match error {
         CompileError::Options(error) => of_options(error),
+        CompileError::Recovery(error @ RecoveryError::NoTraining { .. }) => format!(
+            "{error} in this program; paf-recover has it, and so has paf-compile built with its feature `train`"
+        ),
         CompileError::Pass(error) | CompileError::Recovery(RecoveryError::Pass(error)) => of_pass(error),
         other => other.to_string(),
     }

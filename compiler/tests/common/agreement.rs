@@ -9,13 +9,13 @@ use paf_compiler::options::{CompileOptions, PafChoice};
 use paf_compiler::pipeline::Compiled;
 use paf_import::import;
 use paf_ir::lanes::LANES;
-use paf_ir::tensor::{Evaluator, Graph};
+use paf_ir::tensor::{Graph, GraphEvaluator};
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin};
-use paf_passes::decisions::Samples;
+use paf_passes::decisions::CalibrationSamples;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::paf::Paf;
 use paf_passes::schedule::{Bootstraps, ScheduleRequest, assign_levels};
-use paf_scheme::Counts;
+use paf_scheme::{Counts, EngineProfile};
 use rayon::prelude::*;
 use testkit::arrays::batch;
 use testkit::client_part::{post_process, top1};
@@ -45,9 +45,9 @@ pub(crate) struct Passed {
 
 /// Runs all passes.
 pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec<f64>]) -> Passed {
-    let samples: Samples = calibration.iter().map(|image| vec![image.clone()]).collect();
+    let samples: CalibrationSamples = calibration.iter().map(|image| vec![image.clone()]).collect();
     let approximation = ApproximationOptions { margin, ..ApproximationOptions::new(Paf::by_name(paf).expect("a PAF")) };
-    let schedule = ScheduleRequest { bootstraps: Bootstraps::Never, ..ScheduleRequest::default() };
+    let schedule = ScheduleRequest { bootstraps: Bootstraps::Never, ..ScheduleRequest::new(EngineProfile::openfhe()) };
     let options = LowerOptions { approximation, goal: None, schedule };
     let start = Instant::now();
     let mut network = Lowering::new(import(path).expect("a supported network").graph, samples, options);
@@ -99,7 +99,7 @@ pub(crate) fn exact_results(network: &TrainedNetwork, images: &[Vec<f64>]) -> Ve
 
 /// Results of the polynomial graph, as the client finishes them.
 pub(crate) fn graph_results(passed: &Passed, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let evaluator = Evaluator::new(&passed.optimized);
+    let evaluator = GraphEvaluator::new(&passed.optimized);
     let port = &passed.optimized.outputs[0];
     let shape = &passed.optimized.node(port.node).shape;
     let (input, output) = (passed.approximated.inputs[0].0, passed.approximated.output_scales[0]);

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, Margin, PafChoice, Reduction};
+use paf_ir::random::SplitMix64;
 use paf_ir::tensor::FUNCTIONS;
 use paf_passes::paf::Paf;
 use paf_runtime::{Noise, simulate};
 use prost::Message;
 use testkit::parties::{clear_outputs, samples_of, samples_of_ports};
-use testkit::random::SplitMix64;
 use testkit::repository;
 
 use crate::common::compiled;
@@ -113,8 +113,8 @@ impl Choice {
 
 /// Windows of values in \[0, 1).
 fn random_windows(elements: usize) -> Vec<Vec<f64>> {
-    let mut generator = SplitMix64(20_240_607);
-    (0..RANDOM_WINDOWS).map(|_| (0..elements).map(|_| generator.unit()).collect()).collect()
+    let mut generator = SplitMix64::new(20_240_607);
+    (0..RANDOM_WINDOWS).map(|_| (0..elements).map(|_| generator.uniform()).collect()).collect()
 }
 
 /// The errors of a circuit's results on windows.

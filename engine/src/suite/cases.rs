@@ -12,7 +12,7 @@ use paf_ir::{Bias, Constant, Layout, LinearMap, Primitive, Shape};
 use paf_scheme::{EngineProfile, Parameters, Secret};
 
 /// From a sample to its results.
-pub type Function = Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;
+pub type SampleFunction = Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;
 
 /// A program and what it must compute for one sample, values before post-processing.
 pub struct Case {
@@ -25,7 +25,7 @@ pub struct Case {
     /// Samples for its one input.
     pub samples: Vec<Vec<f64>>,
     /// What it computes of a sample, all outputs one after another.
-    pub expected: Function,
+    pub expected: SampleFunction,
 }
 
 impl Case {

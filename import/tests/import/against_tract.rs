@@ -2,7 +2,7 @@
 //! the error that it states.
 
 use paf_import::import;
-use paf_ir::tensor::{Evaluator, Graph};
+use paf_ir::tensor::{Graph, GraphEvaluator};
 use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
@@ -265,7 +265,7 @@ fn polynomials_stay_within_the_error_they_state() {
         let samples = vec![vec![input.clone()]];
         let approximated = approximate(&folded, &options, &samples).map_err(|problem| problem.to_string())?;
         let scaled = input.iter().map(|value| value * approximated.inputs[0].0).collect();
-        let values = Evaluator::new(&approximated.graph).run(&[scaled]).map_err(|problem| problem.to_string())?;
+        let values = GraphEvaluator::new(&approximated.graph).run(&[scaled]).map_err(|problem| problem.to_string())?;
         let output = approximated.graph.outputs[0].node.index();
         let stated: f64 = approximated.replaced.iter().map(|replaced| replaced.max_error).sum();
         let largest = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));

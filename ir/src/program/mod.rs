@@ -48,7 +48,7 @@ pub trait Operation: Clone + Debug + PartialEq {
     ///
     /// # Errors
     /// [`IrError::Type`] if the operation is not defined for them.
-    fn infer(&self, operands: &[Self::Type], context: &Context<'_>) -> Result<Self::Type, IrError>;
+    fn infer(&self, operands: &[Self::Type], context: &InferenceContext<'_>) -> Result<Self::Type, IrError>;
     /// Attributes in the text form, each followed by a space.
     fn print_attributes(&self) -> String;
     /// Reads attributes and operands back.
@@ -67,7 +67,7 @@ pub trait Operation: Clone + Debug + PartialEq {
 }
 
 /// What inference may look at besides operand types.
-pub struct Context<'p> {
+pub struct InferenceContext<'p> {
     /// Slots of a ciphertext.
     pub slots: usize,
     /// Linear maps of the program.
@@ -76,7 +76,7 @@ pub struct Context<'p> {
     pub inputs: &'p [InputPort],
 }
 
-impl Context<'_> {
+impl InferenceContext<'_> {
     /// A map by id.
     ///
     /// # Errors
@@ -187,7 +187,7 @@ impl<O: Operation> Program<O> {
             }
             types.push(self.values[operand.index()].ty);
         }
-        op.infer(&types, &Context { slots: self.slots, maps: &self.maps, inputs: &self.inputs })
+        op.infer(&types, &InferenceContext { slots: self.slots, maps: &self.maps, inputs: &self.inputs })
     }
 
     /// For each value, the last value that reads it (itself if none, the end if it is an output).

@@ -19,11 +19,11 @@ pub fn evaluate(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrE
 /// # Errors
 /// [`IrError::Eval`] if the number or sizes of inputs are wrong.
 pub fn evaluate_all(graph: &Graph, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, IrError> {
-    Evaluator::new(graph).run(inputs)
+    GraphEvaluator::new(graph).run(inputs)
 }
 
 /// Evaluates one graph on many samples; its linear maps are prepared once.
-pub struct Evaluator<'g> {
+pub struct GraphEvaluator<'g> {
     graph: &'g Graph,
     operators: Vec<Option<Operator>>,
 }
@@ -31,11 +31,11 @@ pub struct Evaluator<'g> {
 /// A tensor of `L` samples.
 type Tensors<const L: usize> = Vec<[f64; L]>;
 
-impl<'g> Evaluator<'g> {
+impl<'g> GraphEvaluator<'g> {
     /// Prepares the linear maps of a graph.
     pub fn new(graph: &'g Graph) -> Self {
         let prepare = |node: &Node| if let Op::Linear(map) = &node.op { Some(Operator::new(map)) } else { None };
-        Evaluator { graph, operators: graph.nodes().map(|(_, node)| prepare(node)).collect() }
+        GraphEvaluator { graph, operators: graph.nodes().map(|(_, node)| prepare(node)).collect() }
     }
 
     /// The value of every node on one sample.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::error::IrError;
 use crate::linear::{LinearMap, Window};
 
-pub use eval::{Evaluator, evaluate, evaluate_all};
+pub use eval::{GraphEvaluator, evaluate, evaluate_all};
 pub use follow::Live;
 pub use function::{FUNCTIONS, Function};
 

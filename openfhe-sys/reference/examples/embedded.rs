@@ -24,7 +24,7 @@ pub extern "C" fn limbs_of_a_key_for_one() -> u32 {
 }
 
 fn made_key() -> Result<u32, fhe::Exception> {
-    let context = fhe::create_context(&fhe::Parameters {
+    let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: 1 << 10,
         slots: 1 << 9,
         multiplicative_depth: 2,

@@ -1,8 +1,9 @@
-//! Operations that return a new ciphertext instead of changing their first operand, where only tests want that.
+//! Operations that return a new ciphertext instead of changing their first operand, and bytes of keys in the process-wide
+//! maps, where only tests want that.
 
 use std::pin::Pin;
 
-use openfhe_sys::{self as fhe, Ciphertext, Exception, Plaintext, UniquePtr};
+use openfhe_sys::{self as fhe, Ciphertext, Context, Exception, Plaintext, UniquePtr};
 
 use crate::bridge::ffi;
 
@@ -59,4 +60,19 @@ pub fn square(ciphertext: &Ciphertext) -> Result<UniquePtr<Ciphertext>> {
     let mut product = fhe::square_no_relinearize(ciphertext)?;
     fhe::relinearize_in_place(product.pin_mut())?;
     Ok(product)
+}
+
+/// One evaluation key of the process-wide maps, as [`fhe::evaluation_key_into`] writes it.
+pub fn export_evaluation_key(tag: &str, id: u32) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fhe::evaluation_key_into(&*fhe::evaluation_key(tag, id)?, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads one evaluation key into the process-wide maps, under this tag, and gives its id.
+pub fn import_evaluation_key(context: &Context, tag: &str, bytes: &[u8]) -> Result<u32> {
+    let key = fhe::evaluation_key_from_bytes(context, bytes)?;
+    let id = key.id();
+    fhe::insert_evaluation_key(tag, key)?;
+    Ok(id)
 }

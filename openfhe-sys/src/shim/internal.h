@@ -40,6 +40,9 @@ inline std::string to_string(rust::Str text) {
     return std::string(text.data(), text.size());
 }
 
+// OpenFHE's name of a distribution.
+lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution);
+
 // Overwrites all limbs with zeros.
 void wipe(DCRTPoly& secret);
 

@@ -49,7 +49,7 @@ namespace openfhe_shim {
 using lbcrypto::DCRTPoly;
 
 // Shared with Rust, defined in the generated header.
-struct Parameters;
+struct ContextParameters;
 struct KeyPair;
 struct EncapsulationKeys;
 struct ExtendedTerm;
@@ -174,7 +174,7 @@ void clear_rotation_keys();
 void release_contexts();
 
 // api/context.cc
-std::unique_ptr<Context> create_context(const Parameters& parameters);
+std::unique_ptr<Context> create_context(const ContextParameters& parameters);
 void prepare_transforms(const Context& context);
 
 // api/keys.cc

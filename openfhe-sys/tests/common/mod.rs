@@ -42,8 +42,8 @@ pub(crate) fn take_turns() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn parameters(depth: u32, technique: fhe::ScalingTechnique) -> fhe::Parameters {
-    fhe::Parameters {
+pub(crate) fn parameters(depth: u32, technique: fhe::ScalingTechnique) -> fhe::ContextParameters {
+    fhe::ContextParameters {
         ring_dimension: RING_DIMENSION,
         slots: RING_DIMENSION / 2,
         multiplicative_depth: depth,

@@ -44,7 +44,7 @@ const MOST: f64 = 4.0;
 /// Interval bounds hold for every input already.
 const OF_BOUNDS: f64 = 1.1;
 
-/// Margin of PAFs with an error above [`COARSE`]: there a wide scale costs every image more than it saves the few that
+/// Margin of composites with an error above [`COARSE`]: there a wide scale costs every image more than it saves the few that
 /// leave a narrow one. A residual network of 20 layers for CIFAR-10 with `alpha7` (7.6e-3), calibrated on 256 images,
 /// has 10 points less on 300 images with the margins that `alpha10` (9e-4) needs.
 const OF_COARSE_PAFS: f64 = 1.1;
@@ -70,7 +70,7 @@ impl Margins {
     /// The margins of a node with this PAF.
     pub(super) fn beside(self, paf: &Paf) -> Self {
         match self.margin {
-            Margin::Automatic if paf.max_relu_error() > COARSE => {
+            Margin::Automatic if paf.rectifier().is_none() && paf.max_relu_error() > COARSE => {
                 Margins { margin: Margin::Fixed(OF_COARSE_PAFS), ..self }
             }
             _ => self,

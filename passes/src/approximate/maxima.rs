@@ -3,15 +3,15 @@
 use paf_ir::LinearMap;
 use paf_ir::Shape;
 use paf_ir::linear::Window;
-use paf_ir::tensor::{Node, NodeId, Op};
+use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
 use super::comparing::{Comparing, reduced};
 use super::pool;
 use super::scaling::Scaling;
 use super::values::Values;
-use super::{Lowering, polynomial, pool_guard};
+use super::{Approximation, polynomial, pool_guard, rectify};
 use crate::error::PassError;
-use crate::paf::Paf;
+use crate::paf::{Form, Paf};
 
 /// A tensor in the pool's units, and its values.
 type Tensor = (NodeId, Values);
@@ -25,7 +25,7 @@ struct Pool<'n> {
     rectifier: Option<(&'n Node, Paf)>,
 }
 
-impl Lowering<'_> {
+impl Approximation<'_> {
     pub(super) fn max_pool(
         &mut self,
         id: NodeId,
@@ -45,7 +45,7 @@ impl Lowering<'_> {
         let pool = Pool { node, paf, scaling, rectifier };
         let image = pool.scaling.divide(&mut self.graph, &node.name, x)?;
         let start = (image, self.operand(0).clone());
-        let (image, values) = reduced(&mut Building { lowering: self, pool: &pool }, &rounds, start)?;
+        let (image, values) = reduced(&mut Building { approximation: self, pool: &pool }, &rounds, start)?;
         let flat = pool.scaling.multiply(&mut self.graph, &node.name, image)?;
         let image = self.graph.reshape(node.name.clone(), flat, node.shape.clone())?;
         self.record_pool(&pool, window);
@@ -56,6 +56,7 @@ impl Lowering<'_> {
         let paf = self.paf_of(id, node);
         let guard = pool_guard(node, &paf, window, self.options.reduction)?;
         let scaling = self.scales.of_pool(id, node, self.operand(0), guard)?;
+        let paf = rectify::fitted(&paf, &node.op, self.operand(0), &scaling, self.options.reduction);
         Ok((paf, scaling))
     }
 
@@ -71,7 +72,7 @@ impl Lowering<'_> {
 
 /// A pool on its way into the graph.
 struct Building<'l, 'a, 'n> {
-    lowering: &'l mut Lowering<'a>,
+    approximation: &'l mut Approximation<'a>,
     pool: &'l Pool<'n>,
 }
 
@@ -81,31 +82,41 @@ impl Comparing for Building<'_, '_, '_> {
 
     fn select(&mut self, map: &LinearMap, x: &Tensor) -> Result<Tensor, PassError> {
         let (name, shape) = (self.pool.node.name.clone(), Shape(vec![map.outputs]));
-        let image = self.lowering.graph.linear(name, map.clone(), x.0, shape)?;
+        let image = self.approximation.graph.linear(name, map.clone(), x.0, shape)?;
         Ok((image, x.1.linear(map)))
     }
 
-    /// `b + (a − b)·step(a − b)`, both already divided by S; the values are not.
+    /// `b + relu(a − b)`, both already divided by S; the values are not.
     fn max(&mut self, a: Tensor, b: Tensor) -> Result<Tensor, PassError> {
-        let Building { lowering, pool } = self;
-        let (name, graph) = (&pool.node.name, &mut lowering.graph);
-        lowering.scales.check_comparison(pool.node, &a.1, &b.1)?;
+        let Building { approximation, pool } = self;
+        let (name, graph) = (&pool.node.name, &mut approximation.graph);
+        approximation.scales.check_comparison(pool.node, &a.1, &b.1)?;
         let difference = graph.add(name.clone(), Op::Sub, &[a.0, b.0])?;
-        let step = polynomial::step(graph, name, &pool.paf, difference)?;
-        let product = graph.add(name.clone(), Op::Mul, &[difference, step])?;
-        let maximum = graph.add(name.clone(), Op::Add, &[b.0, product])?;
+        let excess = rectified(graph, name, &pool.paf, difference)?;
+        let maximum = graph.add(name.clone(), Op::Add, &[b.0, excess])?;
         Ok((maximum, a.1.max(&b.1, &pool.paf, &pool.scaling)))
     }
 
     /// The maximum with zero, by the PAF of the ReLU.
     fn rectified(&mut self, x: Tensor) -> Result<Tensor, PassError> {
-        let Building { lowering, pool } = self;
+        let Building { approximation, pool } = self;
         let (name, paf) = match &pool.rectifier {
             Some((relu, paf)) => (&relu.name, paf),
             None => (&pool.node.name, &pool.paf),
         };
-        let step = polynomial::step(&mut lowering.graph, name, paf, x.0)?;
-        let image = lowering.graph.add(name.clone(), Op::Mul, &[x.0, step])?;
-        Ok((image, x.1.relu(paf, &pool.scaling)))
+        let paf = rectify::fitted(paf, &Op::Relu, &x.1, &pool.scaling, approximation.options.reduction);
+        let image = rectified(&mut approximation.graph, name, &paf, x.0)?;
+        Ok((image, x.1.relu(&paf, &pool.scaling)))
+    }
+}
+
+/// The ReLU of `u` in [−1, 1].
+fn rectified(graph: &mut Graph, name: &str, paf: &Paf, u: NodeId) -> Result<NodeId, PassError> {
+    match &paf.form {
+        Form::Sign(sign) => {
+            let step = polynomial::step(graph, name, sign, u)?;
+            Ok(graph.add(name, Op::Mul, &[u, step])?)
+        }
+        Form::Rectifier(rectifier) => rectify::build(graph, name, rectifier, u, &[1.0]),
     }
 }

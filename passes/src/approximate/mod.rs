@@ -26,6 +26,7 @@ mod maxima;
 mod order;
 mod polynomial;
 mod pool;
+mod rectify;
 mod scales;
 mod scaling;
 mod sensitivity;
@@ -37,14 +38,15 @@ use std::collections::BTreeMap;
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Function, Graph, Live, Node, NodeId, Op, Output};
 
-use crate::decisions::{Decisions, Samples};
+use crate::decisions::{CalibrationSamples, Decisions};
 use crate::error::PassError;
 use crate::fold::fold_polynomial;
-use crate::paf::Paf;
+use crate::paf::{Form, Paf};
 pub use comparing::{Comparing, reduced};
 pub use margin::Margin;
 pub use polynomial::component;
 pub use pool::{Reduction, Round, rounds};
+pub use rectify::{arguments_of_pool, arguments_of_relu, fitted};
 use scales::{Scales, reach_from_middle, reach_of_sign};
 pub use scaling::Scaling;
 pub use sensitivity::Deviation;
@@ -123,7 +125,7 @@ pub struct Approximated {
 pub fn approximate(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
 ) -> Result<Approximated, PassError> {
     check_names(graph, &options.per_node)?;
     approximate_with(&in_cheaper_order(graph, &options.per_node)?, options, samples, &BTreeMap::new())
@@ -138,17 +140,20 @@ pub(crate) fn in_cheaper_order(graph: &Graph, per_node: &Decisions) -> Result<Gr
 pub(crate) fn approximate_with(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
     chosen: &BTreeMap<NodeId, Paf>,
 ) -> Result<Approximated, PassError> {
-    let mut lowering = Lowering::new(graph, options, samples.len(), chosen);
-    while let Some((id, node)) = lowering.live.next() {
-        let (image, values) =
-            if node.op == Op::Input { lowering.input(id, node, samples)? } else { lowering.node(id, node)? };
-        lowering.images.push(image);
-        lowering.live.push(values);
+    let mut approximation = Approximation::new(graph, options, samples.len(), chosen);
+    while let Some((id, node)) = approximation.live.next() {
+        let (image, values) = if node.op == Op::Input {
+            approximation.input(id, node, samples)?
+        } else {
+            approximation.node(id, node)?
+        };
+        approximation.images.push(image);
+        approximation.live.push(values);
     }
-    lowering.finish()
+    approximation.finish()
 }
 
 /// Levels of a folded network with one PAF for all nodes, every scale folded: what the optimizer reaches.
@@ -169,7 +174,7 @@ pub fn least_depth(graph: &Graph, paf: &Paf, reduction: Reduction) -> u32 {
 
 /// Levels of a ReLU or MaxPool with a PAF: each comparison in sequence takes the sign's and a product.
 pub fn levels_with(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
-    comparisons(op, reduction) * (paf.sign_depth() as u32 + 1)
+    comparisons(op, reduction) * paf.depth() as u32
 }
 
 /// Comparisons in sequence of a ReLU or MaxPool; none of anything else.
@@ -232,7 +237,7 @@ pub(crate) fn check_names(graph: &Graph, per_node: &Decisions) -> Result<(), Pas
     }
 }
 
-struct Lowering<'a> {
+struct Approximation<'a> {
     source: &'a Graph,
     options: &'a ApproximationOptions,
     scales: Scales<'a>,
@@ -244,14 +249,14 @@ struct Lowering<'a> {
     inputs: Vec<(f64, (f64, f64))>,
 }
 
-impl<'a> Lowering<'a> {
+impl<'a> Approximation<'a> {
     fn new(
         source: &'a Graph,
         options: &'a ApproximationOptions,
         sample_count: usize,
         chosen: &'a BTreeMap<NodeId, Paf>,
     ) -> Self {
-        Lowering {
+        Approximation {
             source,
             options,
             scales: Scales::new(source, options, sample_count),
@@ -264,7 +269,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn input(&mut self, id: NodeId, node: &Node, samples: &Samples) -> Result<(NodeId, Values), PassError> {
+    fn input(&mut self, id: NodeId, node: &Node, samples: &CalibrationSamples) -> Result<(NodeId, Values), PassError> {
         let port = self.source.inputs.iter().position(|input| input.0 == id).unwrap_or(0);
         let decided = self.options.per_node.ranges.get(&node.name).copied();
         let values = if samples.is_empty() {
@@ -302,17 +307,38 @@ impl<'a> Lowering<'a> {
         if self.scales.is_part_of_pool(id) {
             return Ok((x, self.operand(0).clone()));
         }
-        let (name, paf) = (&node.name, self.paf_of(id, node));
         let scaling = self.scales.of_relu(id, node, self.operand(0))?;
+        let paf = rectify::fitted(&self.paf_of(id, node), &node.op, self.operand(0), &scaling, self.options.reduction);
         let values = self.operand(0).relu(&paf, &scaling);
-        let u = scaling.divide(&mut self.graph, name, x)?;
-        let step = polynomial::step(&mut self.graph, name, &paf, u)?;
         let units = self.units_of_pool(id, &scaling, &values).unwrap_or_else(|| scaling.clone());
-        let factor = if units == scaling { u } else { units.divide(&mut self.graph, name, x)? };
-        let product = self.graph.add(name.clone(), Op::Mul, &[factor, step])?;
-        let image = units.multiply(&mut self.graph, name, product)?;
+        let name = &node.name;
+        let u = self.divided(node, x, &scaling)?;
+        let rectified = match &paf.form {
+            Form::Sign(sign) => {
+                let step = polynomial::step(&mut self.graph, name, sign, u)?;
+                let factor = if units == scaling { u } else { units.divide(&mut self.graph, name, x)? };
+                self.graph.add(name.clone(), Op::Mul, &[factor, step])?
+            }
+            Form::Rectifier(rectifier) => {
+                rectify::build(&mut self.graph, name, rectifier, u, &scaling.in_units(&units))?
+            }
+        };
+        let image = units.multiply(&mut self.graph, name, rectified)?;
         self.record(node, "Relu", &paf, scaling.largest(), scaling.largest() * paf.max_relu_error());
         Ok((image, values))
+    }
+
+    /// What a ReLU reads, in parts of its scales. Scales by channel of a sum go to its addends, where they melt into maps or
+    /// take a level that is to spare.
+    fn divided(&mut self, relu: &Node, x: NodeId, scaling: &Scaling) -> Result<NodeId, PassError> {
+        let (name, sum) = (&relu.name, self.source.node(relu.inputs[0]));
+        let (Op::Add, Scaling::Channels(_)) = (&sum.op, scaling) else {
+            return scaling.divide(&mut self.graph, name, x);
+        };
+        let addends = sum.inputs.iter().map(|addend| self.images[addend.index()]);
+        let parts = addends.map(|addend| scaling.divide(&mut self.graph, name, addend));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.graph.add(name.clone(), Op::Add, &parts)?)
     }
 
     fn function(&mut self, node: &Node, function: Function, x: NodeId) -> Result<(NodeId, Values), PassError> {
@@ -388,7 +414,7 @@ fn finite_range(values: &Values, name: &str) -> Result<(f64, f64), PassError> {
     values.range().ok_or_else(|| PassError::NotFinite { node: name.to_owned() })
 }
 
-fn port_samples<'s>(samples: &'s Samples, port: usize, node: &Node) -> Result<Vec<&'s [f64]>, PassError> {
+fn port_samples<'s>(samples: &'s CalibrationSamples, port: usize, node: &Node) -> Result<Vec<&'s [f64]>, PassError> {
     let pick = |sample: &'s Vec<Vec<f64>>| {
         let tensor = sample.get(port).filter(|tensor| tensor.len() == node.shape.size());
         let message = || format!("a sample has not the {} values that input `{}` needs", node.shape.size(), node.name);

@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use paf_ir::tensor::{Graph, NodeId, Op};
 
 use crate::error::PassError;
-use crate::paf::{Component, Paf};
+use crate::paf::{Component, Composite, ceil_log2};
 
 /// Highest degree that is written in the power basis.
 const POWER_BASIS_DEGREE: usize = 7;
 
-/// Builds `½ + ½·paf(u)` for `u` in [−1, 1].
-pub(super) fn step(graph: &mut Graph, name: &str, paf: &Paf, u: NodeId) -> Result<NodeId, PassError> {
+/// Builds `½ + ½·sign(u)` for `u` in [−1, 1].
+pub(super) fn step(graph: &mut Graph, name: &str, sign: &Composite, u: NodeId) -> Result<NodeId, PassError> {
     let mut value = u;
-    for polynomial in &paf.components {
+    for polynomial in &sign.components {
         value = component(graph, name, polynomial, value)?;
     }
     let half = graph.add(name, Op::Scale(0.5), &[value])?;
@@ -78,11 +78,6 @@ fn chebyshev_basis(graph: &mut Graph, name: &str, component: &Component, x: Node
         .expect("the list of limits is not empty");
     let mut schedule = Chebyshev { graph, name, baby_limit, basis: BTreeMap::from([(1, t1)]) };
     schedule.evaluate(coefficients, budget)
-}
-
-/// ⌈log2(n)⌉.
-pub(super) fn ceil_log2(n: usize) -> usize {
-    n.next_power_of_two().trailing_zeros() as usize
 }
 
 /// Depth of T_k.
@@ -211,6 +206,7 @@ fn divide(odd: &[f64], split: usize) -> (Vec<f64>, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paf::Paf;
     use paf_ir::tensor::{BatchAxis, Output, PostProcess, Shape, evaluate};
 
     /// Degree and fewest products known at least depth.
@@ -229,14 +225,15 @@ mod tests {
     fn steps_equal_the_paf() {
         for name in ["alpha4", "alpha5", "alpha7", "alpha10", "alpha13", "alpha14", "f1sq_g1sq.cheon"] {
             let paf = Paf::by_name(name).unwrap();
+            let sign = paf.composite().unwrap();
             let xs: Vec<f64> = (-50..=50).map(|k| f64::from(k) / 50.0).collect();
             let mut graph = Graph::default();
             let x = graph.input("x", Shape(vec![xs.len()]), BatchAxis::Absent);
-            let node = step(&mut graph, "s", &paf, x).unwrap();
+            let node = step(&mut graph, "s", sign, x).unwrap();
             graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
             let y = evaluate(&graph, std::slice::from_ref(&xs)).unwrap();
             for (x, y) in xs.iter().zip(&y[0]) {
-                let expected = 0.5 + 0.5 * paf.eval(*x);
+                let expected = 0.5 + 0.5 * sign.eval(*x);
                 assert!((y - expected).abs() < 1e-10, "{name} at {x}: {y} instead of {expected}");
             }
         }

@@ -7,7 +7,7 @@ use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
 use super::batch::Extremes;
 use super::margin::Margins;
-use super::scaling::{Scaling, TRUSTED_VALUES};
+use super::scaling::{Scaling, trusted_values};
 use super::values::Values;
 use super::{ApproximationOptions, finite_range, order};
 use crate::error::PassError;
@@ -19,6 +19,8 @@ pub(super) struct Scales<'a> {
     pub(super) options: &'a ApproximationOptions,
     pub(super) consumers: Vec<Vec<NodeId>>,
     pub(super) sample_count: usize,
+    /// Levels below each node, as far as they tell which addend has some to spare.
+    depths: Vec<u32>,
     /// Of what has no PAF: outputs and smooth functions.
     margins: Margins,
     default_margins: Margins,
@@ -35,10 +37,15 @@ impl<'a> Scales<'a> {
             options,
             consumers: source.consumers(),
             sample_count,
+            depths: depths(source),
             margins,
             default_margins: margins.beside(&options.default_paf),
             node_margins: options.per_node.pafs.iter().map(own).collect(),
         }
+    }
+
+    fn paf_of(&self, node: &Node) -> &Paf {
+        self.options.per_node.pafs.get(&node.name).unwrap_or(&self.options.default_paf)
     }
 
     fn margins_of(&self, node: &Node) -> &Margins {
@@ -71,7 +78,8 @@ impl<'a> Scales<'a> {
         let margins = self.margins_of(node);
         let by_channel = match self.channels_between_maps(id, node) {
             Some(channels) => {
-                Scaling::by_channel(values, channels, &reach, |seen| margins.of(Some(seen), &reach) * guard)
+                let trusted = trusted_values(self.paf_of(node));
+                Scaling::by_channel(values, (channels, trusted), &reach, |seen| margins.of(Some(seen), &reach) * guard)
             }
             None => None,
         };
@@ -114,13 +122,13 @@ impl<'a> Scales<'a> {
     /// Scales by channel for a pool that sees these values.
     pub(super) fn pool_units(&self, pool: &Node, values: &Values, channels: usize, guard: f64) -> Option<Scaling> {
         let factor = |seen: &Extremes| self.margins_of(pool).of(Some(seen), reach_of_difference) * guard;
-        Scaling::by_channel(values, channels, reach_of_difference, factor)
+        Scaling::by_channel(values, (channels, trusted_values(self.paf_of(pool))), reach_of_difference, factor)
     }
 
     /// Number of channels of a ReLU or MaxPool that stands between linear maps, with others of its kind at most.
     fn channels_between_maps(&self, id: NodeId, node: &Node) -> Option<usize> {
         let scales_by_channel =
-            self.takes_channels(node) && self.comes_from_map(node.inputs[0]) && self.goes_to_maps(id);
+            self.takes_channels(node) && self.comes_from_map(node, node.inputs[0]) && self.goes_to_maps(node, id);
         scales_by_channel.then(|| node.shape.0[1])
     }
 
@@ -128,34 +136,73 @@ impl<'a> Scales<'a> {
     fn takes_channels(&self, node: &Node) -> bool {
         let input = &self.source.node(node.inputs[0]).shape;
         let given = self.options.per_node.scales.contains_key(&node.name);
-        !given && input.0.len() > 2 && input.size() / input.0[1].max(1) * self.sample_count >= TRUSTED_VALUES
+        !given
+            && input.0.len() > 2
+            && input.size() / input.0[1].max(1) * self.sample_count >= trusted_values(self.paf_of(node))
     }
 
-    fn comes_from_map(&self, id: NodeId) -> bool {
+    /// Whether what a node reads can be divided by scales of its own.
+    fn comes_from_map(&self, reader: &Node, id: NodeId) -> bool {
         let node = self.source.node(id);
         match &node.op {
             Op::Linear(_) | Op::BatchNorm(_) => true,
             Op::Relu | Op::MaxPool(_) => {
-                self.takes_channels(node) && self.goes_to_maps(id) && self.comes_from_map(node.inputs[0])
+                self.takes_channels(node) && self.goes_to_maps(node, id) && self.comes_from_map(node, node.inputs[0])
             }
+            Op::Add => self.paf_of(reader).rectifier().is_some() && self.may_be_divided(node),
             _ => false,
         }
     }
 
-    fn goes_to_maps(&self, id: NodeId) -> bool {
+    /// Whether a sum can be divided channel by channel at no level: each addend is a map that nothing else reads, or has a
+    /// level to spare for a map of its own.
+    fn may_be_divided(&self, sum: &Node) -> bool {
+        let melts = |id: &NodeId| {
+            let is_map = matches!(self.source.node(*id).op, Op::Linear(_) | Op::BatchNorm(_));
+            is_map && self.consumers[id.index()].len() == 1
+        };
+        sum.inputs.iter().all(|addend| melts(addend) || self.has_level_to_spare(sum, *addend))
+    }
+
+    /// Whether another addend is deeper.
+    fn has_level_to_spare(&self, sum: &Node, addend: NodeId) -> bool {
+        sum.inputs.iter().any(|other| self.depths[other.index()] > self.depths[addend.index()])
+    }
+
+    /// Whether all that reads a node's result can take it by channel.
+    fn goes_to_maps(&self, node: &Node, id: NodeId) -> bool {
+        let is_rectifier = self.paf_of(node).rectifier().is_some();
         let is_output = self.source.outputs.iter().any(|output| output.node == id);
         let reads_in_channels = |&reader: &NodeId| {
             let node = self.source.node(reader);
             match &node.op {
                 Op::Linear(_) | Op::BatchNorm(_) => true,
-                Op::Relu | Op::MaxPool(_) => self.takes_channels(node) && self.goes_to_maps(reader),
-                Op::Reshape => self.goes_to_maps(reader),
+                Op::Relu | Op::MaxPool(_) => self.takes_channels(node) && self.goes_to_maps(node, reader),
+                Op::Reshape => self.goes_to_maps(node, reader),
+                Op::Add => is_rectifier && self.has_level_to_spare(node, id),
                 _ => false,
             }
         };
         !is_output && self.consumers[id.index()].iter().all(reads_in_channels)
     }
 }
+
+/// Levels below each node: a linear map takes one, ReLU and pools take several.
+fn depths(graph: &Graph) -> Vec<u32> {
+    let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
+    for (_, node) in graph.nodes() {
+        let below = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
+        let own = match &node.op {
+            Op::Relu | Op::MaxPool(_) => LEVELS_OF_RELU,
+            op => super::levels_without_paf(op),
+        };
+        depths.push(below + own);
+    }
+    depths
+}
+
+/// Levels of a ReLU, for the comparison of depths: the fewest there are.
+const LEVELS_OF_RELU: u32 = 3;
 
 /// margin × reached. A node that sees only zeros gets 1.
 fn uniform(margins: &Margins, values: &Values, reached: f64, reach: impl Fn(f64, f64) -> f64) -> f64 {

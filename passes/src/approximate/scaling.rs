@@ -6,16 +6,25 @@
 
 use std::sync::Arc;
 
-use paf_ir::linear::{LinearMap, Primitive};
+use paf_ir::linear::{Bias, LinearMap, Primitive};
 use paf_ir::tensor::{Graph, NodeId, Op, Shape, Tensor};
 
 use super::batch::Extremes;
 use super::values::Values;
 use crate::error::PassError;
+use crate::paf::Paf;
 
 /// Values a channel must show on the samples before its own extremes are trusted: with fewer, an input not seen
 /// in calibration leaves the scale too often.
-pub(super) const TRUSTED_VALUES: usize = 50_000;
+const TRUSTED_VALUES: usize = 50_000;
+
+/// The same for polynomials of ReLU, to which a wide scale, as few samples ask for, costs little.
+const TRUSTED_BY_RECTIFIERS: usize = 10_000;
+
+/// Values of each channel that its own scale takes, beside this PAF.
+pub(super) fn trusted_values(paf: &Paf) -> usize {
+    if paf.rectifier().is_some() { TRUSTED_BY_RECTIFIERS } else { TRUSTED_VALUES }
+}
 
 /// No channel's scale falls below this part of the largest one.
 pub(super) const SMALLEST_PART: f64 = 1e-3;
@@ -34,11 +43,11 @@ impl Scaling {
     /// common; `None` without samples enough.
     pub(super) fn by_channel(
         values: &Values,
-        channels: usize,
+        (channels, trusted): (usize, usize),
         statistic: impl Fn(f64, f64) -> f64,
         factor: impl Fn(&Extremes) -> f64,
     ) -> Option<Self> {
-        let extremes = values.channel_extremes(channels, TRUSTED_VALUES)?;
+        let extremes = values.channel_extremes(channels, trusted)?;
         let factor = factor(&extremes);
         let scales: Vec<f64> = extremes.ranges().iter().map(|&(low, high)| factor * statistic(low, high)).collect();
         let largest = scales.iter().copied().fold(0.0, f64::max);
@@ -70,6 +79,13 @@ impl Scaling {
         }
     }
 
+    /// Each of these scales in parts of another one of the same channels.
+    pub(super) fn in_units(&self, units: &Scaling) -> Vec<f64> {
+        let (own, units) = (self.parts(1).0, units.parts(1).0);
+        let channels = own.len().max(units.len());
+        (0..channels).map(|channel| own[channel % own.len()] / units[channel % units.len()]).collect()
+    }
+
     /// `x / scale`.
     pub(super) fn divide(&self, graph: &mut Graph, name: &str, x: NodeId) -> Result<NodeId, PassError> {
         self.apply(graph, name, x, |scale| 1.0 / scale)
@@ -90,13 +106,24 @@ impl Scaling {
         match self {
             Scaling::Uniform(scale) => Ok(graph.add(name, Op::Scale(factor(*scale)), &[x])?),
             Scaling::Channels(scales) => {
-                let shape = graph.node(x).shape.clone();
-                let data = scales.iter().map(|&scale| factor(scale)).collect();
-                let values = Arc::new(Tensor::new(Shape(vec![scales.len()]), data));
-                let repeat = shape.size() / scales.len();
-                let diagonal = Primitive::Diagonal { values, repeat, size: shape.size() };
-                Ok(graph.linear(name, LinearMap::of(diagonal, None), x, shape)?)
+                diagonal(graph, name, x, scales.iter().map(|&scale| factor(scale)).collect(), None)
             }
         }
     }
+}
+
+/// A map that multiplies each channel by its factor, and adds its bias.
+pub(super) fn diagonal(
+    graph: &mut Graph,
+    name: &str,
+    x: NodeId,
+    factors: Vec<f64>,
+    bias: Option<Vec<f64>>,
+) -> Result<NodeId, PassError> {
+    let shape = graph.node(x).shape.clone();
+    let repeat = shape.size() / factors.len();
+    let vector = |values: Vec<f64>| Arc::new(Tensor::new(Shape(vec![values.len()]), values));
+    let diagonal = Primitive::Diagonal { values: vector(factors), repeat, size: shape.size() };
+    let bias = bias.map(|bias| Bias { values: vector(bias), repeat });
+    Ok(graph.linear(name, LinearMap::of(diagonal, bias), x, shape)?)
 }

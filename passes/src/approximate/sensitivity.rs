@@ -14,8 +14,8 @@ use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
-use super::{ApproximationOptions, Reduction, finite_range, levels_with, port_samples};
-use crate::decisions::Samples;
+use super::{ApproximationOptions, Reduction, finite_range, fitted, levels_with, port_samples};
+use crate::decisions::CalibrationSamples;
 use crate::error::PassError;
 use crate::paf::Paf;
 
@@ -96,7 +96,7 @@ impl Reference {
 pub(crate) fn measure(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
     pafs: &[Paf],
     allowed: impl Fn(&Node) -> Vec<usize>,
 ) -> Result<Sensitivity, PassError> {
@@ -129,7 +129,7 @@ pub(crate) fn measure(
 }
 
 /// Samples at even distances, as many as the work for each allows.
-fn probes(samples: &Samples, work: usize) -> Samples {
+fn probes(samples: &CalibrationSamples, work: usize) -> CalibrationSamples {
     let count = (PROBING_WORK / work.max(1)).clamp(PROBES.0, PROBES.1).min(samples.len());
     (0..count).map(|probe| samples[probe * samples.len() / count].clone()).collect()
 }
@@ -158,7 +158,7 @@ struct Calibrated {
 }
 
 impl Calibrated {
-    fn new(network: &Network<'_>, scales: &Scales<'_>, samples: &Samples) -> Result<Self, PassError> {
+    fn new(network: &Network<'_>, scales: &Scales<'_>, samples: &CalibrationSamples) -> Result<Self, PassError> {
         let mut scalings = vec![None; network.graph.len()];
         let mut levels = vec![0; network.graph.len()];
         let outputs = network.follow(&network.inputs(samples)?, |id, node, live| {
@@ -222,7 +222,7 @@ impl<'a> Network<'a> {
     }
 
     /// The values of each input.
-    fn inputs(&self, samples: &Samples) -> Result<BTreeMap<NodeId, Values>, PassError> {
+    fn inputs(&self, samples: &CalibrationSamples) -> Result<BTreeMap<NodeId, Values>, PassError> {
         let inputs = self.graph.inputs.iter().enumerate();
         let values = |(port, &(id, _)): (usize, &(NodeId, BatchAxis))| {
             Ok((id, Values::of_samples(&port_samples(samples, port, self.graph.node(id))?)))
@@ -241,13 +241,18 @@ impl<'a> Network<'a> {
     /// The value of a node with a PAF; `None` if no guard makes the PAF fit a pool. The zero of a ReLU in a pool is
     /// taken to be compared first.
     fn replaced(&self, node: &Node, x: &Values, paf: &Paf, scaling: &Scaling) -> Option<Values> {
-        let Op::MaxPool(window) = &node.op else { return Some(x.relu(paf, scaling)) };
+        let Op::MaxPool(window) = &node.op else {
+            return Some(x.relu(&fitted(paf, &node.op, x, scaling, self.reduction), scaling));
+        };
         let guard = paf.pool_guard(self.reduction.comparisons(window));
         let scaling = guard.is_finite().then(|| scaling.times(guard))?;
-        let max = |a: &Values, b: &Values| a.max(b, paf, &scaling);
+        let comparing = |x: &Values| {
+            let paf = fitted(paf, &node.op, x, &scaling, self.reduction);
+            x.pool(window, self.reduction, &|a: &Values, b: &Values| a.max(b, &paf, &scaling))
+        };
         Some(match self.pools.contains_key(&node.inputs[0]) {
-            true => x.relu(paf, &scaling).pool(window, self.reduction, &max),
-            false => x.pool(window, self.reduction, &max),
+            true => comparing(&x.relu(&fitted(paf, &Op::Relu, x, &scaling, self.reduction), &scaling)),
+            false => comparing(x),
         })
     }
 

@@ -10,8 +10,10 @@ use std::f64::consts::PI;
 
 use paf_ir::tensor::{BatchAxis, Function, Graph, NodeId, Op, Shape};
 
-use super::polynomial::{Chebyshev, basis_depth, ceil_log2, sum_in_pairs};
+use super::polynomial::{Chebyshev, basis_depth, sum_in_pairs};
+use super::scaling::diagonal;
 use crate::error::PassError;
+use crate::paf::{ceil_log2, clenshaw};
 
 /// Highest degree tried: seven levels.
 pub(super) const MAX_DEGREE: usize = 127;
@@ -99,44 +101,117 @@ impl Series {
 
     /// Adds the polynomial of `x` to a graph.
     pub(super) fn build(&self, graph: &mut Graph, name: &str, x: NodeId) -> Result<NodeId, PassError> {
-        let limits = [1, 3, 7, 15, 31].into_iter();
-        let products = |&limit: &usize| self.products(limit).unwrap_or(usize::MAX);
-        let baby_limit = limits.min_by_key(products).expect("the list of limits is not empty");
         let scaled = graph.add(name, Op::Scale(1.0 / self.half_width), &[x])?;
         let t1 = graph.add(name, Op::AddConstant(-self.middle / self.half_width), &[scaled])?;
-        let result = self.evaluate(graph, name, t1, baby_limit)?;
+        let coefficients: Vec<Coefficient> = self.coefficients.iter().map(|&c| Coefficient::of_all(c)).collect();
+        let result = build_series(graph, name, t1, &coefficients)?;
         Ok(graph.add(name, Op::Scale(self.scale), &[result])?)
     }
+}
 
-    /// Products that a limit leads to.
-    fn products(&self, baby_limit: usize) -> Result<usize, PassError> {
-        let mut graph = Graph::default();
-        let t1 = graph.input("t", Shape(vec![1]), BatchAxis::Absent);
-        self.evaluate(&mut graph, "count", t1, baby_limit)?;
-        Ok(graph.nodes().filter(|(_, node)| node.op == Op::Mul).count())
+/// Adds `Σ c_k·T_k(t1)` to a graph, at the least depth of its degree and with the fewest products found.
+pub(super) fn build_series(
+    graph: &mut Graph,
+    name: &str,
+    t1: NodeId,
+    coefficients: &[Coefficient],
+) -> Result<NodeId, PassError> {
+    let limits = [1, 3, 7, 15, 31].into_iter();
+    let products = |&limit: &usize| products(coefficients, limit).unwrap_or(usize::MAX);
+    let baby_limit = limits.min_by_key(products).expect("the list of limits is not empty");
+    evaluate(graph, name, t1, coefficients, baby_limit)
+}
+
+/// Products that a limit leads to.
+fn products(coefficients: &[Coefficient], baby_limit: usize) -> Result<usize, PassError> {
+    let mut graph = Graph::default();
+    let t1 = graph.input("t", Shape(vec![1]), BatchAxis::Absent);
+    let of_one: Vec<Coefficient> = coefficients.iter().map(Coefficient::largest).collect();
+    evaluate(&mut graph, "count", t1, &of_one, baby_limit)?;
+    Ok(graph.nodes().filter(|(_, node)| node.op == Op::Mul).count())
+}
+
+fn evaluate(
+    graph: &mut Graph,
+    name: &str,
+    t1: NodeId,
+    coefficients: &[Coefficient],
+    baby_limit: usize,
+) -> Result<NodeId, PassError> {
+    let mut schedule = Chebyshev { graph, name, baby_limit, basis: BTreeMap::from([(1, t1)]) };
+    let value = schedule.series(coefficients, ceil_log2(coefficients.len()))?;
+    let node = match value.node {
+        Some(node) => node,
+        None => graph.add(name, Op::Scale(0.0), &[t1])?,
+    };
+    add_offset(graph, name, node, &value.offset)
+}
+
+/// A coefficient of a series: a number, or one for each channel.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Coefficient(Vec<f64>);
+
+impl Coefficient {
+    pub(super) fn of_all(value: f64) -> Self {
+        Coefficient(vec![value])
     }
 
-    fn evaluate(&self, graph: &mut Graph, name: &str, t1: NodeId, baby_limit: usize) -> Result<NodeId, PassError> {
-        let mut schedule = Chebyshev { graph, name, baby_limit, basis: BTreeMap::from([(1, t1)]) };
-        let value = schedule.series(&self.coefficients, ceil_log2(self.coefficients.len()))?;
-        let node = match value.node {
-            Some(node) => node,
-            None => graph.add(name, Op::Scale(0.0), &[t1])?,
-        };
-        Ok(graph.add(name, Op::AddConstant(value.offset), &[node])?)
+    /// One for each channel; a number where all have the same.
+    pub(super) fn of_channels(values: Vec<f64>) -> Self {
+        if values.iter().all(|value| *value == values[0]) { Coefficient(vec![values[0]]) } else { Coefficient(values) }
+    }
+
+    /// The number, where all channels have the same.
+    fn number(&self) -> Option<f64> {
+        if let [value] = self.0[..] { Some(value) } else { None }
+    }
+
+    fn is_negligible(&self) -> bool {
+        self.0.iter().all(|c| c.abs() <= NEGLIGIBLE)
+    }
+
+    /// That of the channel with the largest one.
+    fn largest(&self) -> Self {
+        Coefficient::of_all(self.0.iter().fold(0.0f64, |most, &c| if c.abs() > most.abs() { c } else { most }))
+    }
+
+    fn doubled(&self) -> Self {
+        Coefficient(self.0.iter().map(|c| 2.0 * c).collect())
+    }
+
+    fn minus(&self, other: &Coefficient) -> Self {
+        let channels = self.0.len().max(other.0.len());
+        let at = |coefficient: &Coefficient, channel: usize| coefficient.0[channel % coefficient.0.len()];
+        Coefficient((0..channels).map(|channel| at(self, channel) - at(other, channel)).collect())
+    }
+}
+
+/// `x · coefficient`.
+pub(super) fn times(graph: &mut Graph, name: &str, x: NodeId, coefficient: &Coefficient) -> Result<NodeId, PassError> {
+    match coefficient.number() {
+        Some(number) => Ok(graph.add(name, Op::Scale(number), &[x])?),
+        None => diagonal(graph, name, x, coefficient.0.clone(), None),
+    }
+}
+
+/// `x + offset`.
+fn add_offset(graph: &mut Graph, name: &str, x: NodeId, offset: &Coefficient) -> Result<NodeId, PassError> {
+    match offset.number() {
+        Some(number) => Ok(graph.add(name, Op::AddConstant(number), &[x])?),
+        None => diagonal(graph, name, x, vec![1.0; offset.0.len()], Some(offset.0.clone())),
     }
 }
 
 /// A part of a series: what depends on the variable, and a constant that is not yet added.
 struct Part {
     node: Option<NodeId>,
-    offset: f64,
+    offset: Coefficient,
 }
 
 impl Chebyshev<'_> {
     /// `Σ c_k·T_k` within `budget` levels above T_1.
-    fn series(&mut self, coefficients: &[f64], budget: usize) -> Result<Part, PassError> {
-        let degree = coefficients.iter().rposition(|c| c.abs() > NEGLIGIBLE).unwrap_or(0);
+    fn series(&mut self, coefficients: &[Coefficient], budget: usize) -> Result<Part, PassError> {
+        let degree = coefficients.iter().rposition(|c| !c.is_negligible()).unwrap_or(0);
         let coefficients = &coefficients[..=degree];
         if degree <= 1 || (degree <= self.baby_limit && basis_depth(degree) < budget) {
             return self.combination(coefficients);
@@ -146,11 +221,11 @@ impl Chebyshev<'_> {
         let quotient = self.series(&quotient, budget.saturating_sub(1))?;
         let giant = self.chebyshev(split)?;
         let product = match quotient.node {
-            None => self.graph.add(self.name, Op::Scale(quotient.offset), &[giant])?,
+            None => times(self.graph, self.name, giant, &quotient.offset)?,
             Some(node) => {
-                let factor = match quotient.offset {
-                    0.0 => node,
-                    offset => self.graph.add(self.name, Op::AddConstant(offset), &[node])?,
+                let factor = match quotient.offset.is_negligible() {
+                    true => node,
+                    false => add_offset(self.graph, self.name, node, &quotient.offset)?,
                 };
                 self.graph.add(self.name, Op::Mul, &[factor, giant])?
             }
@@ -163,26 +238,36 @@ impl Chebyshev<'_> {
         Ok(Part { node: Some(node), offset: remainder.offset })
     }
 
-    fn combination(&mut self, coefficients: &[f64]) -> Result<Part, PassError> {
+    /// A sum of terms. A constant by channel is the bias of the first term that is a map, which costs nothing; a number is
+    /// left to whoever adds it.
+    fn combination(&mut self, coefficients: &[Coefficient]) -> Result<Part, PassError> {
         let mut terms = Vec::with_capacity(coefficients.len());
-        for (k, &coefficient) in coefficients.iter().enumerate().skip(1) {
-            if coefficient.abs() > NEGLIGIBLE {
-                let t = self.chebyshev(k)?;
-                terms.push(self.graph.add(self.name, Op::Scale(coefficient), &[t])?);
+        let mut offset = coefficients[0].clone();
+        for (k, coefficient) in coefficients.iter().enumerate().skip(1) {
+            if coefficient.is_negligible() {
+                continue;
             }
+            let t = self.chebyshev(k)?;
+            let is_map = |coefficient: &Coefficient| coefficient.number().is_none();
+            terms.push(if is_map(&offset) && is_map(coefficient) {
+                let bias = std::mem::replace(&mut offset, Coefficient::of_all(0.0));
+                diagonal(self.graph, self.name, t, coefficient.0.clone(), Some(bias.0))?
+            } else {
+                times(self.graph, self.name, t, coefficient)?
+            });
         }
         let node = if terms.is_empty() { None } else { Some(sum_in_pairs(self.graph, self.name, terms)?) };
-        Ok(Part { node, offset: coefficients[0] })
+        Ok(Part { node, offset })
     }
 }
 
 /// Quotient and remainder by T_split, where split ≤ degree < 2·split: `c·T_{s+j} = 2c·T_j·T_s − c·T_{s−j}`.
-fn divide(coefficients: &[f64], split: usize) -> (Vec<f64>, Vec<f64>) {
+fn divide(coefficients: &[Coefficient], split: usize) -> (Vec<Coefficient>, Vec<Coefficient>) {
     let mut remainder = coefficients[..split].to_vec();
-    let mut quotient = vec![coefficients[split]];
-    for (j, &coefficient) in coefficients[split + 1..].iter().enumerate() {
-        quotient.push(2.0 * coefficient);
-        remainder[split - 1 - j] -= coefficient;
+    let mut quotient = vec![coefficients[split].clone()];
+    for (j, coefficient) in coefficients[split + 1..].iter().enumerate() {
+        quotient.push(coefficient.doubled());
+        remainder[split - 1 - j] = remainder[split - 1 - j].minus(coefficient);
     }
     (quotient, remainder)
 }
@@ -196,15 +281,6 @@ fn interpolate(f: impl Fn(f64) -> f64) -> Vec<f64> {
         sum * if k == 0 { 1.0 } else { 2.0 } / NODES as f64
     };
     (0..=MAX_DEGREE).map(coefficient).collect()
-}
-
-/// `Σ c_k·T_k(t)` by Clenshaw's recurrence.
-fn clenshaw(coefficients: &[f64], t: f64) -> f64 {
-    let (mut current, mut next) = (0.0, 0.0);
-    for coefficient in coefficients[1..].iter().rev() {
-        (current, next) = (coefficient + 2.0 * t * current - next, current);
-    }
-    coefficients[0] + t * current - next
 }
 
 #[cfg(test)]
@@ -248,8 +324,9 @@ mod tests {
             let expected = 0.25 - 0.5 * t + (4.0 * t * t * t - 3.0 * t);
             assert!((clenshaw(&cubic, t) - expected).abs() < 1e-15);
         }
-        let (quotient, remainder) = divide(&cubic, 2);
-        assert_eq!((quotient, remainder), (vec![0.0, 2.0], vec![0.25, -1.5]));
+        let numbers = |numbers: &[f64]| numbers.iter().map(|&c| Coefficient::of_all(c)).collect::<Vec<_>>();
+        let (quotient, remainder) = divide(&numbers(&cubic), 2);
+        assert_eq!((quotient, remainder), (numbers(&[0.0, 2.0]), numbers(&[0.25, -1.5])));
     }
 
     #[test]

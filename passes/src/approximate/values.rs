@@ -162,8 +162,8 @@ impl Values {
                 let (scales, repeat) = scaling.parts(batch.size());
                 Values::Samples(Arc::new(batch.map(|block| {
                     let mut result = Vec::with_capacity(block.len());
-                    for (part, &scale) in block.chunks(repeat).zip(scales) {
-                        result.extend_from_slice(paf.relu_all(part.as_flattened(), scale).as_chunks().0);
+                    for (channel, (part, &scale)) in block.chunks(repeat).zip(scales).enumerate() {
+                        result.extend_from_slice(paf.relu_all(channel, part.as_flattened(), scale).as_chunks().0);
                     }
                     result
                 })))

@@ -21,7 +21,7 @@ use crate::approximate::{
     self, Approximated, ApproximationOptions, Deviation, Effect, Sensitivity, approximate_with, in_cheaper_order,
     measure,
 };
-use crate::decisions::Samples;
+use crate::decisions::CalibrationSamples;
 use crate::error::PassError;
 use crate::paf::Paf;
 pub use mixes::{LevelGraph, Mix};
@@ -73,7 +73,7 @@ pub struct Chosen {
 pub fn choose(
     graph: &Graph,
     options: &ApproximationOptions,
-    samples: &Samples,
+    samples: &CalibrationSamples,
     goal: Goal,
 ) -> Result<(Approximated, Chosen), PassError> {
     approximate::check_names(graph, &options.per_node)?;
@@ -104,11 +104,11 @@ fn is_nonlinear(node: &Node) -> bool {
 pub fn candidates() -> Result<Vec<Paf>, PassError> {
     let all: Vec<Paf> = Paf::names().into_iter().map(Paf::by_name).collect::<Result<_, _>>()?;
     let mut priced: Vec<(usize, f64, Paf)> =
-        all.into_iter().map(|paf| (paf.sign_depth(), paf.max_relu_error(), paf)).collect();
+        all.into_iter().map(|paf| (paf.depth(), paf.max_relu_error(), paf)).collect();
     priced.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut least = f64::INFINITY;
     priced.retain(|(_, error, _)| {
-        let better = *error < least;
+        let better = *error <= least;
         least = least.min(*error);
         better
     });
@@ -118,7 +118,7 @@ pub fn candidates() -> Result<Vec<Paf>, PassError> {
 struct Search<'a> {
     graph: &'a Graph,
     options: &'a ApproximationOptions,
-    samples: &'a Samples,
+    samples: &'a CalibrationSamples,
     pafs: &'a [Paf],
     sensitivity: &'a Sensitivity,
     /// Ascending depth.
@@ -129,7 +129,7 @@ impl<'a> Search<'a> {
     fn new(
         graph: &'a Graph,
         options: &'a ApproximationOptions,
-        samples: &'a Samples,
+        samples: &'a CalibrationSamples,
         pafs: &'a [Paf],
         sensitivity: &'a Sensitivity,
     ) -> Self {

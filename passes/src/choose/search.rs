@@ -112,14 +112,14 @@ pub(super) fn unbeaten<T>(mut all: Vec<T>, cost: impl Fn(&T) -> (u32, f64)) -> V
 struct Entry {
     levels: u32,
     error: f64,
-    chosen: Rc<Chosen>,
+    chosen: Rc<Picks>,
 }
 
 #[derive(Debug)]
-enum Chosen {
+enum Picks {
     Nothing,
     One { step: usize, choice: usize },
-    Both(Rc<Chosen>, Rc<Chosen>),
+    Both(Rc<Picks>, Rc<Picks>),
 }
 
 impl Entry {
@@ -127,9 +127,9 @@ impl Entry {
         let (mut picks, mut stack) = (Vec::new(), vec![&self.chosen]);
         while let Some(chosen) = stack.pop() {
             match &**chosen {
-                Chosen::Nothing => {}
-                Chosen::One { step, choice } => picks.push((*step, *choice)),
-                Chosen::Both(a, b) => stack.extend([a, b]),
+                Picks::Nothing => {}
+                Picks::One { step, choice } => picks.push((*step, *choice)),
+                Picks::Both(a, b) => stack.extend([a, b]),
             }
         }
         picks
@@ -137,9 +137,9 @@ impl Entry {
 
     fn with(&self, other: &Entry, levels: u32) -> Entry {
         let chosen = match (&*self.chosen, &*other.chosen) {
-            (Chosen::Nothing, _) => other.chosen.clone(),
-            (_, Chosen::Nothing) => self.chosen.clone(),
-            _ => Rc::new(Chosen::Both(self.chosen.clone(), other.chosen.clone())),
+            (Picks::Nothing, _) => other.chosen.clone(),
+            (_, Picks::Nothing) => self.chosen.clone(),
+            _ => Rc::new(Picks::Both(self.chosen.clone(), other.chosen.clone())),
         };
         Entry { levels, error: self.error + other.error, chosen }
     }
@@ -149,14 +149,14 @@ impl Entry {
 type Table = Vec<Entry>;
 
 fn nothing() -> Table {
-    vec![Entry { levels: 0, error: 0.0, chosen: Rc::new(Chosen::Nothing) }]
+    vec![Entry { levels: 0, error: 0.0, chosen: Rc::new(Picks::Nothing) }]
 }
 
 fn table_of(step: usize, choices: &[Choice]) -> Table {
     let entry = |(choice, &Choice { levels, error }): (usize, &Choice)| Entry {
         levels,
         error,
-        chosen: Rc::new(Chosen::One { step, choice }),
+        chosen: Rc::new(Picks::One { step, choice }),
     };
     unbeaten(choices.iter().enumerate().map(entry).collect(), |entry| (entry.levels, entry.error))
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use egg::{Id, Language};
 
 use super::language::{Graph, Term};
-use switch::Selection;
+use switch::FormSelection;
 
 /// Depth in levels, then cost: what extraction minimizes, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,7 +132,7 @@ impl<'g> Extraction<'g> {
     pub(super) fn new(egraph: &'g Graph, root: Id) -> Option<Self> {
         let forms = Forms::new(egraph);
         let root = forms.ids.binary_search(&egraph.find(root)).ok()?;
-        let mut selection = Selection::new(&forms, bottom_up::best_forms(&forms), root)?.improved();
+        let mut selection = FormSelection::new(&forms, bottom_up::best_forms(&forms), root)?.improved();
         let order = selection.order().into_iter().map(|class| forms.ids[class]).collect();
         let chosen = (0..forms.len()).filter_map(|class| Some((forms.ids[class], selection.term(class)?)));
         Some(Extraction { egraph, choices: chosen.collect(), order })

@@ -34,7 +34,7 @@ const ROUND_LIMIT: usize = 16;
 
 /// What the optimizer did.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct RewriteReport {
     /// How often each rule changed the e-graph.
     pub applied: BTreeMap<String, usize>,
     /// Terms in the e-graph at the end.
@@ -63,7 +63,7 @@ pub struct RuleEffect {
 ///
 /// # Errors
 /// [`PassError::Ir`] only for a graph that is not polynomial.
-pub fn explain(graph: &Graph) -> Result<(Report, Vec<RuleEffect>), PassError> {
+pub fn explain(graph: &Graph) -> Result<(RewriteReport, Vec<RuleEffect>), PassError> {
     let (_, report) = optimize(graph)?;
     let effect = |rule: String| {
         let applied = report.applied.get(&rule).copied().unwrap_or(0);
@@ -78,12 +78,12 @@ pub fn explain(graph: &Graph) -> Result<(Report, Vec<RuleEffect>), PassError> {
 ///
 /// # Errors
 /// [`PassError::Ir`] only for a graph that is not polynomial.
-pub fn optimize(graph: &Graph) -> Result<(Graph, Report), PassError> {
+pub fn optimize(graph: &Graph) -> Result<(Graph, RewriteReport), PassError> {
     optimize_without(graph, "")
 }
 
 /// Optimizes with all rules but one.
-fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, Report), PassError> {
+fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, RewriteReport), PassError> {
     let rules: Vec<_> = rules::rules().into_iter().filter(|rule| rule.name.as_str() != left_out).collect();
     let mut encoder = Encoder::new(graph);
     let root = encoder.encode()?;
@@ -107,7 +107,7 @@ fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, Report), Pa
             *applied.entry(rule.to_string()).or_insert(0) += count;
         }
     }
-    let report = Report {
+    let report = RewriteReport {
         applied,
         terms: runner.egraph.total_size(),
         stopped: runner.stop_reason.as_ref().map_or_else(String::new, |reason| format!("{reason:?}")),

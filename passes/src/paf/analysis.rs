@@ -1,20 +1,22 @@
 //! What a PAF does on and beyond \[-1,1\], found by sampling in `f64`.
 
-use super::Paf;
-
 /// Points on (0, 1]: equally spaced ones, and geometrically spaced ones for the steep part at 0.
 const UNIFORM_POINTS: usize = 4000;
 const GEOMETRIC_POINTS: usize = 2000;
 const SMALLEST_POINT: f64 = 1e-6;
 
-/// max of u·|1 − p(u)|/2 on \[0,1\]; the same on \[-1,0\] because p is odd.
-pub(super) fn max_relu_error(paf: &Paf) -> f64 {
-    largest_on_unit_interval(|u| u * (1.0 - paf.eval(u)).abs() / 2.0)
+/// Overshoot below this is rounding of the evaluation.
+const NEGLIGIBLE_OVERSHOOT: f64 = 1e-12;
+
+/// max |f(u)| on \[0,1\]; for the error of a ReLU with an odd p the same on \[-1,0\].
+pub(super) fn largest_magnitude(f: impl Fn(f64) -> f64) -> f64 {
+    largest_on_unit_interval(|u| f(u).abs())
 }
 
-/// How far max(a,b) can leave \[min(a,b), max(a,b)\] for |a−b| ≤ 1: max of u·(|p(u)| − 1)/2, or 0.
-pub(super) fn max_overshoot(paf: &Paf) -> f64 {
-    largest_on_unit_interval(|u| u * (paf.eval(u).abs() - 1.0) / 2.0).max(0.0)
+/// max f(u) on \[0,1\], or 0 where that is rounding: how far max(a,b) leaves \[min(a,b), max(a,b)\] for |a−b| ≤ 1.
+pub(super) fn max_overshoot(f: impl Fn(f64) -> f64) -> f64 {
+    let overshoot = largest_on_unit_interval(f);
+    if overshoot < NEGLIGIBLE_OVERSHOOT { 0.0 } else { overshoot }
 }
 
 /// The maximum over the sample points, refined between the neighbours of the best one.

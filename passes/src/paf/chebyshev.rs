@@ -1,4 +1,4 @@
-//! Odd polynomials in the Chebyshev basis: the only stable form at degree 13 and above.
+//! Polynomials in the Chebyshev basis: the only stable form at degree 13 and above.
 
 use super::LANES;
 use super::high_precision::{Real, power_of_two, real};
@@ -49,4 +49,48 @@ pub(super) fn evaluate(odd: &[f64], t: f64) -> f64 {
         (next, current) = (current, new);
     }
     t * (current - next)
+}
+
+/// Coefficients c0, c2, … of Σ c_k·T_k(t) for Σ power\[j\]·t^(2j).
+///
+/// t^n = 2^(1-n)·Σ C(n, k)·T_(n-2k), k = 0 … n/2, the last term halved.
+pub(super) fn from_even_powers(power: &[Real]) -> Vec<Real> {
+    let mut chebyshev = vec![real(0.0); power.len()];
+    chebyshev[0] += &power[0];
+    for (j, coefficient) in power.iter().enumerate().skip(1) {
+        let n = 2 * j;
+        let mut weight = coefficient * power_of_two(1 - n as isize);
+        for k in 0..=j {
+            let share = if k == j { &weight / real(2.0) } else { weight.clone() };
+            chebyshev[j - k] += share;
+            weight = weight * real((n - k) as f64) / real((k + 1) as f64);
+        }
+    }
+    chebyshev
+}
+
+/// Σ series\[k\]·T_k(t) by Clenshaw's recurrence.
+pub(crate) fn clenshaw(series: &[f64], t: f64) -> f64 {
+    let (mut current, mut next) = (0.0, 0.0);
+    for coefficient in series[1..].iter().rev() {
+        (current, next) = (coefficient + 2.0 * t * current - next, current);
+    }
+    series[0] + t * current - next
+}
+
+/// Replaces each t by the series at t; the same as [`clenshaw`], several values at a time.
+pub(super) fn clenshaw_in_place(series: &[f64], values: &mut [f64]) {
+    for lane in values.chunks_mut(LANES) {
+        let mut doubled = [0.0; LANES];
+        doubled.iter_mut().zip(lane.iter()).for_each(|(doubled, t)| *doubled = 2.0 * t);
+        let (mut current, mut next) = ([0.0; LANES], [0.0; LANES]);
+        for coefficient in series[1..].iter().rev() {
+            for k in 0..LANES {
+                let new = coefficient + doubled[k] * current[k] - next[k];
+                (next[k], current[k]) = (current[k], new);
+            }
+        }
+        let parts = current.iter().zip(&next);
+        lane.iter_mut().zip(parts).for_each(|(t, (current, next))| *t = series[0] + *t * current - next);
+    }
 }

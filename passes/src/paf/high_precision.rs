@@ -1,4 +1,4 @@
-//! Arithmetic with 256 significant bits (77 digits) for the parts of a PAF that `f64` cannot carry.
+//! Arithmetic with 384 significant bits (115 digits) for the parts of a PAF that `f64` cannot carry.
 
 use dashu_float::FBig;
 use dashu_float::ops::Abs;
@@ -7,8 +7,9 @@ use dashu_float::round::mode::HalfEven;
 /// A number with [`PRECISION_BITS`] significant bits, rounded half to even.
 pub(super) type Real = FBig<HalfEven, 2>;
 
-/// Solving for a polynomial of degree 29 loses about 20 digits; the rest is margin.
-const PRECISION_BITS: usize = 256;
+/// Solving for a polynomial of degree 29 loses about 20 digits, for the even one of degree 126 about 50, and levelling asks
+/// for 30 more; the rest is margin.
+const PRECISION_BITS: usize = 384;
 
 /// More steps than bisection alone needs to exhaust the precision.
 const MAX_ROOT_STEPS: usize = 600;

@@ -43,9 +43,10 @@ pub(super) fn assign(
     let levels = Levels::new(slots, placement);
     let program = CkksProgram::new(slots.slots, slots.maps.clone(), slots.inputs.clone());
     let (dropped, refreshed) = (BTreeMap::new(), BTreeMap::new());
-    let mut lowering = Lowering { slots, structure, placement, levels, program, images: vec![], refreshed, dropped };
-    lowering.run()?;
-    Ok(lowering.program)
+    let mut assignment =
+        LevelAssignment { slots, structure, placement, levels, program, images: vec![], refreshed, dropped };
+    assignment.run()?;
+    Ok(assignment.program)
 }
 
 /// Levels at rest, or after the rescale where a value waits.
@@ -72,7 +73,7 @@ impl Levels {
     }
 }
 
-struct Lowering<'a> {
+struct LevelAssignment<'a> {
     slots: &'a SlotProgram,
     structure: &'a Structure,
     placement: &'a Placement,
@@ -84,7 +85,7 @@ struct Lowering<'a> {
     dropped: BTreeMap<(ValueId, u32), ValueId>,
 }
 
-impl Lowering<'_> {
+impl LevelAssignment<'_> {
     fn run(&mut self) -> Result<(), PassError> {
         for (id, value) in self.slots.values() {
             let level = self.levels.own[id.index()];

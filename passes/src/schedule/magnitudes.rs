@@ -1,9 +1,9 @@
 //! How large the values of a slots program are: a bootstrap takes values up to 1 only.
 
-use paf_ir::tensor::{Evaluator, Graph};
+use paf_ir::tensor::{Graph, GraphEvaluator};
 
 use crate::approximate::Approximated;
-use crate::decisions::{Samples, a_few};
+use crate::decisions::{CalibrationSamples, a_few};
 use crate::error::PassError;
 use crate::pack::Packed;
 
@@ -26,7 +26,7 @@ impl Magnitudes {
         optimized: &Graph,
         packed: &Packed,
         polynomial: &Approximated,
-        samples: &Samples,
+        samples: &CalibrationSamples,
     ) -> Result<Self, PassError> {
         let measured = reach(optimized, polynomial, samples)?;
         let count = packed.values.iter().map(|value| value.index() + 1).max().unwrap_or(0);
@@ -54,12 +54,16 @@ impl Magnitudes {
 ///
 /// # Errors
 /// [`PassError::Ir`] if a sample does not fit the graph.
-pub(crate) fn reach(optimized: &Graph, polynomial: &Approximated, samples: &Samples) -> Result<Vec<f64>, PassError> {
+pub(crate) fn reach(
+    optimized: &Graph,
+    polynomial: &Approximated,
+    samples: &CalibrationSamples,
+) -> Result<Vec<f64>, PassError> {
     let sizes = optimized.inputs.iter().map(|input| optimized.node(input.0).shape.size());
     let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.1)).collect();
     let mut samples = a_few(samples, &inputs);
     for (x, (scale, _)) in samples.iter_mut().flat_map(|sample| sample.iter_mut().zip(&polynomial.inputs)) {
         x.iter_mut().for_each(|x| *x *= scale);
     }
-    Ok(Evaluator::new(optimized).largest_magnitudes(&samples)?)
+    Ok(GraphEvaluator::new(optimized).largest_magnitudes(&samples)?)
 }

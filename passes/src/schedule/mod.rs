@@ -21,7 +21,7 @@ use levels::Placement;
 pub use magnitudes::Magnitudes;
 pub(crate) use magnitudes::reach;
 pub use parameters::{Bootstraps, DEFAULT_PRECISION, ScheduleRequest};
-use plans::{Plan, Planner};
+use plans::{SchedulePlan, SchedulePlanner};
 pub use stretches::{Stretch, most_levels, stretches};
 use structure::Structure;
 
@@ -105,7 +105,7 @@ pub fn schedule(
     magnitudes: &Magnitudes,
     request: &ScheduleRequest,
 ) -> Result<Scheduled, PassError> {
-    let planner = Planner::new(slots, magnitudes.refreshable(slots.len()), request);
+    let planner = SchedulePlanner::new(slots, magnitudes.refreshable(slots.len()), request);
     let mut plans = planner.plain()?;
     let refreshing = planner.refreshing(&plans)?;
     plans.extend(refreshing);
@@ -118,7 +118,7 @@ pub fn schedule(
         return Err(PassError::TooBig { needed, limit: request.memory.unwrap_or(0) });
     };
     let alternatives = alternatives(&fitting.iter().collect::<Vec<_>>());
-    let Plan { parameters, placement, seconds, memory, precision_bits, optimal, .. } = best.clone();
+    let SchedulePlan { parameters, placement, seconds, memory, precision_bits, optimal, .. } = best.clone();
     let MemoryPlan { peak_bytes, key_memory, .. } = memory;
     let program = planner.lower(&placement)?.verify()?;
     let work = planner.work(best, &program);
@@ -146,7 +146,7 @@ fn best_precision(
     request: &ScheduleRequest,
 ) -> Result<Option<f64>, PassError> {
     let open = ScheduleRequest { precision: Some(parameters::LEAST_PRECISION), ..*request };
-    let planner = Planner::new(slots, magnitudes.refreshable(slots.len()), &open);
+    let planner = SchedulePlanner::new(slots, magnitudes.refreshable(slots.len()), &open);
     let mut plans = planner.plain()?;
     plans.extend(planner.most_precise()?);
     let fitting = planner.fitting(plans)?;
@@ -159,7 +159,10 @@ fn best_precision(
 const TIME_FOR_MEMORY: f64 = 1.1;
 
 /// The fastest plan; where memory is not limited, the smallest of those that are about as fast.
-fn choose<'p>(plans: impl Iterator<Item = &'p Plan> + Clone, request: &ScheduleRequest) -> Option<&'p Plan> {
+fn choose<'p>(
+    plans: impl Iterator<Item = &'p SchedulePlan> + Clone,
+    request: &ScheduleRequest,
+) -> Option<&'p SchedulePlan> {
     let fastest = plans.clone().min_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
     if request.memory.is_some() || fastest.parameters.bootstrap.is_none() {
         return Some(fastest);
@@ -171,8 +174,8 @@ fn choose<'p>(plans: impl Iterator<Item = &'p Plan> + Clone, request: &ScheduleR
 }
 
 /// The fastest plan with bootstraps for each number of usable levels.
-fn alternatives(plans: &[&Plan]) -> Vec<Alternative> {
-    let plans: Vec<&Plan> = plans.iter().copied().filter(|plan| plan.parameters.bootstrap.is_some()).collect();
+fn alternatives(plans: &[&SchedulePlan]) -> Vec<Alternative> {
+    let plans: Vec<&SchedulePlan> = plans.iter().copied().filter(|plan| plan.parameters.bootstrap.is_some()).collect();
     let mut usable: Vec<Level> = plans.iter().map(|plan| plan.parameters.usable_levels()).collect();
     usable.sort_unstable();
     usable.dedup();
@@ -180,7 +183,7 @@ fn alternatives(plans: &[&Plan]) -> Vec<Alternative> {
         let plans = plans.iter().filter(|plan| plan.parameters.usable_levels() == level);
         plans.copied().min_by(|a, b| a.seconds.total_cmp(&b.seconds))
     };
-    let alternative = |plan: &Plan| Alternative {
+    let alternative = |plan: &SchedulePlan| Alternative {
         parameters: plan.parameters.clone(),
         bootstraps: plan.bootstraps,
         seconds: plan.seconds,

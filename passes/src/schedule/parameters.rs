@@ -130,16 +130,16 @@ impl Refinement {
     }
 }
 
-impl Default for ScheduleRequest {
-    /// The defaults of `paf-compile`.
-    fn default() -> Self {
+impl ScheduleRequest {
+    /// The defaults of a compilation for an engine.
+    pub const fn new(profile: &'static EngineProfile) -> Self {
         ScheduleRequest {
             precision: None,
             memory: None,
             insecure: false,
-            bootstraps: Bootstraps::default(),
+            bootstraps: Bootstraps::WhereNeeded,
             iterations: None,
-            profile: EngineProfile::openfhe(),
+            profile,
             slowness: Work::ONES,
         }
     }
@@ -298,5 +298,73 @@ impl Chain {
             log_qp,
             security_bits: if security == Security::Full { 128 } else { 0 },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paf_scheme::{LOG_QP_LIMITS_128, LOG_QP_MARGIN, log_qp_limit_128};
+
+    use super::*;
+
+    const REQUEST: ScheduleRequest = ScheduleRequest::new(EngineProfile::openfhe());
+
+    /// Checks that secure parameters keep the limit with its margin, counted anew from their primes, and that P is larger
+    /// than every digit of Q.
+    fn check(parameters: &Parameters) {
+        let Parameters { ring_dimension, levels, scale_bits, first_modulus_bits, digits, .. } = *parameters;
+        let log_p = parameters.special_primes * 60;
+        let log_qp = first_modulus_bits + levels.0 * scale_bits + log_p;
+        assert_eq!((parameters.log_qp, parameters.security_bits), (log_qp, 128), "{parameters:?}");
+        assert!(log_qp + LOG_QP_MARGIN <= log_qp_limit_128(ring_dimension), "{parameters:?}");
+        let per_digit = (levels.0 + 1).div_ceil(digits);
+        assert!(log_p >= first_modulus_bits + (per_digit - 1) * scale_bits && log_p >= per_digit * scale_bits);
+        assert!(first_modulus_bits > scale_bits || scale_bits == 60, "{parameters:?}");
+    }
+
+    /// Every ring of the table, every scale, and levels from one to beyond what any of them holds, with every number of digits
+    /// and every bootstrap.
+    #[test]
+    fn no_chain_exceeds_the_limit() {
+        let profile = EngineProfile::openfhe();
+        let bootstraps =
+            profile.bootstrap.level_budgets.iter().map(|&budget| Some(profile.bootstrap.with_budget(budget)));
+        let kinds: Vec<Option<Bootstrap>> = std::iter::once(None).chain(bootstraps).collect();
+        let mut deepest = [0; LOG_QP_LIMITS_128.len()];
+        for (deepest, (ring_dimension, limit)) in deepest.iter_mut().zip(LOG_QP_LIMITS_128) {
+            for (&bootstrap, scale_bits) in kinds.iter().flat_map(|kind| (20..60).map(move |bits| (kind, bits))) {
+                for levels in 1..=limit / scale_bits + 1 {
+                    let slots = ring_dimension / 2;
+                    let chain = Chain { profile, ring_dimension, slots, levels: Level(levels), scale_bits, bootstrap };
+                    let sets = (1..=levels + 1).filter_map(|digits| chain.with_digits(digits, Security::Full));
+                    for parameters in sets {
+                        check(&parameters);
+                        *deepest = levels.max(*deepest);
+                    }
+                }
+            }
+        }
+        assert_eq!(deepest[0], 0, "no chain fits a ring of 2^10");
+        assert!(deepest[1..].is_sorted() && deepest[7] > 100, "{deepest:?}");
+    }
+
+    /// What the schedule chooses among: every width, depth, precision and scale with bootstraps.
+    #[test]
+    fn no_set_to_choose_from_exceeds_the_limit() {
+        let mut sets = vec![];
+        for (slots, levels) in (0..=15).flat_map(|log| (1..=45).map(move |levels| (1 << log, Level(levels)))) {
+            for precision in [None, Some(1.0), Some(25.0)] {
+                sets.extend(plain(Demand { slots, levels }, &ScheduleRequest { precision, ..REQUEST }));
+            }
+        }
+        for (slots, scale_bits) in [1, 1 << 10, 1 << 15].into_iter().flat_map(|n| (40..60).map(move |bits| (n, bits))) {
+            for iterations in 1..=MOST_ITERATIONS {
+                let refinement = Refinement { profile: REQUEST.profile, scale_bits, iterations };
+                let demand = Demand { slots, levels: Level(60) };
+                sets.extend(refreshing(demand, slots, &REQUEST, refinement).into_iter().flatten());
+            }
+        }
+        assert!(sets.len() > 1000, "{}", sets.len());
+        sets.iter().for_each(check);
     }
 }

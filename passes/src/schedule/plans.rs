@@ -19,7 +19,7 @@ use crate::error::PassError;
 /// Parameters and places of bootstraps, and what they cost. The program is made again for the plan that is taken: hundreds
 /// of them, with their layouts, would fill memory.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct SchedulePlan {
     pub(super) parameters: Parameters,
     pub(super) placement: Arc<Placement>,
     pub(super) bootstraps: usize,
@@ -30,7 +30,7 @@ pub(super) struct Plan {
 }
 
 /// A program and what is known of it, for any parameters.
-pub(super) struct Planner<'p> {
+pub(super) struct SchedulePlanner<'p> {
     slots: &'p SlotProgram,
     structure: Structure,
     costs: CostModel,
@@ -39,7 +39,7 @@ pub(super) struct Planner<'p> {
     request: &'p ScheduleRequest,
 }
 
-impl<'p> Planner<'p> {
+impl<'p> SchedulePlanner<'p> {
     /// `refreshable` says of each value whether its slots are small enough for a bootstrap.
     pub(super) fn new(slots: &'p SlotProgram, refreshable: Vec<bool>, request: &'p ScheduleRequest) -> Self {
         let structure = Structure::new(slots);
@@ -49,14 +49,14 @@ impl<'p> Planner<'p> {
             .collect();
         let maps = slots.maps.par_iter().map(MapWork::of).collect();
         let costs = CostModel::new(request.profile, request.slowness, maps);
-        Planner { slots, structure, costs, refreshable, request }
+        SchedulePlanner { slots, structure, costs, refreshable, request }
     }
 
     /// Plans without bootstraps.
     ///
     /// # Errors
     /// [`PassError::Ir`] only for a program that was not verified.
-    pub(super) fn plain(&self) -> Result<Vec<Plan>, PassError> {
+    pub(super) fn plain(&self) -> Result<Vec<SchedulePlan>, PassError> {
         if matches!(self.request.bootstraps, Bootstraps::UpTo(_)) {
             return Ok(vec![]);
         }
@@ -74,9 +74,9 @@ impl<'p> Planner<'p> {
     ///
     /// # Errors
     /// [`PassError::Ir`] only for a program that was not verified.
-    pub(super) fn refreshing(&self, plain: &[Plan]) -> Result<Vec<Plan>, PassError> {
+    pub(super) fn refreshing(&self, plain: &[SchedulePlan]) -> Result<Vec<SchedulePlan>, PassError> {
         let largest = self.request.profile.chain.largest_ring();
-        let small = |plan: &Plan| plan.parameters.ring_dimension < largest;
+        let small = |plan: &SchedulePlan| plan.parameters.ring_dimension < largest;
         if self.request.bootstraps == Bootstraps::Never || plain.iter().any(small) {
             return Ok(vec![]);
         }
@@ -95,7 +95,7 @@ impl<'p> Planner<'p> {
     ///
     /// # Errors
     /// [`PassError::Ir`] only for a program that was not verified.
-    pub(super) fn most_precise(&self) -> Result<Vec<Plan>, PassError> {
+    pub(super) fn most_precise(&self) -> Result<Vec<SchedulePlan>, PassError> {
         if self.request.bootstraps == Bootstraps::Never {
             return Ok(vec![]);
         }
@@ -104,7 +104,7 @@ impl<'p> Planner<'p> {
 
     /// Plans with bootstraps that keep a precision. How many bootstraps there are, and so how large the scale must be, is known
     /// only of plans: the scale grows until the fastest plan keeps the precision.
-    fn precise(&self, wanted: f64, iterations: u32) -> Result<Vec<Plan>, PassError> {
+    fn precise(&self, wanted: f64, iterations: u32) -> Result<Vec<SchedulePlan>, PassError> {
         let mut refinement = Refinement::for_precision(self.request.profile, wanted, 1, iterations);
         let mut kept = vec![];
         loop {
@@ -123,12 +123,12 @@ impl<'p> Planner<'p> {
     }
 
     /// Plans with bootstraps of one kind.
-    fn refined(&self, refinement: Refinement) -> Result<Vec<Plan>, PassError> {
+    fn refined(&self, refinement: Refinement) -> Result<Vec<SchedulePlan>, PassError> {
         let Some(most_slots) = self.slot_counts().into_iter().max() else { return Ok(vec![]) };
         let demand = self.demand(&self.place(Placement::nowhere(self.slots), true)?);
         let chains = parameters::refreshing(demand, most_slots, self.request, refinement);
         let plans = chains.par_iter().map(|sets| self.on_chain(sets, refinement));
-        Ok(plans.collect::<Result<Vec<Vec<Plan>>, PassError>>()?.into_iter().flatten().collect())
+        Ok(plans.collect::<Result<Vec<Vec<SchedulePlan>>, PassError>>()?.into_iter().flatten().collect())
     }
 
     /// Slots of the values that can be refreshed.
@@ -138,7 +138,7 @@ impl<'p> Planner<'p> {
     }
 
     /// Plans for parameters that differ in their digits only.
-    fn on_chain(&self, sets: &[Parameters], refinement: Refinement) -> Result<Vec<Plan>, PassError> {
+    fn on_chain(&self, sets: &[Parameters], refinement: Refinement) -> Result<Vec<SchedulePlan>, PassError> {
         let seconds = |set: &&Parameters| self.costs.prices(set).bootstrap_seconds(set.slots);
         let Some(fastest) = sets.iter().min_by(|a, b| seconds(a).total_cmp(&seconds(b))) else { return Ok(vec![]) };
         let usable = fastest.usable_levels().0;
@@ -212,8 +212,8 @@ impl<'p> Planner<'p> {
     ///
     /// # Errors
     /// [`PassError::Ir`] only for a program that was not verified.
-    pub(super) fn fitting(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, PassError> {
-        let (mut fitting, mut reading): (Vec<Plan>, Vec<Plan>) =
+    pub(super) fn fitting(&self, plans: Vec<SchedulePlan>) -> Result<Vec<SchedulePlan>, PassError> {
+        let (mut fitting, mut reading): (Vec<SchedulePlan>, Vec<SchedulePlan>) =
             plans.into_iter().filter(|plan| self.fits(plan)).partition(|plan| plan.memory.key_memory == 0);
         let mut fastest = fitting.iter().map(|plan| plan.seconds).fold(f64::INFINITY, f64::min);
         reading.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
@@ -230,12 +230,12 @@ impl<'p> Planner<'p> {
         Ok(fitting)
     }
 
-    fn fits(&self, plan: &Plan) -> bool {
+    fn fits(&self, plan: &SchedulePlan) -> bool {
         self.request.memory.is_none_or(|limit| plan.memory.peak_bytes <= limit)
     }
 
-    /// What a program made by [`Planner::lower`] costs: seconds on the reference machine by kind.
-    pub(super) fn work(&self, plan: &Plan, program: &CkksProgram) -> Work {
+    /// What a program made by [`SchedulePlanner::lower`] costs: seconds on the reference machine by kind.
+    pub(super) fn work(&self, plan: &SchedulePlan, program: &CkksProgram) -> Work {
         let prices = self.costs.prices(&plan.parameters);
         prices.work(program) + prices.reading(plan.memory)
     }
@@ -248,12 +248,12 @@ impl<'p> Planner<'p> {
         Demand { slots: self.slots.slots, levels: placed.program.top_level() }
     }
 
-    fn plan(&self, parameters: Parameters, placed: &Placed, precision_bits: f64) -> Plan {
+    fn plan(&self, parameters: Parameters, placed: &Placed, precision_bits: f64) -> SchedulePlan {
         let prices = self.costs.prices(&parameters);
         let memory = prices.memory(&placed.program, self.request.memory);
         let seconds = prices.seconds(prices.work(&placed.program));
         let (placement, bootstraps) = (placed.placement.clone(), bootstrap_count(&placed.program));
-        Plan { parameters, placement, bootstraps, seconds, memory, precision_bits, optimal: placed.optimal }
+        SchedulePlan { parameters, placement, bootstraps, seconds, memory, precision_bits, optimal: placed.optimal }
     }
 }
 

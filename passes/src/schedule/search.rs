@@ -51,7 +51,7 @@ pub(super) struct Found {
 /// The cheapest set of bootstraps with which every level is within the limits, if any is.
 pub(super) fn place(steps: &[RefreshStep], outputs: &[usize], limits: Limits) -> Option<Found> {
     let frontier = Frontier::at(outputs, Seconds(0.0));
-    let mut placement = Placement { steps, limits, frontier, optimal: true };
+    let mut placement = PlacementSearch { steps, limits, frontier, optimal: true };
     (0..steps.len()).rev().for_each(|value| placement.visit(value));
     placement.found()
 }
@@ -70,7 +70,7 @@ impl Spent for Seconds {
     }
 }
 
-struct Placement<'s> {
+struct PlacementSearch<'s> {
     steps: &'s [RefreshStep],
     limits: Limits,
     /// Decided is which values are refreshed.
@@ -78,7 +78,7 @@ struct Placement<'s> {
     optimal: bool,
 }
 
-impl Placement<'_> {
+impl PlacementSearch<'_> {
     fn visit(&mut self, value: usize) {
         let (step, Limits { fresh, refreshed, source }) = (&self.steps[value], self.limits);
         let above = step.operands.iter().map(|&(_, above)| above).max();

@@ -82,11 +82,15 @@ pub fn most_levels(slots: usize, request: &ScheduleRequest) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use paf_scheme::EngineProfile;
+
     use super::*;
 
     #[test]
     fn chains_that_do_not_fit_the_memory_are_left_out() {
-        let within = |memory| stretches(1 << 14, &ScheduleRequest { memory, ..ScheduleRequest::default() }).unwrap();
+        let within = |memory| {
+            stretches(1 << 14, &ScheduleRequest { memory, ..ScheduleRequest::new(EngineProfile::openfhe()) }).unwrap()
+        };
         let (all, some) = (within(None), within(Some(16 << 30)));
         let most = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.refreshed).max();
         assert!(!some.is_empty() && most(&some) < most(&all), "{some:?} of {all:?}");
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn chains_are_those_that_the_request_allows() {
         let of = |bootstraps, insecure| {
-            let request = ScheduleRequest { bootstraps, insecure, ..ScheduleRequest::default() };
+            let request = ScheduleRequest { bootstraps, insecure, ..ScheduleRequest::new(EngineProfile::openfhe()) };
             (stretches(1 << 11, &request).unwrap(), most_levels(1 << 11, &request))
         };
         let (never, most) = of(Bootstraps::Never, false);

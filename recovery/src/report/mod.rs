@@ -68,7 +68,7 @@ fn table(outcome: &Outcome) -> String {
             "<tr><td>{}<td>{}<td>{}<td>{:.4}<td>{:.3}<td>{:.3}<td>{:.3}<td>{:.2e}<td>{:.2e}<td>{:?}<td>{}</tr>",
             escaped(&node.node),
             escaped(&chosen.paf.name),
-            chosen.paf.sign_depth() + 1,
+            chosen.paf.depth(),
             chosen.scale.largest(),
             node.histogram.percentile(0.99),
             node.histogram.percentile(0.9999),

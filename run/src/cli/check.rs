@@ -11,7 +11,7 @@ use super::commands::{finish, read_samples};
 use super::error::{CommandError, Result};
 use super::infer::{Parties, Times, set_up};
 use super::progress::Progress;
-use super::report::{Report, refuse_or_warn, seconds};
+use super::report::{Format, Report, refuse_or_warn, seconds};
 use super::{Input, Memory};
 
 /// Keys that the noise model is asked for: what it expects is their mean.
@@ -30,7 +30,7 @@ pub(crate) struct Options<'a> {
     pub(crate) insecure: InsecureTestParameters,
 }
 
-pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
+pub(crate) fn check(options: &Options<'_>, format: Format) -> Result<()> {
     let circuit = Arc::new(read_circuit(options.circuit)?);
     let mut report = Report::default();
     refuse_or_warn(&circuit.parameters, options.insecure, &mut report)?;
@@ -40,7 +40,7 @@ pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
         return Err(CommandError::NoSuchSample { sample: options.sample, count: samples.count() });
     }
     options.memory.check(&circuit)?;
-    let progress = Progress::new(json);
+    let progress = Progress::new(format);
     let phase = progress.phase("simulate");
     let expectations = Expectations::new(&circuit, &samples, options.sample, SEEDS)?;
     phase.end();
@@ -56,7 +56,7 @@ pub(crate) fn check(options: &Options<'_>, json: bool) -> Result<()> {
     report.fact("seconds", time);
     describe(&mut report, &layers);
     report.line("checked", format!("sample {} in {}", options.sample, seconds(time)));
-    finish(report, json)?;
+    finish(report, format)?;
     options.least_bits.map_or(Ok(()), |least| refuse_below(&layers, least))
 }
 

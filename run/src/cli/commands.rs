@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use paf_circuit::container::{self, Kind};
+use paf_circuit::container::{self, FileKind};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_files::Bytes;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
-use paf_runtime::{Client, InsecureTestParameters, Noise, Output, RuntimeError, Samples, read_server_key_header};
+use paf_runtime::{Client, ClientOutput, InsecureTestParameters, Noise, RuntimeError, Samples, read_server_key_header};
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::Progress;
-use super::report::{Report, seconds, warn_if_insecure, wrote};
+use super::report::{Format, Report, seconds, warn_if_insecure, wrote};
 use super::{Input, Machine, OpenFheEngine, facts};
 
-pub(crate) fn client(circuit: &Path, output: &Path, json: bool) -> Result<()> {
+pub(crate) fn client(circuit: &Path, output: &Path, format: Format) -> Result<()> {
     let circuit = read_circuit(circuit)?;
     let mut report = Report::default();
     warn_if_insecure(&circuit.parameters, &mut report);
@@ -26,41 +26,47 @@ pub(crate) fn client(circuit: &Path, output: &Path, json: bool) -> Result<()> {
     write_client(output, &client)?;
     facts::client(&mut report, &client);
     wrote(&mut report, output);
-    report.print(json)
+    report.print(format)
 }
 
-pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, json: bool) -> Result<()> {
+pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, format: Format) -> Result<()> {
     let mut report = Report::default();
     let header = container::read_header(file)?;
     match header.kind {
-        Kind::Client => {
+        FileKind::Client => {
             let client = read_client(file)?;
             warn_if_insecure(&client.parameters, &mut report);
             facts::client(&mut report, &client);
         }
-        Kind::Circuit => {
+        FileKind::Circuit => {
             let circuit = read_circuit(file)?;
             warn_if_insecure(&circuit.parameters, &mut report);
             facts::circuit(&mut report, &circuit, costs);
         }
-        Kind::ServerKey => facts::keyed(&mut report, &read_server_key_header(file)?),
-        Kind::SecretKey | Kind::Ciphertexts => facts::keyed(&mut report, &header),
+        FileKind::ServerKey => facts::keyed(&mut report, &read_server_key_header(file)?),
+        FileKind::SecretKey | FileKind::Ciphertexts => facts::keyed(&mut report, &header),
     }
-    report.print(json)
+    report.print(format)
 }
 
-pub(crate) fn info_machine(machine: &Machine, json: bool) -> Result<()> {
+pub(crate) fn info_machine(machine: &Machine, format: Format) -> Result<()> {
     let mut report = Report::default();
     facts::machine(&mut report, machine);
-    report.print(json)
+    report.print(format)
 }
 
-pub(crate) fn simulate(circuit: &Path, input: &Input, output: Option<&Path>, noise: Noise, json: bool) -> Result<()> {
+pub(crate) fn simulate(
+    circuit: &Path,
+    input: &Input,
+    output: Option<&Path>,
+    noise: Noise,
+    format: Format,
+) -> Result<()> {
     let circuit = read_circuit(circuit)?;
     let mut report = Report::default();
     warn_if_insecure(&circuit.parameters, &mut report);
     let samples = read_samples(&circuit.program.inputs, input)?;
-    let phase = Progress::new(json).phase("simulate");
+    let phase = Progress::new(format).phase("simulate");
     let results = paf_runtime::simulate(&circuit, &samples, noise)?;
     let time = phase.end();
     report.fact("seconds", time);
@@ -69,7 +75,7 @@ pub(crate) fn simulate(circuit: &Path, input: &Input, output: Option<&Path>, noi
     if let Some(output) = output {
         write_results(&mut report, output, &circuit.program.outputs, &results)?;
     }
-    report.print(json)
+    report.print(format)
 }
 
 pub(crate) fn keygen(
@@ -77,22 +83,21 @@ pub(crate) fn keygen(
     secret: &Path,
     public: &Path,
     insecure: InsecureTestParameters,
-    json: bool,
+    format: Format,
 ) -> Result<()> {
-    let client: Client<OpenFheEngine> = Client::load(client, insecure)?;
-    let mut report = Report::default();
-    warn_if_insecure(&client.part().parameters, &mut report);
-    let mut phase = Progress::new(json).phase("keygen");
+    let (client, mut report) = open_client(client, insecure)?;
+    let mut phase = Progress::new(format).phase("keygen");
     let key = client.generate_key_files(secret, public, &mut phase.counter("evaluation keys"))?;
     let time = phase.end();
-    report.fact("evaluation_keys", client.key_list()?.len());
+    let keys = client.key_list()?.len();
+    report.fact("evaluation_keys", keys);
     report.fact("seconds", time);
-    report.line("keygen", format!("{} evaluation keys in {}", client.key_list()?.len(), seconds(time)));
+    report.line("keygen", format!("{keys} evaluation keys in {}", seconds(time)));
     facts::key_id(&mut report, &key);
     facts::parameters(&mut report, &client.part().parameters);
     wrote(&mut report, secret);
     wrote(&mut report, public);
-    finish(report, json)
+    finish(report, format)
 }
 
 pub(crate) fn decrypt(
@@ -101,29 +106,35 @@ pub(crate) fn decrypt(
     input: &Path,
     output: &Path,
     insecure: InsecureTestParameters,
-    json: bool,
+    format: Format,
 ) -> Result<()> {
-    let client: Client<OpenFheEngine> = Client::load(client, insecure)?;
-    let mut report = Report::default();
-    warn_if_insecure(&client.part().parameters, &mut report);
+    let (client, mut report) = open_client(client, insecure)?;
     let key = client.load_secret_key(secret)?;
-    let mut phase = Progress::new(json).phase("decrypt");
+    let mut phase = Progress::new(format).phase("decrypt");
     let results = client.decrypt_file(&key, input, &mut phase.counter("samples"))?;
     let time = phase.end();
     report.fact("seconds", time);
     report.line("decrypted", format!("{} samples in {}", results.len(), seconds(time)));
     summarize(&mut report, &client.part().outputs, &results);
     write_results(&mut report, output, &client.part().outputs, &results)?;
-    finish(report, json)
+    finish(report, format)
+}
+
+/// Reads a client from its own file or a circuit's, and begins the report of what it does.
+pub(crate) fn open_client(path: &Path, insecure: InsecureTestParameters) -> Result<(Client<OpenFheEngine>, Report)> {
+    let client: Client<OpenFheEngine> = Client::load(path, insecure)?;
+    let mut report = Report::default();
+    warn_if_insecure(&client.part().parameters, &mut report);
+    Ok((client, report))
 }
 
 /// Adds the peak memory and prints.
-pub(crate) fn finish(mut report: Report, json: bool) -> Result<()> {
+pub(crate) fn finish(mut report: Report, format: Format) -> Result<()> {
     if let Some(peak) = peak_bytes() {
         report.fact("peak_bytes", peak);
         report.line("memory", Bytes(peak).to_string());
     }
-    report.print(json)
+    report.print(format)
 }
 
 /// Reads and checks the input arrays.
@@ -133,8 +144,8 @@ pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples
 }
 
 /// Adds the predictions, and warns of results that no trained network gives.
-pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<Output>]) {
-    let problem = |(sample, outputs): (usize, &Vec<Output>)| {
+pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<ClientOutput>]) {
+    let problem = |(sample, outputs): (usize, &Vec<ClientOutput>)| {
         ports.iter().zip(outputs).find_map(|(port, output)| check_output(port, sample, output).err())
     };
     let problems: Vec<RuntimeError> = results.iter().enumerate().filter_map(problem).collect();
@@ -151,7 +162,7 @@ pub(crate) fn write_results<V>(
     report: &mut Report,
     path: &Path,
     ports: &[OutputPort<V>],
-    results: &[Vec<Output>],
+    results: &[Vec<ClientOutput>],
 ) -> Result<()> {
     for (index, port) in ports.iter().enumerate() {
         let path = if ports.len() == 1 { path.to_owned() } else { numbered(path, index) };

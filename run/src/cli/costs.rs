@@ -15,15 +15,15 @@ use serde_json::json;
 use super::Machine;
 use super::error::{CommandError, Result};
 use super::progress::Progress;
-use super::report::{Report, seconds, wrote};
+use super::report::{Format, Report, seconds, wrote};
 
 /// Measures this machine and writes its table.
-pub(crate) fn calibrate_machine(machine: &Machine, output: Option<&Path>, json: bool) -> Result<()> {
+pub(crate) fn calibrate_machine(machine: &Machine, output: Option<&Path>, format: Format) -> Result<()> {
     let path = match output {
         Some(path) => path.to_owned(),
         None => made_default_path()?,
     };
-    let mut phase = Progress::new(json).phase("calibrate");
+    let mut phase = Progress::new(format).phase("calibrate");
     let costs = calibrate(machine, &mut |done, all, what| {
         phase.at(done as u64, all as u64, what);
         ControlFlow::Continue(())
@@ -35,7 +35,7 @@ pub(crate) fn calibrate_machine(machine: &Machine, output: Option<&Path>, json: 
     report.fact("seconds", time);
     report.line("measured in", seconds(time));
     wrote(&mut report, &path);
-    report.print(json)
+    report.print(format)
 }
 
 fn describe(report: &mut Report, costs: &MachineCosts) {

@@ -5,10 +5,10 @@ use std::path::Path;
 use paf_circuit::container::{Binding, KeyId};
 use paf_runtime::{Client, EncryptionKey, InsecureTestParameters, PublicKey, SecretKey};
 
-use super::commands::{finish, read_samples};
+use super::commands::{finish, open_client, read_samples};
 use super::error::Result;
 use super::progress::Progress;
-use super::report::{Report, seconds, warn_if_insecure, wrote};
+use super::report::{Format, seconds, wrote};
 use super::{Input, OpenFheEngine, facts};
 
 pub(crate) struct Options<'a> {
@@ -26,13 +26,11 @@ pub(crate) struct KeyFiles<'a> {
     pub(crate) id: Option<KeyId>,
 }
 
-pub(crate) fn encrypt(options: &Options<'_>, json: bool) -> Result<()> {
-    let client: Client<OpenFheEngine> = Client::load(options.client, options.insecure)?;
-    let mut report = Report::default();
-    warn_if_insecure(&client.part().parameters, &mut report);
+pub(crate) fn encrypt(options: &Options<'_>, format: Format) -> Result<()> {
+    let (client, mut report) = open_client(options.client, options.insecure)?;
     let samples = read_samples(client.inputs(), options.input)?;
     let keys = Keys::load(&client, &options.keys)?;
-    let mut phase = Progress::new(json).phase("encrypt");
+    let mut phase = Progress::new(format).phase("encrypt");
     client.encrypt_file(keys.encrypting(), &samples, options.output, &mut phase.counter("samples"))?;
     let time = phase.end();
     report.fact("samples", samples.count());
@@ -40,7 +38,7 @@ pub(crate) fn encrypt(options: &Options<'_>, json: bool) -> Result<()> {
     report.line("encrypted", format!("{} samples in {}", samples.count(), seconds(time)));
     facts::key_id(&mut report, &keys.encrypting().binding().key);
     wrote(&mut report, options.output);
-    finish(report, json)
+    finish(report, format)
 }
 
 /// The keys that were given, which belong together.

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{Kind, SectionReader};
+use paf_circuit::container::{FileKind, SectionReader};
 use paf_circuit::read_circuit;
 use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server};
 
 use super::commands::finish;
 use super::error::Result;
 use super::progress::{Phase, Progress};
-use super::report::{Report, refuse_or_warn, seconds, wrote};
+use super::report::{Format, Report, refuse_or_warn, seconds, wrote};
 use super::{Keep, Memory, OpenFheEngine};
 
 /// The files of an evaluation.
@@ -26,9 +26,9 @@ pub(crate) fn eval(
     memory: Memory,
     keep: &Keep,
     insecure: InsecureTestParameters,
-    json: bool,
+    format: Format,
 ) -> Result<()> {
-    let (mut report, progress) = (Report::default(), Progress::new(json));
+    let (mut report, progress) = (Report::default(), Progress::new(format));
     check_same_key(files.input, files.public)?;
     let checkpoints = keep.open()?;
     let circuit = Arc::new(read_circuit(files.circuit)?);
@@ -51,7 +51,7 @@ pub(crate) fn eval(
     report.fact("seconds", time);
     report.line("evaluated", format!("{samples} samples in {}", seconds(time)));
     wrote(&mut report, files.output);
-    finish(report, json)
+    finish(report, format)
 }
 
 fn evaluate(
@@ -79,7 +79,7 @@ fn evaluate(
 
 /// Refuses ciphertexts of another key by the headers of the files, before hundreds of keys are read.
 fn check_same_key(input: &Path, public: &Path) -> Result<()> {
-    let key = SectionReader::open(public, Kind::ServerKey)?.header().binding.key;
-    let found = SectionReader::open(input, Kind::Ciphertexts)?.header().binding;
+    let key = SectionReader::open(public, FileKind::ServerKey)?.header().binding.key;
+    let found = SectionReader::open(input, FileKind::Ciphertexts)?.header().binding;
     Ok(found.check_key(&key).map_err(|error| error.in_file(input))?)
 }

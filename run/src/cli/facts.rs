@@ -1,7 +1,7 @@
 //! What `info` says about circuits and client files.
 
-use paf_circuit::container::{Header, KeyId, Kind};
-use paf_circuit::{Circuit, Client};
+use paf_circuit::container::{FileKind, Header, KeyId};
+use paf_circuit::{Circuit, ClientPart};
 use paf_files::{Bytes, hex};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::PostProcess;
@@ -26,7 +26,7 @@ pub(crate) fn circuit(report: &mut Report, circuit: &Circuit, costs: Option<&Mac
 }
 
 /// Everything a client file says.
-pub(crate) fn client(report: &mut Report, client: &Client) {
+pub(crate) fn client(report: &mut Report, client: &ClientPart) {
     report.fact("kind", "client");
     report.fact("model", client.model_name.as_str());
     report.fact("fingerprint", client.fingerprint.to_string());
@@ -41,8 +41,8 @@ pub(crate) fn client(report: &mut Report, client: &Client) {
 /// What the header of a key or ciphertext file says.
 pub(crate) fn keyed(report: &mut Report, header: &Header) {
     let (kind, content) = match header.kind {
-        Kind::SecretKey => ("secret key", "the secret key".to_owned()),
-        Kind::ServerKey => {
+        FileKind::SecretKey => ("secret key", "the secret key".to_owned()),
+        FileKind::ServerKey => {
             let keys = header.sections.saturating_sub(1);
             report.fact("evaluation_keys", keys);
             ("server key", format!("the public key and {keys} evaluation keys"))
@@ -155,7 +155,7 @@ fn operations(report: &mut Report, counts: &Counts) {
     );
 }
 
-fn keys(report: &mut Report, client: &Client) {
+fn keys(report: &mut Report, client: &ClientPart) {
     let (rotations, all) = (client.rotations.len(), client.rotation_keys().len());
     let size = client.evaluation_key_bytes();
     report.fact("rotation_keys", rotations);
@@ -205,7 +205,7 @@ fn pafs(report: &mut Report, circuit: &Circuit) {
             format!("{} ({}): {}, scale {}, error {error:.1e}", paf.node, paf.operator, paf.paf, paf.scale),
         );
     }
-    let paf = |paf: &paf_circuit::NodePaf| {
+    let paf = |paf: &paf_circuit::ReplacedNode| {
         json!({ "node": paf.node, "operator": paf.operator, "paf": paf.paf, "scale": paf.scale,
                 "max_error": paf.max_error })
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::Bytes;
 use paf_runtime::{
-    Client, InsecureTestParameters, LocalKeys, Noise, Output, Samples, Server, agreement_bits, simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
 };
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use super::commands::{read_samples, summarize, write_results};
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::{Phase, Progress};
-use super::report::{Report, refuse_or_warn, seconds};
+use super::report::{Format, Report, refuse_or_warn, seconds};
 use super::{Input, Memory, OpenFheEngine, facts};
 
 /// Seconds of the phases; encryption, evaluation and decryption are sums over the samples.
@@ -43,7 +43,7 @@ pub(crate) struct Options<'a> {
     pub(crate) insecure: InsecureTestParameters,
 }
 
-pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
+pub(crate) fn infer(options: &Options<'_>, format: Format) -> Result<()> {
     let &Options { circuit, input, output, memory, insecure } = options;
     let circuit = Arc::new(read_circuit(circuit)?);
     let mut report = Report::default();
@@ -51,7 +51,7 @@ pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
     let samples = read_samples(&circuit.program.inputs, input)?;
     memory.check(&circuit)?;
     let clear = simulate(&circuit, &samples, Noise::Off)?;
-    let (progress, mut times) = (Progress::new(json), Times::default());
+    let (progress, mut times) = (Progress::new(format), Times::default());
     let parties = set_up(&circuit, memory, insecure, progress, &mut times)?;
     let results = run(&parties, &samples, progress.phase("eval"), &mut times)?;
     compare(&mut report, &results, &clear);
@@ -61,7 +61,7 @@ pub(crate) fn infer(options: &Options<'_>, json: bool) -> Result<()> {
     if let Some(output) = output {
         write_results(&mut report, output, &circuit.program.outputs, &results)?;
     }
-    report.print(json)
+    report.print(format)
 }
 
 /// Makes keys, and a server that is ready.
@@ -83,7 +83,7 @@ pub(super) fn set_up(
     Ok(Parties { client, server, keys })
 }
 
-fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<Output>>> {
+fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<ClientOutput>>> {
     let count = samples.count();
     let mut results = Vec::with_capacity(count);
     for sample in 0..count {
@@ -105,7 +105,7 @@ fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
 }
 
 /// Adds a line a sample, and the agreement over all of them.
-fn compare(report: &mut Report, results: &[Vec<Output>], clear: &[Vec<Output>]) {
+fn compare(report: &mut Report, results: &[Vec<ClientOutput>], clear: &[Vec<ClientOutput>]) {
     let mut bits = Vec::with_capacity(results.len());
     for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
         let agreement = agreement_bits(&raw(std::slice::from_ref(result)), &raw(std::slice::from_ref(clear)));
@@ -123,7 +123,7 @@ fn compare(report: &mut Report, results: &[Vec<Output>], clear: &[Vec<Output>]) 
     report.line("agreement", format!("{all:.1} bits with the clear run"));
 }
 
-fn raw(results: &[Vec<Output>]) -> Vec<f64> {
+fn raw(results: &[Vec<ClientOutput>]) -> Vec<f64> {
     results.iter().flatten().flat_map(|output| output.raw.iter().copied()).collect()
 }
 

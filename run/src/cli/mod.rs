@@ -26,6 +26,7 @@ use paf_runtime::{Checkpoints, InsecureTestParameters, Server};
 #[cfg(doc)]
 use error::CommandError;
 use error::Result;
+use report::Format;
 
 /// Runs circuits made by paf-compile, clear or encrypted.
 #[derive(Debug, Parser)]
@@ -142,7 +143,7 @@ enum Command {
         #[arg(long)]
         secret: Option<PathBuf>,
         /// The id that the keys must have: 64 hexadecimal digits, as keygen and info print them.
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = parse_key_id)]
         key_id: Option<KeyId>,
         #[command(flatten)]
         input: Input,
@@ -274,6 +275,10 @@ fn parse_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
 }
 
+fn parse_key_id(text: &str) -> Result<KeyId, String> {
+    text.parse::<KeyId>().map_err(|error| format!("{error}, as keygen prints them"))
+}
+
 fn parse_bits(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|bits: &f64| bits.is_finite()).ok_or_else(|| "give a number of bits".to_owned())
 }
@@ -298,7 +303,7 @@ impl Command {
 /// Sets up this process and runs one command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let machine = &machine::set_up()?;
-    let json = arguments.json;
+    let format = if arguments.json { Format::Json } else { Format::Text };
     if arguments.command.holds_secrets() {
         machine::forbid_core_dumps()?;
     }
@@ -306,37 +311,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("warning: {reason}; OpenFHE's own code runs, which is several times slower");
     }
     match &arguments.command {
-        Command::Client { circuit, output } => commands::client(circuit, output, json),
+        Command::Client { circuit, output } => commands::client(circuit, output, format),
         Command::Info { file: Some(file), machine_costs, .. } => {
-            commands::info(file, costs::chosen(machine_costs.as_deref())?.as_ref(), json)
+            commands::info(file, costs::chosen(machine_costs.as_deref())?.as_ref(), format)
         }
-        Command::Info { file: None, .. } => commands::info_machine(machine, json),
-        Command::CalibrateMachine { output } => costs::calibrate_machine(machine, output.as_deref(), json),
+        Command::Info { file: None, .. } => commands::info_machine(machine, format),
+        Command::CalibrateMachine { output } => costs::calibrate_machine(machine, output.as_deref(), format),
         Command::Simulate { circuit, input, output, noise, seed } => {
             let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
-            commands::simulate(circuit, input, output.as_deref(), noise, json)
+            commands::simulate(circuit, input, output.as_deref(), noise, format)
         }
         Command::Infer { circuit, input, output, memory, insecure } => {
             let (memory, insecure) = (*memory, (*insecure).into());
-            infer::infer(&infer::Options { circuit, input, output: output.as_deref(), memory, insecure }, json)
+            infer::infer(&infer::Options { circuit, input, output: output.as_deref(), memory, insecure }, format)
         }
         Command::Keygen { client, secret, public, insecure } => {
-            commands::keygen(client, secret, public, (*insecure).into(), json)
+            commands::keygen(client, secret, public, (*insecure).into(), format)
         }
         Command::Encrypt { client, public, secret, key_id, input, output, insecure } => {
             let (public, secret, insecure) = (public.as_deref(), secret.as_deref(), (*insecure).into());
             let keys = encrypt::KeyFiles { public, secret, id: *key_id };
-            encrypt::encrypt(&encrypt::Options { client, keys, input, output, insecure }, json)
+            encrypt::encrypt(&encrypt::Options { client, keys, input, output, insecure }, format)
         }
         Command::Check { circuit, files, sample, least_bits, memory, insecure } => {
             let (sample, least_bits, memory, insecure) = (*sample, *least_bits, *memory, (*insecure).into());
-            check::check(&check::Options { circuit, files, sample, least_bits, memory, insecure }, json)
+            check::check(&check::Options { circuit, files, sample, least_bits, memory, insecure }, format)
         }
         Command::Eval { circuit, public, input, output, keep, memory, insecure } => {
-            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, (*insecure).into(), json)
+            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, (*insecure).into(), format)
         }
         Command::Decrypt { client, secret, input, output, insecure } => {
-            commands::decrypt(client, secret, input, output, (*insecure).into(), json)
+            commands::decrypt(client, secret, input, output, (*insecure).into(), format)
         }
     }
 }

@@ -9,7 +9,7 @@ use paf_files::Bytes;
 use paf_runtime::executor::Step;
 
 use super::memory::current_bytes;
-use super::report::about;
+use super::report::{Format, about};
 
 /// How a command shows progress.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +20,10 @@ pub(crate) enum Progress {
 }
 
 impl Progress {
-    /// Chooses by `--json` and by whether stderr is a terminal.
-    pub(crate) fn new(json: bool) -> Self {
-        match (json, std::io::stderr().is_terminal()) {
-            (true, _) => Progress::Quiet,
+    /// Chooses by the format of the report and by whether stderr is a terminal.
+    pub(crate) fn new(format: Format) -> Self {
+        match (format, std::io::stderr().is_terminal()) {
+            (Format::Json, _) => Progress::Quiet,
             (_, true) => Progress::Bar,
             _ => Progress::Lines,
         }

@@ -11,6 +11,15 @@ use serde_json::{Map, Value};
 
 use super::error::Result;
 
+/// How a command says what it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Lines for people, and progress on stderr.
+    Text,
+    /// One JSON object for programs, and no progress.
+    Json,
+}
+
 /// Facts in the order in which people read them.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -33,8 +42,11 @@ impl Report {
     ///
     /// # Errors
     /// [`RuntimeError::Write`].
-    pub(crate) fn print(&self, json: bool) -> Result<()> {
-        let text = if json { format!("{:#}\n", Value::Object(self.facts.clone())) } else { self.text() };
+    pub(crate) fn print(&self, format: Format) -> Result<()> {
+        let text = match format {
+            Format::Json => format!("{:#}\n", Value::Object(self.facts.clone())),
+            Format::Text => self.text(),
+        };
         let mut out = std::io::stdout().lock();
         let result = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         Ok(result.map_err(|source| RuntimeError::Write { path: "standard output".into(), source })?)

@@ -1,6 +1,6 @@
 //! The file of one checkpoint: a ciphertext file whose first section says what it is of.
 
-use paf_circuit::container::{Header, Kind, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{FileKind, Header, SectionKind, SectionReader, SectionWriter};
 use paf_engine::{Engine, EngineError, KeySet as _};
 use paf_ir::ckks::Type;
 use paf_ir::program::ValueId;
@@ -58,7 +58,7 @@ impl<'e, E: Engine> Session<'_, 'e, E> {
     pub(super) fn save(&self, sample: usize, evaluation: &Evaluation<'_, E::Evaluator<'e>>) -> Result<()> {
         let ciphertexts: usize = evaluation.alive().map(|(_, value)| value.len()).sum();
         let binding = *self.keys.binding();
-        let header = Header { kind: Kind::Ciphertexts, binding, sections: ciphertexts as u64 + 1 };
+        let header = Header { kind: FileKind::Ciphertexts, binding, sections: ciphertexts as u64 + 1 };
         let mut writer = SectionWriter::create(&self.checkpoints.path(sample), header)?;
         let place = Place { run: self.run, sample: sample as u64, position: evaluation.position() as u64 };
         writer.section(PLACE, &place.to_bytes())?;
@@ -73,7 +73,7 @@ impl<'e, E: Engine> Session<'_, 'e, E> {
     /// Reads what the checkpoint of a sample is of; it must be of this run.
     pub(super) fn open(&self, sample: usize) -> Result<(Place, SectionReader<std::fs::File>)> {
         let path = self.checkpoints.path(sample);
-        let mut reader = SectionReader::open(&path, Kind::Ciphertexts)?;
+        let mut reader = SectionReader::open(&path, FileKind::Ciphertexts)?;
         check_binding(&reader.header().binding, self.keys.binding(), &path)?;
         let mut body = Vec::new();
         let place = match reader.next_section(&mut body)? {

@@ -10,7 +10,7 @@ use paf_engine::{
 };
 use paf_ir::ckks::{Kind, Level, Type, Verified};
 use paf_ir::diagonals::rotated_left;
-use paf_scheme::{EngineProfile, EvaluationKey, Parameters};
+use paf_scheme::{EngineProfile, KeyPurpose, Parameters};
 use zeroize::Zeroizing;
 
 static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -166,20 +166,20 @@ impl Engine for LoggedEngine {
 
     fn key_list(&self, needs: &KeyNeeds<'_>) -> Result<KeyList> {
         let mut list = KeyList::default();
-        let mut need = |key, level| id_of(&self.0, key).map(|id| list.need(id, level));
-        needs.rotations.iter().try_for_each(|(&steps, &level)| need(EvaluationKey::Rotation(steps), level))?;
-        needs.relinearization.map_or(Ok(()), |level| need(EvaluationKey::Relinearization, level))?;
+        let mut need = |purpose, level| id_of(&self.0, purpose).map(|id| list.need(id, level));
+        needs.rotations.iter().try_for_each(|(&steps, &level)| need(KeyPurpose::Rotation(steps), level))?;
+        needs.relinearization.map_or(Ok(()), |level| need(KeyPurpose::Relinearization, level))?;
         for (steps, level) in self.0.bootstrap_rotations(needs.bootstrap_slots) {
-            need(EvaluationKey::Rotation(steps), level)?;
+            need(KeyPurpose::Rotation(steps), level)?;
         }
         if !needs.bootstrap_slots.is_empty() {
-            need(EvaluationKey::Refresh, self.0.levels)?;
+            need(KeyPurpose::Refresh, self.0.levels)?;
         }
         Ok(list)
     }
 
-    fn key_ids(&self, key: EvaluationKey) -> Result<Vec<EvaluationKeyId>> {
-        Ok(vec![id_of(&self.0, key)?])
+    fn key_ids(&self, purpose: KeyPurpose) -> Result<Vec<EvaluationKeyId>> {
+        Ok(vec![id_of(&self.0, purpose)?])
     }
 
     fn generate_keys<'k>(&'k self, _: &'k String, list: &'k KeyList) -> impl Iterator<Item = Result<Key>> + 'k {
@@ -226,11 +226,11 @@ fn write(numbers: &Numbers, bytes: &mut Vec<u8>) {
     *bytes = format!("numbers {} {} end", numbers.label, slots.join(" ")).into_bytes();
 }
 
-fn id_of(parameters: &Parameters, key: EvaluationKey) -> Result<EvaluationKeyId> {
-    Ok(EvaluationKeyId(match key {
-        EvaluationKey::Relinearization => 1,
-        EvaluationKey::Refresh => 2,
-        EvaluationKey::Rotation(steps) => 3 + steps.rem_euclid(parameters.ring_dimension as i64 / 2) as u32,
+fn id_of(parameters: &Parameters, purpose: KeyPurpose) -> Result<EvaluationKeyId> {
+    Ok(EvaluationKeyId(match purpose {
+        KeyPurpose::Relinearization => 1,
+        KeyPurpose::Refresh => 2,
+        KeyPurpose::Rotation(steps) => 3 + steps.rem_euclid(parameters.ring_dimension as i64 / 2) as u32,
     }))
 }
 
@@ -267,11 +267,11 @@ impl KeySet<LoggedEngine> for Ring {
 pub(crate) struct Logging<'e>(&'e Ring);
 
 impl Logging<'_> {
-    fn need(&self, key: EvaluationKey, level: Level) -> Result<()> {
+    fn need(&self, purpose: KeyPurpose, level: Level) -> Result<()> {
         log();
-        let held = self.0.held.lock().unwrap().get(&id_of(&self.0.parameters, key)?).copied();
+        let held = self.0.held.lock().unwrap().get(&id_of(&self.0.parameters, purpose)?).copied();
         let serves = held.is_some_and(|held| level <= held);
-        if serves { Ok(()) } else { Err(EngineError::MissingKey(format!("{key:?}"))) }
+        if serves { Ok(()) } else { Err(EngineError::MissingKey(format!("{purpose:?}"))) }
     }
 }
 
@@ -286,7 +286,7 @@ impl Evaluator for Logging<'_> {
 
     fn linear(&self, step: LinearStep<'_>, inputs: &[Numbers]) -> Result<Vec<Numbers>> {
         for steps in step.map.plan.rotations().into_iter().filter(|&steps| steps != 0) {
-            self.need(EvaluationKey::Rotation(steps), step.to)?;
+            self.need(KeyPurpose::Rotation(steps), step.to)?;
         }
         log();
         let vectors: Vec<Vec<f64>> = inputs.iter().map(|input| input.slots.clone()).collect();
@@ -297,7 +297,7 @@ impl Evaluator for Logging<'_> {
 
     fn rotate(&self, input: &Numbers, steps: i64, ty: Type) -> Result<Numbers> {
         if steps != 0 {
-            self.need(EvaluationKey::Rotation(steps), ty.level)?;
+            self.need(KeyPurpose::Rotation(steps), ty.level)?;
         }
         Ok(Numbers { slots: rotated_left(&input.slots, steps, input.slots.len()), label: input.label.clone() })
     }
@@ -335,7 +335,7 @@ impl Evaluator for Logging<'_> {
     }
 
     fn relinearize(&self, input: Numbers, ty: Type) -> Result<Numbers> {
-        self.need(EvaluationKey::Relinearization, ty.level)?;
+        self.need(KeyPurpose::Relinearization, ty.level)?;
         Ok(input.map((ty.level, ty.kind, 2), |x| x))
     }
 
@@ -350,7 +350,7 @@ impl Evaluator for Logging<'_> {
     }
 
     fn bootstrap(&self, input: Numbers, _: Type, _: usize, level: Level) -> Result<Numbers> {
-        self.need(EvaluationKey::Refresh, level)?;
+        self.need(KeyPurpose::Refresh, level)?;
         Ok(input.map((level, Kind::Rest, 2), |x| x))
     }
 }

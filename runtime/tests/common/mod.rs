@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paf_circuit::{Circuit, Model, Prediction};
-use paf_engine::suite::cases::{self, Function};
+use paf_engine::suite::cases::{self, SampleFunction};
 use paf_ir::ckks::Verified;
 use paf_scheme::{Parameters, Work, WorkKind};
 
@@ -14,7 +14,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) circuit: Circuit,
     pub(crate) samples: Vec<Vec<f64>>,
-    pub(crate) expected: Function,
+    pub(crate) expected: SampleFunction,
 }
 
 impl From<cases::Case> for Case {

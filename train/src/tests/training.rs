@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use paf_adapt::config::{Augment, Loss, Normalization, OptimizerKind, Order, TrainConfig, Upstream};
+use paf_adapt::config::{Augment, Loss, Normalization, OptimizerKind, TrainConfig, TrainingOrder, Upstream};
 use paf_adapt::evaluate::{Accuracy, input_values, logits, node_values};
 use paf_adapt::events::unheard;
 use paf_adapt::network::{Network, Origin};
@@ -29,7 +29,7 @@ const PAF: &str = "f1_g2.smartpaf";
 const STANDARD_ERROR: f64 = 1.0;
 
 /// Rates for some hundred images and a dozen epochs; the paper's are for tens of thousands.
-fn quick(order: Order) -> TrainConfig {
+fn quick(order: TrainingOrder) -> TrainConfig {
     TrainConfig {
         order,
         coefficient_rate: 1e-2,
@@ -86,7 +86,7 @@ fn every_order_lowers_the_loss_on_samples_it_has_not_seen() {
     };
     for model in ["digits_cnn.onnx", "digits_resnet_tiny.onnx"] {
         let case = case(model, unlabelled());
-        for order in [Order::Progressive, Order::Alternate, Order::Together] {
+        for order in [TrainingOrder::Progressive, TrainingOrder::Alternate, TrainingOrder::Together] {
             let trained = case.train(&quick(order));
             let (before, after) = (trained.before, trained.after);
             println!("{model} {order:?}: {before:?} to {after:?}, original {:?}", trained.original);
@@ -105,7 +105,8 @@ fn steps_that_lead_astray_get_smaller() {
     let data = unlabelled();
     let network = calibrated(&original, &Paf::by_name("alpha8").unwrap(), &data);
     let case = Case { original, network, data };
-    let config = TrainConfig { coefficient_rate: 1.0, weight_rate: 0.0, last_groups: 4, ..quick(Order::Alternate) };
+    let config =
+        TrainConfig { coefficient_rate: 1.0, weight_rate: 0.0, last_groups: 4, ..quick(TrainingOrder::Alternate) };
     let trained = case.train(&config);
     let (astray, well): (Vec<_>, Vec<_>) = trained.history.iter().partition(|epoch| !epoch.training_loss.is_finite());
     assert!(!astray.is_empty() && astray.len() <= 8, "{} of {}", astray.len(), trained.history.len());
@@ -117,7 +118,7 @@ fn steps_that_lead_astray_get_smaller() {
 fn every_phase_lowers_the_loss_by_itself_and_leaves_the_rest_alone() {
     let case = case("digits_cnn.onnx", unlabelled());
     for (phase, coefficient_rate, weight_rate) in [(Phase::Coefficients, 1e-2, 0.0), (Phase::Weights, 0.0, 1e-3)] {
-        let trained = case.train(&TrainConfig { coefficient_rate, weight_rate, ..quick(Order::Alternate) });
+        let trained = case.train(&TrainConfig { coefficient_rate, weight_rate, ..quick(TrainingOrder::Alternate) });
         assert!(trained.improved(), "{phase:?}: {:?} to {:?}", trained.before, trained.after);
         let group: Vec<_> = trained.history.iter().filter(|epoch| epoch.phase == phase).take(2).collect();
         assert!(group[1].training_loss < group[0].training_loss, "{phase:?}: {group:?}");
@@ -131,7 +132,8 @@ fn every_phase_lowers_the_loss_by_itself_and_leaves_the_rest_alone() {
 #[test]
 fn progressive_approximation_visits_every_operator_and_then_all() {
     let case = case("digits_cnn.onnx", unlabelled());
-    let trained = case.train(&TrainConfig { epochs: 1, groups: 1, last_groups: 1, ..quick(Order::Progressive) });
+    let trained =
+        case.train(&TrainConfig { epochs: 1, groups: 1, last_groups: 1, ..quick(TrainingOrder::Progressive) });
     let stages: Vec<&str> = trained.history.iter().map(|epoch| epoch.stage.as_str()).collect();
     let names: Vec<&str> = case.network.nonlinear().map(|(_, node)| node.name.as_str()).chain(["all"]).collect();
     assert_eq!(stages, names);
@@ -141,7 +143,7 @@ fn progressive_approximation_visits_every_operator_and_then_all() {
 fn losses_optimizers_and_augmentation_all_train() {
     let labelled = digits("digits_test.npy", Some("digits_test_labels.npy"));
     let case = case("digits_resnet_tiny.onnx", labelled);
-    let base = TrainConfig { last_groups: 3, ..quick(Order::Together) };
+    let base = TrainConfig { last_groups: 3, ..quick(TrainingOrder::Together) };
     let sgd = OptimizerKind::Sgd { momentum: 0.9 };
     for config in [
         TrainConfig { loss: Loss::Labels, ..base.clone() },
@@ -149,7 +151,7 @@ fn losses_optimizers_and_augmentation_all_train() {
         TrainConfig { optimizer: sgd, coefficient_rate: 1e-3, ..base.clone() },
         TrainConfig { augment: Augment::Crop, ..base.clone() },
         TrainConfig { normalization: Normalization::Batch, ..base.clone() },
-        TrainConfig { order: Order::Alternate, upstream: Upstream::All, average: false, ..base },
+        TrainConfig { order: TrainingOrder::Alternate, upstream: Upstream::All, average: false, ..base },
     ] {
         let trained = case.train(&config);
         assert!(trained.improved(), "{config:?}: {:?} to {:?}", trained.before, trained.after);
@@ -159,7 +161,7 @@ fn losses_optimizers_and_augmentation_all_train() {
 #[test]
 fn the_same_seed_gives_the_same_network_and_another_seed_another() {
     let case = case("digits_cnn.onnx", unlabelled());
-    let config = TrainConfig { last_groups: 2, groups: 1, ..quick(Order::Progressive) };
+    let config = TrainConfig { last_groups: 2, groups: 1, ..quick(TrainingOrder::Progressive) };
     let (first, again) = (case.train(&config), case.train(&config));
     assert!(first.network.graph == again.network.graph, "the same seed");
     assert_eq!(first.network.pafs, again.network.pafs);
@@ -188,7 +190,7 @@ fn train_and_copy(case: &Case, config: &TrainConfig, path: &Path, copy: &Path, e
 fn a_run_that_was_killed_ends_as_if_it_had_not_been() {
     let mut case = case("digits_cnn.onnx", unlabelled());
     case.network.pafs.values_mut().for_each(|paf| paf.scale = paf.scale.times(0.4));
-    let config = TrainConfig { last_groups: 2, epochs: 3, ..quick(Order::Progressive) };
+    let config = TrainConfig { last_groups: 2, epochs: 3, ..quick(TrainingOrder::Progressive) };
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("run"), folder.path().join("killed"));
     for epochs in [1, 4, 9] {
@@ -211,7 +213,7 @@ fn a_run_that_was_killed_ends_as_if_it_had_not_been() {
 #[test]
 fn a_run_that_is_stopped_between_two_batches_goes_on_and_ends_the_same() {
     let case = case("digits_cnn.onnx", unlabelled());
-    let config = TrainConfig { groups: 1, last_groups: 1, ..quick(Order::Progressive) };
+    let config = TrainConfig { groups: 1, last_groups: 1, ..quick(TrainingOrder::Progressive) };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let run = TrainingRun { checkpoint: Some(&path), ..case.run(&config) };
@@ -230,7 +232,7 @@ fn a_run_that_is_stopped_between_two_batches_goes_on_and_ends_the_same() {
 #[test]
 fn checkpoints_of_other_runs_and_damaged_ones_are_refused() {
     let case = case("digits_cnn.onnx", unlabelled());
-    let config = TrainConfig { groups: 0, last_groups: 1, epochs: 1, ..quick(Order::Progressive) };
+    let config = TrainConfig { groups: 0, last_groups: 1, epochs: 1, ..quick(TrainingOrder::Progressive) };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let run = TrainingRun { checkpoint: Some(&path), ..case.run(&config) };
@@ -256,7 +258,7 @@ fn checkpoints_of_other_runs_and_damaged_ones_are_refused() {
 #[test]
 fn what_cannot_be_trained_is_refused_by_name() {
     let case = case("digits_cnn.onnx", unlabelled());
-    let config = TrainConfig { groups: 0, last_groups: 1, epochs: 1, ..quick(Order::Progressive) };
+    let config = TrainConfig { groups: 0, last_groups: 1, epochs: 1, ..quick(TrainingOrder::Progressive) };
     let refusal = |network: &Network, run: TrainingRun<'_>| train(network, &run, &mut unheard).unwrap_err().to_string();
     let labels = TrainConfig { loss: Loss::Labels, ..config.clone() };
     assert!(refusal(&case.network, case.run(&labels)).contains("needs labels"));
@@ -282,7 +284,7 @@ fn values_beyond_a_scale_do_not_spoil_the_scales_after_it() {
     let sound = case.network.pafs.clone();
     let (_, first) = case.network.pafs.iter_mut().next().unwrap();
     first.scale = first.scale.times(0.5);
-    let trained = case.train(&TrainConfig { last_groups: 1, ..quick(Order::Together) });
+    let trained = case.train(&TrainConfig { last_groups: 1, ..quick(TrainingOrder::Together) });
     for (id, paf) in &trained.network.pafs {
         let (found, sound) = (paf.scale.largest(), sound[id].scale.largest());
         assert!(found < 1.5 * sound, "{}: {found}, calibrated {sound}", case.original.node(*id).name);
@@ -325,9 +327,9 @@ fn largest_reach(network: &Network, data: &Data) -> f64 {
 #[test]
 fn trained_scales_hold_every_sample_however_narrow_they_were() {
     for (model, order) in [
-        ("digits_resnet_tiny.onnx", Order::Together),
-        ("digits_cnn.onnx", Order::Progressive),
-        ("digits_cnn.onnx", Order::Alternate),
+        ("digits_resnet_tiny.onnx", TrainingOrder::Together),
+        ("digits_cnn.onnx", TrainingOrder::Progressive),
+        ("digits_cnn.onnx", TrainingOrder::Alternate),
     ] {
         let mut case = case(model, unlabelled());
         case.network.pafs.values_mut().for_each(|paf| paf.scale = paf.scale.times(0.4));
@@ -342,12 +344,12 @@ fn trained_scales_hold_every_sample_however_narrow_they_were() {
 #[test]
 fn frozen_weights_stay_and_origins_are_told() {
     let case = case("digits_cnn.onnx", unlabelled());
-    let config = TrainConfig { groups: 0, last_groups: 2, ..quick(Order::Progressive) };
+    let config = TrainConfig { groups: 0, last_groups: 2, ..quick(TrainingOrder::Progressive) };
     let frozen: BTreeSet<_> = case.original.nodes().map(|(id, _)| id).collect();
     let trained = train(&case.network, &TrainingRun { frozen, ..case.run(&config) }, &mut unheard).unwrap();
     assert_eq!(trained.network.graph, case.original);
     assert!(trained.network.pafs.values().all(|paf| paf.coefficients_from == Origin::Pa));
-    let free = case.train(&TrainConfig { order: Order::Together, ..config });
+    let free = case.train(&TrainConfig { order: TrainingOrder::Together, ..config });
     let changed =
         free.network.graph.nodes().zip(case.original.nodes()).filter(|(a, b)| a.1.op != b.1.op).collect::<Vec<_>>();
     assert!(!changed.is_empty());
@@ -358,7 +360,7 @@ fn frozen_weights_stay_and_origins_are_told() {
 fn without_pafs_the_weights_train_alone() {
     let mut case = case("digits_mlp.onnx", digits("digits_test.npy", Some("digits_test_labels.npy")));
     case.network = Network::exact(case.original.clone()).unwrap();
-    let config = TrainConfig { loss: Loss::Labels, last_groups: 3, ..quick(Order::Progressive) };
+    let config = TrainConfig { loss: Loss::Labels, last_groups: 3, ..quick(TrainingOrder::Progressive) };
     let trained = case.train(&config);
     assert!(trained.after.loss <= trained.before.loss, "{:?} to {:?}", trained.before, trained.after);
     assert!(trained.history[1].training_loss < trained.history[0].training_loss, "{:?}", trained.history);

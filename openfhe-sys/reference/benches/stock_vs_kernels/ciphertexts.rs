@@ -9,8 +9,8 @@ const RING_DIMENSION: u32 = 1 << 16;
 const SCALE_BITS: u32 = 50;
 const RUNS: usize = 7;
 
-fn parameters(slots: u32, multiplicative_depth: u32, digits: u32) -> fhe::Parameters {
-    fhe::Parameters {
+fn parameters(slots: u32, multiplicative_depth: u32, digits: u32) -> fhe::ContextParameters {
+    fhe::ContextParameters {
         ring_dimension: RING_DIMENSION,
         slots,
         multiplicative_depth,
@@ -63,7 +63,7 @@ pub(crate) fn measure_bootstrap(table: &mut Table) -> Result<()> {
     let distribution = fhe::SecretKeyDistribution::SparseEncapsulated;
     let budgets = [3, 3];
     let depth = fhe::bootstrap_depth(&budgets, distribution)? + LEVELS_AFTER;
-    let parameters = fhe::Parameters { secret_key_distribution: distribution, ..parameters(SLOTS, depth, 4) };
+    let parameters = fhe::ContextParameters { secret_key_distribution: distribution, ..parameters(SLOTS, depth, 4) };
     let context = fhe::create_context(&parameters)?;
     fhe::setup_bootstrap(&context, &budgets, &[0, 0], SLOTS, 0)?;
     let keys = fhe::generate_key_pair(&context)?;

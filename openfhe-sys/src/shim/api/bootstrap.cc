@@ -36,18 +36,6 @@ struct SchemeAccess : lbcrypto::SchemeBase<DCRTPoly> {
     }
 };
 
-lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution) {
-    switch (distribution) {
-        case SecretKeyDistribution::UniformTernary:
-            return lbcrypto::UNIFORM_TERNARY;
-        case SecretKeyDistribution::SparseTernary:
-            return lbcrypto::SPARSE_TERNARY;
-        case SecretKeyDistribution::SparseEncapsulated:
-            return lbcrypto::SPARSE_ENCAPSULATED;
-    }
-    fail("unknown secret key distribution");
-}
-
 std::vector<std::uint32_t> two_numbers(rust::Slice<const std::uint32_t> numbers, const char* message) {
     require(numbers.size() == 2, message);
     return {numbers.begin(), numbers.end()};

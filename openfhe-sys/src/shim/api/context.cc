@@ -24,18 +24,6 @@ lbcrypto::ScalingTechnique convert(ScalingTechnique technique) {
     fail("unknown scaling technique");
 }
 
-lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution) {
-    switch (distribution) {
-        case SecretKeyDistribution::UniformTernary:
-            return lbcrypto::UNIFORM_TERNARY;
-        case SecretKeyDistribution::SparseTernary:
-            return lbcrypto::SPARSE_TERNARY;
-        case SecretKeyDistribution::SparseEncapsulated:
-            return lbcrypto::SPARSE_ENCAPSULATED;
-    }
-    fail("unknown secret key distribution");
-}
-
 lbcrypto::SecurityLevel convert(SecurityLevel level) {
     switch (level) {
         case SecurityLevel::Classic128:
@@ -51,7 +39,7 @@ bool is_power_of_two(std::uint32_t number) {
 }
 
 // OpenFHE answers some values outside these ranges with a division by zero or an endless search for primes.
-void check(const Parameters& parameters) {
+void check(const ContextParameters& parameters) {
     auto n = parameters.ring_dimension;
     require(is_power_of_two(n) && n >= 16 && n <= (1U << 17), "the ring dimension must be a power of two, 2^4 to 2^17");
     require(is_power_of_two(parameters.slots) && parameters.slots <= n / 2,
@@ -66,7 +54,7 @@ void check(const Parameters& parameters) {
             "the number of key switching digits must be 1 to the number of primes");
 }
 
-lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> convert(const Parameters& parameters) {
+lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> convert(const ContextParameters& parameters) {
     lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> result;
     result.SetRingDim(parameters.ring_dimension);
     result.SetBatchSize(parameters.slots);
@@ -90,6 +78,18 @@ rust::Vec<std::uint64_t> moduli_of(const DCRTPoly::Params& basis) {
 }
 
 }  // namespace
+
+lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution) {
+    switch (distribution) {
+        case SecretKeyDistribution::UniformTernary:
+            return lbcrypto::UNIFORM_TERNARY;
+        case SecretKeyDistribution::SparseTernary:
+            return lbcrypto::SPARSE_TERNARY;
+        case SecretKeyDistribution::SparseEncapsulated:
+            return lbcrypto::SPARSE_ENCAPSULATED;
+    }
+    fail("unknown secret key distribution");
+}
 
 std::shared_ptr<DCRTPoly::Params> basis_of(const DCRTPoly::Params& q, std::size_t limbs, const DCRTPoly::Params* p) {
     std::vector<NativeInteger> moduli;
@@ -157,7 +157,7 @@ rust::Vec<double> Context::scaling_factors() const {
     return factors;
 }
 
-std::unique_ptr<Context> create_context(const Parameters& parameters) {
+std::unique_ptr<Context> create_context(const ContextParameters& parameters) {
     check(parameters);
     auto context = lbcrypto::GenCryptoContext(convert(parameters));
     for (auto feature : {lbcrypto::PKE, lbcrypto::KEYSWITCH, lbcrypto::LEVELEDSHE, lbcrypto::ADVANCEDSHE, lbcrypto::FHE})

@@ -19,8 +19,8 @@ namespace openfhe_shim {
 namespace {
 
 // The smallest context with what the operations below need: a prime to rescale by, and a key switch.
-Parameters smallest() {
-    Parameters parameters;
+ContextParameters smallest() {
+    ContextParameters parameters;
     parameters.ring_dimension          = 16;
     parameters.slots                   = 8;
     parameters.multiplicative_depth    = 1;

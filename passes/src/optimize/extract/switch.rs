@@ -21,7 +21,7 @@ enum Mark {
 
 /// One form a class, and the graph that the root needs of them. That graph is free of cycles.
 #[derive(Clone)]
-pub(super) struct Selection<'f, 'g> {
+pub(super) struct FormSelection<'f, 'g> {
     forms: &'f Forms<'g>,
     choices: Vec<Option<usize>>,
     root: ClassIndex,
@@ -34,13 +34,13 @@ pub(super) struct Selection<'f, 'g> {
     marks: Vec<Mark>,
 }
 
-impl<'f, 'g> Selection<'f, 'g> {
+impl<'f, 'g> FormSelection<'f, 'g> {
     /// The graph of a choice for every class; `None` if it is cyclic or a form is missing.
     pub(super) fn new(forms: &'f Forms<'g>, choices: Vec<Option<usize>>, root: ClassIndex) -> Option<Self> {
         choices[root]?;
         let count = forms.len();
         let (uses, depths, marks) = (vec![0; count], vec![0; count], vec![Mark::Unseen; count]);
-        let mut selection = Selection { forms, choices, root, uses, depths, weight: 0, marks };
+        let mut selection = FormSelection { forms, choices, root, uses, depths, weight: 0, marks };
         let entering = selection.unused_below(&[root], 0)?;
         selection.enter(&entering);
         selection.uses[root] += 1;
