@@ -169,7 +169,9 @@ impl PafNode {
             order: ComponentOrder::FirstToLast,
             basis: if chosen.paf.rectifier().is_some() { Basis::Chebyshev } else { Basis::Power },
             components: match &chosen.paf.form {
-                Form::Sign(sign) => sign.components.iter().map(|component| component.odd_coefficients.clone()).collect(),
+                Form::Sign(sign) => {
+                    sign.components.iter().map(|component| component.odd_coefficients.clone()).collect()
+                }
                 Form::Rectifier(rectifier) => rectifier.series.clone(),
             },
             scale: (&chosen.scale).into(),

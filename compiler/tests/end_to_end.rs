@@ -173,7 +173,7 @@ fn a_network_that_is_too_deep_is_told_what_would_fit() {
         compile(&CompileOptions { pafs, bootstraps: Bootstraps::Never, ..options(&RESNET) })
     };
     let error = with("alpha14").map(drop).expect_err("three activations of 14 levels");
-    let CompileError::Pass(PassError::TooDeep { needed, available, fitting: Some((paf, levels)) }) = error else {
+    let CompileError::Pass(PassError::TooDeep { needed, available, fitting: Some((paf, levels)), .. }) = error else {
         panic!("{error}");
     };
     assert!(needed >= 3 * 14 && available < needed && levels <= available, "{needed} {available} {levels}");

@@ -117,7 +117,8 @@ fn golden_errors_equal_the_tables() {
         }
         compared += 1;
     }
-    let composites = Paf::names().into_iter().filter(|name| Paf::by_name(name).is_ok_and(|paf| paf.composite().is_some()));
+    let composites =
+        Paf::names().into_iter().filter(|name| Paf::by_name(name).is_ok_and(|paf| paf.composite().is_some()));
     assert_eq!(compared, 3 * composites.count());
 }
 

@@ -125,7 +125,7 @@ pub enum PassError {
     /// The circuit needs more levels than any secure parameter set without bootstrapping has.
     #[error(
         "the circuit needs {needed} levels and at most {available} fit without bootstrapping at 128-bit security{}",
-        hint(fitting)
+        hint(fitting, deepest)
     )]
     TooDeep {
         /// Levels of the circuit.
@@ -134,6 +134,17 @@ pub enum PassError {
         available: u32,
         /// A PAF with which the circuit would fit, and its levels.
         fitting: Option<(String, u32)>,
+        /// What the deepest path of the network takes levels for, and how often.
+        deepest: Vec<(&'static str, usize)>,
+    },
+    /// The circuit would fit without bootstraps, but not with those that are asked for.
+    #[error(
+        "{levels} levels between bootstraps are too few: somewhere the circuit takes more of them in sequence with no value \
+         on the way that a bootstrap can take, one within [-1, 1] on the samples"
+    )]
+    NotRefreshed {
+        /// Levels that each bootstrap was to give back.
+        levels: u32,
     },
     /// No secure parameters leave the precision that is asked for.
     #[error("a precision of {wanted} bits cannot be kept{}", best.map_or(String::new(), |best| format!("; {best} bits can")))]
@@ -165,10 +176,18 @@ pub enum PassError {
     },
 }
 
-fn hint(fitting: &Option<(String, u32)>) -> String {
-    match fitting {
-        Some((paf, levels)) => format!("; with the PAF {paf} it needs {levels} and fits"),
-        None => "; no PAF makes it fit: use a smaller network, or fewer ReLU and MaxPool layers".into(),
+fn hint(fitting: &Option<(String, u32)>, deepest: &[(&'static str, usize)]) -> String {
+    if let Some((paf, levels)) = fitting {
+        return format!("; with the PAF {paf} it needs {levels} and fits");
+    }
+    let has_pafs = deepest.iter().any(|(what, _)| matches!(*what, "ReLU" | "MaxPool"));
+    let pafs =
+        if has_pafs { "no PAF makes it fit" } else { "it has no ReLU or MaxPool that a shallower PAF would help" };
+    let list: Vec<String> = deepest.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    match &list[..] {
+        [] => String::new(),
+        [one] => format!("; {pafs}: its deepest path has {one}"),
+        [others @ .., last] => format!("; {pafs}: its deepest path has {} and {last}", others.join(", ")),
     }
 }
 

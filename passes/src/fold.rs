@@ -134,7 +134,7 @@ fn product_is_cheap(earlier: &LinearMap, later: &LinearMap) -> bool {
 }
 
 /// Melts diagonals into the weights beside them.
-fn simplify(map: LinearMap) -> LinearMap {
+pub(crate) fn simplify(map: LinearMap) -> LinearMap {
     let mut factors: Vec<Primitive> = Vec::with_capacity(map.factors.len());
     for factor in &map.factors {
         let melted = factors.last().and_then(|last| melt(last, factor));
@@ -155,17 +155,29 @@ fn is_identity(factor: &Primitive) -> bool {
 /// The product of two factors where it is again one factor with the same geometry.
 fn melt(earlier: &Primitive, later: &Primitive) -> Option<Primitive> {
     match (earlier, later) {
-        (Primitive::Conv(conv), Primitive::Diagonal { values, repeat, .. })
-            if *repeat == conv.window.output[0] * conv.window.output[1]
-                && values.data.len() == conv.weight.shape.0[0] =>
-        {
-            let weight = scale_rows(&conv.weight, values);
-            Some(Primitive::Conv(Conv { weight, ..conv.clone() }))
+        (Primitive::Conv(conv), Primitive::Diagonal { values, repeat, .. }) => {
+            let plane = conv.window.output.iter().product();
+            let factors = by_part(values, *repeat, conv.weight.shape.0[0], plane)?;
+            let of_row = |row: usize, _| factors[row];
+            Some(Primitive::Conv(Conv { weight: weighted(&conv.weight, of_row), ..conv.clone() }))
         }
-        (Primitive::Dense { weight, left, right }, Primitive::Diagonal { values, repeat, .. })
-            if repeat == right && values.data.len() == weight.shape.0[0] =>
-        {
-            Some(Primitive::Dense { weight: scale_rows(weight, values), left: *left, right: *right })
+        (Primitive::Diagonal { values, repeat, .. }, Primitive::Conv(conv)) => {
+            let plane = conv.window.input[1..].iter().product();
+            let factors = by_part(values, *repeat, conv.window.input[0], plane)?;
+            let [outputs, inputs, taps @ ..] = &conv.weight.shape.0[..] else { return None };
+            let (rows, taps) = (outputs / conv.groups, taps.iter().product::<usize>());
+            let of_channel = |row: usize, column: usize| factors[row / rows * inputs + column / taps];
+            Some(Primitive::Conv(Conv { weight: weighted(&conv.weight, of_channel), ..conv.clone() }))
+        }
+        (Primitive::Dense { weight, left, right }, Primitive::Diagonal { values, repeat, .. }) => {
+            let factors = by_part(values, *repeat, weight.shape.0[0], *right)?;
+            let weight = weighted(weight, |row, _| factors[row]);
+            Some(Primitive::Dense { weight, left: *left, right: *right })
+        }
+        (Primitive::Diagonal { values, repeat, .. }, Primitive::Dense { weight, left, right }) => {
+            let factors = by_part(values, *repeat, weight.shape.0[1], *right)?;
+            let weight = weighted(weight, |_, column| factors[column]);
+            Some(Primitive::Dense { weight, left: *left, right: *right })
         }
         (Primitive::Diagonal { values: a, repeat: ra, size }, Primitive::Diagonal { values: b, repeat: rb, .. })
             if ra == rb && a.data.len() == b.data.len() =>
@@ -178,14 +190,24 @@ fn melt(earlier: &Primitive, later: &Primitive) -> Option<Primitive> {
     }
 }
 
-fn scale_rows(weight: &Constant, factors: &Constant) -> Constant {
-    let row = weight.data.len() / factors.data.len();
-    let data = weight.data.iter().enumerate().map(|(index, value)| value * factors.data[index / row]).collect();
+/// The factors of a diagonal for so many parts of so many elements, if each part has one and all tensors of so many parts the
+/// same.
+fn by_part(values: &Constant, repeat: usize, parts: usize, elements: usize) -> Option<Vec<f64>> {
+    let count = values.data.len();
+    let is_by_part =
+        count == 1 || (repeat.is_multiple_of(elements) && (parts * elements).is_multiple_of(count * repeat));
+    is_by_part.then(|| (0..parts).map(|part| values.data[(part * elements / repeat) % count]).collect())
+}
+
+/// Weights times a factor for each row and each place in it.
+fn weighted(weight: &Constant, factor: impl Fn(usize, usize) -> f64) -> Constant {
+    let row = weight.data.len() / weight.shape.0[0];
+    let data = weight.data.iter().enumerate().map(|(index, value)| value * factor(index / row, index % row)).collect();
     Arc::new(Tensor::new(weight.shape.clone(), data))
 }
 
 /// Drops nodes that reach no output; inputs stay.
-fn without_dead_nodes(graph: &Graph) -> Result<Graph, PassError> {
+pub(crate) fn without_dead_nodes(graph: &Graph) -> Result<Graph, PassError> {
     let mut live = vec![false; graph.len()];
     graph.outputs.iter().for_each(|output| live[output.node.index()] = true);
     graph.inputs.iter().for_each(|input| live[input.0.index()] = true);

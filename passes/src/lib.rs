@@ -5,6 +5,7 @@
 
 pub mod approximate;
 pub mod choose;
+mod coefficients;
 pub mod decisions;
 mod error;
 pub mod fold;
@@ -13,6 +14,8 @@ pub mod lower;
 pub mod optimize;
 pub mod pack;
 pub mod paf;
+mod quadratics;
 pub mod schedule;
+mod units;
 
 pub use error::PassError;

@@ -3,20 +3,26 @@
 //! Whoever asks what becomes of a network goes this way: the compilation, its words about a PAF that would fit, and the
 //! search for PAFs. So what one of them counts is what another one compiles.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paf_ir::tensor::Graph;
+use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op};
 use paf_scheme::EngineProfile;
 
-use crate::approximate::{Approximated, ApproximationOptions, approximate, least_depth};
+use crate::approximate::{
+    Approximated, ApproximationOptions, Reduction, approximate, least_depth, levels_with, levels_without_paf,
+};
 use crate::choose::{Chosen, Goal, choose};
-use crate::decisions::{CalibrationSamples, Decisions};
+use crate::coefficients::Coefficients;
+use crate::decisions::{CalibrationSamples, Decisions, a_few};
 use crate::error::PassError;
 use crate::fold::fold;
 use crate::optimize::{self, optimize};
 use crate::pack::{self, Packed, pack};
 use crate::paf::Paf;
-use crate::schedule::{Magnitudes, ScheduleRequest, Scheduled, may_be_refreshed, schedule};
+use crate::quadratics::complete_squares;
+use crate::schedule::{self, Magnitudes, ScheduleRequest, Scheduled, may_be_refreshed, schedule};
+use crate::units::within_units;
 
 /// How often a smaller precision is asked for until one can be kept.
 const MOST_REQUESTS: usize = 4;
@@ -110,13 +116,13 @@ impl Lowering {
         &self.options
     }
 
-    /// Linear operations melt into each other.
+    /// Linear operations melt into each other, and quadratic polynomials become squares.
     ///
     /// # Errors
-    /// [`PassError::Ir`] only for a graph that was not verified.
+    /// [`PassError::Ir`] for a graph that was not verified, or a sample that does not fit it.
     pub fn fold(&mut self) -> Result<&Graph, PassError> {
         if self.folded.is_none() {
-            self.folded = Some(fold(&self.graph)?);
+            self.folded = Some(complete_squares(&fold(&self.graph)?, || self.few_samples())?);
         }
         Ok(reached(&self.folded))
     }
@@ -140,16 +146,41 @@ impl Lowering {
         Ok(reached(&self.polynomial))
     }
 
-    /// Least multiplicative depth.
+    /// A few inputs of the network, in the model's own units.
+    fn few_samples(&self) -> CalibrationSamples {
+        let ApproximationOptions { per_node, input_range, .. } = &self.options.approximation;
+        let input = |&(id, _): &(NodeId, BatchAxis)| {
+            let node = self.graph.node(id);
+            (node.shape.size(), per_node.ranges.get(&node.name).copied().unwrap_or(*input_range))
+        };
+        let inputs: Vec<(usize, (f64, f64))> = self.graph.inputs.iter().map(input).collect();
+        let sizes = |sample: &Vec<Vec<f64>>| sample.iter().map(Vec::len).eq(inputs.iter().map(|input| input.0));
+        let fit = self.samples.iter().all(sizes);
+        a_few(if fit { &self.samples } else { const { &vec![] } }, &inputs)
+    }
+
+    /// Least multiplicative depth, and values that bootstraps can take.
     ///
     /// # Errors
     /// As [`optimize()`].
     pub fn optimize(&mut self) -> Result<&Optimized, PassError> {
         if self.optimized.is_none() {
             let (graph, report) = optimize(&self.approximate()?.approximated.graph)?;
+            let graph = if self.wants_units(report.levels_after) { self.within_units(&graph)? } else { graph };
             self.optimized = Some(Optimized { graph, report });
         }
         Ok(reached(&self.optimized))
+    }
+
+    /// Whether a network of so many levels may be refreshed and has values that no PAF has brought to 1: products of its own.
+    fn wants_units(&self, levels: u32) -> bool {
+        let has_products = reached(&self.folded).nodes().any(|(_, node)| node.op == Op::Mul);
+        has_products && may_be_refreshed(levels, &self.options.schedule)
+    }
+
+    fn within_units(&self, optimized: &Graph) -> Result<Graph, PassError> {
+        let reach = schedule::reach(optimized, &reached(&self.polynomial).approximated, &self.samples)?;
+        within_units(optimized, &reach)
     }
 
     /// Tensors to slots.
@@ -193,13 +224,42 @@ impl Lowering {
     pub fn with_remedy(&self, error: PassError) -> PassError {
         match error {
             PassError::TooDeep { needed, available, .. } => {
-                PassError::TooDeep { needed, available, fitting: self.fitting_paf(available) }
+                let (fitting, deepest) = (self.fitting_paf(available), self.deepest_path());
+                PassError::TooDeep { needed, available, fitting, deepest }
             }
             PassError::TooImprecise { wanted, best } => {
                 PassError::TooImprecise { wanted, best: best.and_then(|best| self.kept_precision(best)) }
             }
             other => other,
         }
+    }
+
+    /// What the deepest path of the folded network takes levels for, and how often, the most frequent first.
+    fn deepest_path(&self) -> Vec<(&'static str, usize)> {
+        let (Some(folded), ApproximationOptions { default_paf, reduction, .. }) =
+            (&self.folded, &self.options.approximation)
+        else {
+            return vec![];
+        };
+        let mut depths: Vec<u32> = Vec::with_capacity(folded.len());
+        let deepest = |depths: &[u32], nodes: &[NodeId]| nodes.iter().copied().max_by_key(|node| depths[node.index()]);
+        for (_, node) in folded.nodes() {
+            let before = deepest(&depths, &node.inputs).map_or(0, |operand| depths[operand.index()]);
+            depths.push(before + least_levels(&node.op, default_paf, *reduction));
+        }
+        let outputs: Vec<NodeId> = folded.outputs.iter().map(|output| output.node).collect();
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let mut place = deepest(&depths, &outputs);
+        while let Some(id) = place {
+            let node = folded.node(id);
+            if least_levels(&node.op, default_paf, *reduction) > 0 {
+                *counts.entry(kind(&node.op)).or_default() += 1;
+            }
+            place = deepest(&depths, &node.inputs);
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        counts
     }
 
     /// The most bits that can be kept, as far as asking for them shows: packing follows what is asked for, so the most of
@@ -242,6 +302,26 @@ impl Lowering {
         let options = LowerOptions { approximation, goal: None, ..self.options.clone() };
         let folded = self.folded.clone();
         Lowering { folded, ..Lowering::new(self.graph.clone(), Arc::clone(&self.samples), options) }
+    }
+}
+
+/// The least levels of an operation with a PAF; constants by element melt into the layers beside them.
+fn least_levels(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
+    match op {
+        Op::Linear(map) if Coefficients::of_diagonals(map).is_some() => 0,
+        Op::Relu | Op::MaxPool(_) => levels_with(op, paf, reduction),
+        op => levels_without_paf(op),
+    }
+}
+
+/// What an operation is to those who built the network.
+fn kind(op: &Op) -> &'static str {
+    match op {
+        Op::Relu => "ReLU",
+        Op::MaxPool(_) => "MaxPool",
+        Op::Function(function) => function.name(),
+        Op::Mul => "products of encrypted values",
+        _ => "linear layers",
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use paf_ir::linear::{LinearMap, Primitive, Window};
+use paf_ir::linear::{Bias, LinearMap, Primitive, Window};
 use paf_ir::tensor::{BatchAxis, FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
 use paf_passes::PassError;
 use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Scaling, approximate, component};
 use paf_passes::decisions::Decisions;
+use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::optimize::{depth, optimize};
 use paf_passes::paf::Paf;
+use paf_scheme::EngineProfile;
 
 const SIZE: usize = 4;
 
@@ -288,5 +290,228 @@ fn functions_reach_the_least_depth_of_their_degree() {
         let approximated = approximate(&graph, &options("alpha7"), &vec![]).unwrap();
         let degree: u32 = approximated.replaced[0].paf.strip_prefix("chebyshev").unwrap().parse().unwrap();
         check(&approximated.graph, 2 + (degree + 1).next_power_of_two().trailing_zeros());
+    }
+}
+
+/// A factor for each element, and a bias.
+fn by_element(factors: Option<[f64; SIZE]>, bias: Option<[f64; SIZE]>) -> LinearMap {
+    let tensor = |values: [f64; SIZE]| std::sync::Arc::new(Tensor::new(Shape(vec![SIZE]), values.to_vec()));
+    let diagonal = factors.map(|factors| Primitive::Diagonal { values: tensor(factors), repeat: 1, size: SIZE });
+    let bias = bias.map(|bias| Bias { values: tensor(bias), repeat: 1 });
+    LinearMap { factors: diagonal.into_iter().collect(), bias, ..LinearMap::identity(SIZE) }
+}
+
+const FACTORS: [f64; SIZE] = [0.5, -2.0, 1.5, 0.75];
+const BIAS: [f64; SIZE] = [0.25, -0.5, 0.125, 1.0];
+
+/// A network of maps, sums and products: `build` adds them to its input.
+fn network(build: impl FnOnce(&mut Builder) -> paf_ir::tensor::NodeId) -> Graph {
+    let mut builder = Builder { graph: Graph::default(), maps: 0 };
+    builder.graph.input("x", Shape(vec![SIZE]), BatchAxis::Absent);
+    let result = build(&mut builder);
+    output(&mut builder.graph, result);
+    builder.graph
+}
+
+struct Builder {
+    graph: Graph,
+    maps: u64,
+}
+
+type Node = paf_ir::tensor::NodeId;
+
+impl Builder {
+    const INPUT: Node = paf_ir::tensor::NodeId(0);
+
+    fn layer(&mut self, x: Node) -> Node {
+        self.maps += 1;
+        self.graph.linear(format!("layer {}", self.maps), dense(self.maps), x, Shape(vec![SIZE])).unwrap()
+    }
+
+    fn affine(&mut self, factors: Option<[f64; SIZE]>, bias: Option<[f64; SIZE]>, x: Node) -> Node {
+        self.graph.linear("affine", by_element(factors, bias), x, Shape(vec![SIZE])).unwrap()
+    }
+
+    fn pair(&mut self, op: Op, a: Node, b: Node) -> Node {
+        self.graph.add(op.name(), op, &[a, b]).unwrap()
+    }
+
+    fn square(&mut self, x: Node) -> Node {
+        self.pair(Op::Mul, x, x)
+    }
+
+    /// `a·x² + b·x + c`, as an exporter writes it.
+    fn quadratic(&mut self, a: [f64; SIZE], b: [f64; SIZE], c: [f64; SIZE], x: Node) -> Node {
+        let square = self.square(x);
+        let (square, linear) = (self.affine(Some(a), None, square), self.affine(Some(b), None, x));
+        let sum = self.pair(Op::Add, square, linear);
+        self.affine(None, Some(c), sum)
+    }
+}
+
+/// Factors and biases after sums, and how deep each network must be.
+#[test]
+fn constants_by_element_cost_no_level() {
+    let (factors, bias) = (Some(FACTORS), Some(BIAS));
+    for (factors, bias) in [(factors, None), (None, bias), (factors, bias)] {
+        for op in [Op::Add, Op::Sub] {
+            // Two layers and their sum: a layer, a square, a layer.
+            let two_layers = network(|net| {
+                let (a, b) = (net.layer(Builder::INPUT), net.layer(Builder::INPUT));
+                let sum = net.pair(op.clone(), a, b);
+                let x = net.affine(factors, bias, sum);
+                let square = net.square(x);
+                net.layer(square)
+            });
+            check(&two_layers, 3);
+            // A layer beside a shortcut that has a level to spare.
+            let shortcut = network(|net| {
+                let x = net.layer(Builder::INPUT);
+                let inner = net.square(x);
+                let (y, x) = (net.layer(inner), net.square(x));
+                let sum = net.pair(op.clone(), x, y);
+                let x = net.affine(factors, bias, sum);
+                let square = net.square(x);
+                net.layer(square)
+            });
+            check(&shortcut, 5);
+        }
+    }
+    // Nothing but products takes the bias: it is a plaintext.
+    let products = network(|net| {
+        let [a, b, c] = [(); 3].map(|()| net.layer(Builder::INPUT));
+        let (ab, bc) = (net.pair(Op::Mul, a, b), net.pair(Op::Mul, b, c));
+        let sum = net.pair(Op::Add, ab, bc);
+        let x = net.affine(None, Some(BIAS), sum);
+        let square = net.square(x);
+        net.layer(square)
+    });
+    check(&products, 4);
+}
+
+/// Add, BatchNormalization, ReLU: no deeper than with the constants in the layers before the sum.
+#[test]
+fn a_normalized_sum_before_a_relu_costs_no_level() {
+    let graph = network(|net| {
+        let (a, b) = (net.layer(Builder::INPUT), net.layer(Builder::INPUT));
+        let sum = net.pair(Op::Add, a, b);
+        let x = net.affine(Some(FACTORS), Some(BIAS), sum);
+        let relu = net.graph.add("relu", Op::Relu, &[x]).unwrap();
+        net.layer(relu)
+    });
+    check(&approximated(&graph, "alpha7"), 2 + RELU.0);
+}
+
+/// A network on its way down, with these samples.
+fn lowered(graph: &Graph, samples: Vec<Vec<Vec<f64>>>) -> Lowering {
+    Lowering::new(graph.clone(), samples, LowerOptions::new(Paf::by_name("alpha7").unwrap(), EngineProfile::openfhe()))
+}
+
+const A: [f64; SIZE] = [0.5, -0.75, 0.25, -1.0];
+const B: [f64; SIZE] = [1.0, 0.5, -0.25, 0.75];
+
+/// Levels of the optimized network, which must compute what the given one does.
+fn levels(graph: &Graph) -> u32 {
+    let x: Vec<f64> = (0..SIZE).map(|i| i as f64 / SIZE as f64 - 0.4).collect();
+    let mut lowering = lowered(graph, vec![vec![x.clone()]]);
+    let levels = lowering.optimize().unwrap().report.levels_after;
+    let (optimized, polynomial) = (&lowering.optimized.as_ref().unwrap().graph, lowering.polynomial.as_ref().unwrap());
+    let scale = polynomial.approximated.inputs[0].0;
+    let expected = evaluate(graph, std::slice::from_ref(&x)).unwrap();
+    let got = evaluate(optimized, &[x.iter().map(|x| x * scale).collect()]).unwrap();
+    let largest = expected[0].iter().fold(0.0f64, |largest, value| value.abs().max(largest));
+    for (expected, got) in expected[0].iter().zip(&got[0]) {
+        let got = got * polynomial.approximated.output_scales[0];
+        assert!((expected - got).abs() < 1e-9 * largest, "{got} instead of {expected}\n{}", optimized.to_text());
+    }
+    assert_eq!(depth(optimized), levels);
+    levels
+}
+
+/// Chains and residual blocks of quadratic polynomials: a level for each layer and each polynomial.
+#[test]
+fn a_quadratic_polynomial_is_one_square() {
+    let chain = network(|net| {
+        let mut x = net.layer(Builder::INPUT);
+        for _ in 0..3 {
+            x = net.quadratic(A, B, BIAS, x);
+            x = net.layer(x);
+        }
+        x
+    });
+    assert_eq!(levels(&chain), 1 + 3 * 2);
+    let after_sums = network(|net| {
+        let first = net.layer(Builder::INPUT);
+        let mut y = net.quadratic(A, B, BIAS, first);
+        for _ in 0..3 {
+            let x = net.layer(y);
+            let sum = net.pair(Op::Add, x, y);
+            y = net.quadratic(A, B, BIAS, sum);
+        }
+        net.layer(y)
+    });
+    assert_eq!(levels(&after_sums), 2 + 3 * 2 + 1);
+    // The sum goes on beside the polynomial.
+    let before_sums = network(|net| {
+        let mut x = net.layer(Builder::INPUT);
+        for _ in 0..3 {
+            let y = net.quadratic(A, B, BIAS, x);
+            let y = net.layer(y);
+            x = net.pair(Op::Add, x, y);
+        }
+        net.layer(x)
+    });
+    assert_eq!(levels(&before_sums), 1 + 3 * 2 + 1);
+}
+
+/// Squares, Horner's rule, factors taken out: whatever is written, one square comes out.
+#[test]
+fn writings_of_a_polynomial_take_the_same_levels() {
+    let with = |polynomial: fn(&mut Builder, Node) -> Node| {
+        network(|net| {
+            let (a, b) = (net.layer(Builder::INPUT), net.layer(Builder::INPUT));
+            let sum = net.pair(Op::Add, a, b);
+            let y = polynomial(net, sum);
+            net.layer(y)
+        })
+    };
+    let writings: [fn(&mut Builder, Node) -> Node; 4] = [
+        |net, x| net.quadratic(A, B, BIAS, x),
+        |net, x| {
+            let inner = net.affine(Some(A), Some(B), x);
+            let product = net.pair(Op::Mul, inner, x);
+            net.affine(None, Some(BIAS), product)
+        },
+        |net, x| {
+            let y = net.quadratic([1.0; SIZE], B, BIAS, x);
+            net.affine(Some(A), None, y)
+        },
+        |net, x| {
+            let base = net.affine(Some(A), Some(B), x);
+            let square = net.square(base);
+            net.pair(Op::Sub, x, square)
+        },
+    ];
+    for polynomial in writings {
+        let graph = with(polynomial);
+        assert_eq!(levels(&graph), 3);
+        let mut lowering = lowered(&graph, vec![]);
+        assert_eq!(products(&lowering.optimize().unwrap().graph), 1);
+    }
+}
+
+/// Where a coefficient is tiny, the square would be far larger than the polynomial.
+#[test]
+fn a_square_that_would_cancel_is_left_as_it_is() {
+    let with = |smallest: f64| {
+        network(|net| {
+            let x = net.layer(Builder::INPUT);
+            let y = net.quadratic([1.0, smallest, -1.0, 0.5], B, BIAS, x);
+            net.layer(y)
+        })
+    };
+    assert_eq!(levels(&with(0.1)), 3);
+    for smallest in [1e-6, 0.0] {
+        assert!(levels(&with(smallest)) > 3);
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use dashu_float::DBig;
 use paf_passes::paf::remez::{MinimaxPolynomial, alpha_components, best_odd_polynomial};
-use paf_passes::paf::{Composite, Paf, NoSuchPaf, families};
+use paf_passes::paf::{Composite, NoSuchPaf, Paf, families};
 
 fn paf(name: &str) -> Paf {
     Paf::by_name(name).unwrap_or_else(|error| panic!("{error}"))

@@ -155,7 +155,12 @@ fn relu_errors_equal_the_tables() {
         let tolerance = tolerance_of_eval(name);
         assert_relu(&|x| (x + x * horner(&composite, x)) / 2.0, expected, ERROR_TOLERANCE, name);
         assert_relu(&|x| composite.relu(x, 1.0), expected, tolerance, name);
-        assert_close(composite.composite().expect("a composite").eval(1.0), number(&expected["p_at_1"]), ERROR_TOLERANCE, name);
+        assert_close(
+            composite.composite().expect("a composite").eval(1.0),
+            number(&expected["p_at_1"]),
+            ERROR_TOLERANCE,
+            name,
+        );
         let largest_on_grid = number(&expected["relu_max_abs"]);
         assert!(composite.max_relu_error() >= largest_on_grid * (1.0 - ERROR_TOLERANCE), "{name}");
     }

@@ -114,6 +114,9 @@ fn bootstraps_can_be_refused_and_asked_for() {
     let never = ScheduleRequest { bootstraps: Bootstraps::Never, ..SECURE };
     assert!(matches!(schedule(&deep, &all_small(&deep), &never), Err(PassError::TooDeep { .. })));
     let shallow = program(11);
+    let four = ScheduleRequest { bootstraps: Bootstraps::UpTo(4), ..SECURE };
+    let refused = schedule(&shallow, &Magnitudes(vec![1.7; shallow.len()]), &four);
+    assert_eq!(refused.map(drop), Err(PassError::NotRefreshed { levels: 4 }));
     let plain = schedule(&shallow, &all_small(&shallow), &SECURE).unwrap();
     assert_eq!((refreshed(&plain.program).len(), plain.parameters.bootstrap), (0, None));
     for insecure in [false, true] {

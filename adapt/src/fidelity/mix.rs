@@ -33,7 +33,9 @@ pub(super) fn cheapest(menus: &[Menu], most: f64) -> Option<Mix> {
             (sum + added <= most).then_some((added / saved, node, added))
         };
         let steps = menus.iter().enumerate().filter_map(step);
-        let Some((_, node, added)) = steps.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))) else { return Some(mix) };
+        let Some((_, node, added)) = steps.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))) else {
+            return Some(mix);
+        };
         mix[node] -= 1;
         sum += added;
     }

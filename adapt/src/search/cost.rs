@@ -72,9 +72,12 @@ impl<'a> Costs<'a> {
         match self.scheduled(network) {
             Ok((0, _)) => Ok(Cost { bootstraps: 0, ..expected }),
             Ok((bootstraps, seconds)) => Ok(Cost { bootstraps, seconds, ..expected }),
-            Err(PassError::TooDeep { .. } | PassError::TooImprecise { .. } | PassError::TooBig { .. }) => {
-                Ok(Cost { bootstraps: u32::MAX, ..expected })
-            }
+            Err(
+                PassError::TooDeep { .. }
+                | PassError::NotRefreshed { .. }
+                | PassError::TooImprecise { .. }
+                | PassError::TooBig { .. },
+            ) => Ok(Cost { bootstraps: u32::MAX, ..expected }),
             Err(error) => Err(error.into()),
         }
     }

@@ -72,8 +72,7 @@ impl<'a> Estimates<'a> {
 
     /// For each depth of a sign that is offered: every node has the deepest offer of at most that depth.
     pub(super) fn even(&self) -> Vec<Picks> {
-        let mut depths: Vec<usize> =
-            self.menus.iter().flat_map(|menu| &menu.offers).map(|offer| offer.depth).collect();
+        let mut depths: Vec<usize> = self.menus.iter().flat_map(|menu| &menu.offers).map(|offer| offer.depth).collect();
         depths.sort_unstable();
         depths.dedup();
         let pick = |menu: &Menu, depth| menu.offers.iter().rposition(|offer| offer.depth <= depth).unwrap_or(0);

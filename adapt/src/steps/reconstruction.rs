@@ -103,9 +103,10 @@ impl<'a> Layer<'a> {
             _ => return None,
         };
         let layer = Layer { map, weight, conv, outputs: weight.shape.0[0] };
-        let bias_fits = map.bias.as_ref().is_none_or(|bias| {
-            bias.values.data.len() == layer.outputs && bias.repeat * layer.outputs == map.outputs
-        });
+        let bias_fits = map
+            .bias
+            .as_ref()
+            .is_none_or(|bias| bias.values.data.len() == layer.outputs && bias.repeat * layer.outputs == map.outputs);
         (map.scale == 1.0 && bias_fits).then_some(layer)
     }
 
@@ -136,7 +137,11 @@ impl<'a> Layer<'a> {
             for row in 0..per_sample {
                 let position = (row * positions / per_sample + sample * OFFSET) % positions;
                 let row = index * per_sample + row;
-                self.fill(&inputs[sample], position, x.slice_mut(s![row, ..self.inputs()]).as_slice_mut().expect("a row"));
+                self.fill(
+                    &inputs[sample],
+                    position,
+                    x.slice_mut(s![row, ..self.inputs()]).as_slice_mut().expect("a row"),
+                );
                 let of_output = |output: usize| wanted[sample][output * positions + position];
                 rest.row_mut(row).iter_mut().enumerate().for_each(|(output, value)| *value = of_output(output));
             }
@@ -144,7 +149,8 @@ impl<'a> Layer<'a> {
         let weight = ArrayView2::from_shape((self.outputs, self.inputs()), &self.weight.data).expect("dense weights");
         rest -= &x.slice(s![.., ..self.inputs()]).dot(&weight.t());
         if let Some(bias) = &self.map.bias {
-            rest.axis_iter_mut(Axis(0)).for_each(|mut row| row.iter_mut().zip(&bias.values.data).for_each(|(r, b)| *r -= b));
+            rest.axis_iter_mut(Axis(0))
+                .for_each(|mut row| row.iter_mut().zip(&bias.values.data).for_each(|(r, b)| *r -= b));
         }
         Sums { gram: x.t().dot(&x), cross: x.t().dot(&rest), square: rest.iter().map(|value| value * value).sum() }
     }

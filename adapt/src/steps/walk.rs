@@ -284,14 +284,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Root of the mean square error of a node with a PAF.
-fn error_at(
-    histogram: &Histogram,
-    paf: &Paf,
-    op: &Op,
-    operand: &Values,
-    scale: &Scaling,
-    reduction: Reduction,
-) -> f64 {
+fn error_at(histogram: &Histogram, paf: &Paf, op: &Op, operand: &Values, scale: &Scaling, reduction: Reduction) -> f64 {
     match &paf.form {
         Form::Sign(sign) => histogram.error(sign),
         Form::Rectifier(rectifier) => {

@@ -51,7 +51,7 @@ fn of_pass(error: &PassError) -> String {
             format!("the network needs at least {least} levels, whatever its PAFs, and --max-levels allows {wanted}")
         }
         PassError::ErrorTooSmall { .. } => format!("{error}, which --max-error would have to allow"),
-        PassError::TooDeep { needed, available, fitting: Some((paf, levels)) } => format!(
+        PassError::TooDeep { needed, available, fitting: Some((paf, levels)), .. } => format!(
             "the circuit needs {needed} levels and at most {available} fit without bootstrapping at 128-bit security; with \
              --paf {paf} it needs {levels} and fits"
         ),

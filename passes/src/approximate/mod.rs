@@ -308,13 +308,7 @@ impl<'a> Approximation<'a> {
             return Ok((x, self.operand(0).clone()));
         }
         let scaling = self.scales.of_relu(id, node, self.operand(0))?;
-        let paf = rectify::fitted(
-            &self.paf_of(id, node),
-            &node.op,
-            self.operand(0),
-            &scaling,
-            self.options.reduction,
-        );
+        let paf = rectify::fitted(&self.paf_of(id, node), &node.op, self.operand(0), &scaling, self.options.reduction);
         let values = self.operand(0).relu(&paf, &scaling);
         let units = self.units_of_pool(id, &scaling, &values).unwrap_or_else(|| scaling.clone());
         let name = &node.name;

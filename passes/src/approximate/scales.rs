@@ -136,7 +136,9 @@ impl<'a> Scales<'a> {
     fn takes_channels(&self, node: &Node) -> bool {
         let input = &self.source.node(node.inputs[0]).shape;
         let given = self.options.per_node.scales.contains_key(&node.name);
-        !given && input.0.len() > 2 && input.size() / input.0[1].max(1) * self.sample_count >= trusted_values(self.paf_of(node))
+        !given
+            && input.0.len() > 2
+            && input.size() / input.0[1].max(1) * self.sample_count >= trusted_values(self.paf_of(node))
     }
 
     /// Whether what a node reads can be divided by scales of its own.

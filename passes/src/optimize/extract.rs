@@ -26,11 +26,13 @@ struct Cost {
 }
 
 /// Relative cost of executing a term once: a ciphertext product with relinearization is 100.
-fn weight(term: &Term) -> u64 {
+fn weight(term: &Term, is_by_element: impl Fn(&Id) -> bool) -> u64 {
     match term {
         Term::Linear(_) => 500,
         Term::Mul(_) => 100,
         Term::View(_) => 50,
+        Term::Scale([constant, _]) if is_by_element(constant) => 25,
+        Term::Offset([constant, _]) if is_by_element(constant) => 15,
         Term::Scale(_) => 12,
         Term::Add(_) | Term::Sub(_) | Term::Offset(_) => 1,
         _ => 0,
@@ -42,11 +44,17 @@ fn levels(term: &Term) -> u32 {
     u32::from(matches!(term, Term::Linear(_) | Term::Scale(_) | Term::Mul(_)))
 }
 
+/// The least depth of a term: an offset by element is a sum with a map of zeros and its bias, which takes a level of an
+/// input.
+fn least_depth(term: &Term, is_by_element: impl Fn(&Id) -> bool) -> u32 {
+    u32::from(matches!(term, Term::Offset([constant, _]) if is_by_element(constant)))
+}
+
 /// The constants and maps of a term, and its operands. Arithmetic on constants is folded and never extracted.
 fn parts(term: &Term) -> Option<(&[Id], &[Id])> {
     match term {
-        Term::Times(_) | Term::Over(_) | Term::Plus(_) => None,
-        Term::Linear(children) => Some(children.split_at(3)),
+        Term::Times(_) | Term::Over(_) | Term::Plus(_) | Term::Apply(_) => None,
+        Term::Linear(children) => Some(children.split_at(4)),
         Term::View(children) | Term::Scale(children) | Term::Offset(children) => Some(children.split_at(1)),
         _ => Some((&[], term.children())),
     }
@@ -60,6 +68,7 @@ struct Form<'g> {
     term: &'g Term,
     operands: Vec<ClassIndex>,
     levels: u32,
+    least_depth: u32,
     weight: u64,
 }
 
@@ -99,8 +108,15 @@ impl<'g> Form<'g> {
         let (parameters, operands) = parts(term)?;
         let is_known = |id: &Id| egraph[*id].nodes.iter().any(|term| parts(term).is_some());
         let operands = operands.iter().map(|child| index(*child)).collect();
-        let form = Form { term, operands, levels: levels(term), weight: weight(term) };
+        let is_by_element = |constant: &Id| egraph[*constant].data.is_by_element();
+        let (least_depth, weight) = (least_depth(term, is_by_element), weight(term, is_by_element));
+        let form = Form { term, operands, levels: levels(term), least_depth, weight };
         parameters.iter().all(is_known).then_some(form)
+    }
+
+    /// The depth of the form if its deepest operand has this one.
+    fn depth_above(&self, operands: u32) -> u32 {
+        operands.max(self.least_depth) + self.levels
     }
 }
 
@@ -116,8 +132,7 @@ impl<'g> Extraction<'g> {
     pub(super) fn new(egraph: &'g Graph, root: Id) -> Option<Self> {
         let forms = Forms::new(egraph);
         let root = forms.ids.binary_search(&egraph.find(root)).ok()?;
-        let mut selection = FormSelection::new(&forms, bottom_up::best_forms(&forms), root)?;
-        selection.improve();
+        let mut selection = FormSelection::new(&forms, bottom_up::best_forms(&forms), root)?.improved();
         let order = selection.order().into_iter().map(|class| forms.ids[class]).collect();
         let chosen = (0..forms.len()).filter_map(|class| Some((forms.ids[class], selection.term(class)?)));
         Some(Extraction { egraph, choices: chosen.collect(), order })

@@ -1,10 +1,15 @@
 //! The e-graph's language: tensors as terms, constants as terms of their own.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use egg::{Analysis, DidMerge, EGraph, Id, define_language, merge_option};
+use paf_ir::linear::{LinearMap, Operator};
+
+use crate::coefficients::{Coefficients, is_near};
 
 /// A real constant, ordered by value.
 #[derive(Debug, Clone, Copy)]
@@ -50,10 +55,10 @@ impl FromStr for Constant {
     }
 }
 
-/// An interned linear map, or an input, by number.
+/// An interned linear map, input, or constant that is not the same for all elements, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Interned {
-    /// `m` for maps, `x` for inputs.
+    /// `m` for maps, `x` for inputs, `v` for constants.
     pub(super) prefix: char,
     /// Number in the table of its kind.
     pub(super) number: u32,
@@ -69,21 +74,22 @@ impl FromStr for Interned {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let prefix = text.chars().next().filter(|c| matches!(c, 'm' | 'x')).ok_or("neither map nor input")?;
+        let prefix = text.chars().next().filter(|c| matches!(c, 'm' | 'x' | 'v')).ok_or("nothing interned")?;
         let number = text[1..].parse().map_err(|_| "no number")?;
         Ok(Interned { prefix, number })
     }
 }
 
 define_language! {
-    /// Terms. `?k` and `?b` of a linear map multiply its matrix and its bias.
+    /// Terms. A linear map is `k · M · (c · x) + b`: `k` is by output, `c` by input, each one number or by element.
     pub(super) enum Term {
         Constant(Constant),
         "*" = Times([Id; 2]),
         "/" = Over([Id; 2]),
         "+" = Plus([Id; 2]),
+        "apply" = Apply([Id; 2]),
         Interned(Interned),
-        "linear" = Linear([Id; 4]),
+        "linear" = Linear([Id; 5]),
         "view" = View([Id; 2]),
         "add" = Add([Id; 2]),
         "sub" = Sub([Id; 2]),
@@ -94,25 +100,47 @@ define_language! {
     }
 }
 
-/// The analysis of constant terms: their value, snapped to a constant already known within [`SNAP`].
+/// What a constant is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    /// One number for all elements.
+    Uniform(Constant),
+    /// A number of its own for some elements: the place in the table of [`Constants`].
+    ByElement(u32),
+}
+
+/// The analysis of constant terms: their value, snapped to a constant already known.
 #[derive(Debug, Clone)]
 pub(super) struct Constants {
-    /// Ascending.
+    /// Numbers, ascending.
     known: Vec<f64>,
+    /// Constants by element, each in the place that is its number.
+    by_element: Vec<Arc<Coefficients>>,
+    /// Their numbers by how many numbers they hold.
+    of_length: BTreeMap<usize, Vec<u32>>,
+    /// The linear maps by number, without their biases.
+    pub(super) maps: Vec<(String, Arc<LinearMap>)>,
 }
 
 impl Default for Constants {
     /// One is known from the start: a factor and its rounded inverse cancel.
     fn default() -> Self {
-        Constants { known: vec![1.0] }
+        Constants { known: vec![1.0], by_element: vec![], of_length: BTreeMap::new(), maps: vec![] }
     }
 }
 
-/// Two constants within this relative distance are one: products of scales taken in another order.
-const SNAP: f64 = 1e-13;
-
 impl Constants {
-    /// The known constant nearest to `value` within [`SNAP`], or `value`, known from now on.
+    /// The known constant that is near the given one, or that one, known from now on. `None` where it is not finite.
+    fn value(&mut self, constant: Coefficients) -> Option<Value> {
+        if !constant.values().iter().all(|value| value.is_finite()) {
+            return None;
+        }
+        Some(match constant.as_uniform() {
+            Some(value) => Value::Uniform(Constant(self.snap(value))),
+            None => Value::ByElement(self.snap_by_element(constant)),
+        })
+    }
+
     fn snap(&mut self, value: f64) -> f64 {
         let place = self.known.partition_point(|known| *known < value);
         let neighbours = [place.checked_sub(1), Some(place)].into_iter().flatten();
@@ -125,10 +153,33 @@ impl Constants {
             }
         }
     }
-}
 
-fn is_near(a: f64, b: f64) -> bool {
-    (a - b).abs() <= SNAP * a.abs().max(b.abs())
+    fn snap_by_element(&mut self, constant: Coefficients) -> u32 {
+        let alike = self.of_length.entry(constant.values().len()).or_default();
+        let known = alike.iter().find(|&&number| self.by_element[number as usize].is_near(&constant));
+        if let Some(&known) = known {
+            return known;
+        }
+        let number = self.by_element.len() as u32;
+        alike.push(number);
+        self.by_element.push(Arc::new(constant));
+        number
+    }
+
+    /// The numbers of a constant.
+    pub(super) fn coefficients(&self, value: Value) -> Arc<Coefficients> {
+        match value {
+            Value::Uniform(constant) => Arc::new(Coefficients::uniform(constant.0)),
+            Value::ByElement(number) => self.by_element[number as usize].clone(),
+        }
+    }
+
+    /// What a map, without its bias, makes of a constant.
+    fn applied(&self, map: u32, constant: &Coefficients) -> Coefficients {
+        let map = &self.maps[map as usize].1;
+        let x: Vec<[f64; 1]> = constant.expanded(map.inputs).into_iter().map(|value| [value]).collect();
+        Coefficients::new(Operator::new(map).apply(&x).as_flattened().to_vec(), 1)
+    }
 }
 
 /// The e-graph of tensors.
@@ -138,7 +189,9 @@ pub(super) type Graph = EGraph<Term, Constants>;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Facts {
     /// Value of a constant term.
-    pub(super) constant: Option<Constant>,
+    pub(super) constant: Option<Value>,
+    /// Number of a linear map.
+    pub(super) map: Option<u32>,
     /// Whether in the graph as it came a product and something else read this value, or several factors do.
     pub(super) shared: bool,
     /// Whether products read this value and it came as something else than a product: a variable of polynomials.
@@ -152,21 +205,40 @@ impl Facts {
     pub(super) fn takes_constant(&self) -> bool {
         self.has_constant && !self.shared
     }
+
+    /// The number that a constant is for all elements.
+    pub(super) fn uniform(&self) -> Option<f64> {
+        if let Some(Value::Uniform(constant)) = self.constant { Some(constant.0) } else { None }
+    }
+
+    /// Whether this is a constant with a number of its own for some elements.
+    pub(super) fn is_by_element(&self) -> bool {
+        matches!(self.constant, Some(Value::ByElement(_)))
+    }
+}
+
+/// The numbers of a class that is constant.
+pub(super) fn coefficients(egraph: &Graph, id: Id) -> Option<Arc<Coefficients>> {
+    egraph[id].data.constant.map(|value| egraph.analysis.coefficients(value))
+}
+
+/// The value of a term on constants.
+fn folded(egraph: &Graph, term: &Term) -> Option<Coefficients> {
+    let value = |id: &Id| coefficients(egraph, *id);
+    match term {
+        Term::Constant(constant) => Some(Coefficients::uniform(constant.0)),
+        Term::Times([a, b]) => Some(value(a)?.times(&*value(b)?)),
+        Term::Over([a, b]) => Some(value(a)?.zip(&*value(b)?, |a, b| a / b)),
+        Term::Plus([a, b]) => Some(value(a)?.plus(&*value(b)?)),
+        Term::Apply([map, x]) => Some(egraph.analysis.applied(egraph[*map].data.map?, &*value(x)?)),
+        _ => None,
+    }
 }
 
 impl Analysis<Term> for Constants {
     type Data = Facts;
 
     fn make(egraph: &mut Graph, term: &Term, _id: Id) -> Self::Data {
-        let value = |id: &Id| egraph[*id].data.constant.map(|constant| constant.0);
-        let folded = match term {
-            Term::Constant(constant) => Some(constant.0),
-            Term::Times([a, b]) => value(a).zip(value(b)).map(|(a, b)| a * b),
-            Term::Over([a, b]) => value(a).zip(value(b)).map(|(a, b)| a / b),
-            Term::Plus([a, b]) => value(a).zip(value(b)).map(|(a, b)| a + b),
-            _ => None,
-        };
-        let constant = folded.filter(|value| value.is_finite()).map(|value| Constant(egraph.analysis.snap(value)));
         let has = |id: &Id| egraph[*id].data.takes_constant();
         let has_constant = match term {
             Term::Scale(_) => true,
@@ -175,7 +247,12 @@ impl Analysis<Term> for Constants {
             Term::Offset([_, x]) | Term::View([_, x]) => has(x),
             _ => false,
         };
-        Facts { constant, shared: false, variable: false, has_constant }
+        let (constant, map) = match *term {
+            Term::Interned(Interned { prefix: 'v', number }) => (Some(Value::ByElement(number)), None),
+            Term::Interned(Interned { prefix: 'm', number }) => (None, Some(number)),
+            _ => (folded(egraph, term).and_then(|constant| egraph.analysis.value(constant)), None),
+        };
+        Facts { constant, map, has_constant, ..Facts::default() }
     }
 
     fn merge(&mut self, to: &mut Self::Data, from: Self::Data) -> DidMerge {
@@ -188,12 +265,24 @@ impl Analysis<Term> for Constants {
         flags
             | either(&mut to.variable, from.variable)
             | merge_option(&mut to.constant, from.constant, |_, _| DidMerge(false, false))
+            | merge_option(&mut to.map, from.map, |_, _| DidMerge(false, false))
     }
 
     fn modify(egraph: &mut Graph, id: Id) {
-        if let Some(constant) = egraph[id].data.constant {
-            let folded = egraph.add(Term::Constant(constant));
-            egraph.union(id, folded);
-        }
+        let folded = match egraph[id].data.constant {
+            Some(Value::Uniform(constant)) => egraph.add(Term::Constant(constant)),
+            Some(Value::ByElement(number)) => egraph.add(Term::Interned(Interned { prefix: 'v', number })),
+            None => return,
+        };
+        egraph.union(id, folded);
     }
+}
+
+/// A constant as a term.
+pub(super) fn add_constant(egraph: &mut Graph, constant: Coefficients) -> Option<Id> {
+    let value = egraph.analysis.value(constant)?;
+    Some(match value {
+        Value::Uniform(constant) => egraph.add(Term::Constant(constant)),
+        Value::ByElement(number) => egraph.add(Term::Interned(Interned { prefix: 'v', number })),
+    })
 }

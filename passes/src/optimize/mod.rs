@@ -17,12 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egg::{Id, Language, Runner, SimpleScheduler};
-use paf_ir::linear::LinearMap;
+use paf_ir::linear::{LinearMap, Primitive, ZERO};
 use paf_ir::tensor::{Graph, NodeId, Op, Output, Shape};
 
+use crate::coefficients::{Coefficients, affine};
 use crate::error::PassError;
+use crate::fold::{simplify, without_dead_nodes};
 use extract::Extraction;
-use language::{Constant, Constants, Interned, Term};
+use language::{Constants, Interned, Term};
 
 /// Terms at which saturation stops, never seconds: results must not depend on the machine's speed.
 const TERM_LIMIT: usize = 400_000;
@@ -97,8 +99,8 @@ fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, RewriteRepo
         .ok_or_else(|| paf_ir::IrError::Eval("the extracted graph is cyclic".into()))?;
     let names = names.into_iter().map(|(id, name)| (runner.egraph.find(id), name)).collect();
     let mut decoder =
-        Decoder { source: graph, extraction: &extraction, maps: &encoder.maps, names, graph: Graph::default() };
-    let optimized = decoder.decode(&runner.egraph)?;
+        Decoder { source: graph, extraction: &extraction, egraph: &runner.egraph, names, graph: Graph::default() };
+    let optimized = decoder.decode()?;
     let mut applied = BTreeMap::new();
     for iteration in &runner.iterations {
         for (rule, count) in &iteration.applied {
@@ -117,6 +119,12 @@ fn optimize_without(graph: &Graph, left_out: &str) -> Result<(Graph, RewriteRepo
 
 /// Levels of a polynomial graph: linear maps, products and constant factors cost one; views, sums and offsets none.
 pub fn depth(graph: &Graph) -> u32 {
+    let depths = depths(graph);
+    graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+}
+
+/// Levels from the inputs to each node.
+pub(crate) fn depths(graph: &Graph) -> Vec<u32> {
     let mut depths: Vec<u32> = Vec::with_capacity(graph.len());
     for (_, node) in graph.nodes() {
         let operands = node.inputs.iter().map(|input| depths[input.index()]).max().unwrap_or(0);
@@ -127,7 +135,7 @@ pub fn depth(graph: &Graph) -> u32 {
         };
         depths.push(operands + own);
     }
-    graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
+    depths
 }
 
 /// The nodes that must stay as they are: a product and something else read them, or several factors do.
@@ -135,10 +143,19 @@ fn shared_nodes(graph: &Graph) -> Vec<bool> {
     let is_shared = |readers: &Vec<NodeId>| {
         let distinct: BTreeSet<NodeId> = readers.iter().copied().collect();
         let products = distinct.iter().filter(|&&reader| graph.node(reader).op == Op::Mul).count();
-        let factors = distinct.iter().filter(|&&reader| matches!(graph.node(reader).op, Op::Scale(_))).count();
+        let factors = distinct.iter().filter(|&&reader| is_factor(&graph.node(reader).op)).count();
         (products > 0 && distinct.len() > 1) || factors > 1
     };
     graph.consumers().iter().map(is_shared).collect()
+}
+
+/// Whether an operation is a constant factor, of all elements or by element.
+fn is_factor(op: &Op) -> bool {
+    match op {
+        Op::Scale(_) => true,
+        Op::Linear(map) => Coefficients::of_diagonals(map).is_some_and(|factors| factors.as_uniform() != Some(1.0)),
+        _ => false,
+    }
 }
 
 /// The nodes that a product reads.
@@ -150,13 +167,12 @@ fn multiplied_nodes(graph: &Graph) -> Vec<bool> {
 struct Encoder<'a> {
     source: &'a Graph,
     egraph: language::Graph,
-    maps: Vec<(String, Arc<LinearMap>)>,
     names: Vec<(Id, String)>,
 }
 
 impl<'a> Encoder<'a> {
     fn new(source: &'a Graph) -> Self {
-        Encoder { source, egraph: language::Graph::new(Constants::default()), maps: vec![], names: vec![] }
+        Encoder { source, egraph: language::Graph::new(Constants::default()), names: vec![] }
     }
 
     fn encode(&mut self) -> Result<Id, PassError> {
@@ -170,16 +186,16 @@ impl<'a> Encoder<'a> {
                     self.egraph.add(Term::Interned(Interned { prefix: 'x', number }))
                 }
                 Op::Reshape => operands[0],
-                Op::Linear(map) => self.linear(&node.name, map, operands[0]),
+                Op::Linear(map) => self.linear(&node.name, map, operands[0])?,
                 Op::Add => self.egraph.add(Term::Add([operands[0], operands[1]])),
                 Op::Sub => self.egraph.add(Term::Sub([operands[0], operands[1]])),
                 Op::Mul => self.egraph.add(Term::Mul([operands[0], operands[1]])),
                 Op::Scale(c) => {
-                    let factor = self.constant(*c);
+                    let factor = self.constant(Coefficients::uniform(*c))?;
                     self.egraph.add(Term::Scale([factor, operands[0]]))
                 }
                 Op::AddConstant(c) => {
-                    let offset = self.constant(*c);
+                    let offset = self.constant(Coefficients::uniform(*c))?;
                     self.egraph.add(Term::Offset([offset, operands[0]]))
                 }
                 Op::BatchNorm(_) | Op::Relu | Op::MaxPool(_) | Op::Function(_) => {
@@ -201,37 +217,48 @@ impl<'a> Encoder<'a> {
         Ok(root)
     }
 
-    fn constant(&mut self, value: f64) -> Id {
-        self.egraph.add(Term::Constant(Constant(value)))
+    fn constant(&mut self, constant: Coefficients) -> Result<Id, PassError> {
+        let id = language::add_constant(&mut self.egraph, constant);
+        id.ok_or_else(|| paf_ir::IrError::Eval("optimize got a constant that is not finite".into()).into())
     }
 
-    fn linear(&mut self, name: &str, map: &Arc<LinearMap>, operand: Id) -> Id {
-        let known = self.maps.iter().position(|(other, known)| other == name && known == map);
+    /// A map that works element by element is a factor and an offset.
+    fn linear(&mut self, name: &str, map: &Arc<LinearMap>, operand: Id) -> Result<Id, PassError> {
+        let bias = self.constant(Coefficients::of_bias(map))?;
+        if let Some(factors) = Coefficients::of_diagonals(map) {
+            let factors = self.constant(factors)?;
+            let scaled = self.egraph.add(Term::Scale([factors, operand]));
+            return Ok(self.egraph.add(Term::Offset([bias, scaled])));
+        }
+        let is_view = map.as_view().is_some();
+        let map = LinearMap { bias: None, ..(**map).clone() };
+        let maps = &mut self.egraph.analysis.maps;
+        let known = maps.iter().position(|(other, known)| other == name && **known == map);
         let number = known.unwrap_or_else(|| {
-            self.maps.push((name.to_owned(), map.clone()));
-            self.maps.len() - 1
+            maps.push((name.to_owned(), Arc::new(map)));
+            maps.len() - 1
         }) as u32;
         let interned = self.egraph.add(Term::Interned(Interned { prefix: 'm', number }));
-        if map.as_view().is_some() {
-            return self.egraph.add(Term::View([interned, operand]));
+        if is_view {
+            return Ok(self.egraph.add(Term::View([interned, operand])));
         }
-        let one = self.constant(1.0);
-        self.egraph.add(Term::Linear([interned, one, one, operand]))
+        let one = self.constant(Coefficients::uniform(1.0))?;
+        Ok(self.egraph.add(Term::Linear([interned, one, one, bias, operand])))
     }
 }
 
 struct Decoder<'a> {
     source: &'a Graph,
     extraction: &'a Extraction<'a>,
-    maps: &'a [(String, Arc<LinearMap>)],
+    egraph: &'a language::Graph,
     names: BTreeMap<Id, String>,
     graph: Graph,
 }
 
 impl Decoder<'_> {
-    fn decode(&mut self, egraph: &language::Graph) -> Result<Graph, PassError> {
-        let order = self.extraction.order();
-        let names = self.inherited_names(egraph, order);
+    fn decode(&mut self) -> Result<Graph, PassError> {
+        let (egraph, order) = (self.egraph, self.extraction.order());
+        let names = self.inherited_names(order);
         let mut nodes: BTreeMap<Id, NodeId> = BTreeMap::new();
         for input in 0..self.source.inputs.len() {
             let node = self.input(input);
@@ -245,7 +272,6 @@ impl Decoder<'_> {
             }
             let term = self.extraction.term(id).clone();
             let node = |child: &Id| nodes.get(&egraph.find(*child)).copied();
-            let value = |child: &Id| egraph[*child].data.constant.map_or(f64::NAN, |constant| constant.0);
             let name = names.get(&id).cloned().unwrap_or_default();
             if let Term::Outputs(outputs) = &term {
                 for (output, child) in self.source.outputs.iter().zip(outputs.iter()) {
@@ -254,11 +280,11 @@ impl Decoder<'_> {
                     let node = self.graph.reshape(output.name.clone(), flat, shape)?;
                     self.graph.outputs.push(Output { node, ..output.clone() });
                 }
-            } else if let Some(new) = self.term(&term, &name, node, value)? {
+            } else if let Some(new) = self.term(&term, &name, node)? {
                 nodes.insert(id, new);
             }
         }
-        let graph = std::mem::take(&mut self.graph);
+        let graph = without_dead_nodes(&std::mem::take(&mut self.graph))?;
         graph.verify()?;
         Ok(graph)
     }
@@ -270,12 +296,12 @@ impl Decoder<'_> {
     }
 
     /// Names of classes; a class that a rule made takes the name of what it is part of.
-    fn inherited_names(&self, egraph: &language::Graph, order: &[Id]) -> BTreeMap<Id, String> {
+    fn inherited_names(&self, order: &[Id]) -> BTreeMap<Id, String> {
         let mut names = self.names.clone();
         for id in order.iter().rev() {
             let Some(name) = names.get(id).cloned() else { continue };
             for child in self.extraction.term(*id).children() {
-                names.entry(egraph.find(*child)).or_insert_with(|| name.clone());
+                names.entry(self.egraph.find(*child)).or_insert_with(|| name.clone());
             }
         }
         names
@@ -286,34 +312,84 @@ impl Decoder<'_> {
         term: &Term,
         name: &str,
         node: impl Fn(&Id) -> Option<NodeId>,
-        value: impl Fn(&Id) -> f64,
     ) -> Result<Option<NodeId>, PassError> {
         let operand = |id: &Id| node(id).ok_or_else(|| missing(term));
         Ok(Some(match term {
-            Term::Linear([map, matrix_factor, bias_factor, x]) => {
-                let (map_name, map) = &self.maps[self.map_number(map)];
-                let scaled = map.scaled(value(matrix_factor), value(bias_factor));
-                let shape = Shape(vec![map.outputs]);
-                self.graph.linear(map_name.clone(), scaled, operand(x)?, shape)?
+            Term::Linear([map, by_output, by_input, bias, x]) => {
+                let (map_name, map) = self.map(map);
+                let (map_name, shape) = (map_name.clone(), Shape(vec![map.outputs]));
+                let map = self.between(map, [by_output, by_input, bias]);
+                self.graph.linear(map_name, map, operand(x)?, shape)?
             }
             Term::View([map, x]) => {
-                let (map_name, map) = &self.maps[self.map_number(map)];
-                self.graph.linear(map_name.clone(), (**map).clone(), operand(x)?, Shape(vec![map.outputs]))?
+                let (map_name, map) = self.map(map).clone();
+                self.graph.linear(map_name, (*map).clone(), operand(x)?, Shape(vec![map.outputs]))?
             }
             Term::Add([a, b]) => self.graph.add(name, Op::Add, &[operand(a)?, operand(b)?])?,
             Term::Sub([a, b]) => self.graph.add(name, Op::Sub, &[operand(a)?, operand(b)?])?,
             Term::Mul([a, b]) => self.graph.add(name, Op::Mul, &[operand(a)?, operand(b)?])?,
-            Term::Scale([c, x]) => self.graph.add(name, Op::Scale(value(c)), &[operand(x)?])?,
-            Term::Offset([c, x]) => self.graph.add(name, Op::AddConstant(value(c)), &[operand(x)?])?,
+            Term::Scale([c, x]) => self.scaled(name, &self.constant(c), operand(x)?)?,
+            Term::Offset([c, x]) => {
+                let c = self.constant(c);
+                match (c.as_uniform(), self.extraction.term(*x)) {
+                    (Some(c), _) => self.graph.add(name, Op::AddConstant(c), &[operand(x)?])?,
+                    (None, Term::Scale([factor, x])) => {
+                        self.elementwise(name, &self.constant(factor), &c, operand(x)?)?
+                    }
+                    _ => self.with_plaintext(name, &c, operand(x)?)?,
+                }
+            }
             _ => return Ok(None),
         }))
     }
 
-    fn map_number(&self, id: &Id) -> usize {
-        match self.extraction.term(*id) {
-            Term::Interned(interned) => interned.number as usize,
-            _ => unreachable!("the first operand of linear and view is an interned map"),
+    fn constant(&self, id: &Id) -> Arc<Coefficients> {
+        language::coefficients(self.egraph, *id).expect("constants of extracted terms are known")
+    }
+
+    fn map(&self, id: &Id) -> &(String, Arc<LinearMap>) {
+        let number = self.egraph[*id].data.map.expect("the first operand of linear and view is an interned map");
+        &self.egraph.analysis.maps[number as usize]
+    }
+
+    /// A map between factors, with its bias.
+    fn between(&self, map: &LinearMap, constants: [&Id; 3]) -> LinearMap {
+        let [by_output, by_input, bias] = constants.map(|id| self.constant(id));
+        let (before, after) = (by_input.as_uniform(), by_output.as_uniform());
+        let scale = map.scale * before.unwrap_or(1.0) * after.unwrap_or(1.0);
+        let mut factors: Vec<Primitive> = before.is_none().then(|| by_input.diagonal(map.inputs)).into_iter().collect();
+        factors.extend(map.factors.iter().cloned());
+        factors.extend(after.is_none().then(|| by_output.diagonal(map.outputs)));
+        let scaled = LinearMap { factors, scale, bias: bias.bias(map.outputs), ..*map };
+        if before.and(after).is_some() { scaled } else { simplify(scaled) }
+    }
+
+    /// `c · x`.
+    fn scaled(&mut self, name: &str, c: &Coefficients, x: NodeId) -> Result<NodeId, PassError> {
+        match c.as_uniform() {
+            Some(c) => Ok(self.graph.add(name, Op::Scale(c), &[x])?),
+            None => self.elementwise(name, c, &Coefficients::uniform(0.0), x),
         }
+    }
+
+    fn elementwise(
+        &mut self,
+        name: &str,
+        factors: &Coefficients,
+        offsets: &Coefficients,
+        x: NodeId,
+    ) -> Result<NodeId, PassError> {
+        let shape = self.graph.node(x).shape.clone();
+        Ok(self.graph.linear(name, affine(factors, offsets, shape.size()), x, shape)?)
+    }
+
+    /// `x + c` by element where no map takes `c`: the bias of a map of zeros.
+    fn with_plaintext(&mut self, name: &str, c: &Coefficients, x: NodeId) -> Result<NodeId, PassError> {
+        let (input, size) = (self.graph.inputs[0].0, self.graph.node(x).shape.size());
+        let inputs = self.graph.node(input).shape.size();
+        let nothing = Primitive::Select { input: Shape(vec![inputs]), indices: vec![vec![ZERO; size]] };
+        let plaintext = self.graph.linear(name, LinearMap::of(nothing, c.bias(size)), input, Shape(vec![size]))?;
+        Ok(self.graph.add(name, Op::Add, &[x, plaintext])?)
     }
 }
 

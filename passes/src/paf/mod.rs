@@ -64,7 +64,9 @@ pub enum NoSuchPaf {
         component: usize,
     },
     /// A component of a degree beyond what the arithmetic is made for.
-    #[error("component {component} of PAF \"{name}\" has degree {degree}; at most {MAX_DEGREE} is supported, or 127 in one polynomial of ReLU")]
+    #[error(
+        "component {component} of PAF \"{name}\" has degree {degree}; at most {MAX_DEGREE} is supported, or 127 in one polynomial of ReLU"
+    )]
     DegreeTooHigh {
         /// The name of the composite.
         name: String,
@@ -270,7 +272,9 @@ impl Paf {
         }
         let widenings = f64::from(2 * (comparisons - 1));
         match &self.form {
-            Form::Sign(composite) if composite.alpha.is_some() => tree_guard(widenings.max(4.0) * composite.overshoot()),
+            Form::Sign(composite) if composite.alpha.is_some() => {
+                tree_guard(widenings.max(4.0) * composite.overshoot())
+            }
             Form::Sign(composite) => tree_guard(widenings * composite.overshoot()),
             Form::Rectifier(rectifier) => tree_guard(widenings * rectifier.overshoot()),
         }

@@ -114,9 +114,8 @@ impl Rectifier {
         if length > MAX_DEGREE + 1 {
             return Err(NoSuchPaf::DegreeTooHigh { name: name(), component: 1, degree: length - 1 });
         }
-        let is_even = |channel: &Vec<f64>| {
-            channel[1] == 0.5 && channel.iter().skip(3).step_by(2).all(|odd| *odd == 0.0)
-        };
+        let is_even =
+            |channel: &Vec<f64>| channel[1] == 0.5 && channel.iter().skip(3).step_by(2).all(|odd| *odd == 0.0);
         let symmetry = if series.iter().all(is_even) { Symmetry::Even } else { Symmetry::General };
         Ok(Rectifier::of(symmetry, series, true))
     }
@@ -298,7 +297,8 @@ impl Basis {
         for (bin, (values, weight)) in self.values.iter().zip(weights).enumerate() {
             moments.iter_mut().zip(values).for_each(|(moment, value)| *moment += weight * value);
             // What is left of ReLU(u) − u/2 for even polynomials is |u|/2.
-            let target = weight * if symmetry == Symmetry::Even { middle(bin).abs() / 2.0 } else { middle(bin).max(0.0) };
+            let target =
+                weight * if symmetry == Symmetry::Even { middle(bin).abs() / 2.0 } else { middle(bin).max(0.0) };
             wanted.iter_mut().zip(values).for_each(|(wanted, value)| *wanted += target * value);
         }
         let step = if symmetry == Symmetry::Even { 2 } else { 1 };

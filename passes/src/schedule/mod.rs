@@ -19,6 +19,7 @@ use paf_scheme::{MemoryPlan, Parameters, Work};
 use crate::error::PassError;
 use levels::Placement;
 pub use magnitudes::Magnitudes;
+pub(crate) use magnitudes::reach;
 pub use parameters::{Bootstraps, DEFAULT_PRECISION, ScheduleRequest};
 use plans::{SchedulePlan, SchedulePlanner};
 pub use stretches::{Stretch, most_levels, stretches};
@@ -96,7 +97,8 @@ pub fn expects_bootstraps(levels: u32, request: &ScheduleRequest) -> bool {
 /// that is about as fast and takes less of it.
 ///
 /// # Errors
-/// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::TooImprecise`] if those have fewer bits than
+/// [`PassError::TooDeep`] if no secure parameters have the levels, [`PassError::NotRefreshed`] if the bootstraps asked for do not
+/// carry the circuit, [`PassError::TooImprecise`] if those parameters have fewer bits than
 /// asked for, [`PassError::TooBig`] if none fits the memory.
 pub fn schedule(
     slots: &SlotProgram,
@@ -130,11 +132,11 @@ fn no_plan(slots: &SlotProgram, magnitudes: &Magnitudes, request: &ScheduleReque
     {
         return Ok(PassError::TooImprecise { wanted, best: Some(best) });
     }
-    Ok(PassError::TooDeep {
-        needed: assign_levels(slots)?.top_level().0,
-        available: parameters::most_levels(slots.slots, request),
-        fitting: None,
-    })
+    let (needed, available) = (assign_levels(slots)?.top_level().0, parameters::most_levels(slots.slots, request));
+    if let (Bootstraps::UpTo(levels), true) = (request.bootstraps, needed <= available) {
+        return Ok(PassError::NotRefreshed { levels });
+    }
+    Ok(PassError::TooDeep { needed, available, fitting: None, deepest: vec![] })
 }
 
 /// The most bits that any plan in the memory has, rounded down to tenths.

@@ -59,7 +59,7 @@ fn by_least_depth(forms: &Forms) -> Vec<ClassIndex> {
                     *missing -= 1;
                     if *missing == 0 {
                         // The last operand to come is a deepest one.
-                        heap.push(Reverse((depth + form.levels, reader)));
+                        heap.push(Reverse((form.depth_above(depth), reader)));
                     }
                 }
             }
@@ -106,7 +106,7 @@ impl Search<'_, '_> {
             }
             depth = depth.max(operand.cost.depth);
         }
-        Some(depth + form.levels)
+        Some(form.depth_above(depth))
     }
 
     /// What an operand brings to the graph of its reader.

@@ -20,6 +20,7 @@ enum Mark {
 }
 
 /// One form a class, and the graph that the root needs of them. That graph is free of cycles.
+#[derive(Clone)]
 pub(super) struct FormSelection<'f, 'g> {
     forms: &'f Forms<'g>,
     choices: Vec<Option<usize>>,
@@ -57,11 +58,23 @@ impl<'f, 'g> FormSelection<'f, 'g> {
         self.walk(&[self.root], is_entered).expect("the graph in use is free of cycles")
     }
 
-    /// Switches until nothing gets better, or for [`SWITCH_ROUNDS`].
-    pub(super) fn improve(&mut self) {
+    /// The better of what switching finds from the operands and from the root. From the operands, readers agree on forms that
+    /// are there; from the root, what has a level to spare takes the cheap form that costs it before readers do without that.
+    pub(super) fn improved(self) -> Self {
+        let (mut upwards, mut downwards) = (self.clone(), self);
+        upwards.improve(|order| order);
+        downwards.improve(|mut order| {
+            order.reverse();
+            order
+        });
+        if downwards.cost() < upwards.cost() { downwards } else { upwards }
+    }
+
+    /// Switches in an order until nothing gets better, or for [`SWITCH_ROUNDS`].
+    fn improve(&mut self, ordered: impl Fn(Vec<ClassIndex>) -> Vec<ClassIndex>) {
         for _ in 0..SWITCH_ROUNDS {
             let before = self.cost();
-            for class in self.order() {
+            for class in ordered(self.order()) {
                 for number in 0..self.forms.of_class[class].len() {
                     self.try_form(class, number);
                 }
@@ -188,7 +201,7 @@ impl<'f, 'g> FormSelection<'f, 'g> {
 
     fn depth_of(&self, class: ClassIndex) -> u32 {
         let form = self.form(class);
-        form.operands.iter().map(|&operand| self.depths[operand]).max().unwrap_or(0) + form.levels
+        form.depth_above(form.operands.iter().map(|&operand| self.depths[operand]).max().unwrap_or(0))
     }
 
     /// Brings the depths of a class and of all that need it up to date, the least deep first.

@@ -19,9 +19,14 @@ impl CostFunction<Term> for TreeCost {
         let folded = if parts(term).is_none() { u64::MAX / 2 } else { 0 };
         let below: Vec<Self::Cost> = term.children().iter().map(|child| costs(*child)).collect();
         let depth = below.iter().map(|cost| cost.0).max().unwrap_or(0) + levels(term);
-        let weight = below.iter().fold(folded + weight(term), |sum, cost| sum.saturating_add(cost.1));
+        let weight = below.iter().fold(folded + own_weight(term), |sum, cost| sum.saturating_add(cost.1));
         (depth, weight)
     }
+}
+
+/// The weight of a term of graphs whose constants are numbers.
+fn own_weight(term: &Term) -> u64 {
+    weight(term, |_| false)
 }
 
 fn saturated(graph: &tensor::Graph) -> (Graph, Id) {
@@ -45,7 +50,7 @@ fn cost_of(expression: &RecExpr<Term>) -> Cost {
         let operands = term.children().iter().map(|child| depths[usize::from(*child)]).max().unwrap_or(0);
         depths.push(operands + levels(term));
     }
-    Cost { depth: depths[terms.len() - 1], weight: terms.iter().map(weight).sum() }
+    Cost { depth: depths[terms.len() - 1], weight: terms.iter().map(own_weight).sum() }
 }
 
 fn ours(egraph: &Graph, root: Id) -> Cost {
@@ -56,7 +61,7 @@ fn ours(egraph: &Graph, root: Id) -> Cost {
         let term = extraction.term(id);
         let operands = term.children().iter().filter_map(|child| depths.get(&egraph.find(*child))).max();
         depths.insert(id, operands.copied().unwrap_or(0) + levels(term));
-        total += weight(term);
+        total += own_weight(term);
     }
     Cost { depth: depths[&egraph.find(root)], weight: total }
 }
