@@ -143,6 +143,7 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
         compiler: env!("CARGO_PKG_VERSION").into(),
         pafs: vec![],
         notes: vec![],
+        fidelity: None,
     };
     Ok(emit::circuit(model, &[], scheduled, None))
 }

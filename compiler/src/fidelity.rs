@@ -36,7 +36,9 @@ impl FidelityChoice {
     /// What users of the circuit should know.
     pub(crate) fn note(&self, options: &CompileOptions) -> Option<String> {
         match self {
-            FidelityChoice::NotMade(reason) => Some(format!("{reason}: every ReLU and MaxPool has the PAF {DEFAULT_PAF}")),
+            FidelityChoice::NotMade(reason) => {
+                Some(format!("{reason}: every ReLU and MaxPool has the PAF {DEFAULT_PAF}"))
+            }
             FidelityChoice::Made(fidelity) if fidelity.kept => None,
             FidelityChoice::Made(Fidelity { accuracy: Some((before, after)), .. }) => Some(format!(
                 "the accuracy on samples that nothing was fitted to is {after:.1} %, the original network's {before:.1} %: no \
@@ -51,7 +53,6 @@ impl FidelityChoice {
         }
     }
 }
-
 
 /// The network as it is, or with PAFs chosen for it.
 ///
@@ -74,7 +75,8 @@ pub(crate) fn chosen(
     let (original, data) = match prepared(options, lower, graph, &samples)? {
         Ok(prepared) => prepared,
         Err(reason) => {
-            let lowering = Lowering::new(graph.clone(), samples, with_decisions(options, lower.clone(), Decisions::default()));
+            let lowering =
+                Lowering::new(graph.clone(), samples, with_decisions(options, lower.clone(), Decisions::default()));
             let choice = Some(FidelityChoice::NotMade(reason)).filter(|_| !options.calibration.is_empty());
             return Ok(Recovered { lowering, choice });
         }
@@ -90,9 +92,10 @@ pub(crate) fn chosen(
         let choices = faithful(&request, listener)?;
         let fitted = Arc::new(samples_of(&choices.fitted));
         let last = choices.best_first.len() - 1;
-        for (index, choice) in choices.best_first.into_iter().enumerate() {
-            let lower = with_decisions(options, lower.clone(), choice.network.decisions());
-            let mut lowering = Lowering::new(choice.network.graph, Arc::clone(&fitted), lower);
+        for (index, choice) in choices.best_first.iter().enumerate() {
+            let network = choices.fitted(&original, choice, listener)?;
+            let lower = with_decisions(options, lower.clone(), network.decisions());
+            let mut lowering = Lowering::new(network.graph, Arc::clone(&fitted), lower);
             let fits = match lowering.schedule() {
                 Err(PassError::TooDeep { .. } | PassError::TooImprecise { .. } | PassError::TooBig { .. }) => false,
                 other => other.is_ok(),

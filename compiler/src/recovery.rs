@@ -60,7 +60,11 @@ pub(crate) fn lowering(
 }
 
 /// A PAF that the options name for a node stays, and so does a range of the inputs.
-pub(crate) fn with_decisions(options: &CompileOptions, mut lower: LowerOptions, mut decisions: Decisions) -> LowerOptions {
+pub(crate) fn with_decisions(
+    options: &CompileOptions,
+    mut lower: LowerOptions,
+    mut decisions: Decisions,
+) -> LowerOptions {
     if options.input_range.is_some() {
         decisions.ranges.clear();
     }

@@ -18,9 +18,10 @@ pub(super) fn square(menus: &[Menu], mix: &[usize]) -> f64 {
 }
 
 /// The mix of fewest levels in all whose squared errors sum up to at most this: from the most accurate one on, a level is
-/// taken away where it adds the least error, as long as the sum allows it; `None` if the most accurate one has more.
-pub(super) fn cheapest(menus: &[Menu], most: f64) -> Option<Mix> {
-    let mut mix: Mix = menus.iter().map(|menu| menu.squares.len() - 1).collect();
+/// taken away where it adds the least error, as long as the sum allows it; `None` if the most accurate one, with the
+/// `deepest` polynomial everywhere, has more.
+pub(super) fn cheapest(menus: &[Menu], deepest: usize, most: f64) -> Option<Mix> {
+    let mut mix: Mix = vec![deepest; menus.len()];
     let mut sum = square(menus, &mix);
     if sum > most {
         return None;
@@ -49,10 +50,11 @@ mod tests {
     fn levels_go_where_they_cost_least() {
         let menu = |squares: [f64; 3]| Menu { squares: squares.to_vec(), levels: vec![3, 4, 5] };
         let menus = [menu([0.9, 0.3, 0.1]), menu([0.5, 0.11, 0.1])];
-        assert_eq!(cheapest(&menus, 0.1), None);
-        assert_eq!(cheapest(&menus, 0.2), Some(vec![2, 2]));
-        assert_eq!(cheapest(&menus, 0.22), Some(vec![2, 1]));
-        assert_eq!(cheapest(&menus, 0.42), Some(vec![1, 1]));
-        assert_eq!(cheapest(&menus, 10.0), Some(vec![0, 0]));
+        assert_eq!(cheapest(&menus, 2, 0.1), None);
+        assert_eq!(cheapest(&menus, 2, 0.2), Some(vec![2, 2]));
+        assert_eq!(cheapest(&menus, 2, 0.22), Some(vec![2, 1]));
+        assert_eq!(cheapest(&menus, 2, 0.42), Some(vec![1, 1]));
+        assert_eq!(cheapest(&menus, 2, 10.0), Some(vec![0, 0]));
+        assert_eq!(cheapest(&menus, 1, 0.42), Some(vec![1, 1]));
     }
 }

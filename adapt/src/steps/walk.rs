@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use paf_ir::tensor::{Live, Node, NodeId, Op};
 use paf_passes::PassError;
-use paf_passes::approximate::{
-    ApproximationOptions, Reduction, Scaling, Values, arguments_of_pool, arguments_of_relu, fitted, static_scale,
-};
-use paf_passes::paf::{Arguments, Form, Paf};
+use paf_passes::approximate::{ApproximationOptions, Reduction, Values, arguments, fitted_to, static_scale};
+use paf_passes::paf::{Form, Paf};
+use rayon::prelude::*;
 
 use super::reconstruction;
 use super::statistics::{self, Moments};
@@ -100,18 +99,19 @@ impl<'a> Walk<'a> {
         let (id, node) = self.waiting();
         let operand = self.live.operand(0);
         let reduction = self.network.reduction;
-        let options = ApproximationOptions {
-            margin: self.config.margin.into(),
-            reduction,
-            ..ApproximationOptions::new(paf.clone())
-        };
-        let scale = static_scale(&self.network.graph, id, &paf, operand, &options)?;
+        let scale = static_scale(&self.network.graph, id, &paf, operand, &self.scale_options(&paf))?;
+        let seen = paf.rectifier().and_then(|_| arguments(&node.op, operand, &scale, reduction));
         let histogram = Histogram::of(&node.op, operand, &scale, reduction);
         let margin = match self.config.margin {
             ScaleMargin::Fixed(margin) => margin,
             ScaleMargin::Named(NamedMargin::Automatic) => 1.0f64.max(1.0 / histogram.largest().max(LEAST_REACH)),
         };
-        let before = error_at(&histogram, &paf, &node.op, operand, &scale, reduction);
+        let error_of = |paf: &Paf| match (&paf.form, &seen) {
+            (Form::Sign(sign), _) => histogram.error(sign),
+            (Form::Rectifier(rectifier), Some(seen)) => seen.error(rectifier),
+            (Form::Rectifier(_), None) => 0.0,
+        };
+        let before = error_of(&paf);
         let tunes = self.does(StepName::Ct);
         let mut chosen = NodePaf {
             paf: if tunes { paf } else { paf.settled() },
@@ -122,8 +122,8 @@ impl<'a> Walk<'a> {
         };
         let mut kept = None;
         if tunes {
-            let tuned = match chosen.paf.rectifier() {
-                Some(_) => Ok(fitted(&chosen.paf, &node.op, operand, &chosen.scale, reduction)),
+            let tuned = match &seen {
+                Some(seen) => Ok(fitted_to(&chosen.paf, &node.op, seen)),
                 None => fit(&chosen.paf, &histogram, &self.config.ct),
             };
             match tuned {
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
                 Err(reason) => kept = Some(reason),
             }
         }
-        let error = (before, error_at(&histogram, &chosen.paf, &node.op, operand, &chosen.scale, reduction));
+        let error = (before, error_of(&chosen.paf));
         let warnings = histogram.warnings();
         Ok(Tuned { chosen, report: NodeReport { node: node.name.clone(), histogram, error, kept, warnings } })
     }
@@ -146,27 +146,28 @@ impl<'a> Walk<'a> {
             samples.iter().flatten().map(|x| x.max(0.0).powi(2)).sum::<f64>() / samples[0].len().max(1) as f64
         });
         let power = power.iter().sum::<f64>() / self.data.len().max(1) as f64;
-        let mut seen: Option<Arguments> = None;
-        let mut square = |paf: &Paf| {
-            let options = ApproximationOptions {
-                margin: self.config.margin.into(),
-                reduction,
-                ..ApproximationOptions::new(paf.clone())
+        let Some(deepest) = pafs.last() else { return Ok(vec![]) };
+        // Guards of pools differ a little from PAF to PAF; what is seen at one scale serves them all.
+        let scale = static_scale(&self.network.graph, id, deepest, operand, &self.scale_options(deepest))?;
+        let Some(arguments) = arguments(&node.op, operand, &scale, reduction) else { return Ok(vec![0.0; pafs.len()]) };
+        let square = |paf: &Paf| {
+            let fits = match &node.op {
+                Op::MaxPool(window) => paf.pool_guard(reduction.comparisons(window)).is_finite(),
+                _ => true,
             };
-            let scale = match static_scale(&self.network.graph, id, paf, operand, &options) {
-                Err(PassError::PoolTooLarge { .. }) => return Ok(f64::INFINITY),
-                scale => scale?,
-            };
-            // Guards of pools differ a little from PAF to PAF; what is seen at one scale serves them all.
-            seen = seen.take().or_else(|| arguments(&node.op, operand, &scale, reduction));
-            let (Some(arguments), Some(rectifier)) = (&seen, paf.rectifier()) else { return Ok(0.0) };
-            let own = match node.op {
-                Op::MaxPool(_) => rectifier.fitted_to_comparisons(arguments),
-                _ => rectifier.fitted_to(arguments),
-            };
-            Ok(arguments.error(&own).powi(2) / power.max(f64::MIN_POSITIVE))
+            let error = fitted_to(paf, &node.op, &arguments).rectifier().map_or(0.0, |own| arguments.error(own));
+            if fits { error.powi(2) / power.max(f64::MIN_POSITIVE) } else { f64::INFINITY }
         };
-        pafs.iter().map(&mut square).collect()
+        Ok(pafs.par_iter().map(square).collect())
+    }
+
+    /// How the scale of a PAF is decided.
+    fn scale_options(&self, paf: &Paf) -> ApproximationOptions {
+        ApproximationOptions {
+            margin: self.config.margin.into(),
+            reduction: self.network.reduction,
+            ..ApproximationOptions::new(paf.clone())
+        }
     }
 
     /// The network that is walked.
@@ -280,23 +281,5 @@ impl<'a> Walk<'a> {
             }
             None => Ok(values),
         }
-    }
-}
-
-/// Root of the mean square error of a node with a PAF.
-fn error_at(histogram: &Histogram, paf: &Paf, op: &Op, operand: &Values, scale: &Scaling, reduction: Reduction) -> f64 {
-    match &paf.form {
-        Form::Sign(sign) => histogram.error(sign),
-        Form::Rectifier(rectifier) => {
-            arguments(op, operand, scale, reduction).map_or(0.0, |arguments| arguments.error(rectifier))
-        }
-    }
-}
-
-/// What the polynomials of a node see.
-fn arguments(op: &Op, operand: &Values, scale: &Scaling, reduction: Reduction) -> Option<Arguments> {
-    match op {
-        Op::MaxPool(window) => arguments_of_pool(operand, window, scale, reduction),
-        _ => arguments_of_relu(operand, scale),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use paf_adapt::config::{Config, StepName};
+use paf_adapt::config::{Config, ScaleMargin, StepName};
 use paf_adapt::evaluate::logits;
 use paf_adapt::events::unheard;
 use paf_adapt::recovery::Outcome;
@@ -33,7 +33,7 @@ pub(crate) fn held_back() -> Data {
 }
 
 pub(crate) fn configured(steps: &[StepName]) -> Config {
-    Config { steps: steps.to_vec(), margin: 1.5, samples: 300, ..Config::default() }
+    Config { steps: steps.to_vec(), margin: ScaleMargin::Fixed(1.5), samples: 300, ..Config::default() }
 }
 
 /// Runs steps with one PAF for all nodes.

@@ -15,7 +15,9 @@ use paf_ir::ckks::Level;
 use paf_scheme::{Work, WorkKind};
 use prost::Message;
 
-use crate::{Circuit, CircuitError, ClientPart, Fidelity, Fingerprint, Model, Prediction, ReplacedNode, encode, schema};
+use crate::{
+    Circuit, CircuitError, ClientPart, Fidelity, Fingerprint, Model, Prediction, ReplacedNode, encode, schema,
+};
 
 type Result<T> = std::result::Result<T, CircuitError>;
 

@@ -10,8 +10,8 @@ use paf_adapt::progress::ProgressText;
 use paf_circuit::{read_machine_costs, write_circuit};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{
-    Bootstraps, Calibration, CompileOptions, DEFAULT_FIDELITY, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice, PipelineStep,
-    Recovery, Reduction,
+    Bootstraps, Calibration, CompileOptions, DEFAULT_FIDELITY, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice,
+    PipelineStep, Recovery, Reduction,
 };
 use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;

@@ -48,11 +48,6 @@ const OF_BOUNDS: f64 = 1.1;
 /// leave a narrow one. A residual network of 20 layers for CIFAR-10 with `alpha7` (7.6e-3), calibrated on 256 images,
 /// has 10 points less on 300 images with the margins that `alpha10` (9e-4) needs.
 const OF_COARSE_PAFS: f64 = 1.1;
-/// How much wider automatic margins are beside polynomials of ReLU. They are fitted to where values lie, so that a wide
-/// scale costs them little, and leave it steeply: of 1,500 MNIST images 14 were lost with 1, none with 1.15, in a pool of four
-/// rounds of degree 30.
-const OF_RECTIFIERS: f64 = 1.15;
-
 /// Largest error of ReLU on [−1, 1] of a PAF that takes margins from the samples.
 const COARSE: f64 = 5e-3;
 
@@ -62,8 +57,6 @@ pub(super) struct Margins {
     margin: Margin,
     /// Chance that an image leaves one scale.
     chance: f64,
-    /// Factor on automatic margins.
-    wider: f64,
 }
 
 impl Margins {
@@ -71,14 +64,13 @@ impl Margins {
     pub(super) fn new(margin: Margin, graph: &Graph) -> Self {
         let has_scale = |op: &Op| matches!(op, Op::Relu | Op::MaxPool(_) | Op::Function(_));
         let scales = graph.nodes().filter(|(_, node)| has_scale(&node.op)).count() + graph.outputs.len();
-        Margins { margin, chance: CHANCE / scales as f64, wider: 1.0 }
+        Margins { margin, chance: CHANCE / scales as f64 }
     }
 
     /// The margins of a node with this PAF.
     pub(super) fn beside(self, paf: &Paf) -> Self {
         match self.margin {
-            Margin::Automatic if paf.rectifier().is_some() => Margins { wider: OF_RECTIFIERS, ..self },
-            Margin::Automatic if paf.max_relu_error() > COARSE => {
+            Margin::Automatic if paf.rectifier().is_none() && paf.max_relu_error() > COARSE => {
                 Margins { margin: Margin::Fixed(OF_COARSE_PAFS), ..self }
             }
             _ => self,
@@ -93,7 +85,7 @@ impl Margins {
             (Margin::Automatic, Some(extremes)) => {
                 let reach_of = |sample: &Vec<(f64, f64)>| sample.iter().map(|&(low, high)| reach(low, high)).collect();
                 let reaches: Vec<Vec<f64>> = extremes.samples.iter().map(reach_of).collect();
-                self.wider * extrapolated(ratios_to_others(&reaches), self.chance)
+                extrapolated(ratios_to_others(&reaches), self.chance)
             }
         }
     }

@@ -46,7 +46,7 @@ pub use comparing::{Comparing, reduced};
 pub use margin::Margin;
 pub use polynomial::component;
 pub use pool::{Reduction, Round, rounds};
-pub use rectify::{arguments_of_pool, arguments_of_relu, fitted};
+pub use rectify::{arguments, fitted_to};
 use scales::{Scales, reach_from_middle, reach_of_sign};
 pub use scaling::Scaling;
 pub use sensitivity::Deviation;

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 
-use paf_ir::linear::Window;
 use paf_ir::tensor::{Graph, NodeId, Op};
 
 use super::pool::Reduction;
@@ -15,9 +14,20 @@ use super::values::Values;
 use crate::error::PassError;
 use crate::paf::{Arguments, Form, Paf, Rectifier, Symmetry};
 
-/// The arguments that the polynomial of a ReLU sees; `None` where only bounds are known.
-pub fn arguments_of_relu(operand: &Values, scaling: &Scaling) -> Option<Arguments> {
-    let blocks = operand.summaries(|samples| {
+/// The arguments that the polynomials of a ReLU see, or the differences that a pool compares, with exact maxima; `None` where
+/// only bounds are known.
+pub fn arguments(op: &Op, operand: &Values, scaling: &Scaling, reduction: Reduction) -> Option<Arguments> {
+    let Op::MaxPool(window) = op else { return of_values(operand, scaling) };
+    let all = RefCell::new(vec![]);
+    operand.pool(window, reduction, &|a, b| {
+        all.borrow_mut().extend(of_values(&a.zip(b, |a, b| a - b), scaling));
+        a.zip(b, f64::max)
+    });
+    merged(all.into_inner())
+}
+
+fn of_values(values: &Values, scaling: &Scaling) -> Option<Arguments> {
+    merged(values.summaries(|samples| {
         let mut arguments = Arguments::none(scaling.parts(1).0);
         for sample in samples {
             let (scales, repeat) = scaling.parts(sample.len());
@@ -25,23 +35,7 @@ pub fn arguments_of_relu(operand: &Values, scaling: &Scaling) -> Option<Argument
             channels.for_each(|(values, channel)| arguments.add(channel, values));
         }
         arguments
-    });
-    merged(blocks)
-}
-
-/// The differences that a pool compares, with exact maxima.
-pub fn arguments_of_pool(
-    operand: &Values,
-    window: &Window,
-    scaling: &Scaling,
-    reduction: Reduction,
-) -> Option<Arguments> {
-    let all = RefCell::new(vec![]);
-    operand.pool(window, reduction, &|a, b| {
-        all.borrow_mut().extend(arguments_of_relu(&a.zip(b, |a, b| a - b), scaling));
-        a.zip(b, f64::max)
-    });
-    merged(all.into_inner())
+    }))
 }
 
 fn merged(parts: Vec<Arguments>) -> Option<Arguments> {
@@ -51,16 +45,21 @@ fn merged(parts: Vec<Arguments>) -> Option<Arguments> {
     })
 }
 
-/// A PAF by name as it serves a ReLU or MaxPool that sees these values: a polynomial of ReLU is fitted to them, unless it
-/// is settled or only bounds are known. Anything else stays as it is.
-pub fn fitted(paf: &Paf, op: &Op, operand: &Values, scaling: &Scaling, reduction: Reduction) -> Paf {
+/// A polynomial of ReLU fitted to what a ReLU or MaxPool shows it; one that is settled stays as it is, and any composite.
+pub fn fitted_to(paf: &Paf, op: &Op, seen: &Arguments) -> Paf {
     let Some(rectifier) = paf.rectifier().filter(|rectifier| !rectifier.settled) else { return paf.clone() };
-    let form = match op {
-        Op::MaxPool(window) => arguments_of_pool(operand, window, scaling, reduction)
-            .map(|arguments| rectifier.fitted_to_comparisons(&arguments)),
-        _ => arguments_of_relu(operand, scaling).map(|arguments| rectifier.fitted_to(&arguments)),
+    let fitted = match op {
+        Op::MaxPool(_) => rectifier.fitted_to_comparisons(seen),
+        _ => rectifier.fitted_to(seen),
     };
-    Paf { form: Form::Rectifier(form.unwrap_or_else(|| rectifier.clone())), ..paf.clone() }
+    Paf { form: Form::Rectifier(fitted), ..paf.clone() }
+}
+
+/// As [`fitted_to`] these values, if samples are known.
+pub(super) fn fitted(paf: &Paf, op: &Op, operand: &Values, scaling: &Scaling, reduction: Reduction) -> Paf {
+    let is_open = paf.rectifier().is_some_and(|rectifier| !rectifier.settled);
+    let seen = if is_open { arguments(op, operand, scaling, reduction) } else { None };
+    seen.map_or_else(|| paf.clone(), |seen| fitted_to(paf, op, &seen))
 }
 
 /// Builds `factor·r(u)` for `u` in [−1, 1], with a factor for each channel or one for all.

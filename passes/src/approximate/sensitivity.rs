@@ -10,11 +10,12 @@ use paf_ir::linear::Operator;
 use paf_ir::tensor::{BatchAxis, Graph, Live, Node, NodeId, Op};
 use rayon::prelude::*;
 
+use super::rectify::fitted;
 use super::scales::{Scales, reach_from_middle};
 use super::scaling::Scaling;
 use super::series::{self, Series};
 use super::values::Values;
-use super::{ApproximationOptions, Reduction, finite_range, fitted, levels_with, port_samples};
+use super::{ApproximationOptions, Reduction, finite_range, levels_with, port_samples};
 use crate::decisions::CalibrationSamples;
 use crate::error::PassError;
 use crate::paf::Paf;

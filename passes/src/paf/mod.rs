@@ -276,7 +276,7 @@ impl Paf {
                 tree_guard(widenings.max(4.0) * composite.overshoot())
             }
             Form::Sign(composite) => tree_guard(widenings * composite.overshoot()),
-            Form::Rectifier(rectifier) => tree_guard(widenings * rectifier.overshoot()),
+            Form::Rectifier(rectifier) => rectifier.room() * tree_guard(widenings * rectifier.overshoot()),
         }
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn circuit(name: &str, parameters: Parameters, program: Verified) -> 
         compiler: "test".into(),
         pafs: vec![],
         notes: vec!["built by hand".into()],
+        fidelity: None,
     };
     let work = Work::of(WorkKind::KeySwitch, 0.07) + Work::of(WorkKind::Rescale, 0.03);
     let prediction = Prediction {
