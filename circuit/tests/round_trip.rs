@@ -185,6 +185,7 @@ fn bytes_of_a_tiny_circuit_do_not_change() {
     circuit.prediction.work = Work::default();
     circuit.prediction.machine = String::new();
     circuit.prediction.key_memory = 0;
+    circuit.model.fidelity = None;
     let files = [encode_circuit(&circuit), encode_client(&circuit.client())];
     let digests = files.each_ref().map(|file| hex(&Sha256::digest(file)));
     let golden = [

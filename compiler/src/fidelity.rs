@@ -7,7 +7,6 @@ use paf_adapt::config::{NamedMargin, ScaleMargin};
 use paf_adapt::fidelity::{DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
 use paf_adapt::{Data, Listener, Network, RecoveryError};
 use paf_ir::tensor::{Graph, Op};
-use paf_passes::PassError;
 use paf_passes::approximate::Margin;
 use paf_passes::decisions::{CalibrationSamples, Decisions};
 use paf_passes::lower::{LowerOptions, Lowering};
@@ -97,8 +96,8 @@ pub(crate) fn chosen(
             let lower = with_decisions(options, lower.clone(), network.decisions());
             let mut lowering = Lowering::new(network.graph, Arc::clone(&fitted), lower);
             let fits = match lowering.schedule() {
-                Err(PassError::TooDeep { .. } | PassError::TooImprecise { .. } | PassError::TooBig { .. }) => false,
-                other => other.is_ok(),
+                Err(error) if error.is_of_parameters() => false,
+                other => other.map(|_| true)?,
             };
             if fits || (index == last && deepest == 0) {
                 return Ok(Recovered { lowering, choice: Some(FidelityChoice::Made(choice.fidelity)) });

@@ -4,7 +4,7 @@ mod common;
 
 use common::{compiled, compiled_for};
 use paf_circuit::Circuit;
-use paf_compiler::options::{Bootstraps, CompileOptions};
+use paf_compiler::options::{Bootstraps, CompileOptions, PafChoice};
 use paf_compiler::pipeline::Compiled;
 use paf_runtime::{Noise, agreement_bits, simulate};
 use testkit::arrays::batch;
@@ -19,6 +19,7 @@ fn digits_resnet(bootstraps: Bootstraps) -> Compiled {
 fn refined_digits_resnet(bootstraps: Bootstraps, bootstrap_iterations: u32) -> Compiled {
     compiled(&CompileOptions {
         calibration: digits::calibration_file().into(),
+        pafs: vec![PafChoice { node: None, paf: "alpha7".into() }],
         insecure: true,
         bootstraps,
         bootstrap_iterations: Some(bootstrap_iterations),

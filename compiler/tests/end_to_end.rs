@@ -56,7 +56,11 @@ fn assert_all_pass(results: impl IntoIterator<Item = Result<(), String>>) {
 }
 
 fn options(network: &Digits) -> CompileOptions {
-    CompileOptions { calibration: digits::calibration_file().into(), ..CompileOptions::for_model(network.model()) }
+    CompileOptions {
+        calibration: digits::calibration_file().into(),
+        pafs: vec![PafChoice { node: None, paf: "alpha7".into() }],
+        ..CompileOptions::for_model(network.model())
+    }
 }
 
 fn circuit(network: &Digits) -> Circuit {

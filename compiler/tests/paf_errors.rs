@@ -92,6 +92,9 @@ fn tables() -> Value {
 /// Largest and mean error of the tables.
 fn published(tables: &Value, operator: Operator, paf: &str) -> Option<(f64, f64)> {
     let errors = &tables[paf]["errors"];
+    if errors.is_null() {
+        return None;
+    }
     let number = |value: &Value| value.as_f64().expect("a number");
     let grid = match operator {
         Operator::Relu => return Some((number(&errors["relu_max_abs"]), number(&errors["relu_mean_abs"]))),

@@ -196,3 +196,11 @@ fn size(bytes: u64) -> String {
     let (unit, name) = if bytes < 1 << 30 { (1u64 << 20, "MiB") } else { (1 << 30, "GiB") };
     format!("{:.1} {name}", (10.0 * bytes as f64 / unit as f64).ceil() / 10.0)
 }
+
+impl PassError {
+    /// Whether a circuit was refused for want of parameters: other PAFs, more memory or less precision may do.
+    pub fn is_of_parameters(&self) -> bool {
+        use PassError::{NotRefreshed, TooBig, TooDeep, TooImprecise};
+        matches!(self, TooDeep { .. } | NotRefreshed { .. } | TooImprecise { .. } | TooBig { .. })
+    }
+}

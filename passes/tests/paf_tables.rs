@@ -25,6 +25,11 @@ fn tables() -> Value {
     serde_json::from_str(&text).expect("paf_tables.json is JSON")
 }
 
+/// Names of the composites; nobody else has published the others.
+fn composites() -> impl Iterator<Item = &'static str> {
+    Paf::names().into_iter().filter(|name| paf(name).composite().is_some())
+}
+
 fn paf(name: &str) -> Paf {
     Paf::by_name(name).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -116,7 +121,7 @@ fn families_equal_the_tables_exactly() {
         assert_eq!(families::f_polynomial(n), base("f"), "f{n}");
         assert_eq!(families::g_polynomial(n), base("g"), "g{n}");
     }
-    for name in Paf::names().into_iter().filter(|name| !name.starts_with("alpha")) {
+    for name in composites().filter(|name| !name.starts_with("alpha")) {
         let published = tables[name]["components"].as_array().expect("components");
         let expected: Vec<Vec<f64>> = published.iter().map(odd_numbers).collect();
         let actual: Vec<Vec<f64>> = paf(name).components().iter().map(|c| c.odd_coefficients.clone()).collect();
@@ -128,7 +133,7 @@ fn families_equal_the_tables_exactly() {
 #[ignore = "needs PAF_SHARED"]
 fn depths_equal_the_tables() {
     let tables = tables();
-    for name in Paf::names() {
+    for name in composites() {
         assert_eq!((paf(name).depth() - 1) as f64, number(&tables[name]["depth_paper"]), "{name}");
     }
 }
@@ -150,7 +155,7 @@ fn tolerance_of_eval(name: &str) -> f64 {
 #[ignore = "needs PAF_SHARED"]
 fn relu_errors_equal_the_tables() {
     let tables = tables();
-    for name in Paf::names() {
+    for name in composites() {
         let (composite, expected) = (paf(name), &tables[name]["errors"]);
         let tolerance = tolerance_of_eval(name);
         assert_relu(&|x| (x + x * horner(&composite, x)) / 2.0, expected, ERROR_TOLERANCE, name);
@@ -179,7 +184,7 @@ fn assert_relu(relu: &dyn Fn(f64) -> f64, expected: &Value, tolerance: f64, name
 #[ignore = "needs PAF_SHARED"]
 fn pool_errors_equal_the_tables() {
     let tables = tables();
-    for name in Paf::names() {
+    for name in composites() {
         let (composite, pools) = (paf(name), &tables[name]["errors"]["maxpool"]);
         assert_pools(&composite, 4, 20, 1.0, &pools["2x2_grid21_[0,1]_S1"]);
         for (elements, steps, key) in [(4, 20, "2x2_grid21_[0,1]_Sguard"), (9, 2, "3x3_levels{0,.5,1}_Sguard")] {

@@ -40,7 +40,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "none" => Network::exact(original.clone())?,
         name => {
             let paf = Paf::by_name(name)?;
-            let steps = Config { margin: paf_adapt::config::ScaleMargin::Fixed(MARGIN), samples: CALIBRATION, ..Config::default() };
+            let steps = Config {
+                margin: paf_adapt::config::ScaleMargin::Fixed(MARGIN),
+                samples: CALIBRATION,
+                ..Config::default()
+            };
             let drawn = data.drawn(CALIBRATION, steps.seed);
             walk(&Network::exact(original.clone())?, &|_| paf.clone(), &drawn, &steps, &mut unheard)?.network
         }

@@ -87,8 +87,8 @@ mod tests {
         let results = Results::of(vec![vec![1.0, 0.0], vec![0.0, 0.1]]);
         let agreement = results.beside(&[vec![0.6, 0.5], vec![0.2, 0.1]]);
         assert_eq!((agreement.same, agreement.lost), (0.5, 0));
-        // Errors of 0.9 and 0.2 between the two classes against gaps of 1 and 0.1.
-        assert_eq!(results.expected(&agreement, 1.0), 0.5);
+        // Errors of 0.9 and -0.2 towards the second class against a gap of 1, of 0.2 and -0.9 towards the first against 0.1.
+        assert_eq!(results.expected(&agreement, 1.0), 0.75);
         assert_eq!(results.expected(&agreement, 0.1), 1.0);
         let values = Results::of(vec![vec![0.0], vec![100.0]]);
         let agreement = values.beside(&[vec![0.4], vec![101.0]]);

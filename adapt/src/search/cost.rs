@@ -72,12 +72,7 @@ impl<'a> Costs<'a> {
         match self.scheduled(network) {
             Ok((0, _)) => Ok(Cost { bootstraps: 0, ..expected }),
             Ok((bootstraps, seconds)) => Ok(Cost { bootstraps, seconds, ..expected }),
-            Err(
-                PassError::TooDeep { .. }
-                | PassError::NotRefreshed { .. }
-                | PassError::TooImprecise { .. }
-                | PassError::TooBig { .. },
-            ) => Ok(Cost { bootstraps: u32::MAX, ..expected }),
+            Err(error) if error.is_of_parameters() => Ok(Cost { bootstraps: u32::MAX, ..expected }),
             Err(error) => Err(error.into()),
         }
     }

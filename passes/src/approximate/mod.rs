@@ -310,7 +310,11 @@ impl<'a> Approximation<'a> {
         let scaling = self.scales.of_relu(id, node, self.operand(0))?;
         let paf = rectify::fitted(&self.paf_of(id, node), &node.op, self.operand(0), &scaling, self.options.reduction);
         let values = self.operand(0).relu(&paf, &scaling);
-        let units = self.units_of_pool(id, &scaling, &values).unwrap_or_else(|| scaling.clone());
+        let units = match &paf.form {
+            Form::Sign(_) => self.units_of_pool(id, &scaling, &values),
+            Form::Rectifier(_) => self.units_of_reader(id, &values)?,
+        };
+        let units = units.unwrap_or_else(|| scaling.clone());
         let name = &node.name;
         let u = self.divided(node, x, &scaling)?;
         let rectified = match &paf.form {
@@ -378,6 +382,15 @@ impl<'a> Approximation<'a> {
         }
         let guard = self.paf_of(reader, pool).pool_guard(self.options.reduction.comparisons(window));
         self.scales.pool_units(pool, values, scales.len(), guard)
+    }
+
+    /// The units that the one pool after a ReLU will work in; the coefficients of its polynomial take them in.
+    fn units_of_reader(&self, id: NodeId, values: &Values) -> Result<Option<Scaling>, PassError> {
+        let [reader] = self.scales.consumers[id.index()][..] else { return Ok(None) };
+        let pool = self.source.node(reader);
+        let Op::MaxPool(window) = &pool.op else { return Ok(None) };
+        let guard = pool_guard(pool, &self.paf_of(reader, pool), window, self.options.reduction)?;
+        self.scales.of_pool(reader, pool, values, guard).map(Some)
     }
 
     fn paf_of(&self, id: NodeId, node: &Node) -> Paf {
