@@ -71,6 +71,9 @@ pub struct ApproximationOptions {
     pub reduction: Reduction,
 }
 
+/// The scale of a ReLU in units of the pool after it that the coefficients of its polynomial take in, at most.
+const MOST_RATIO: f64 = 32.0;
+
 /// Default error of a smooth function's polynomial.
 pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
 
@@ -314,6 +317,12 @@ impl<'a> Approximation<'a> {
             Form::Sign(_) => self.units_of_pool(id, &scaling, &values),
             Form::Rectifier(_) => self.units_of_reader(id, &values)?,
         };
+        // Coefficients take in one small ratio only: with large ones, as between channels, sums on the way outgrow a level.
+        let is_near = |units: &Scaling| match (&scaling, units) {
+            (Scaling::Uniform(own), Scaling::Uniform(units)) => own / units <= MOST_RATIO,
+            _ => false,
+        };
+        let units = units.filter(|units| matches!(paf.form, Form::Sign(_)) || is_near(units));
         let units = units.unwrap_or_else(|| scaling.clone());
         let name = &node.name;
         let u = self.divided(node, x, &scaling)?;
