@@ -47,7 +47,7 @@ impl FidelityChoice {
                 "{:.1} % of predictions are expected to be the original network's, {:.1} % were asked for: no choice of PAFs \
                  keeps that",
                 100.0 * fidelity.expected,
-                100.0 * options.fidelity
+                100.0 * options.fidelity.unwrap_or(1.0)
             )),
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn chosen(
     graph: &Graph,
     listener: &mut Listener<'_>,
 ) -> Result<Recovered, CompileError> {
-    let asked_for = !options.pafs.is_empty();
+    let asked_for = !options.pafs.is_empty() || (options.fidelity.is_none() && options.labels.is_none());
     let has_nodes = graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     if asked_for || !has_nodes {
         let lowering = lowering(options, lower, graph.clone(), Decisions::default())?;
@@ -84,7 +84,7 @@ pub(crate) fn chosen(
         Margin::Fixed(margin) => ScaleMargin::Fixed(margin),
         Margin::Automatic => ScaleMargin::Named(NamedMargin::Automatic),
     };
-    let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
+    let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity.unwrap_or(1.0)) };
     let mut deepest = DEEPEST;
     loop {
         let request = Request { original: &original, data: &data, wanted, margin, deepest };
