@@ -1,5 +1,5 @@
-//! What a compilation with samples does where nobody names PAFs: it chooses and fits the cheapest ones with which the network
-//! predicts as the original does (`paf_adapt::fidelity`), and takes the first of them whose circuit has parameters.
+//! What a compilation with samples does where fidelity or accuracy is asked for: it chooses and fits the cheapest PAFs with which
+//! the network predicts as the original does (`paf_adapt::fidelity`), and takes the first of them whose circuit has parameters.
 
 use std::sync::Arc;
 

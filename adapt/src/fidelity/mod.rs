@@ -1,4 +1,4 @@
-//! The default of a compilation with samples: the cheapest PAFs with which the network predicts as the original does.
+//! The choice by fidelity: the cheapest PAFs with which the network predicts as the original does.
 //!
 //! The samples are split. On one part a walk fits polynomials of ReLU to what each node sees and brings channel statistics
 //! back, as the steps `calibrate`, `bn` and `ct` do; the other part, which no fit has seen, judges. A first walk with one
@@ -23,7 +23,7 @@ use paf_passes::paf::Paf;
 use crate::config::{Config, ScaleMargin, StepName};
 use crate::data::{CALIBRATION_SAMPLES, Data, shuffled};
 use crate::error::RecoveryError;
-use crate::evaluate::{Lost, logits, top1};
+use crate::evaluate::{Accuracy, Lost, logits, top1};
 use crate::events::{Event, Listener, Undertaking, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk};
@@ -198,7 +198,7 @@ fn work(network: &Network) -> usize {
     network.graph.nodes().map(|(_, node)| products(&node.op)).sum()
 }
 
-/// Samples that no fit has seen, and noisy of them, with the original network's results.
+/// Samples that no fit has seen, as they are and with noise, with the original network's results.
 struct Judges {
     data: Data,
     results: Results,
@@ -380,7 +380,7 @@ impl Search<'_, '_> {
             results.iter().zip(labels).map(|(result, label)| top1(result) == *label as usize).collect()
         };
         let both = data.y.as_deref().map(|y| (right(original.values(), y), right(results, y)));
-        let percent = |right: &[bool]| 100.0 * right.iter().filter(|right| **right).count() as f64 / right.len() as f64;
+        let percent = |results: &[Vec<f64>], y: &[u32]| Accuracy::of(results, y).percent();
         let keeps_accuracy = both.as_ref().is_some_and(|(before, after)| {
             let lost = Lost::between(before, after);
             lost.points <= MOST_LOST + lost.standard_error
@@ -390,7 +390,7 @@ impl Search<'_, '_> {
             expected,
             samples: data.len(),
             outside: agreements.on_samples.lost,
-            accuracy: both.as_ref().map(|(before, after)| (percent(before), percent(after))),
+            accuracy: data.y.as_deref().map(|y| (percent(original.values(), y), percent(results, y))),
             kept: match self.wanted {
                 Wanted::Same(share) => expected >= share,
                 Wanted::Accuracy => keeps_accuracy,
