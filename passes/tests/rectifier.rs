@@ -176,3 +176,16 @@ fn circuits_have_the_least_depth() {
         }
     }
 }
+
+/// Where channels differ a general polynomial has coefficients by channel, and they serve better than those of a node.
+#[test]
+fn channels_get_their_own_coefficients() {
+    let graph = network(false);
+    let error = |name: &str| {
+        let approximated = approximated(&graph, name);
+        largest_difference(&graph, &approximated.graph, &approximated)
+    };
+    for (general, even) in [("relu15", "abs14"), ("relu31", "abs30")] {
+        assert!(error(general) < error(even), "{general}");
+    }
+}

@@ -54,8 +54,13 @@ impl Approximation<'_> {
 
     fn pool_scaling(&self, id: NodeId, node: &Node, window: &Window) -> Result<(Paf, Scaling), PassError> {
         let paf = self.paf_of(id, node);
-        let guard = pool_guard(node, &paf, window, self.options.reduction)?;
-        let scaling = self.scales.of_pool(id, node, self.operand(0), guard)?;
+        let scaling = match self.decided.get(&id) {
+            Some(decided) => decided.clone(),
+            None => {
+                let guard = pool_guard(node, &paf, window, self.options.reduction)?;
+                self.scales.of_pool(id, node, self.operand(0), guard)?
+            }
+        };
         let paf = rectify::fitted(&paf, &node.op, self.operand(0), &scaling, self.options.reduction);
         Ok((paf, scaling))
     }

@@ -71,8 +71,8 @@ pub struct ApproximationOptions {
     pub reduction: Reduction,
 }
 
-/// The scale of a ReLU in units of the pool after it that the coefficients of its polynomial take in, at most.
-const MOST_RATIO: f64 = 32.0;
+/// Smallest scale of a pool in parts of that of the ReLU before whose coefficients take it in.
+const LEAST_OF_UNITS: f64 = 1.0 / 32.0;
 
 /// Default error of a smooth function's polynomial.
 pub const DEFAULT_FUNCTION_ERROR: f64 = 1e-3;
@@ -250,6 +250,8 @@ struct Approximation<'a> {
     live: Live<'a, Values>,
     replaced: Vec<Replaced>,
     inputs: Vec<(f64, (f64, f64))>,
+    /// Scales of pools in whose units the ReLU before gives its result.
+    decided: BTreeMap<NodeId, Scaling>,
 }
 
 impl<'a> Approximation<'a> {
@@ -269,6 +271,7 @@ impl<'a> Approximation<'a> {
             live: Live::new(source),
             replaced: vec![],
             inputs: vec![],
+            decided: BTreeMap::new(),
         }
     }
 
@@ -313,17 +316,7 @@ impl<'a> Approximation<'a> {
         let scaling = self.scales.of_relu(id, node, self.operand(0))?;
         let paf = rectify::fitted(&self.paf_of(id, node), &node.op, self.operand(0), &scaling, self.options.reduction);
         let values = self.operand(0).relu(&paf, &scaling);
-        let units = match &paf.form {
-            Form::Sign(_) => self.units_of_pool(id, &scaling, &values),
-            Form::Rectifier(_) => self.units_of_reader(id, &values)?,
-        };
-        // Coefficients take in one small ratio only: with large ones, as between channels, sums on the way outgrow a level.
-        let is_near = |units: &Scaling| match (&scaling, units) {
-            (Scaling::Uniform(own), Scaling::Uniform(units)) => own / units <= MOST_RATIO,
-            _ => false,
-        };
-        let units = units.filter(|units| matches!(paf.form, Form::Sign(_)) || is_near(units));
-        let units = units.unwrap_or_else(|| scaling.clone());
+        let units = self.units_of_pool(id, &paf, &scaling, &values)?.unwrap_or_else(|| scaling.clone());
         let name = &node.name;
         let u = self.divided(node, x, &scaling)?;
         let rectified = match &paf.form {
@@ -381,25 +374,29 @@ impl<'a> Approximation<'a> {
         Ok((image, values))
     }
 
-    /// The units that the one pool after a ReLU will work in, if both have scales by channel.
-    fn units_of_pool(&self, id: NodeId, scaling: &Scaling, values: &Values) -> Option<Scaling> {
-        let (Some((reader, pool, window)), Scaling::Channels(scales)) = (self.scales.pool_after(id), scaling) else {
-            return None;
+    /// The scale of the one pool after a ReLU, where the ReLU's polynomial can give its result in those units at no level: a
+    /// composite where both have scales by channel, as a factor of `x`; a polynomial of ReLU in its coefficients, always.
+    ///
+    /// Coefficients that are much larger than what they add up to lose precision, so no scale of the pool is below
+    /// [`LEAST_OF_UNITS`] times that of the ReLU: what the ReLU's error is to such a channel, the pool's is not.
+    fn units_of_pool(
+        &mut self,
+        id: NodeId,
+        paf: &Paf,
+        scaling: &Scaling,
+        values: &Values,
+    ) -> Result<Option<Scaling>, PassError> {
+        let Some((reader, pool, window)) = self.scales.pool_after(id) else { return Ok(None) };
+        let of_pool = self.paf_of(reader, pool);
+        let guard = pool_guard(pool, &of_pool, window, self.options.reduction)?;
+        let units = self.scales.of_pool(reader, pool, values, guard)?;
+        let units = match (&paf.form, scaling, &units) {
+            (Form::Rectifier(_), ..) => units.at_least(LEAST_OF_UNITS, scaling),
+            (Form::Sign(_), Scaling::Channels(_), Scaling::Channels(_)) if self.scales.reads_map(id) => units,
+            (Form::Sign(_), ..) => return Ok(None),
         };
-        if let Some(given) = self.options.per_node.scales.get(&pool.name) {
-            return matches!(given, Scaling::Channels(_)).then(|| given.clone());
-        }
-        let guard = self.paf_of(reader, pool).pool_guard(self.options.reduction.comparisons(window));
-        self.scales.pool_units(pool, values, scales.len(), guard)
-    }
-
-    /// The units that the one pool after a ReLU will work in; the coefficients of its polynomial take them in.
-    fn units_of_reader(&self, id: NodeId, values: &Values) -> Result<Option<Scaling>, PassError> {
-        let [reader] = self.scales.consumers[id.index()][..] else { return Ok(None) };
-        let pool = self.source.node(reader);
-        let Op::MaxPool(window) = &pool.op else { return Ok(None) };
-        let guard = pool_guard(pool, &self.paf_of(reader, pool), window, self.options.reduction)?;
-        self.scales.of_pool(reader, pool, values, guard).map(Some)
+        self.decided.insert(reader, units.clone());
+        Ok(Some(units))
     }
 
     fn paf_of(&self, id: NodeId, node: &Node) -> Paf {

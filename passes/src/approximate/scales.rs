@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use paf_ir::linear::Window;
 use paf_ir::tensor::{Graph, Node, NodeId, Op};
 
-use super::batch::Extremes;
 use super::margin::Margins;
 use super::scaling::{Scaling, trusted_values};
 use super::values::Values;
@@ -59,7 +58,14 @@ impl<'a> Scales<'a> {
 
     /// The scale of a MaxPool that sees these values, guard included.
     pub(super) fn of_pool(&self, id: NodeId, node: &Node, values: &Values, guard: f64) -> Result<Scaling, PassError> {
-        self.scaling(id, node, values, reach_of_difference, guard)
+        let scaling = self.scaling(id, node, values, reach_of_difference, guard)?;
+        match &scaling {
+            Scaling::Channels(scales) if !self.options.per_node.scales.contains_key(&node.name) => {
+                let spread = spread_of_channels(values, scales);
+                Ok(scaling.times((spread * guard).max(1.0)))
+            }
+            _ => Ok(scaling),
+        }
     }
 
     fn scaling(
@@ -110,19 +116,17 @@ impl<'a> Scales<'a> {
             && !has_scale(self.consumers[relu.index()][0])
     }
 
-    /// The one pool after a ReLU that reads a linear map.
+    /// The one pool after a ReLU.
     pub(super) fn pool_after(&self, id: NodeId) -> Option<(NodeId, &'a Node, &'a Window)> {
         let [reader] = self.consumers[id.index()][..] else { return None };
         let pool = self.source.node(reader);
         let Op::MaxPool(window) = &pool.op else { return None };
-        let before = self.source.node(self.source.node(id).inputs[0]);
-        matches!(before.op, Op::Linear(_)).then_some((reader, pool, window))
+        Some((reader, pool, window))
     }
 
-    /// Scales by channel for a pool that sees these values.
-    pub(super) fn pool_units(&self, pool: &Node, values: &Values, channels: usize, guard: f64) -> Option<Scaling> {
-        let factor = |seen: &Extremes| self.margins_of(pool).of(Some(seen), reach_of_difference) * guard;
-        Scaling::by_channel(values, (channels, trusted_values(self.paf_of(pool))), reach_of_difference, factor)
+    /// Whether a ReLU reads a linear map.
+    pub(super) fn reads_map(&self, id: NodeId) -> bool {
+        matches!(self.source.node(self.source.node(id).inputs[0]).op, Op::Linear(_))
     }
 
     /// Number of channels of a ReLU or MaxPool that stands between linear maps, with others of its kind at most.
@@ -247,6 +251,15 @@ pub(super) fn reach_of_sign(low: f64, high: f64) -> f64 {
 /// What a difference of two values in a range reaches; zero counts as a value, gaps between elements hold it.
 fn reach_of_difference(low: f64, high: f64) -> f64 {
     high.max(0.0) - low.min(0.0)
+}
+
+/// What a difference of any two channels reaches, each in parts of its scale: slots beyond the edge of a channel hold the
+/// next one, and what is compared there has to stay within the polynomial too.
+fn spread_of_channels(values: &Values, scales: &[f64]) -> f64 {
+    let Some(extremes) = values.channel_extremes(scales.len(), 1) else { return 0.0 };
+    let in_parts = extremes.ranges().into_iter().zip(scales).map(|((low, high), scale)| (low / scale, high / scale));
+    let (low, high) = in_parts.fold((0.0f64, 0.0f64), |all, (low, high)| (all.0.min(low), all.1.max(high)));
+    reach_of_difference(low, high)
 }
 
 /// How far values in a range lie from the middle of another one.

@@ -63,6 +63,18 @@ impl Scaling {
         }
     }
 
+    /// The same with each scale at least this part of another one of the same channels.
+    pub(super) fn at_least(&self, part: f64, others: &Scaling) -> Scaling {
+        match (self, others) {
+            (Scaling::Uniform(scale), _) => Scaling::Uniform(scale.max(part * others.largest())),
+            (Scaling::Channels(scales), _) => {
+                let others = others.parts(1).0;
+                let raised = |(channel, scale): (usize, &f64)| scale.max(part * others[channel % others.len()]);
+                Scaling::Channels(scales.iter().enumerate().map(raised).collect())
+            }
+        }
+    }
+
     /// The largest scale.
     pub fn largest(&self) -> f64 {
         match self {

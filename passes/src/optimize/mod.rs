@@ -27,7 +27,7 @@ use extract::Extraction;
 use language::{Constants, Interned, Term};
 
 /// Terms at which saturation stops, never seconds: results must not depend on the machine's speed.
-const TERM_LIMIT: usize = 400_000;
+const TERM_LIMIT: usize = 100_000;
 
 /// Rounds of saturation.
 const ROUND_LIMIT: usize = 16;

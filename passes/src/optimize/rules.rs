@@ -37,7 +37,7 @@ struct Rule {
 }
 
 #[rustfmt::skip]
-const RULES: [Rule; 27] = [
+const RULES: [Rule; 24] = [
     Rule { name: "scale-one",         left: "(scale ?a ?x)",                       right: "?x",                                     when: When::IsOne },
     Rule { name: "scale-scale",       left: "(scale ?a (scale ?b ?x))",            right: "(scale (* ?a ?b) ?x)",                   when: When::NotShared },
     Rule { name: "scale-linear",      left: "(scale ?a (linear ?m ?k ?c ?b ?x))",  right: "(linear ?m (* ?a ?k) ?c (* ?a ?b) ?x)",  when: When::NotShared },
@@ -53,15 +53,12 @@ const RULES: [Rule; 27] = [
     Rule { name: "offset-offset",     left: "(offset ?a (offset ?b ?x))",          right: "(offset (+ ?a ?b) ?x)",                  when: When::Always },
     Rule { name: "offset-linear",     left: "(offset ?a (linear ?m ?k ?c ?b ?x))", right: "(linear ?m ?k ?c (+ ?b ?a) ?x)",         when: When::IsByElementAndNotShared },
     Rule { name: "linear-offset",     left: "(linear ?m ?k ?c ?b (offset ?a ?x))", right: "(linear ?m ?k ?c (+ ?b (* ?k (apply ?m (* ?c ?a)))) ?x)", when: When::IsByElement },
-    Rule { name: "view-offset",       left: "(view ?m (offset ?a ?x))",            right: "(offset (apply ?m ?a) (view ?m ?x))",    when: When::IsByElement },
     Rule { name: "offset-add",        left: "(offset ?a (add ?x ?y))",             right: "(add (offset ?a ?x) ?y)",                when: When::IsByElementAndNotShared },
     Rule { name: "offset-add-right",  left: "(offset ?a (add ?x ?y))",             right: "(add ?x (offset ?a ?y))",                when: When::IsByElementAndNotShared },
     Rule { name: "offset-sub",        left: "(offset ?a (sub ?x ?y))",             right: "(sub (offset ?a ?x) ?y)",                when: When::IsByElementAndNotShared },
     Rule { name: "offset-sub-right",  left: "(offset ?a (sub ?x ?y))",             right: "(sub ?x (offset (* -1.0 ?a) ?y))",       when: When::IsByElementAndNotShared },
     Rule { name: "add-offset",        left: "(add (offset ?a ?x) ?y)",             right: "(offset ?a (add ?x ?y))",                when: When::IsByElement },
     Rule { name: "add-offset-right",  left: "(add ?x (offset ?a ?y))",             right: "(offset ?a (add ?x ?y))",                when: When::IsByElement },
-    Rule { name: "sub-offset",        left: "(sub (offset ?a ?x) ?y)",             right: "(offset ?a (sub ?x ?y))",                when: When::IsByElement },
-    Rule { name: "sub-offset-right",  left: "(sub ?x (offset ?a ?y))",             right: "(offset (* -1.0 ?a) (sub ?x ?y))",       when: When::IsByElement },
     Rule { name: "mul-comm",          left: "(mul ?x ?y)",                         right: "(mul ?y ?x)",                            when: When::Always },
     Rule { name: "mul-assoc",         left: "(mul ?x (mul ?y ?z))",                right: "(mul (mul ?x ?y) ?z)",                   when: When::NotVariable },
     Rule { name: "factor",            left: "(add (mul ?x ?z) (mul ?y ?z))",       right: "(mul (add ?x ?y) ?z)",                   when: When::Always },

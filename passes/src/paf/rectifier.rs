@@ -29,6 +29,10 @@ const FITTED_OVERSHOOT: f64 = 2.0;
 /// Of 1,500 MNIST images 14 were lost without, none with it, in a pool of four rounds of degree 30.
 const ROOM_OF_POOLS: f64 = 1.15;
 
+/// The part of the error of one polynomial that is left with one for each channel, at most, where those are taken: their
+/// coefficients are plaintexts, not numbers.
+const WORTH_CHANNELS: f64 = 0.8;
+
 /// Largest error of a fitted polynomial on [−1, 1].
 const TAIL_ERROR: f64 = 0.1;
 
@@ -185,10 +189,19 @@ impl Rectifier {
         (Symmetry::Even, self.degree() - self.degree() % 2)
     }
 
-    /// Least squares on what a ReLU sees: one polynomial for all channels.
+    /// Least squares on what a ReLU sees: one polynomial for all channels, or a general one for each of those that the
+    /// arguments tell apart where that is worth the plaintexts.
     pub fn fitted_to(&self, seen: &Arguments) -> Rectifier {
         let degree = self.degree() - if self.symmetry == Symmetry::Even { self.degree() % 2 } else { 0 };
-        Rectifier::of(self.symmetry, vec![Basis::new(degree).fit(self.symmetry, &seen.together())], true)
+        let basis = Basis::new(degree);
+        let of_node = Rectifier::of(self.symmetry, vec![basis.fit(self.symmetry, &seen.together())], true);
+        if self.symmetry == Symmetry::Even || seen.counts.len() == 1 {
+            return of_node;
+        }
+        let series = seen.counts.iter().map(|counts| basis.fit(self.symmetry, counts)).collect();
+        let of_channels = Rectifier::of(self.symmetry, series, true);
+        let is_worth_it = seen.error(&of_channels) < WORTH_CHANNELS * seen.error(&of_node);
+        if is_worth_it { of_channels } else { of_node }
     }
 
     /// Least squares on the differences that a pool compares: an even polynomial for all channels.
