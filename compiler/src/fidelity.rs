@@ -1,5 +1,5 @@
-//! What a compilation with samples does where fidelity or accuracy is asked for: it chooses and fits the cheapest PAFs with which
-//! the network predicts as the original does (`paf_adapt::fidelity`), and takes the first of them whose circuit has parameters.
+//! What a compilation with samples does where nobody names PAFs: it chooses and fits the cheapest ones with which the network
+//! predicts as the original does (`paf_adapt::fidelity`), and takes the first of them whose circuit has parameters.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl FidelityChoice {
                 "{:.1} % of predictions are expected to be the original network's, {:.1} % were asked for: no choice of PAFs \
                  keeps that",
                 100.0 * fidelity.expected,
-                100.0 * options.fidelity.unwrap_or(1.0)
+                100.0 * options.fidelity
             )),
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn chosen(
     graph: &Graph,
     listener: &mut Listener<'_>,
 ) -> Result<Recovered, CompileError> {
-    let asked_for = !options.pafs.is_empty() || (options.fidelity.is_none() && options.labels.is_none());
+    let asked_for = !options.pafs.is_empty();
     let has_nodes = graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
     if asked_for || !has_nodes {
         let lowering = lowering(options, lower, graph.clone(), Decisions::default())?;
@@ -84,7 +84,7 @@ pub(crate) fn chosen(
         Margin::Fixed(margin) => ScaleMargin::Fixed(margin),
         Margin::Automatic => ScaleMargin::Named(NamedMargin::Automatic),
     };
-    let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity.unwrap_or(1.0)) };
+    let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
     let mut deepest = DEEPEST;
     loop {
         let request = Request { original: &original, data: &data, wanted, margin, deepest };

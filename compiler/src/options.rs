@@ -137,8 +137,9 @@ pub struct CompileOptions {
     pub input_range: Option<(f64, f64)>,
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
     pub pafs: Vec<PafChoice>,
-    /// The share of samples that are to be predicted as by the original network: with it, PAFs are chosen and fitted for it.
-    pub fidelity: Option<f64>,
+    /// The share of samples that are to be predicted as by the original network: where there are samples, and neither PAFs nor
+    /// a recovery are asked for, PAFs are chosen and fitted for it.
+    pub fidelity: f64,
     /// The classes of the calibration samples: with them the choice keeps accuracy instead.
     pub labels: Option<PathBuf>,
     /// Recovery of accuracy before anything else.
@@ -171,6 +172,9 @@ pub struct CompileOptions {
     pub machine: Option<MachineCosts>,
 }
 
+/// The share of samples that are to be predicted as by the original network.
+pub const DEFAULT_FIDELITY: f64 = 0.98;
+
 /// Stands for a PAF of its own for each node, as `max_error` or `max_levels` asks.
 pub const AUTO_PAF: &str = "auto";
 
@@ -190,7 +194,7 @@ impl CompileOptions {
             calibration: Calibration::default(),
             input_range: None,
             pafs: vec![],
-            fidelity: None,
+            fidelity: DEFAULT_FIDELITY,
             labels: None,
             recovery: Recovery::None,
             max_error: None,

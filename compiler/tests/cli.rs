@@ -368,12 +368,11 @@ fn a_failure_leaves_an_earlier_circuit_as_it_was() {
     assert_eq!(fs::read_to_string(bench.path("circuit.bin")).unwrap(), "an earlier circuit");
 }
 
-/// With --fidelity the report says how well the circuit predicts; few samples are not enough for that.
+/// With samples and without --paf the report says how well the circuit predicts; few samples are not enough for that.
 #[test]
-fn a_choice_states_its_fidelity() {
+fn the_default_states_its_fidelity() {
     let bench = Bench::new();
-    let printed =
-        bench.succeeds("digits_cnn.onnx", &format!("-o circuit.bin --json --fidelity 0.98 {}", calibration()));
+    let printed = bench.succeeds("digits_cnn.onnx", &format!("-o circuit.bin --json {}", calibration()));
     let facts = printed.json();
     assert!(facts["fidelity"].as_f64().is_some_and(|same| same >= 0.95), "{facts}");
     assert!(facts["fidelity_samples"].as_u64().is_some_and(|samples| samples >= 100), "{facts}");
@@ -382,7 +381,7 @@ fn a_choice_states_its_fidelity() {
     assert!(old["fidelity"].is_null() && facts["levels"].as_u64() < old["levels"].as_u64(), "{facts} {old}");
 
     write_array(&bench.path("few.npy"), &[20, 1, 8, 8], vec![0.5f32; 20 * 64]);
-    let few = bench.succeeds("digits_cnn.onnx", "-o few.bin --json --fidelity 0.98 --calibration few.npy").json();
+    let few = bench.succeeds("digits_cnn.onnx", "-o few.bin --json --calibration few.npy").json();
     let notes = few["notes"].to_string();
     assert!(notes.contains("20 samples are too few") && notes.contains("alpha7"), "{notes}");
     bench.fails(

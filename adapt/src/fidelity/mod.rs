@@ -1,4 +1,4 @@
-//! The choice by fidelity: the cheapest PAFs with which the network predicts as the original does.
+//! The default of a compilation with samples: the cheapest PAFs with which the network predicts as the original does.
 //!
 //! The samples are split. On one part a walk fits polynomials of ReLU to what each node sees and brings channel statistics
 //! back, as the steps `calibrate`, `bn` and `ct` do; the other part, which no fit has seen, judges. A first walk with one
@@ -321,7 +321,8 @@ impl Search<'_, '_> {
     fn mixes(&mut self, share: f64) -> Result<(), RecoveryError> {
         let nodes = self.start.original().nonlinear().count();
         let first = FIRST.min(self.pafs.len() - 1);
-        let menus = self.walk(vec![first; nodes])?;
+        let mut menus = vec![];
+        self.walk(vec![first; nodes], Some(&mut menus))?;
         // A deeper polynomial anywhere makes every bootstrap dearer, so none is taken where one degree serves.
         let is_kept = self.walked.iter().any(|walked| walked.choice.fidelity.kept);
         let deepest = if is_kept { first } else { self.pafs.len() - 1 };
@@ -336,7 +337,7 @@ impl Search<'_, '_> {
             if self.walked.iter().any(|walked| walked.choice.mix == next) {
                 break;
             }
-            self.walk(next)?;
+            self.walk(next, None)?;
         }
         Ok(())
     }
@@ -346,7 +347,7 @@ impl Search<'_, '_> {
         let nodes = self.start.original().nonlinear().count();
         let mut pick = FIRST.min(self.pafs.len() - 1);
         loop {
-            self.walk(vec![pick; nodes])?;
+            self.walk(vec![pick; nodes], None)?;
             let is_kept = self.walked.last().is_some_and(|walked| walked.choice.fidelity.kept);
             let first_was_kept = self.walked.first().is_some_and(|walked| walked.choice.fidelity.kept);
             pick = match (is_kept, first_was_kept) {
@@ -357,20 +358,22 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Walks a mix and judges it; gives the errors of all polynomials at every node, with what is before them as it was
+    /// Walks a mix and judges it; adds the errors of all polynomials at every node, with what is before them as it was
     /// walked.
-    fn walk(&mut self, mut mix: Mix) -> Result<Vec<Menu>, RecoveryError> {
-        let (mut menus, mut levels, pafs) = (vec![], 0, self.pafs);
+    fn walk(&mut self, mut mix: Mix, mut menus: Option<&mut Vec<Menu>>) -> Result<(), RecoveryError> {
+        let (mut levels, pafs) = (0, self.pafs);
         let network = walked(self.start.clone(), pafs, &mut mix, self.listener, |walk, op, pick| {
             let of_each: Vec<u32> = pafs.iter().map(|paf| levels_with(op, paf, walk.reduction())).collect();
             levels += of_each[pick];
-            menus.push(Menu { squares: walk.relative_squares(pafs)?, levels: of_each });
+            if let Some(menus) = &mut menus {
+                menus.push(Menu { squares: walk.relative_squares(pafs)?, levels: of_each });
+            }
             Ok(())
         })?;
         let (agreements, results) = self.judges.judge(&network)?;
         let fidelity = self.judged(&agreements, &results);
         self.walked.push(Walked { choice: Choice { mix, fidelity }, agreements, levels });
-        Ok(menus)
+        Ok(())
     }
 
     fn judged(&self, agreements: &Agreements, results: &[Vec<f64>]) -> Fidelity {

@@ -10,8 +10,8 @@ use paf_adapt::progress::ProgressText;
 use paf_circuit::{read_machine_costs, write_circuit};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{
-    Bootstraps, Calibration, CompileOptions, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice, PipelineStep,
-    Recovery, Reduction,
+    Bootstraps, Calibration, CompileOptions, DEFAULT_FIDELITY, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice,
+    PipelineStep, Recovery, Reduction,
 };
 use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;
@@ -38,14 +38,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, allow_hyphen_values = true)]
     pub(crate) input_range: Option<(f64, f64)>,
     /// PAF for every ReLU and MaxPool, or for one node; may be repeated. `auto` chooses one for each node, as
-    /// --max-error or --max-levels asks [default: alpha7]
+    /// --max-error or --max-levels asks [default: chosen and fitted for --fidelity, with at least 50 calibration samples;
+    /// otherwise alpha7]
     #[arg(long = "paf", value_name = "NAME | NODE=NAME | auto")]
     pub(crate) pafs: Vec<PafChoice>,
-    /// Experimental: the share of inputs that the circuit is to predict as the original network does. The cheapest PAFs for
+    /// Without --paf: the share of inputs that the circuit is to predict as the original network does. The cheapest PAFs for
     /// that are fitted to one part of the calibration samples and judged by the other
-    #[arg(long, value_name = "F", value_parser = parse_fidelity,
+    #[arg(long, value_name = "F", default_value_t = DEFAULT_FIDELITY, value_parser = parse_fidelity,
         conflicts_with_all = ["pafs", "paf_file", "recover", "recover_cmd", "labels"])]
-    pub(crate) fidelity: Option<f64>,
+    pub(crate) fidelity: f64,
     /// Classes of the calibration samples, [k]: PAFs are chosen for their accuracy instead, within half a point and its
     /// standard error, which takes fewer levels than to keep every prediction
     #[arg(long, value_name = "Y.npy", requires = "calibration",

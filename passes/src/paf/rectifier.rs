@@ -31,7 +31,7 @@ const ROOM_OF_POOLS: f64 = 1.15;
 
 /// The part of the error of one polynomial that is left with one for each channel, at most, where those are taken: their
 /// coefficients are plaintexts, not numbers.
-const WORTH_CHANNELS: f64 = 0.8;
+const WORTH_CHANNELS: f64 = 0.9;
 
 /// Largest error of a fitted polynomial on [−1, 1].
 const TAIL_ERROR: f64 = 0.1;
