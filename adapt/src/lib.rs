@@ -12,6 +12,7 @@ pub mod command;
 pub mod compare;
 pub mod config;
 pub mod convolve;
+mod cost;
 pub mod data;
 pub mod error;
 pub mod evaluate;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use paf_adapt::config::{NamedMargin, ScaleMargin};
 use paf_adapt::fidelity::{DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
-use paf_adapt::{Data, Listener, Network, RecoveryError};
+use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
 use paf_passes::decisions::{CalibrationSamples, Decisions};
@@ -85,9 +85,10 @@ pub(crate) fn chosen(
         Margin::Automatic => ScaleMargin::Named(NamedMargin::Automatic),
     };
     let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
+    let target = Target { options: lower.clone(), samples: Arc::new(vec![]) };
     let mut deepest = DEEPEST;
     loop {
-        let request = Request { original: &original, data: &data, wanted, margin, deepest };
+        let request = Request { original: &original, data: &data, wanted, margin, deepest, target: &target };
         let choices = faithful(&request, listener)?;
         let fitted = Arc::new(samples_of(&choices.fitted));
         let last = choices.best_first.len() - 1;

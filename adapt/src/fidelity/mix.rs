@@ -1,60 +1,66 @@
-//! Which node gets which degree, by what the nodes' errors add up to.
+//! Which node gets which degree, by what the nodes' errors add up to and what the circuit costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use paf_passes::choose::search;
+
+use crate::cost::{Cost, Costs};
 
 /// What one node may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Menu {
+    /// Name of the node.
+    pub(super) node: String,
     /// The square of the error of each polynomial, in parts of the node's own results; infinite where it cannot be used.
     pub(super) squares: Vec<f64>,
     /// Levels with each.
     pub(super) levels: Vec<u32>,
 }
 
-/// A choice for every node.
+/// A choice for every node, in graph order.
 pub(super) type Mix = Vec<usize>;
+
+/// A mix that loses least for what it costs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Offer {
+    pub(super) mix: Mix,
+    /// The sum of squared errors.
+    pub(super) square: f64,
+    pub(super) cost: Cost,
+}
 
 /// The sum of squared errors of a mix.
 pub(super) fn square(menus: &[Menu], mix: &[usize]) -> f64 {
     menus.iter().zip(mix).map(|(menu, &pick)| menu.squares[pick]).sum()
 }
 
-/// The mix of fewest levels in all whose squared errors sum up to at most this: from the most accurate one on, a level is
-/// taken away where it adds the least error, as long as the sum allows it; `None` if the most accurate one, with the
-/// `deepest` polynomial everywhere, has more.
-pub(super) fn cheapest(menus: &[Menu], deepest: usize, most: f64) -> Option<Mix> {
-    let mut mix: Mix = vec![deepest; menus.len()];
-    let mut sum = square(menus, &mix);
-    if sum > most {
-        return None;
-    }
-    loop {
-        let step = |(node, menu): (usize, &Menu)| {
-            let (from, to) = (mix[node], mix[node].checked_sub(1)?);
-            let added = menu.squares[to] - menu.squares[from];
-            let saved = f64::from(menu.levels[from] - menu.levels[to]).max(1.0);
-            (sum + added <= most).then_some((added / saved, node, added))
-        };
-        let steps = menus.iter().enumerate().filter_map(step);
-        let Some((_, node, added)) = steps.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))) else {
-            return Some(mix);
-        };
-        mix[node] -= 1;
-        sum += added;
-    }
+/// What a mix is expected to cost.
+pub(super) fn cost(menus: &[Menu], mix: &[usize], costs: &Costs<'_>) -> Cost {
+    let levels = menus.iter().zip(mix).map(|(menu, &pick)| (menu.node.clone(), menu.levels[pick]));
+    costs.expected(&levels.collect())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The mixes that lose least for their levels, and where those do not suffice for their bootstraps; the cheapest first.
+pub(super) fn offers(menus: &[Menu], costs: &Costs<'_>) -> Vec<Offer> {
+    let usable = |menu: &Menu| -> Vec<(usize, search::Choice)> {
+        let choices = menu.squares.iter().zip(&menu.levels);
+        let choice = |(&error, &levels): (&f64, &u32)| search::Choice { levels, error };
+        choices.map(choice).enumerate().filter(|(_, choice)| choice.error.is_finite()).collect()
+    };
+    let usable: BTreeMap<&str, Vec<(usize, search::Choice)>> =
+        menus.iter().map(|menu| (menu.node.as_str(), usable(menu))).collect();
+    let choices = usable.iter().map(|(&node, usable)| (node.to_owned(), usable.iter().map(|it| it.1).collect()));
+    let picks = |front: BTreeMap<String, usize>| -> Option<Mix> {
+        menus.iter().map(|menu| Some(usable[menu.node.as_str()].get(*front.get(&menu.node)?)?.0)).collect()
+    };
+    let mixes: BTreeSet<Mix> = costs.fronts(&choices.collect()).into_iter().filter_map(picks).collect();
+    let offer = |mix: Mix| Offer { square: square(menus, &mix), cost: cost(menus, &mix, costs), mix };
+    let mut offers: Vec<Offer> = mixes.into_iter().map(offer).collect();
+    offers.sort_by(|a, b| a.cost.price().cmp(&b.cost.price()).then(a.square.total_cmp(&b.square)));
+    offers
+}
 
-    #[test]
-    fn levels_go_where_they_cost_least() {
-        let menu = |squares: [f64; 3]| Menu { squares: squares.to_vec(), levels: vec![3, 4, 5] };
-        let menus = [menu([0.9, 0.3, 0.1]), menu([0.5, 0.11, 0.1])];
-        assert_eq!(cheapest(&menus, 2, 0.1), None);
-        assert_eq!(cheapest(&menus, 2, 0.2), Some(vec![2, 2]));
-        assert_eq!(cheapest(&menus, 2, 0.22), Some(vec![2, 1]));
-        assert_eq!(cheapest(&menus, 2, 0.42), Some(vec![1, 1]));
-        assert_eq!(cheapest(&menus, 2, 10.0), Some(vec![0, 0]));
-        assert_eq!(cheapest(&menus, 1, 0.42), Some(vec![1, 1]));
-    }
+/// The cheapest of the offers whose squared errors sum up to at most this, the most accurate one of its price.
+pub(super) fn cheapest(offers: &[Offer], most: f64) -> Option<&Offer> {
+    offers.iter().find(|offer| offer.square <= most)
 }

@@ -14,19 +14,24 @@
 mod agreement;
 mod mix;
 
+use std::collections::BTreeMap;
+
 use paf_ir::linear::Operator;
 use paf_ir::random::SplitMix64;
-use paf_ir::tensor::Op;
+use paf_ir::tensor::{Node, Op};
 use paf_passes::approximate::levels_with;
+use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
 
 use crate::config::{Config, ScaleMargin, StepName};
+use crate::cost::{Cost, Costs};
 use crate::data::{CALIBRATION_SAMPLES, Data, shuffled};
 use crate::error::RecoveryError;
 use crate::evaluate::{Accuracy, Lost, logits, top1};
 use crate::events::{Event, Listener, Undertaking, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk};
+use crate::target::Target;
 use agreement::{Agreement, Results};
 use mix::{Menu, Mix};
 
@@ -119,13 +124,15 @@ pub struct Request<'r> {
     pub margin: ScaleMargin,
     /// The deepest polynomial that nodes may have, from 0 to [`DEEPEST`].
     pub deepest: usize,
+    /// The circuit that it is for.
+    pub target: &'r Target,
 }
 
 /// What was walked.
 #[derive(Debug, Clone)]
 pub struct Choices {
-    /// Those that keep what is asked for come before others, and of them the one of fewest levels; of others the most
-    /// faithful one. At least one.
+    /// Those that keep what is asked for come before others, and of them the cheapest one; of others the most faithful one.
+    /// At least one.
     pub best_first: Vec<Choice>,
     pafs: Vec<Paf>,
     config: Config,
@@ -156,7 +163,7 @@ impl Choices {
 /// # Errors
 /// As [`crate::steps::walk()`].
 pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Choices, RecoveryError> {
-    let Request { original, data, wanted, margin, deepest } = *request;
+    let Request { original, data, wanted, margin, deepest, target } = *request;
     data.check_for(&original.graph)?;
     tell(listener, Event::Begins(Undertaking::Fidelity))?;
     let config = Config { margin, ..config(wanted) };
@@ -165,7 +172,9 @@ pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Ch
     let reference = Reference::for_steps(original, &seen, &config);
     let start = Walk::new(original, &reference, &seen, &config);
     let judges = Judges::new(original, judging)?;
-    let mut search = Search { start, judges, pafs: &pafs, wanted, walked: vec![], listener };
+    let levels = LevelGraph::new(&original.graph, original.reduction, target.options.schedule.profile)?;
+    let costs = Costs::new(&levels, target)?;
+    let mut search = Search { start, judges, costs, pafs: &pafs, wanted, walked: vec![], listener };
     search.run()?;
     let best_first = search.in_order();
     let enough = (CALIBRATION_WORK / work(original).max(1)).max(CALIBRATION_SAMPLES).min(fitting.len());
@@ -271,8 +280,8 @@ fn noisy(data: &Data, strength: f32) -> Data {
 struct Walked {
     choice: Choice,
     agreements: Agreements,
-    /// Levels of all nodes together.
-    levels: u32,
+    /// What its circuit is expected to cost.
+    cost: Cost,
 }
 
 /// Between which sums of squared errors the largest one lies that keeps what is asked for.
@@ -303,6 +312,7 @@ impl Bracket {
 struct Search<'a, 'l> {
     start: Walk<'a>,
     judges: Judges,
+    costs: Costs<'a>,
     pafs: &'a [Paf],
     wanted: Wanted,
     walked: Vec<Walked>,
@@ -323,9 +333,7 @@ impl Search<'_, '_> {
         let first = FIRST.min(self.pafs.len() - 1);
         let mut menus = vec![];
         self.walk(vec![first; nodes], Some(&mut menus))?;
-        // A deeper polynomial anywhere makes every bootstrap dearer, so none is taken where one degree serves.
-        let is_kept = self.walked.iter().any(|walked| walked.choice.fidelity.kept);
-        let deepest = if is_kept { first } else { self.pafs.len() - 1 };
+        let offers = mix::offers(&menus, &self.costs);
         let mut bracket = Bracket { enough: 0.0, too_much: f64::INFINITY };
         for _ in 0..MOST_MIXES {
             let Some(last) = self.walked.last() else { break };
@@ -333,7 +341,8 @@ impl Search<'_, '_> {
             bracket.learn(square, last.choice.fidelity.kept);
             let factor = self.judges.largest_factor(&last.agreements, share);
             let most = bracket.next(square * factor.powi(2));
-            let next = mix::cheapest(&menus, deepest, most).unwrap_or_else(|| vec![deepest; nodes]);
+            let deepest = || vec![self.pafs.len() - 1; nodes];
+            let next = mix::cheapest(&offers, most).map_or_else(deepest, |offer| offer.mix.clone());
             if self.walked.iter().any(|walked| walked.choice.mix == next) {
                 break;
             }
@@ -361,18 +370,19 @@ impl Search<'_, '_> {
     /// Walks a mix and judges it; adds the errors of all polynomials at every node, with what is before them as it was
     /// walked.
     fn walk(&mut self, mut mix: Mix, mut menus: Option<&mut Vec<Menu>>) -> Result<(), RecoveryError> {
-        let (mut levels, pafs) = (0, self.pafs);
-        let network = walked(self.start.clone(), pafs, &mut mix, self.listener, |walk, op, pick| {
-            let of_each: Vec<u32> = pafs.iter().map(|paf| levels_with(op, paf, walk.reduction())).collect();
-            levels += of_each[pick];
+        let (mut levels, pafs) = (BTreeMap::new(), self.pafs);
+        let network = walked(self.start.clone(), pafs, &mut mix, self.listener, |walk, node, pick| {
+            let of_each: Vec<u32> = pafs.iter().map(|paf| levels_with(&node.op, paf, walk.reduction())).collect();
+            levels.insert(node.name.clone(), of_each[pick]);
             if let Some(menus) = &mut menus {
-                menus.push(Menu { squares: walk.relative_squares(pafs)?, levels: of_each });
+                let squares = walk.relative_squares(pafs)?;
+                menus.push(Menu { node: node.name.clone(), squares, levels: of_each });
             }
             Ok(())
         })?;
         let (agreements, results) = self.judges.judge(&network)?;
         let fidelity = self.judged(&agreements, &results);
-        self.walked.push(Walked { choice: Choice { mix, fidelity }, agreements, levels });
+        self.walked.push(Walked { choice: Choice { mix, fidelity }, agreements, cost: self.costs.expected(&levels) });
         Ok(())
     }
 
@@ -404,8 +414,8 @@ impl Search<'_, '_> {
     fn in_order(mut self) -> Vec<Choice> {
         let expected = |walked: &Walked| walked.choice.fidelity.expected;
         self.walked.sort_by(|a, b| match (a.choice.fidelity.kept, b.choice.fidelity.kept) {
-            (true, true) => a.levels.cmp(&b.levels).then(expected(b).total_cmp(&expected(a))),
-            (false, false) => expected(b).total_cmp(&expected(a)).then(a.levels.cmp(&b.levels)),
+            (true, true) => a.cost.price().cmp(&b.cost.price()).then(expected(b).total_cmp(&expected(a))),
+            (false, false) => expected(b).total_cmp(&expected(a)).then(a.cost.price().cmp(&b.cost.price())),
             (kept, other) => other.cmp(&kept),
         });
         self.walked.into_iter().map(|walked| walked.choice).collect()
@@ -419,7 +429,7 @@ fn walked<'a>(
     pafs: &[Paf],
     mix: &mut Mix,
     listener: &mut Listener<'_>,
-    mut visit: impl FnMut(&Walk<'a>, &Op, usize) -> Result<(), RecoveryError>,
+    mut visit: impl FnMut(&Walk<'a>, &Node, usize) -> Result<(), RecoveryError>,
 ) -> Result<Network, RecoveryError> {
     let mut place = 0;
     while let Some((_, node)) = walk.advance()? {
@@ -429,7 +439,7 @@ fn walked<'a>(
             _ => true,
         };
         mix[place] = (mix[place]..pafs.len()).find(|&pick| fits(&pafs[pick])).unwrap_or(mix[place]);
-        visit(&walk, &node.op, mix[place])?;
+        visit(&walk, node, mix[place])?;
         let tuned = walk.tuned(pafs[mix[place]].clone())?;
         walk.place(tuned)?;
         place += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use paf_passes::choose::search::Choice;
 
-use super::cost::{Cost, Costs};
+use crate::cost::{Cost, Costs};
 use super::offers::{Menu, Offer};
 use super::walker::Assignment;
 

@@ -10,7 +10,7 @@ use paf_ir::tensor::Op;
 use paf_passes::approximate::{Reduction, levels_with};
 use paf_passes::paf::Paf;
 
-use super::cost::{Cost, Costs};
+use crate::cost::{Cost, Costs};
 use super::estimates::{Estimates, Picks};
 use super::goal::SearchGoal;
 use super::judge::{Judge, Judged};

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::cost::Cost;
+use crate::cost::Cost;
 use super::judge::Judged;
 use crate::config::SearchConfig;
 

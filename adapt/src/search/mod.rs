@@ -10,7 +10,6 @@
 //! 3. [`explore`]: which mixes are walked. What was measured decides, and where bootstraps are needed as many as a
 //!    compilation of the mix takes ([`cost`]); estimates only say where to look.
 
-mod cost;
 mod estimates;
 mod explore;
 mod goal;
@@ -33,8 +32,8 @@ use crate::events::{Event, Listener, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk, Walked};
 use crate::target::Target;
-pub use cost::Cost;
-use cost::Costs;
+pub use crate::cost::Cost;
+use crate::cost::Costs;
 use estimates::Estimates;
 use explore::Explorer;
 use goal::SearchGoal;

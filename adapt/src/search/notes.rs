@@ -10,7 +10,7 @@ use paf_files::{BoundFile, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::cost::Cost;
+use crate::cost::Cost;
 use super::judge::Judged;
 use super::offers::Menu;
 use super::walker::Assignment;

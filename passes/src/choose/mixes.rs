@@ -75,14 +75,15 @@ impl LevelGraph {
         self.sizes.iter().max().map_or(1, |size| size.next_power_of_two().min(self.most_slots))
     }
 
-    /// Fewest bootstraps of the cheapest of these chains if each ReLU and MaxPool takes so many levels; `None` if no chain
-    /// has the levels.
-    pub fn bootstraps(&self, levels: &BTreeMap<String, u32>, stretches: &[Stretch]) -> Option<u32> {
+    /// The bootstraps of the cheapest of these chains, and their seconds, if each ReLU and MaxPool takes so many levels;
+    /// `None` if no chain has the levels.
+    pub fn refreshed(&self, levels: &BTreeMap<String, u32>, stretches: &[Stretch]) -> Option<(u32, f64)> {
         let steps = self.with_levels(levels);
-        let on = |&stretch: &Stretch| Some((self.refreshes(&steps, stretch).front().first()?.bootstraps, stretch));
-        let seconds = |&(bootstraps, stretch): &(u32, Stretch)| f64::from(bootstraps) * stretch.seconds;
-        let all = stretches.iter().filter_map(on);
-        all.min_by(|a, b| seconds(a).total_cmp(&seconds(b)).then(a.0.cmp(&b.0))).map(|(bootstraps, _)| bootstraps)
+        let on = |&stretch: &Stretch| {
+            let bootstraps = self.refreshes(&steps, stretch).front().first()?.bootstraps;
+            Some((bootstraps, f64::from(bootstraps) * stretch.seconds))
+        };
+        stretches.iter().filter_map(on).min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
     }
 
     /// For each chain mixes of ascending bootstraps and descending error, none of which another one beats in both.

@@ -25,14 +25,14 @@ pub struct Cost {
     pub levels: u32,
     /// Bootstraps of one evaluation; [`u32::MAX`] if no parameters have the levels.
     pub bootstraps: u32,
-    /// Predicted seconds of one evaluation; 0 where nothing is refreshed or not known yet.
+    /// Predicted seconds of one evaluation, those of its bootstraps before it was compiled; 0 where nothing is refreshed.
     pub seconds: f64,
 }
 
 impl Cost {
     /// What the search makes small: levels, and where something is refreshed the time. A bootstrap gives back as many
     /// levels whether they are used or not, and fewer bootstraps can take longer, where their keys do not fit the memory.
-    pub(super) fn price(self) -> (u32, u32) {
+    pub(crate) fn price(self) -> (u32, u32) {
         match self.bootstraps {
             0 => (0, self.levels),
             u32::MAX => (2, 0),
@@ -42,7 +42,7 @@ impl Cost {
 }
 
 /// Costs of the mixes of one network.
-pub(super) struct Costs<'a> {
+pub(crate) struct Costs<'a> {
     graph: &'a LevelGraph,
     target: &'a Target,
     stretches: Vec<Stretch>,
@@ -51,21 +51,22 @@ pub(super) struct Costs<'a> {
 }
 
 impl<'a> Costs<'a> {
-    pub(super) fn new(graph: &'a LevelGraph, target: &'a Target) -> Result<Self, PassError> {
+    pub(crate) fn new(graph: &'a LevelGraph, target: &'a Target) -> Result<Self, PassError> {
         let (slots, request) = (graph.slots(), &target.options.schedule);
         let (stretches, most_levels) = (stretches(slots, request)?, most_levels(slots, request));
         Ok(Costs { graph, target, stretches, most_levels })
     }
 
     /// The cost expected if each ReLU and MaxPool takes so many levels.
-    pub(super) fn expected(&self, levels: &BTreeMap<String, u32>) -> Cost {
+    pub(crate) fn expected(&self, levels: &BTreeMap<String, u32>) -> Cost {
         let depth = self.graph.depth(levels);
-        let refreshed = || self.graph.bootstraps(levels, &self.stretches).unwrap_or(u32::MAX);
-        Cost { levels: depth, bootstraps: if depth <= self.most_levels { 0 } else { refreshed() }, seconds: 0.0 }
+        let refreshed = || self.graph.refreshed(levels, &self.stretches).unwrap_or((u32::MAX, 0.0));
+        let (bootstraps, seconds) = if depth <= self.most_levels { (0, 0.0) } else { refreshed() };
+        Cost { levels: depth, bootstraps, seconds }
     }
 
     /// The cost as a compilation finds it, unless the network is too shallow for that to matter.
-    pub(super) fn compiled(&self, network: &Network, expected: Cost) -> Result<Cost, RecoveryError> {
+    pub(crate) fn compiled(&self, network: &Network, expected: Cost) -> Result<Cost, RecoveryError> {
         if is_shallow(expected.levels, &self.target.options.schedule) {
             return Ok(expected);
         }
@@ -87,7 +88,7 @@ impl<'a> Costs<'a> {
     }
 
     /// A number for each cost, without gaps: levels, then bootstraps.
-    pub(super) fn rank(&self, cost: Cost) -> u32 {
+    pub(crate) fn rank(&self, cost: Cost) -> u32 {
         match cost.bootstraps {
             0 => cost.levels.min(self.most_levels),
             bootstraps => self.most_levels.saturating_add(bootstraps),
@@ -95,7 +96,7 @@ impl<'a> Costs<'a> {
     }
 
     /// Mixes that lose least for their levels or their bootstraps.
-    pub(super) fn fronts(&self, choices: &BTreeMap<String, Vec<Choice>>) -> Vec<BTreeMap<String, usize>> {
+    pub(crate) fn fronts(&self, choices: &BTreeMap<String, Vec<Choice>>) -> Vec<BTreeMap<String, usize>> {
         let by_levels = self.graph.front(choices);
         let deep = by_levels.last().is_some_and(|mix| mix.levels > self.most_levels);
         let mut picks: Vec<BTreeMap<String, usize>> = by_levels.into_iter().map(|mix| mix.picks).collect();
