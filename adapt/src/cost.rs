@@ -1,5 +1,6 @@
 //! What a mix costs: levels where one ciphertext has enough of them, bootstraps where it has not.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use paf_passes::PassError;
@@ -38,6 +39,12 @@ impl Cost {
             u32::MAX => (2, 0),
             _ => (1, (self.seconds.ln() / SAME_TIME.ln()).max(0.0).round() as u32),
         }
+    }
+
+    /// The order of expected costs: without bootstraps by levels, with them by their seconds, then by levels.
+    pub(crate) fn expected_order(&self, other: &Cost) -> Ordering {
+        let by_kind = self.price().0.cmp(&other.price().0);
+        by_kind.then(self.seconds.total_cmp(&other.seconds)).then(self.levels.cmp(&other.levels))
     }
 }
 

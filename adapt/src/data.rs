@@ -196,7 +196,7 @@ fn read_npz(path: &Path) -> Result<(NumpyArray<f32>, Labels), RecoveryError> {
     let (x, y) = (find("x")?, find("y")?);
     let x = x.ok_or_else(|| fail(format!("holds {:?}; the samples must be called `x`", npz.names())))?;
     let x = npy::samples(&x).map_err(|error| fail(format!("`x`: {error}")))?;
-    let labels = |y: Vec<u8>| classes(&y).map_err(|problem| fail(format!("`y`: {problem}")));
+    let labels = |y: Vec<u8>| npy::classes(&y).map_err(|problem| fail(format!("`y`: {problem}")));
     Ok((x, y.map(labels).transpose()?))
 }
 
@@ -207,16 +207,5 @@ fn read_npy_samples(path: &Path) -> Result<NumpyArray<f32>, RecoveryError> {
 
 fn read_npy_labels(path: &Path) -> Result<Vec<u32>, RecoveryError> {
     let bytes = std::fs::read(path).map_err(RecoveryError::io(path))?;
-    classes(&bytes).map_err(|problem| RecoveryError::file(path, problem))
-}
-
-fn classes(bytes: &[u8]) -> Result<Vec<u32>, String> {
-    let array = npy::integers(bytes).map_err(|error| error.to_string())?;
-    if array.shape.len() != 1 {
-        return Err(format!("labels of shape {:?}; one class number a sample is needed", array.shape));
-    }
-    let class = |(index, &value): (usize, &i64)| {
-        u32::try_from(value).map_err(|_| format!("label {index} is {value}; classes are numbered from 0"))
-    };
-    array.data.iter().enumerate().map(class).collect()
+    npy::classes(&bytes).map_err(|problem| RecoveryError::file(path, problem))
 }

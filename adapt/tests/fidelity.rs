@@ -7,10 +7,12 @@ use paf_adapt::config::ScaleMargin;
 use paf_adapt::evaluate::{logits, top1};
 use paf_adapt::events::unheard;
 use paf_adapt::fidelity::{Choices, DEEPEST, Request, Wanted, faithful};
-use paf_adapt::{Data, Network};
+use paf_adapt::{Config, Data, Network, Target};
+use paf_scheme::EngineProfile;
 
 fn choices(original: &Network, data: &Data, wanted: Wanted, deepest: usize) -> Choices {
-    let request = Request { original, data, wanted, margin: ScaleMargin::AUTOMATIC, deepest };
+    let target = Target::new(&Config::default(), data, EngineProfile::openfhe()).unwrap();
+    let request = Request { original, data, wanted, margin: ScaleMargin::AUTOMATIC, deepest, target: &target };
     faithful(&request, &mut unheard).unwrap()
 }
 

@@ -46,6 +46,21 @@ pub fn integers(bytes: &[u8]) -> Result<NumpyArray<i64>, FileError> {
     first_that_fits(bytes, "int64, int32 or uint8", &views)
 }
 
+/// Reads the classes of samples, numbered from 0: one axis of int64, int32 or uint8.
+///
+/// # Errors
+/// What is wrong with them, in words.
+pub fn classes(bytes: &[u8]) -> Result<Vec<u32>, String> {
+    let array = integers(bytes).map_err(|error| error.to_string())?;
+    if array.shape.len() != 1 {
+        return Err(format!("labels of shape {:?}; one class number a sample is needed", array.shape));
+    }
+    let class = |(index, &value): (usize, &i64)| {
+        u32::try_from(value).map_err(|_| format!("label {index} is {value}; classes are numbered from 0"))
+    };
+    array.data.iter().enumerate().map(class).collect()
+}
+
 /// Writes an array.
 ///
 /// # Errors

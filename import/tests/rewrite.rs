@@ -7,10 +7,10 @@ use paf_import::{ImportError, ModelSource, import, with_weights};
 use paf_ir::linear::{Bias, Conv, Primitive};
 use paf_ir::tensor::{BatchNorm, Constant, Graph, NodeId, Op, evaluate};
 use paf_ir::{LinearMap, Shape};
+use paf_oracle::Oracle;
 use prost::Message;
 use testkit::client_part::outputs;
 use testkit::networks::TrainedNetwork;
-use testkit::oracle::Oracle;
 use testkit::{digits, testdata};
 use tract_onnx::pb::ModelProto;
 

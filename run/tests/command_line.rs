@@ -313,13 +313,13 @@ fn circuits_with_bootstraps_run() {
 fn a_value_out_of_range_is_a_warning() {
     let mut case = relu_case();
     let mut program = CkksProgram::clone(&case.circuit.program);
-    program.outputs[0].scale = 1e9;
+    program.inputs[0].scale = 1e3;
     case.circuit.program = program.verify().unwrap();
     let bench = Bench::new(&case);
     let output = bench.run("simulate circuit.bin --input x.npy --json");
-    assert!(text(&output.stderr).contains("1 of 1 samples have unusable results"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("no usable results for 1 of 1 samples: 0"), "{}", text(&output.stderr));
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(facts["diverged_samples"], 1);
+    assert_eq!(facts["outside_samples"], serde_json::json!([0]));
 }
 
 #[test]

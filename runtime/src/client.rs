@@ -16,7 +16,7 @@ use paf_scheme::InsecureTestParameters;
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
 use crate::error::{Result, RuntimeError};
 use crate::keys::{self, EncryptionKey, EvaluationKeys, PublicKey, SecretKey};
-use crate::samples::{ClientOutput, Samples, finish};
+use crate::samples::{ClientOutput, Samples, check_output, finish};
 use crate::security::check_security;
 
 /// The client's side of one circuit on an engine.
@@ -39,7 +39,7 @@ use crate::security::check_security;
 ///
 /// let secret = client.load_secret_key(Path::new("client.key"))?;
 /// for outputs in client.decrypt_file(&secret, Path::new("y.ct"), &mut |_, _| {})? {
-///     println!("class {}", outputs[0].top1());
+///     println!("class {}", outputs?[0].top1());
 /// }
 /// # Ok(())
 /// # }
@@ -268,11 +268,11 @@ impl<E: Engine> Client<E> {
         Ok(())
     }
 
-    /// Decrypts one sample's results and finishes them: one [`ClientOutput`] per output port. Values are not
-    /// [checked](crate::samples::check_output).
+    /// Decrypts one sample's results and finishes them: one [`ClientOutput`] per output port.
     ///
     /// # Errors
-    /// [`RuntimeError::Undecryptable`], [`RuntimeError::Engine`].
+    /// [`RuntimeError::Undecryptable`] and [`RuntimeError::Diverged`] where a value left the range of its polynomial,
+    /// [`RuntimeError::Engine`].
     pub fn decrypt(
         &self,
         key: &SecretKey<E>,
@@ -283,22 +283,25 @@ impl<E: Engine> Client<E> {
             let ty = port_type(port).of_each();
             let decrypt = |ciphertext: &E::Ciphertext| self.engine.decrypt(&key.key, ciphertext, ty);
             let vectors: paf_engine::Result<Vectors> = ciphertexts.iter().map(decrypt).collect();
-            Ok(finish(port, &vectors.map_err(|error| undecryptable(&port.name, sample, error))?))
+            let output = finish(port, &vectors.map_err(|error| undecryptable(&port.name, sample, error))?);
+            check_output(port, sample, &output)?;
+            Ok(output)
         };
         self.part.outputs.iter().zip(results).map(decrypt).collect()
     }
 
-    /// Decrypts all samples of a result file; the observer gets the number done and the total.
+    /// Decrypts all samples of a result file, each by itself: one that is refused leaves the others as they are. The observer
+    /// gets the number done and the total.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] for a file that is damaged, of another circuit or of another key,
-    /// [`RuntimeError::Content`], [`RuntimeError::Cancelled`], and those of [`Client::decrypt`].
+    /// [`RuntimeError::Content`], [`RuntimeError::Cancelled`]; for a sample those of [`Client::decrypt`].
     pub fn decrypt_file<A: Answer>(
         &self,
         key: &SecretKey<E>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Vec<ClientOutput>>> {
+    ) -> Result<Vec<Result<Vec<ClientOutput>>>> {
         let sections: SectionReader<File> = SectionReader::open(path, FileKind::Ciphertexts)?;
         self.decrypt_all(key, sections, path, observer)
     }
@@ -312,7 +315,7 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         stream: impl Read,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Vec<ClientOutput>>> {
+    ) -> Result<Vec<Result<Vec<ClientOutput>>>> {
         let path = Role::Results.thing();
         self.decrypt_all(key, SectionReader::new(stream, None, path, FileKind::Ciphertexts)?, path, observer)
     }
@@ -323,14 +326,14 @@ impl<E: Engine> Client<E> {
         sections: SectionReader<R>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Vec<ClientOutput>>> {
+    ) -> Result<Vec<Result<Vec<ClientOutput>>>> {
         let ports = self.part.outputs.iter().map(port_type).collect();
         let owner = Owner::Client(key);
         let mut reader = CiphertextReader::new(&*self.engine, owner, sections, path, Role::Results, ports)?;
         let mut outputs = Vec::new();
         for sample in 0..reader.samples() {
             RuntimeError::unless_cancelled(observer(sample, reader.samples()).flow())?;
-            outputs.push(self.decrypt(key, sample, &reader.next_sample()?)?);
+            outputs.push(self.decrypt(key, sample, &reader.next_sample()?));
         }
         reader.finish()?;
         Ok(outputs)

@@ -10,8 +10,8 @@ use crate::npy::Array;
 /// How far an input may lie outside the calibrated range, relative to its width: rounding, not another data set.
 const RANGE_TOLERANCE: f64 = 1e-6;
 
-/// Magnitude from which on a result is taken for a polynomial that left its range.
-const DIVERGED: f64 = 1e6;
+/// A result so many times as large as what calibration showed is taken for that of a polynomial that left its range.
+const DIVERGED: f64 = 16.0;
 
 /// Samples of all inputs of a circuit, checked against its ports.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,12 @@ impl Samples {
     /// Number of samples.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// One sample: the values of each port, row-major.
+    pub fn values(&self, sample: usize) -> impl Iterator<Item = &[f64]> {
+        let size = |array: &Vec<f64>| array.len() / self.count.max(1);
+        self.arrays.iter().map(move |array| &array[sample * size(array)..][..size(array)])
     }
 
     /// One sample, scaled and packed: the slot vectors of each port, one period long.
@@ -104,6 +110,12 @@ pub struct ClientOutput {
 }
 
 impl ClientOutput {
+    /// What stands for a result that there is none of: NaN everywhere.
+    pub fn none<V>(port: &OutputPort<V>) -> Self {
+        let none = |size| vec![f64::NAN; size];
+        ClientOutput { raw: none(port.shape.size()), values: none(output_shape(port).size()) }
+    }
+
     /// Index of the largest value before post-processing.
     pub fn top1(&self) -> usize {
         largest(self.raw.iter().copied())
@@ -129,7 +141,7 @@ fn average_copies(vector: &[f64], period: usize) -> Vec<f64> {
 /// # Errors
 /// [`RuntimeError::Diverged`].
 pub fn check_output<V>(port: &OutputPort<V>, sample: usize, output: &ClientOutput) -> Result<()> {
-    match output.raw.iter().find(|value| !value.is_finite() || value.abs() > DIVERGED) {
+    match output.raw.iter().find(|value| !value.is_finite() || value.abs() > DIVERGED * port.scale.abs()) {
         Some(&value) => Err(RuntimeError::Diverged { output: port.name.clone(), sample, value }),
         None => Ok(()),
     }

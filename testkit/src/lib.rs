@@ -16,7 +16,6 @@ pub mod networks;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "onnx")]
-pub mod oracle;
 #[cfg(feature = "parties")]
 pub mod parties;
 mod places;

@@ -56,11 +56,11 @@ pub(super) fn offers(menus: &[Menu], costs: &Costs<'_>) -> Vec<Offer> {
     let mixes: BTreeSet<Mix> = costs.fronts(&choices.collect()).into_iter().filter_map(picks).collect();
     let offer = |mix: Mix| Offer { square: square(menus, &mix), cost: cost(menus, &mix, costs), mix };
     let mut offers: Vec<Offer> = mixes.into_iter().map(offer).collect();
-    offers.sort_by(|a, b| a.cost.price().cmp(&b.cost.price()).then(a.square.total_cmp(&b.square)));
+    offers.sort_by(|a, b| a.cost.expected_order(&b.cost).then(a.square.total_cmp(&b.square)));
     offers
 }
 
-/// The cheapest of the offers whose squared errors sum up to at most this, the most accurate one of its price.
+/// The cheapest of the offers whose squared errors sum up to at most this.
 pub(super) fn cheapest(offers: &[Offer], most: f64) -> Option<&Offer> {
     offers.iter().find(|offer| offer.square <= most)
 }

@@ -63,8 +63,13 @@ const NOISY_WEIGHT: f64 = 0.5;
 const MOST_FACTOR: f64 = 64.0;
 const HALVINGS: usize = 20;
 
-/// Walks of mixes after those of one degree.
-const MOST_MIXES: usize = 2;
+/// Walks of mixes after that of one degree; and where a walk is so much work that it looks at a part of the samples only.
+const MOST_MIXES: usize = 4;
+const MOST_LARGE_MIXES: usize = 2;
+
+/// By how much more a mix must keep that is taken since it is cheaper than one that keeps enough: the cheapest of several
+/// that the same samples judge is flattered by them.
+const FLATTERED: f64 = 0.002;
 
 /// Products with weights that one pass over the samples may take: while a choice is made, and for what is fitted at last. A
 /// large network is looked at on fewer samples.
@@ -174,7 +179,9 @@ pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Ch
     let judges = Judges::new(original, judging)?;
     let levels = LevelGraph::new(&original.graph, original.reduction, target.options.schedule.profile)?;
     let costs = Costs::new(&levels, target)?;
-    let mut search = Search { start, judges, costs, pafs: &pafs, wanted, walked: vec![], listener };
+    let is_large = work(original) * data.len() > CHOOSING_WORK;
+    let most_mixes = if is_large { MOST_LARGE_MIXES } else { MOST_MIXES };
+    let mut search = Search { start, judges, costs, most_mixes, pafs: &pafs, wanted, walked: vec![], listener };
     search.run()?;
     let best_first = search.in_order();
     let enough = (CALIBRATION_WORK / work(original).max(1)).max(CALIBRATION_SAMPLES).min(fitting.len());
@@ -313,6 +320,7 @@ struct Search<'a, 'l> {
     start: Walk<'a>,
     judges: Judges,
     costs: Costs<'a>,
+    most_mixes: usize,
     pafs: &'a [Paf],
     wanted: Wanted,
     walked: Vec<Walked>,
@@ -335,11 +343,11 @@ impl Search<'_, '_> {
         self.walk(vec![first; nodes], Some(&mut menus))?;
         let offers = mix::offers(&menus, &self.costs);
         let mut bracket = Bracket { enough: 0.0, too_much: f64::INFINITY };
-        for _ in 0..MOST_MIXES {
+        for _ in 0..self.most_mixes {
             let Some(last) = self.walked.last() else { break };
             let square = mix::square(&menus, &last.choice.mix);
             bracket.learn(square, last.choice.fidelity.kept);
-            let factor = self.judges.largest_factor(&last.agreements, share);
+            let factor = self.judges.largest_factor(&last.agreements, self.enough(share));
             let most = bracket.next(square * factor.powi(2));
             let deepest = || vec![self.pafs.len() - 1; nodes];
             let next = mix::cheapest(&offers, most).map_or_else(deepest, |offer| offer.mix.clone());
@@ -386,6 +394,12 @@ impl Search<'_, '_> {
         Ok(())
     }
 
+    /// The share that the next mix has to keep.
+    fn enough(&self, share: f64) -> f64 {
+        let is_kept = self.walked.iter().any(|walked| walked.choice.fidelity.kept);
+        if is_kept { (share + FLATTERED).min(1.0) } else { share }
+    }
+
     fn judged(&self, agreements: &Agreements, results: &[Vec<f64>]) -> Fidelity {
         let Judges { data, results: original, .. } = &self.judges;
         let expected = self.judges.expected(agreements, 1.0);
@@ -405,7 +419,7 @@ impl Search<'_, '_> {
             outside: agreements.on_samples.lost,
             accuracy: data.y.as_deref().map(|y| (percent(original.values(), y), percent(results, y))),
             kept: match self.wanted {
-                Wanted::Same(share) => expected >= share,
+                Wanted::Same(share) => expected >= self.enough(share),
                 Wanted::Accuracy => keeps_accuracy,
             },
         }
@@ -414,8 +428,8 @@ impl Search<'_, '_> {
     fn in_order(mut self) -> Vec<Choice> {
         let expected = |walked: &Walked| walked.choice.fidelity.expected;
         self.walked.sort_by(|a, b| match (a.choice.fidelity.kept, b.choice.fidelity.kept) {
-            (true, true) => a.cost.price().cmp(&b.cost.price()).then(expected(b).total_cmp(&expected(a))),
-            (false, false) => expected(b).total_cmp(&expected(a)).then(a.cost.price().cmp(&b.cost.price())),
+            (true, true) => a.cost.expected_order(&b.cost).then(expected(b).total_cmp(&expected(a))),
+            (false, false) => expected(b).total_cmp(&expected(a)).then(a.cost.expected_order(&b.cost)),
             (kept, other) => other.cmp(&kept),
         });
         self.walked.into_iter().map(|walked| walked.choice).collect()

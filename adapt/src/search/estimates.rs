@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use paf_passes::choose::search::Choice;
 
-use crate::cost::{Cost, Costs};
 use super::offers::{Menu, Offer};
 use super::walker::Assignment;
+use crate::cost::{Cost, Costs};
 
 /// For each ReLU and MaxPool in graph order the index of its offer.
 pub(super) type Picks = Vec<usize>;

@@ -10,12 +10,12 @@ use paf_ir::tensor::Op;
 use paf_passes::approximate::{Reduction, levels_with};
 use paf_passes::paf::Paf;
 
-use crate::cost::{Cost, Costs};
 use super::estimates::{Estimates, Picks};
 use super::goal::SearchGoal;
 use super::judge::{Judge, Judged};
 use super::notes::Notes;
 use super::walker::{Assignment, Walker, usable};
+use crate::cost::{Cost, Costs};
 use crate::error::RecoveryError;
 
 /// Mixes of one cost that fail before it counts as too little; half as many are tried for more accuracy at the cost that

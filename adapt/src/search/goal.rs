@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::cost::Cost;
 use super::judge::Judged;
 use crate::config::SearchConfig;
+use crate::cost::Cost;
 
 /// Bounds that a mix must keep.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -25,6 +25,8 @@ use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
 
 use crate::config::Config;
+pub use crate::cost::Cost;
+use crate::cost::Costs;
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::evaluate::Accuracy;
@@ -32,8 +34,6 @@ use crate::events::{Event, Listener, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk, Walked};
 use crate::target::Target;
-pub use crate::cost::Cost;
-use crate::cost::Costs;
 use estimates::Estimates;
 use explore::Explorer;
 use goal::SearchGoal;

@@ -10,11 +10,11 @@ use paf_files::{BoundFile, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cost::Cost;
 use super::judge::Judged;
 use super::offers::Menu;
 use super::walker::Assignment;
 use crate::config::Config;
+use crate::cost::Cost;
 use crate::data::Data;
 use crate::error::RecoveryError;
 use crate::network::Network;

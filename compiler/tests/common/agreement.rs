@@ -10,6 +10,7 @@ use paf_compiler::pipeline::Compiled;
 use paf_import::import;
 use paf_ir::lanes::LANES;
 use paf_ir::tensor::{Graph, GraphEvaluator};
+use paf_oracle::Oracle;
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin};
 use paf_passes::decisions::CalibrationSamples;
 use paf_passes::lower::{LowerOptions, Lowering};
@@ -20,7 +21,6 @@ use rayon::prelude::*;
 use testkit::arrays::batch;
 use testkit::client_part::{post_process, top1};
 use testkit::networks::TrainedNetwork;
-use testkit::oracle::Oracle;
 use testkit::parties::{clear_outputs, samples_of};
 
 use super::{compiled, write_images};

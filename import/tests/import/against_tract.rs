@@ -3,13 +3,13 @@
 
 use paf_import::import;
 use paf_ir::tensor::{Graph, GraphEvaluator};
+use paf_oracle::Oracle;
 use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::paf::Paf;
 use prost::Message;
 use testkit::client_part::outputs;
 use testkit::onnx::{floats, integer, integers, list, model, node, real, text};
-use testkit::oracle::Oracle;
 use testkit::random::random_values;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
 
@@ -237,7 +237,8 @@ fn run_both(case: &Case) -> Result<(Graph, Vec<f64>, Vec<f64>), String> {
     let graph = import(&file.path()).map_err(|problem| problem.to_string())?.graph;
     let count = graph.node(graph.inputs[0].0).shape.size();
     let input: Vec<f32> = random_values(11, count).iter().map(|x| x * case.input[0] + case.input[1]).collect();
-    let expected = Oracle::load(&file.path())?.run(&input)?.remove(0);
+    let expected =
+        Oracle::load(&file.path()).and_then(|oracle| oracle.run(&input)).map_err(|error| error.to_string())?.remove(0);
     Ok((graph, input.into_iter().map(f64::from).collect(), expected.into_iter().map(f64::from).collect()))
 }
 

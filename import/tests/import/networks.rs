@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use paf_import::import;
+use paf_oracle::Oracle;
 use testkit::client_part::outputs;
 use testkit::networks::NETWORKS;
-use testkit::oracle::Oracle;
 use testkit::random::random_values;
 use testkit::{digits, file_name};
 
@@ -32,7 +32,7 @@ fn check(path: &Path) -> Result<(), String> {
     let imported = import(path).map_err(|problem| problem.to_string())?;
     let input = imported.graph.inputs[0].0;
     let values = random_values(20_240_607, imported.graph.node(input).shape.size());
-    let expected = Oracle::load(path)?.run(&values)?;
+    let expected = Oracle::load(path).and_then(|oracle| oracle.run(&values)).map_err(|error| error.to_string())?;
     let got = outputs(&imported.graph, values.iter().copied().map(f64::from).collect());
     assert_eq!(got.len(), expected.len(), "{}", path.display());
     for (got, expected) in got.iter().zip(&expected) {

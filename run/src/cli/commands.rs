@@ -1,4 +1,4 @@
-//! One function a command, but for `infer`, `encrypt`, `eval` and `check`.
+//! One function a command, but for `simulate`, `infer`, `encrypt`, `eval` and `check`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::npy::{self, Array};
 use paf_runtime::samples::{check_output, output_shape};
-use paf_runtime::{Client, ClientOutput, InsecureTestParameters, Noise, RuntimeError, Samples, read_server_key_header};
+use paf_runtime::{Client, ClientOutput, InsecureTestParameters, RuntimeError, Samples, read_server_key_header};
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
@@ -55,29 +55,6 @@ pub(crate) fn info_machine(machine: &Machine, format: Format) -> Result<()> {
     report.print(format)
 }
 
-pub(crate) fn simulate(
-    circuit: &Path,
-    input: &Input,
-    output: Option<&Path>,
-    noise: Noise,
-    format: Format,
-) -> Result<()> {
-    let circuit = read_circuit(circuit)?;
-    let mut report = Report::default();
-    warn_if_insecure(&circuit.parameters, &mut report);
-    let samples = read_samples(&circuit.program.inputs, input)?;
-    let phase = Progress::new(format).phase("simulate");
-    let results = paf_runtime::simulate(&circuit, &samples, noise)?;
-    let time = phase.end();
-    report.fact("seconds", time);
-    report.line("simulated", format!("{} samples in {}", samples.count(), seconds(time)));
-    summarize(&mut report, &circuit.program.outputs, &results);
-    if let Some(output) = output {
-        write_results(&mut report, output, &circuit.program.outputs, &results)?;
-    }
-    report.print(format)
-}
-
 pub(crate) fn keygen(
     client: &Path,
     secret: &Path,
@@ -112,6 +89,7 @@ pub(crate) fn decrypt(
     let key = client.load_secret_key(secret)?;
     let mut phase = Progress::new(format).phase("decrypt");
     let results = client.decrypt_file(&key, input, &mut phase.counter("samples"))?;
+    let results = kept(&client.part().outputs, results)?;
     let time = phase.end();
     report.fact("seconds", time);
     report.line("decrypted", format!("{} samples in {}", results.len(), seconds(time)));
@@ -143,18 +121,45 @@ pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples
     Ok(Samples::new(ports, arrays, input.limit)?)
 }
 
-/// Adds the predictions, and warns of results that no trained network gives.
-pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<ClientOutput>]) {
+/// The results of samples, NaN for those that are refused.
+///
+/// # Errors
+/// The first refusal where no sample is left.
+pub(crate) fn kept<V>(
+    ports: &[OutputPort<V>],
+    results: Vec<Result<Vec<ClientOutput>, RuntimeError>>,
+) -> Result<Vec<Vec<ClientOutput>>> {
+    if !results.is_empty() && results.iter().all(std::result::Result::is_err) {
+        results.into_iter().take(1).collect::<Result<Vec<_>, _>>()?;
+        return Ok(vec![]);
+    }
+    let none = |_| ports.iter().map(ClientOutput::none).collect();
+    Ok(results.into_iter().map(|result| result.unwrap_or_else(none)).collect())
+}
+
+/// Samples named at most.
+const NAMED: usize = 20;
+
+/// Adds the predictions, and which samples have results that no trained network gives, with a warning; gives for each sample
+/// whether its results are usable.
+pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<ClientOutput>]) -> Vec<bool> {
     let problem = |(sample, outputs): (usize, &Vec<ClientOutput>)| {
         ports.iter().zip(outputs).find_map(|(port, output)| check_output(port, sample, output).err())
     };
-    let problems: Vec<RuntimeError> = results.iter().enumerate().filter_map(problem).collect();
-    if let Some(first) = problems.first() {
-        eprintln!("warning: {} of {} samples have unusable results; {first}", problems.len(), results.len());
+    let problems: Vec<Option<RuntimeError>> = results.iter().enumerate().map(problem).collect();
+    let outside: Vec<usize> = (0..problems.len()).filter(|&sample| problems[sample].is_some()).collect();
+    if let Some(first) = problems.iter().flatten().next() {
+        let named: Vec<String> = outside.iter().take(NAMED).map(usize::to_string).collect();
+        let more = if outside.len() > NAMED { ", …" } else { "" };
+        let samples = format!("{} of {} samples: {}{more}", outside.len(), results.len(), named.join(", "));
+        eprintln!("warning: no usable results for {samples}; {first}");
+        report.line("outside", format!("a scale is left by {samples}"));
     }
+    let top1 = results.iter().zip(&problems).map(|(outputs, problem)| problem.is_none().then(|| outputs[0].top1()));
     report.fact("samples", results.len());
-    report.fact("diverged_samples", problems.len());
-    report.fact("top1", results.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
+    report.fact("outside_samples", outside);
+    report.fact("top1", top1.collect::<Vec<_>>());
+    problems.iter().map(Option::is_none).collect()
 }
 
 /// Writes the results of each output, in a file of its own if there are several.
@@ -177,10 +182,15 @@ pub(crate) fn write_results<V>(
 
 fn write_array(path: &Path, shape: Shape, values: impl Iterator<Item = f64>, post: PostProcess) -> Result<()> {
     match post {
-        PostProcess::ArgMax { .. } => npy::write(path, &Array { shape, data: values.map(|v| v as i64).collect() })?,
+        PostProcess::ArgMax { .. } => npy::write(path, &Array { shape, data: values.map(class_number).collect() })?,
         _ => npy::write(path, &Array { shape, data: values.collect() })?,
     }
     Ok(())
+}
+
+/// A class; -1 for none.
+fn class_number(value: f64) -> i64 {
+    if value.is_nan() { -1 } else { value as i64 }
 }
 
 /// `y.npy` becomes `y.1.npy`.

@@ -1,8 +1,11 @@
 //! Why a command ends, in the words of the command line, and its exit code.
 
+use std::path::PathBuf;
+
 use paf_circuit::CircuitError;
 use paf_engine::EngineError;
 use paf_files::Bytes;
+use paf_oracle::OracleError;
 use paf_runtime::{EXIT_DATA, EXIT_ENVIRONMENT, RuntimeError};
 
 /// The result of a command.
@@ -35,6 +38,25 @@ pub(crate) enum CommandError {
         sample: usize,
         /// Number of samples.
         count: usize,
+    },
+    /// A file of labels does not fit.
+    #[error("{path}: {problem}")]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The original network does not run.
+    #[error("{0}")]
+    Original(#[from] OracleError),
+    /// A network was named as the original that has other outputs.
+    #[error("the circuit was made of another model: its outputs hold {expected:?} values, those of --model {got:?}")]
+    OtherModel {
+        /// Values of each output of the circuit.
+        expected: Vec<usize>,
+        /// Of the model.
+        got: Vec<usize>,
     },
     /// A layer of an encrypted evaluation agrees with the clear one to fewer bits than was asked for.
     #[error("layer {layer} agrees with the clear run to {bits:.1} bits, fewer than {least}")]

@@ -11,7 +11,7 @@ use paf_runtime::{
 };
 use serde_json::json;
 
-use super::commands::{read_samples, summarize, write_results};
+use super::commands::{kept, read_samples, summarize, write_results};
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::{Phase, Progress};
@@ -91,10 +91,10 @@ fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times
         let encrypted = timed(&mut times.encrypt, || client.encrypt(&keys.public, samples, sample))?;
         let observer = &mut |step: paf_runtime::executor::Step<'_>| phase.layer(sample, count, step);
         let evaluated = timed(&mut times.eval, || server.evaluate(&keys.evaluation, encrypted, observer))?;
-        results.push(timed(&mut times.decrypt, || client.decrypt(&keys.secret, sample, &evaluated))?);
+        results.push(timed(&mut times.decrypt, || client.decrypt(&keys.secret, sample, &evaluated)));
     }
     phase.end();
-    Ok(results)
+    kept(&parties.client.part().outputs, results)
 }
 
 fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
@@ -106,20 +106,28 @@ fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
 
 /// Adds a line a sample, and the agreement over all of them.
 fn compare(report: &mut Report, results: &[Vec<ClientOutput>], clear: &[Vec<ClientOutput>]) {
+    let all_clear = clear;
     let mut bits = Vec::with_capacity(results.len());
     for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
         let agreement = agreement_bits(&raw(std::slice::from_ref(result)), &raw(std::slice::from_ref(clear)));
         let (prediction, expected) = (result[0].top1(), clear[0].top1());
+        let is_refused = result.iter().any(|output| output.raw.iter().any(|value| value.is_nan()));
         report.line(
             format!("sample {sample}"),
-            format!("prediction {prediction}, clear prediction {expected}, agreement {agreement:.1} bits"),
+            if is_refused {
+                "refused".to_owned()
+            } else {
+                format!("prediction {prediction}, clear prediction {expected}, agreement {agreement:.1} bits")
+            },
         );
-        bits.push(agreement);
+        bits.push((!is_refused).then_some(agreement));
     }
-    let all = agreement_bits(&raw(results), &raw(clear));
+    let usable = results.iter().zip(clear).zip(&bits).filter(|(_, bits)| bits.is_some());
+    let (results, clear): (Vec<_>, Vec<_>) = usable.map(|((result, clear), _)| (result.clone(), clear.clone())).unzip();
+    let all = agreement_bits(&raw(&results), &raw(&clear));
     report.fact("agreement_bits", all);
     report.fact("agreement_bits_per_sample", bits);
-    report.fact("clear_top1", clear.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
+    report.fact("clear_top1", all_clear.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
     report.line("agreement", format!("{all:.1} bits with the clear run"));
 }
 

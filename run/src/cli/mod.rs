@@ -11,6 +11,7 @@ mod infer;
 mod memory;
 mod progress;
 mod report;
+mod simulate;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +79,12 @@ enum Command {
         /// Where to write the results.
         #[arg(long)]
         output: Option<PathBuf>,
+        /// Classes of the samples, [k]: states the accuracy.
+        #[arg(long, value_name = "Y.npy")]
+        labels: Option<PathBuf>,
+        /// The ONNX file that the circuit was made of, run by tract: states how many predictions are the same.
+        #[arg(long, value_name = "MODEL.onnx")]
+        model: Option<PathBuf>,
         /// Add the noise that encryption would add.
         #[arg(long)]
         noise: bool,
@@ -317,9 +324,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Info { file: None, .. } => commands::info_machine(machine, format),
         Command::CalibrateMachine { output } => costs::calibrate_machine(machine, output.as_deref(), format),
-        Command::Simulate { circuit, input, output, noise, seed } => {
+        Command::Simulate { circuit, input, output, labels, model, noise, seed } => {
             let noise = if *noise { paf_runtime::Noise::Seed(*seed) } else { paf_runtime::Noise::Off };
-            commands::simulate(circuit, input, output.as_deref(), noise, format)
+            let (output, labels, model) = (output.as_deref(), labels.as_deref(), model.as_deref());
+            simulate::simulate(&simulate::Options { circuit, input, output, noise, labels, model }, format)
         }
         Command::Infer { circuit, input, output, memory, insecure } => {
             let (memory, insecure) = (*memory, (*insecure).into());

@@ -30,6 +30,11 @@ pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The results of all samples, none of which is refused.
+pub(crate) fn usable<T, E: std::fmt::Debug>(results: Result<Vec<Result<T, E>>, E>) -> Vec<T> {
+    results.and_then(|results| results.into_iter().collect()).expect("results of every sample")
+}
+
 pub(crate) fn circuit(name: &str, parameters: Parameters, program: Verified) -> Circuit {
     let model = Model {
         name: name.into(),

@@ -3,8 +3,8 @@
 use paf_adapt::Data;
 use paf_adapt::evaluate::logits;
 use paf_adapt::network::Network;
+use paf_oracle::Oracle;
 use paf_passes::paf::Paf;
-use testkit::oracle;
 
 use super::{calibrated, digits, model_graph, test_file};
 use crate::quick_logits;
@@ -29,7 +29,7 @@ fn exact_networks_agree_with_tract() {
                 let total: f64 = found.iter().map(|value| value.exp()).sum();
                 found.iter_mut().for_each(|value| *value = value.exp() / total);
             }
-            let expected = oracle::run(&test_file(name), data.sample(sample)).unwrap().remove(0);
+            let expected = Oracle::load(&test_file(name)).unwrap().run(data.sample(sample)).unwrap().remove(0);
             for (a, b) in expected.iter().zip(&found) {
                 assert!((f64::from(*a) - b).abs() < SINGLE, "{name}: {a} and {b}");
             }

@@ -1,0 +1,200 @@
+//! `simulate`: a circuit on plain numbers, compared with labels and with the original network.
+
+use std::path::Path;
+
+use paf_circuit::{Circuit, read_circuit};
+use paf_files::npy;
+use paf_ir::program::OutputPort;
+use paf_ir::tensor::PostProcess;
+use paf_oracle::{Oracle, Values};
+use paf_runtime::samples::output_shape;
+use paf_runtime::{ClientOutput, Noise, RuntimeError, Samples};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::Input;
+use super::commands::{read_samples, summarize, write_results};
+use super::error::{CommandError, Result};
+use super::progress::Progress;
+use super::report::{Format, Report, seconds, warn_if_insecure};
+
+/// The prediction of a single value is the same within this part of the deviation of the original's results.
+const SPREAD: f64 = 0.01;
+
+pub(crate) struct Options<'a> {
+    pub(crate) circuit: &'a Path,
+    pub(crate) input: &'a Input,
+    pub(crate) output: Option<&'a Path>,
+    pub(crate) noise: Noise,
+    /// Classes, [k].
+    pub(crate) labels: Option<&'a Path>,
+    /// The ONNX file that the circuit was made of.
+    pub(crate) model: Option<&'a Path>,
+}
+
+pub(crate) fn simulate(options: &Options<'_>, format: Format) -> Result<()> {
+    let circuit = read_circuit(options.circuit)?;
+    let mut report = Report::default();
+    warn_if_insecure(&circuit.parameters, &mut report);
+    let samples = read_samples(&circuit.program.inputs, options.input)?;
+    let labels = options.labels.map(|path| read_labels(path, &circuit, samples.count())).transpose()?;
+    let model = options.model.map(|path| read_model(path, &circuit)).transpose()?;
+    let phase = Progress::new(format).phase("simulate");
+    let results = paf_runtime::simulate(&circuit, &samples, options.noise)?;
+    let time = phase.end();
+    report.fact("seconds", time);
+    report.line("simulated", format!("{} samples in {}", samples.count(), seconds(time)));
+    let is_usable = summarize(&mut report, &circuit.program.outputs, &results);
+    let original = model.map(|model| original_results(&model, &circuit, &samples)).transpose()?;
+    let judged = Judged { ports: &circuit.program.outputs, results: &results, is_usable: &is_usable };
+    if let Some(labels) = labels {
+        judged.accuracy(&mut report, &labels, original.as_deref());
+    }
+    if let Some(original) = original {
+        judged.agreement(&mut report, &original);
+    }
+    if let Some(output) = options.output {
+        write_results(&mut report, output, &circuit.program.outputs, &results)?;
+    }
+    report.print(format)
+}
+
+/// The original's results: a sample's outputs.
+type Original = Vec<Vec<Vec<f64>>>;
+
+fn original_results(model: &Oracle, circuit: &Circuit, samples: &Samples) -> Result<Original> {
+    let inputs: Vec<Vec<Values>> = (0..samples.count())
+        .map(|sample| samples.values(sample).map(|values| values.iter().map(|&value| value as f32).collect()).collect())
+        .collect();
+    let results = model.run_all(&inputs)?;
+    let sizes = |result: &[Values]| result.iter().map(Vec::len).collect::<Vec<_>>();
+    let expected: Vec<usize> = circuit.program.outputs.iter().map(values_of).collect();
+    if let Some(other) = results.iter().find(|result| sizes(result) != expected) {
+        return Err(CommandError::OtherModel { expected, got: sizes(other) });
+    }
+    let in_double = |values: Values| values.into_iter().map(f64::from).collect();
+    Ok(results.into_iter().map(|outputs| outputs.into_iter().map(in_double).collect()).collect())
+}
+
+/// Reads the original; warns of one that the circuit was not made of, as a recovered network is not.
+fn read_model(path: &Path, circuit: &Circuit) -> Result<Oracle> {
+    let bytes = bytes_of(path)?;
+    if Sha256::digest(&bytes)[..] != circuit.model.source_sha256 {
+        eprintln!("warning: {} is not the file that the circuit was made of", path.display());
+    }
+    Ok(Oracle::load(path)?)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>> {
+    Ok(std::fs::read(path).map_err(|source| RuntimeError::Read { path: path.to_owned(), source })?)
+}
+
+/// Number of values of an output after its post-processing.
+fn values_of<V>(port: &OutputPort<V>) -> usize {
+    output_shape(port).size()
+}
+
+fn read_labels(path: &Path, circuit: &Circuit, samples: usize) -> Result<Vec<usize>> {
+    let wrong = |problem: String| CommandError::Labels { path: path.to_owned(), problem };
+    let port = &circuit.program.outputs[0];
+    let classes = port.shape.size();
+    if classes < 2 {
+        return Err(wrong(format!("output `{}` is a single value, which has no classes", port.name)));
+    }
+    let labels = npy::classes(&bytes_of(path)?).map_err(wrong)?;
+    if labels.len() < samples {
+        return Err(wrong(format!("{} labels for {samples} samples", labels.len())));
+    }
+    let class = |&label: &u32| {
+        let is_class = (label as usize) < classes;
+        is_class.then_some(label as usize).ok_or_else(|| wrong(format!("{label} is none of {classes} classes, from 0")))
+    };
+    labels[..samples].iter().map(class).collect()
+}
+
+struct Judged<'r, V> {
+    ports: &'r [OutputPort<V>],
+    results: &'r [Vec<ClientOutput>],
+    /// For each sample whether its results are any.
+    is_usable: &'r [bool],
+}
+
+impl<V> Judged<'_, V> {
+    fn accuracy(&self, report: &mut Report, labels: &[usize], original: Option<&[Vec<Vec<f64>>]>) {
+        let is_class = matches!(self.ports[0].post, PostProcess::ArgMax { .. });
+        let right = self.results.iter().zip(self.is_usable).zip(labels);
+        let right =
+            right.filter(|((outputs, usable), label)| **usable && class(&outputs[0].values, is_class) == **label);
+        let percent = self.percent(right.count());
+        report.fact("accuracy", percent);
+        let mut text = format!("{percent:.2} % of {} samples right", labels.len());
+        if let Some(original) = original {
+            let right = original.iter().zip(labels).filter(|(outputs, label)| class(&outputs[0], is_class) == **label);
+            let percent = self.percent(right.count());
+            report.fact("model_accuracy", percent);
+            text += &format!(", {percent:.2} % by the model");
+        }
+        report.line("accuracy", text);
+    }
+
+    fn agreement(&self, report: &mut Report, original: &[Vec<Vec<f64>>]) {
+        let is_same = self.is_same(original);
+        let others: Vec<usize> = (0..is_same.len()).filter(|&sample| !is_same[sample]).collect();
+        let percent = self.percent(is_same.len() - others.len());
+        report.fact("same", percent);
+        report.fact("other_samples", others);
+        report.line("same", format!("{percent:.2} % of {} samples predicted as by the model", is_same.len()));
+        let mut errors = vec![];
+        for (index, port) in self.ports.iter().enumerate() {
+            let usable = self.results.iter().zip(original).zip(self.is_usable).filter(|(_, usable)| **usable);
+            let pairs = usable.flat_map(|((results, original), _)| results[index].values.iter().zip(&original[index]));
+            let (mut largest, mut squares, mut count, mut reach) = (0.0f64, 0.0, 0usize, 0.0f64);
+            for (value, exact) in pairs {
+                let error = (value - exact).abs();
+                (largest, squares, count) = (largest.max(error), squares + error * error, count + 1);
+                reach = reach.max(exact.abs());
+            }
+            let rms = (squares / count.max(1) as f64).sqrt();
+            errors.push(json!({ "output": port.name, "largest": largest, "rms": rms, "largest_value": reach }));
+            let text = format!("{largest:.1e} at most, {rms:.1e} root mean square, of values up to {reach:.1e}");
+            report.line(format!("error of {}", port.name), text);
+        }
+        report.fact("errors", errors);
+    }
+
+    /// Whether the first output predicts as the original's: the same first class, the same class where that is the output,
+    /// and for a single value an error that is small beside what the results spread over.
+    fn is_same(&self, original: &[Vec<Vec<f64>>]) -> Vec<bool> {
+        let is_class = matches!(self.ports[0].post, PostProcess::ArgMax { .. });
+        let spread = deviation(original.iter().flat_map(|outputs| outputs[0].iter().copied()));
+        let same = |((outputs, exact), usable): ((&Vec<ClientOutput>, &Vec<Vec<f64>>), &bool)| {
+            let (values, exact) = (&outputs[0].values, &exact[0]);
+            let same = match (is_class, &values[..], &exact[..]) {
+                (false, [value], [exact]) => (value - exact).abs() <= SPREAD * spread,
+                (true, values, exact) => values == exact,
+                (false, ..) => class(values, false) == class(exact, false),
+            };
+            *usable && same
+        };
+        self.results.iter().zip(original).zip(self.is_usable).map(same).collect()
+    }
+
+    fn percent(&self, count: usize) -> f64 {
+        100.0 * count as f64 / self.results.len().max(1) as f64
+    }
+}
+
+/// The class that an output says: what it is, or where it is largest.
+fn class(values: &[f64], is_class: bool) -> usize {
+    if is_class {
+        return values[0] as usize;
+    }
+    let largest = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)));
+    largest.unwrap_or(0)
+}
+
+fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()
+}
