@@ -49,8 +49,8 @@ fn request(options: &CompileOptions) -> ScheduleRequest {
         insecure: options.insecure,
         bootstraps: options.bootstraps,
         iterations: options.bootstrap_iterations,
-        profile: options.profile,
         slowness: options.machine.as_ref().map_or(Work::ONES, |machine| reference.slowness_of(machine)),
+        ..ScheduleRequest::new(options.profile)
     }
 }
 

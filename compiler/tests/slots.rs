@@ -9,6 +9,7 @@ use paf_engine_clear::{ClearEvaluator, ClearMaps};
 use paf_ir::Shape;
 use paf_ir::ckks::Level;
 use paf_runtime::executor::{Evaluation, Onlooker, Step};
+use paf_runtime::{Noise, agreement_bits, simulate};
 use prost::Message as _;
 use testkit::arrays::{batch, write_floats};
 use testkit::onnx::{floats, integers, model, node};
@@ -132,5 +133,21 @@ fn channels_of_opposite_signs_may_be_compared() {
     let network = network(&[1.0; CHANNELS], &[3.0, -3.0, 3.0, -3.0], &[]);
     for paf in ["alpha7", "abs30", "relu31"] {
         check(&network, &[paf]);
+    }
+}
+
+/// Where a ReLU gives small results in a pool's units, the noise of its polynomial is multiplied too.
+#[test]
+fn noise_that_a_pool_magnifies_is_predicted() {
+    let network = network(&[4.0, 4.0, 1.0, 0.5], &[0.0, -9.0, -2.5, 1.0], &["Relu"]);
+    for paf in ["relu15", "relu31"] {
+        let (circuit, images) = circuit(&network, &[paf]);
+        let samples = samples_of(&circuit, batch(&Shape(vec![1, SIDE, SIDE]), &images[..5]));
+        let with = |noise| simulate(&circuit, &samples, noise).unwrap().into_iter().flatten();
+        let (noisy, clear) = (with(Noise::Seed(3)), with(Noise::Off));
+        let bits =
+            noisy.zip(clear).map(|(noisy, clear)| agreement_bits(&noisy.raw, &clear.raw)).fold(f64::MAX, f64::min);
+        let predicted = circuit.prediction.precision_bits;
+        assert!(bits > predicted - 1.0 && predicted >= 13.0, "{paf}: {bits} bits, predicted {predicted}");
     }
 }

@@ -205,7 +205,9 @@ impl Lowering {
     pub fn schedule(&mut self) -> Result<&Scheduled, PassError> {
         if self.scheduled.is_none() {
             self.pack()?;
-            let scheduled = schedule(&reached(&self.packed).program, &self.magnitudes()?, &self.options.schedule)?;
+            let lost_bits = reached(&self.polynomial).approximated.lost_bits;
+            let request = ScheduleRequest { lost_bits, ..self.options.schedule };
+            let scheduled = schedule(&reached(&self.packed).program, &self.magnitudes()?, &request)?;
             self.scheduled = Some(scheduled);
         }
         Ok(reached(&self.scheduled))

@@ -17,6 +17,7 @@ const SECURE: ScheduleRequest = ScheduleRequest {
     insecure: false,
     bootstraps: Bootstraps::WhereNeeded,
     iterations: None,
+    lost_bits: 0.0,
     profile: EngineProfile::openfhe(),
     slowness: Work::ONES,
 };

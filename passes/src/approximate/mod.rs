@@ -117,6 +117,9 @@ pub struct Approximated {
     pub inputs: Vec<(f64, (f64, f64))>,
     /// For each output: what the client multiplies by.
     pub output_scales: Vec<f64>,
+    /// Bits that precision loses where polynomials of ReLU give small results in the units of a pool: the noise of their powers
+    /// is multiplied as their coefficients are, by the ratio of the two scales.
+    pub lost_bits: f64,
     /// For each output, the approximated network's result on every sample; empty without samples.
     pub outputs: Vec<Vec<Vec<f64>>>,
 }
@@ -252,6 +255,7 @@ struct Approximation<'a> {
     inputs: Vec<(f64, (f64, f64))>,
     /// Scales of pools in whose units the ReLU before gives its result.
     decided: BTreeMap<NodeId, Scaling>,
+    lost_bits: f64,
 }
 
 impl<'a> Approximation<'a> {
@@ -272,6 +276,7 @@ impl<'a> Approximation<'a> {
             replaced: vec![],
             inputs: vec![],
             decided: BTreeMap::new(),
+            lost_bits: 0.0,
         }
     }
 
@@ -326,7 +331,10 @@ impl<'a> Approximation<'a> {
                 self.graph.add(name.clone(), Op::Mul, &[factor, step])?
             }
             Form::Rectifier(rectifier) => {
-                rectify::build(&mut self.graph, name, rectifier, u, &scaling.in_units(&units))?
+                let ratios = scaling.in_units(&units);
+                let square = ratios.iter().map(|ratio| ratio * ratio).sum::<f64>() / ratios.len() as f64;
+                self.lost_bits = self.lost_bits.max(square.log2() / 2.0);
+                rectify::build(&mut self.graph, name, rectifier, u, &ratios)?
             }
         };
         let image = units.multiply(&mut self.graph, name, rectified)?;
@@ -425,7 +433,8 @@ impl<'a> Approximation<'a> {
         }
         let graph = fold_polynomial(&self.graph)?;
         graph.verify()?;
-        Ok(Approximated { graph, replaced: self.replaced, inputs: self.inputs, output_scales, outputs })
+        let Approximation { replaced, inputs, lost_bits, .. } = self;
+        Ok(Approximated { graph, replaced, inputs, output_scales, lost_bits, outputs })
     }
 }
 

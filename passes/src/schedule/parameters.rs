@@ -31,6 +31,9 @@ pub struct ScheduleRequest {
     /// How often a bootstrap refreshes a value: 1, or 2 for nearly twice the bits in twice the time. Otherwise once, or
     /// twice where the precision that is asked for takes that.
     pub iterations: Option<u32>,
+    /// Bits that the network loses beside what an operation does: see
+    /// [`Approximated::lost_bits`](crate::approximate::Approximated::lost_bits).
+    pub lost_bits: f64,
     /// The engine that the circuit is for.
     pub profile: &'static EngineProfile,
     /// The machine that seconds are predicted for:
@@ -48,7 +51,7 @@ const MOST_ITERATIONS: u32 = 2;
 impl ScheduleRequest {
     /// Bits that circuits without bootstraps have at least.
     pub(super) fn plain_precision(&self) -> f64 {
-        self.precision.unwrap_or(DEFAULT_PRECISION)
+        self.precision.unwrap_or(DEFAULT_PRECISION) + self.lost_bits
     }
 
     /// How often bootstraps may refresh a value, in the order of preference.
@@ -139,6 +142,7 @@ impl ScheduleRequest {
             insecure: false,
             bootstraps: Bootstraps::WhereNeeded,
             iterations: None,
+            lost_bits: 0.0,
             profile,
             slowness: Work::ONES,
         }
@@ -161,7 +165,7 @@ pub(super) fn plain(demand: Demand, request: &ScheduleRequest) -> Vec<Parameters
         let [_, scale_bits] = request.profile.chain.scale_bits;
         let chain = Chain::plain(request, insecure_ring(request, slots), slots, levels, scale_bits);
         let precision = request.profile.noise.expected_precision(chain.ring_dimension, levels, scale_bits);
-        if request.precision.is_some_and(|wanted| precision < wanted) {
+        if request.precision.is_some() && precision < request.plain_precision() {
             return vec![];
         }
         return (1..=levels.0 + 1).filter_map(|digits| chain.with_digits(digits, Security::None)).collect();

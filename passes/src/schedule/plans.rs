@@ -64,7 +64,7 @@ impl<'p> SchedulePlanner<'p> {
         let plan = |parameters: Parameters| {
             let Parameters { ring_dimension, levels, scale_bits, .. } = parameters;
             let precision = self.request.profile.noise.expected_precision(ring_dimension, levels, scale_bits);
-            self.plan(parameters, &placed, precision)
+            self.plan(parameters, &placed, precision - self.request.lost_bits)
         };
         let demand = self.demand(&placed);
         Ok(parameters::plain(demand, self.request).into_iter().map(plan).collect())
@@ -153,7 +153,7 @@ impl<'p> SchedulePlanner<'p> {
                 let limits = Limits { fresh, refreshed: usable, source };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
-                let precision = refinement.precision(bootstrap_count(&placed.program));
+                let precision = refinement.precision(bootstrap_count(&placed.program)) - self.request.lost_bits;
                 plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }
         }
