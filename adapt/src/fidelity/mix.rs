@@ -64,3 +64,93 @@ pub(super) fn offers(menus: &[Menu], costs: &Costs<'_>) -> Vec<Offer> {
 pub(super) fn cheapest(offers: &[Offer], most: f64) -> Option<&Offer> {
     offers.iter().find(|offer| offer.square <= most)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use paf_ir::LinearMap;
+    use paf_ir::linear::Primitive;
+    use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op, Output, PostProcess, Shape, Tensor};
+    use paf_passes::approximate::Reduction;
+    use paf_passes::choose::LevelGraph;
+    use paf_passes::lower::LowerOptions;
+    use paf_passes::paf::{DEFAULT_PAF, Paf};
+    use paf_scheme::EngineProfile;
+
+    use super::*;
+    use crate::target::Target;
+
+    const SIZE: usize = 16;
+
+    /// ReLUs with a map before each.
+    fn chain(names: &[String]) -> Graph {
+        let mut graph = Graph::default();
+        let shape = || Shape(vec![SIZE]);
+        let map = |graph: &mut Graph, x: NodeId| {
+            let values = Arc::new(Tensor::new(Shape(vec![1]), vec![2.0]));
+            let map = LinearMap::of(Primitive::Diagonal { values, repeat: SIZE, size: SIZE }, None);
+            graph.linear("map", map, x, shape()).unwrap()
+        };
+        let mut node = graph.input("x", shape(), BatchAxis::Absent);
+        for name in names {
+            let scaled = map(&mut graph, node);
+            node = graph.add(name.clone(), Op::Relu, &[scaled]).unwrap();
+        }
+        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        graph
+    }
+
+    fn menus(squares: &[[f64; 3]]) -> Vec<Menu> {
+        let menu = |(index, squares): (usize, &[f64; 3])| {
+            let levels = vec![3, 4, 5];
+            Menu { node: format!("relu{index}"), squares: squares.to_vec(), levels }
+        };
+        squares.iter().enumerate().map(menu).collect()
+    }
+
+    fn with_offers(menus: &[Menu], check: impl Fn(&[Offer])) {
+        let names: Vec<String> = menus.iter().map(|menu| menu.node.clone()).collect();
+        let profile = EngineProfile::openfhe();
+        let options = LowerOptions::new(Paf::by_name(DEFAULT_PAF).unwrap(), profile);
+        let target = Target { options, samples: Arc::new(vec![]) };
+        let levels = LevelGraph::new(&chain(&names), Reduction::default(), profile).unwrap();
+        check(&offers(menus, &Costs::new(&levels, &target).unwrap()));
+    }
+
+    #[test]
+    fn levels_go_where_they_cost_least() {
+        let menus = menus(&[[0.9, 0.3, 0.1], [0.5, 0.11, 0.1]]);
+        with_offers(&menus, |offers| {
+            let mix = |most| cheapest(offers, most).map(|offer| offer.mix.clone());
+            assert_eq!(mix(0.1), None);
+            assert_eq!(mix(0.2), Some(vec![2, 2]));
+            assert_eq!(mix(0.22), Some(vec![2, 1]));
+            assert_eq!(mix(0.42), Some(vec![1, 1]));
+            assert_eq!(mix(10.0), Some(vec![0, 0]));
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_not_offered() {
+        let menus = menus(&[[f64::INFINITY, 0.3, 0.1], [0.5, 0.1, 0.05]]);
+        with_offers(&menus, |offers| {
+            assert_eq!(offers[0].mix, [1, 0]);
+            assert!(offers.iter().all(|offer| offer.square.is_finite() && offer.mix[0] > 0), "{offers:?}");
+        });
+    }
+
+    /// A deep chain: no offer costs as much as another one and loses more, and the cheapest have fewest bootstraps.
+    #[test]
+    fn deep_chains_are_offered_by_their_bootstraps() {
+        let menus = menus(&[[0.9, 0.3, 0.1]; 12]);
+        with_offers(&menus, |offers| {
+            let costs: Vec<Cost> = offers.iter().map(|offer| offer.cost).collect();
+            assert!(costs.is_sorted_by(|a, b| a.expected_order(b).is_le()));
+            let most = |bootstraps: u32| costs.iter().filter(|cost| cost.bootstraps <= bootstraps).count();
+            assert!(most(0) == 0 && most(u32::MAX - 1) == costs.len(), "{costs:?}");
+            let least = cheapest(offers, 2.0).unwrap().cost;
+            assert!(cheapest(offers, 12.0 * 0.9).unwrap().cost.seconds < least.seconds, "{least:?}");
+        });
+    }
+}
