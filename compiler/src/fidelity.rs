@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use paf_adapt::config::{NamedMargin, ScaleMargin};
-use paf_adapt::fidelity::{DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
+use paf_adapt::fidelity::{Choice, DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
 use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
 use paf_passes::decisions::{CalibrationSamples, Decisions};
 use paf_passes::lower::{LowerOptions, Lowering};
+use paf_scheme::bootstrap_count;
 
 use crate::calibration;
 use crate::error::CompileError;
@@ -53,7 +54,8 @@ impl FidelityChoice {
     }
 }
 
-/// The network as it is, or with PAFs chosen for it.
+/// The network as it is, or with PAFs chosen for it: those of the cheapest choice whose circuit has parameters, or of the next
+/// ones where a circuit takes more bootstraps than were expected.
 ///
 /// # Errors
 /// [`CompileError::Calibration`] for samples that do not fit, [`CompileError::Recovery`] for labels that do not, and
@@ -91,20 +93,38 @@ pub(crate) fn chosen(
         let request = Request { original: &original, data: &data, wanted, margin, deepest, target: &target };
         let choices = faithful(&request, listener)?;
         let fitted = Arc::new(samples_of(&choices.fitted));
-        let last = choices.best_first.len() - 1;
-        for (index, choice) in choices.best_first.iter().enumerate() {
+        let lowered = |choice: &Choice, listener: &mut Listener<'_>| -> Result<Lowering, CompileError> {
             let network = choices.fitted(&original, choice, listener)?;
             let lower = with_decisions(options, lower.clone(), network.decisions());
-            let mut lowering = Lowering::new(network.graph, Arc::clone(&fitted), lower);
-            let fits = match lowering.schedule() {
-                Err(error) if error.is_of_parameters() => false,
-                other => other.map(|_| true)?,
+            Ok(Lowering::new(network.graph, Arc::clone(&fitted), lower))
+        };
+        let mut fastest: Option<(f64, Recovered)> = None;
+        for choice in &choices.best_first {
+            if fastest.is_some() && !choice.fidelity.kept {
+                break;
+            }
+            let mut lowering = lowered(choice, listener)?;
+            let (seconds, bootstraps) = match lowering.schedule() {
+                Ok(scheduled) => (scheduled.seconds, bootstrap_count(&scheduled.program)),
+                Err(error) if error.is_of_parameters() => continue,
+                Err(error) => return Err(error.into()),
             };
-            if fits || (index == last && deepest == 0) {
-                return Ok(Recovered { lowering, choice: Some(FidelityChoice::Made(choice.fidelity)) });
+            if fastest.as_ref().is_none_or(|(least, _)| seconds < *least) {
+                let choice = Some(FidelityChoice::Made(choice.fidelity));
+                fastest = Some((seconds, Recovered { lowering, choice }));
+            }
+            if bootstraps <= choice.bootstraps() || !choice.fidelity.kept {
+                break;
             }
         }
-        deepest = deepest.saturating_sub(1);
+        match (fastest, choices.best_first.last()) {
+            (Some((_, recovered)), _) => return Ok(recovered),
+            (None, Some(last)) if deepest == 0 => {
+                let choice = Some(FidelityChoice::Made(last.fidelity));
+                return Ok(Recovered { lowering: lowered(last, listener)?, choice });
+            }
+            _ => deepest = deepest.saturating_sub(1),
+        }
     }
 }
 

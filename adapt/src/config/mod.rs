@@ -111,6 +111,8 @@ pub struct CtConfig {
     pub tail_margin: f64,
     /// No tuned PAF is larger than this on [−1 − tail_margin, 1 + tail_margin].
     pub tail_bound: f64,
+    /// Whether channels may get polynomials of ReLU of their own: more plaintexts, less error.
+    pub channels: bool,
 }
 
 /// Options of `bn`.
@@ -145,7 +147,7 @@ impl Default for Config {
 
 impl Default for CtConfig {
     fn default() -> Self {
-        CtConfig { tail_margin: 0.02, tail_bound: 1.25 }
+        CtConfig { tail_margin: 0.02, tail_bound: 1.25, channels: true }
     }
 }
 

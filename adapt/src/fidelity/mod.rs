@@ -23,7 +23,7 @@ use paf_passes::approximate::levels_with;
 use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
 
-use crate::config::{Config, ScaleMargin, StepName};
+use crate::config::{Config, CtConfig, ScaleMargin, StepName};
 use crate::cost::{Cost, Costs};
 use crate::data::{CALIBRATION_SAMPLES, Data, shuffled};
 use crate::error::RecoveryError;
@@ -114,6 +114,14 @@ pub struct Choice {
     mix: Mix,
     /// How well it does, fitted to a part of the samples and judged by others.
     pub fidelity: Fidelity,
+    cost: Cost,
+}
+
+impl Choice {
+    /// Bootstraps that its circuit is expected to take.
+    pub fn bootstraps(&self) -> usize {
+        self.cost.bootstraps as usize
+    }
 }
 
 /// What a choice looks at: the network, samples, and how many of the polynomials there are it may take.
@@ -190,7 +198,10 @@ pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Ch
 }
 
 fn config(wanted: Wanted) -> Config {
+    // With the weights solved for the original's results, polynomials by channel add nothing to the accuracy.
+    let channels = matches!(wanted, Wanted::Same(_));
     Config {
+        ct: CtConfig { channels, ..CtConfig::default() },
         steps: match wanted {
             Wanted::Same(_) => vec![StepName::Calibrate, StepName::Bn, StepName::Ct],
             Wanted::Accuracy => vec![StepName::Calibrate, StepName::Ls, StepName::Bn, StepName::Ct],
@@ -287,8 +298,6 @@ fn noisy(data: &Data, strength: f32) -> Data {
 struct Walked {
     choice: Choice,
     agreements: Agreements,
-    /// What its circuit is expected to cost.
-    cost: Cost,
 }
 
 /// Between which sums of squared errors the largest one lies that keeps what is asked for.
@@ -337,10 +346,8 @@ impl Search<'_, '_> {
 
     /// One degree everywhere, then what the errors of single nodes add up to.
     fn mixes(&mut self, share: f64) -> Result<(), RecoveryError> {
-        let nodes = self.start.original().nonlinear().count();
-        let first = FIRST.min(self.pafs.len() - 1);
-        let mut menus = vec![];
-        self.walk(vec![first; nodes], Some(&mut menus))?;
+        let (mut menus, nodes) = (vec![], self.start.original().nonlinear().count());
+        self.walk(vec![FIRST.min(self.pafs.len() - 1); nodes], Some(&mut menus))?;
         let offers = mix::offers(&menus, &self.costs);
         let mut bracket = Bracket { enough: 0.0, too_much: f64::INFINITY };
         for _ in 0..self.most_mixes {
@@ -359,7 +366,8 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// One degree everywhere, fewer levels as long as the accuracy is kept, more until it is.
+    /// One degree everywhere, fewer levels as long as the accuracy is kept, more until it is. No mixes: a loss of accuracy is
+    /// too small beside its standard error to tell them apart.
     fn uniform(&mut self) -> Result<(), RecoveryError> {
         let nodes = self.start.original().nonlinear().count();
         let mut pick = FIRST.min(self.pafs.len() - 1);
@@ -390,7 +398,8 @@ impl Search<'_, '_> {
         })?;
         let (agreements, results) = self.judges.judge(&network)?;
         let fidelity = self.judged(&agreements, &results);
-        self.walked.push(Walked { choice: Choice { mix, fidelity }, agreements, cost: self.costs.expected(&levels) });
+        let cost = self.costs.expected(&levels);
+        self.walked.push(Walked { choice: Choice { mix, fidelity, cost }, agreements });
         Ok(())
     }
 
@@ -428,8 +437,8 @@ impl Search<'_, '_> {
     fn in_order(mut self) -> Vec<Choice> {
         let expected = |walked: &Walked| walked.choice.fidelity.expected;
         self.walked.sort_by(|a, b| match (a.choice.fidelity.kept, b.choice.fidelity.kept) {
-            (true, true) => a.cost.expected_order(&b.cost).then(expected(b).total_cmp(&expected(a))),
-            (false, false) => expected(b).total_cmp(&expected(a)).then(a.cost.expected_order(&b.cost)),
+            (true, true) => a.choice.cost.expected_order(&b.choice.cost).then(expected(b).total_cmp(&expected(a))),
+            (false, false) => expected(b).total_cmp(&expected(a)).then(a.choice.cost.expected_order(&b.choice.cost)),
             (kept, other) => other.cmp(&kept),
         });
         self.walked.into_iter().map(|walked| walked.choice).collect()

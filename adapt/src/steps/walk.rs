@@ -123,7 +123,8 @@ impl<'a> Walk<'a> {
         let mut kept = None;
         if tunes {
             let tuned = match &seen {
-                Some(seen) => Ok(fitted_to(&chosen.paf, &node.op, seen)),
+                Some(seen) if self.config.ct.channels => Ok(fitted_to(&chosen.paf, &node.op, seen)),
+                Some(seen) => Ok(fitted_to(&chosen.paf, &node.op, &seen.of_node())),
                 None => fit(&chosen.paf, &histogram, &self.config.ct),
             };
             match tuned {

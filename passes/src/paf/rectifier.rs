@@ -243,6 +243,13 @@ impl Arguments {
         }
     }
 
+    /// All channels as one, so that a fit tells none of them apart.
+    #[must_use]
+    pub fn of_node(&self) -> Self {
+        let largest = self.scales.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        Arguments { counts: vec![self.together()], scales: vec![largest] }
+    }
+
     /// The arguments of all channels, those of a channel weighted by the square of its scale as its errors are.
     fn together(&self) -> Vec<f64> {
         let mut all = vec![0.0; BINS];
