@@ -210,6 +210,23 @@ pub(super) fn hard_swish(site: &mut Site<'_>) -> Outcome {
     combine(site, Binary::Mul, x, gate)
 }
 
+/// Shrink: `relu(x − λ) − relu(−x − λ)`, where its two halves meet zero: bias = λ. Otherwise it jumps.
+pub(super) fn shrink(site: &mut Site<'_>) -> Outcome {
+    let lambda = site.attributes.number("lambd")?.unwrap_or(0.5);
+    let bias = site.attributes.number("bias")?.unwrap_or(0.0);
+    if bias != lambda || lambda < 0.0 {
+        let problem = format!("Shrink with bias {bias} and lambd {lambda} jumps");
+        return Err(Refusal::unsupported(problem, "with bias = lambd, not negative, it is a difference of two ReLUs"));
+    }
+    let x = site.operand(0)?;
+    let above = shifted(site, x.clone(), -lambda)?;
+    let above = relu_of(site, above)?;
+    let below = scaled(site, x, -1.0)?;
+    let below = shifted(site, below, -lambda)?;
+    let below = relu_of(site, below)?;
+    combine(site, Binary::Sub, above, below)
+}
+
 fn hard_sigmoid_of(site: &mut Site<'_>, x: Value, alpha: f64, beta: f64) -> Outcome {
     let inner = scaled(site, x, alpha)?;
     let inner = shifted(site, inner, beta)?;

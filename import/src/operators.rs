@@ -72,6 +72,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("Resize", resize::resize, &[]),
     ("Selu", activation::selu, &[]),
     ("Shape", shape::shape, &[FollowsFinal]),
+    ("Shrink", activation::shrink, &[]),
     ("Sigmoid", activation::sigmoid, &[]),
     ("Size", shape::element_count, &[]),
     ("Slice", select::slice, &[]),

@@ -64,6 +64,7 @@ fn piecewise() -> Vec<Case> {
         with_weights("clip", "Clip", &shape, vec![], vec![floats("low", &[], &[-1.0]), floats("high", &[], &[2.5])]),
         case("hard_sigmoid", "HardSigmoid", &shape, vec![real("alpha", 0.3)]),
         Case { growth: 5.0, ..case("hard_swish", "HardSwish", &shape, vec![]) },
+        case("shrink", "Shrink", &shape, vec![real("lambd", 0.75), real("bias", 0.75)]),
         Case { growth: 2.0, ..case("abs", "Abs", &shape, vec![]) },
         with_weights("max", "Max", &shape, vec![], vec![floats("c", &[3, 1], &[0.5, -1.0, 2.0])]),
         with_weights("min", "Min", &shape, vec![], vec![floats("c", &[3, 1], &[0.5, -1.0, 2.0])]),
