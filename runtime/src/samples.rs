@@ -195,7 +195,7 @@ fn log_softmax(lane: &[f64]) -> impl Iterator<Item = f64> + '_ {
 }
 
 /// Index of the largest value, the first of equal ones.
-fn largest(values: impl Iterator<Item = f64>) -> usize {
+pub fn largest(values: impl Iterator<Item = f64>) -> usize {
     let better = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
     values.enumerate().fold((0, f64::NEG_INFINITY), better).0
 }

@@ -35,7 +35,7 @@ pub(super) fn square(menus: &[Menu], mix: &[usize]) -> f64 {
 }
 
 /// What a mix is expected to cost.
-pub(super) fn cost(menus: &[Menu], mix: &[usize], costs: &Costs<'_>) -> Cost {
+fn cost(menus: &[Menu], mix: &[usize], costs: &Costs<'_>) -> Cost {
     let levels = menus.iter().zip(mix).map(|(menu, &pick)| (menu.node.clone(), menu.levels[pick]));
     costs.expected(&levels.collect())
 }

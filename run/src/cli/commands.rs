@@ -121,20 +121,22 @@ pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples
     Ok(Samples::new(ports, arrays, input.limit)?)
 }
 
-/// The results of samples, NaN for those that are refused.
+/// The results of samples, NaN for those that are refused since a value left the range of its polynomial.
 ///
 /// # Errors
-/// The first refusal where no sample is left.
+/// Any other error, and the first refusal where no sample is left.
 pub(crate) fn kept<V>(
     ports: &[OutputPort<V>],
     results: Vec<Result<Vec<ClientOutput>, RuntimeError>>,
 ) -> Result<Vec<Vec<ClientOutput>>> {
-    if !results.is_empty() && results.iter().all(std::result::Result::is_err) {
-        results.into_iter().take(1).collect::<Result<Vec<_>, _>>()?;
-        return Ok(vec![]);
-    }
-    let none = |_| ports.iter().map(ClientOutput::none).collect();
-    Ok(results.into_iter().map(|result| result.unwrap_or_else(none)).collect())
+    let none_is_left = results.iter().all(std::result::Result::is_err);
+    let keep = |result| match result {
+        Err(RuntimeError::Undecryptable { .. } | RuntimeError::Diverged { .. }) if !none_is_left => {
+            Ok(ports.iter().map(ClientOutput::none).collect())
+        }
+        other => Ok(other?),
+    };
+    results.into_iter().map(keep).collect()
 }
 
 /// Samples named at most.

@@ -7,7 +7,7 @@ use paf_files::npy;
 use paf_ir::program::OutputPort;
 use paf_ir::tensor::PostProcess;
 use paf_oracle::{Oracle, Values};
-use paf_runtime::samples::output_shape;
+use paf_runtime::samples::{largest, output_shape};
 use paf_runtime::{ClientOutput, Noise, RuntimeError, Samples};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -68,7 +68,7 @@ fn original_results(model: &Oracle, circuit: &Circuit, samples: &Samples) -> Res
         .collect();
     let results = model.run_all(&inputs)?;
     let sizes = |result: &[Values]| result.iter().map(Vec::len).collect::<Vec<_>>();
-    let expected: Vec<usize> = circuit.program.outputs.iter().map(values_of).collect();
+    let expected: Vec<usize> = circuit.program.outputs.iter().map(|port| output_shape(port).size()).collect();
     if let Some(other) = results.iter().find(|result| sizes(result) != expected) {
         return Err(CommandError::OtherModel { expected, got: sizes(other) });
     }
@@ -87,11 +87,6 @@ fn read_model(path: &Path, circuit: &Circuit) -> Result<Oracle> {
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     Ok(std::fs::read(path).map_err(|source| RuntimeError::Read { path: path.to_owned(), source })?)
-}
-
-/// Number of values of an output after its post-processing.
-fn values_of<V>(port: &OutputPort<V>) -> usize {
-    output_shape(port).size()
 }
 
 fn read_labels(path: &Path, circuit: &Circuit, samples: usize) -> Result<Vec<usize>> {
@@ -186,11 +181,7 @@ impl<V> Judged<'_, V> {
 
 /// The class that an output says: what it is, or where it is largest.
 fn class(values: &[f64], is_class: bool) -> usize {
-    if is_class {
-        return values[0] as usize;
-    }
-    let largest = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)));
-    largest.unwrap_or(0)
+    if is_class { values[0] as usize } else { largest(values.iter().copied()) }
 }
 
 fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
