@@ -131,13 +131,6 @@ impl Course<'_> {
         listener: &mut Listener<'_>,
     ) -> Result<Network, RecoveryError> {
         let Course { training, original, settings: config, seed, data } = *self;
-        let polynomial = network.pafs.iter().find(|(_, chosen)| chosen.paf.rectifier().is_some());
-        if let Some((id, chosen)) = polynomial {
-            return Err(RecoveryError::Node {
-                node: network.graph.node(*id).name.clone(),
-                problem: format!("`pa` and `at` train composites, not `{}`; name one of those", chosen.paf.name),
-            });
-        }
         let run = TrainingRun { original, data, config, seed, frozen: frozen(&network.graph), checkpoint };
         let trained = training.train(network, &run, listener)?;
         if !trained.improved() {

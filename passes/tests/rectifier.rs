@@ -12,15 +12,25 @@ use paf_passes::optimize::optimize;
 use paf_passes::paf::{Arguments, NoSuchPaf, Paf, Rectifier, Symmetry};
 
 /// Name, degree of the even polynomial, and levels.
-const FAMILIES: [(&str, usize, usize); 9] = [
+const FAMILIES: [(&str, usize, usize); 19] = [
+    ("abs2", 2, 1),
+    ("abs4", 4, 2),
     ("abs6", 6, 3),
+    ("abs8", 8, 3),
     ("abs14", 14, 4),
+    ("abs16", 16, 4),
     ("abs30", 30, 5),
+    ("abs32", 32, 5),
     ("abs62", 62, 6),
     ("abs126", 126, 7),
+    ("relu2", 2, 1),
+    ("relu4", 4, 2),
     ("relu7", 6, 3),
+    ("relu8", 8, 3),
     ("relu15", 14, 4),
+    ("relu16", 16, 4),
     ("relu31", 30, 5),
+    ("relu32", 32, 5),
     ("relu63", 62, 6),
 ];
 
@@ -68,16 +78,20 @@ fn arguments() -> Arguments {
 #[test]
 fn fitted_polynomials_serve_what_was_seen_and_keep_their_tails() {
     let seen = arguments();
-    for (name, _, _) in FAMILIES {
+    for (name, _, levels) in FAMILIES {
         let best = rectifier(name);
         let fitted = best.fitted_to(&seen);
-        assert!(seen.error(&fitted) < 0.9 * seen.error(&best), "{name}");
+        let gain = if levels < 3 { 1.0 } else { 0.9 };
+        assert!(seen.error(&fitted) < gain * seen.error(&best), "{name}");
         assert_eq!(fitted.degree(), best.degree(), "{name}");
         let paf = Paf::from_series(name, fitted.series.clone()).unwrap();
         assert!(paf.max_relu_error() < 0.1, "{name}: {}", paf.max_relu_error());
         assert_eq!(paf.rectifier().unwrap().symmetry, best.symmetry, "{name} reads back as what it is");
         let pool = best.fitted_to_comparisons(&seen);
         assert_eq!((pool.symmetry, pool.series.len()), (Symmetry::Even, 1), "{name}");
+        let (paf, levels) = (Paf::by_name(name).unwrap(), if levels == 1 { 2 } else { levels });
+        let settled = Paf::from_series(name, pool.series).unwrap();
+        assert_eq!((paf.depth_of_comparison(), settled.depth_of_comparison()), (levels, levels), "{name}");
     }
 }
 
@@ -166,7 +180,7 @@ fn circuits_have_the_least_depth() {
             let relus = if residual { 2 } else { 1 };
             assert_eq!(report.levels_after as usize, relus * (levels + 1) + 1, "{name}, residual {residual}");
             let error = largest_difference(&graph, &optimized, &approximated);
-            assert!(error < 0.5 / levels as f64, "{name}: {error}");
+            assert!(error < 0.6 / levels as f64, "{name}: {error}");
             // What was followed on samples is what the circuit computes.
             let results = &approximated.outputs[0];
             let scaled: Vec<f64> = samples()[3][0].iter().map(|x| x * approximated.inputs[0].0).collect();
@@ -174,6 +188,36 @@ fn circuits_have_the_least_depth() {
             let scale = approximated.output_scales[0];
             assert!(found.iter().zip(&results[3]).all(|(a, b)| (a * scale - b).abs() < 1e-9), "{name}");
         }
+    }
+}
+
+/// A power of two takes no more levels than the degrees before it, and fewer products.
+#[test]
+fn squares_take_few_products() {
+    let products = |name: &str| {
+        let graph = approximated(&network(false), name).graph;
+        let (optimized, _) = optimize(&graph).unwrap();
+        optimized.nodes().filter(|(_, node)| node.op == Op::Mul).count()
+    };
+    for (name, fewest) in [
+        ("abs2", 1),
+        ("relu2", 1),
+        ("abs4", 2),
+        ("relu4", 2),
+        ("abs6", 3),
+        ("abs8", 3),
+        ("relu7", 5),
+        ("relu8", 4),
+        ("abs14", 6),
+        ("abs16", 5),
+        ("relu15", 8),
+        ("relu16", 6),
+        ("abs30", 9),
+        ("abs32", 7),
+        ("relu31", 13),
+        ("relu32", 10),
+    ] {
+        assert_eq!(products(name), fewest, "{name}");
     }
 }
 

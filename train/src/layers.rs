@@ -9,7 +9,7 @@ use paf_ir::tensor::{Node, NodeId, Op};
 use paf_passes::approximate::{Reduction, Round, rounds};
 
 use crate::error::TrainError;
-use crate::fused::activation::Rectifier;
+use crate::fused::activation::ExactRectifier;
 use crate::fused::channels::{ChannelAffine, Channels};
 use crate::fused::function::Elementwise;
 use crate::fused::pool::MaxPool;
@@ -23,7 +23,7 @@ pub(crate) enum Layer {
     /// Tensors are flat: nothing to do.
     Reshape,
     BatchNorm(Normalization),
-    Relu(Arc<Rectifier>),
+    Relu(Arc<ExactRectifier>),
     MaxPool(Pool),
     Function(Arc<Elementwise>),
     Add,
@@ -94,7 +94,7 @@ impl Builder<'_> {
             Op::Linear(map) => Layer::Linear(self.linear(id, map)?),
             Op::Reshape => Layer::Reshape,
             Op::BatchNorm(_) => Layer::BatchNorm(self.normalization(id, node)?),
-            Op::Relu => Layer::Relu(Arc::new(Rectifier { width })),
+            Op::Relu => Layer::Relu(Arc::new(ExactRectifier { width })),
             Op::MaxPool(window) => Layer::MaxPool(pool(window, self.reduction)),
             Op::Function(function) => Layer::Function(Arc::new(Elementwise { function: *function, width })),
             Op::Add => Layer::Add,

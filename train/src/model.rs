@@ -14,7 +14,7 @@ use paf_passes::approximate::{Comparing, Reduction, Scaling, reduced};
 use paf_passes::paf::Paf;
 
 use crate::error::TrainError;
-use crate::fused::activation::PafRectifier;
+use crate::fused::activation::{PafRectifier, Shape};
 use crate::fused::apply;
 use crate::fused::channels::{BatchNormalization, Statistics};
 use crate::fused::sparse::SparseMap;
@@ -36,7 +36,7 @@ pub(crate) struct TapeModel {
 struct Place {
     name: String,
     coefficients: ParameterId,
-    lengths: Vec<usize>,
+    shape: Shape,
     scale: Scaling,
     /// Whether it stands for its node now, or the node is still exact.
     active: bool,
@@ -87,11 +87,11 @@ impl TapeModel {
 
     /// Gives a ReLU or MaxPool a PAF, to be used once it is active.
     pub(crate) fn add_paf(&mut self, id: NodeId, paf: &Paf, scale: &Scaling) -> Result<(), TrainError> {
-        let coefficients = |paf: &Paf| paf.components().iter().flat_map(|c| c.odd_coefficients.clone()).collect();
+        let (shape, coefficients) = Shape::of(paf);
         let place = Place {
             name: paf.name.clone(),
-            coefficients: self.parameters.coefficients(id, coefficients(paf))?,
-            lengths: paf.components().iter().map(|component| component.odd_coefficients.len()).collect(),
+            coefficients: self.parameters.coefficients(id, coefficients)?,
+            shape,
             scale: scale.clone(),
             active: false,
         };
@@ -140,15 +140,11 @@ impl TapeModel {
     /// The PAF as it is now.
     pub(crate) fn paf(&self, id: NodeId) -> Result<Option<Paf>, TrainError> {
         let Some(place) = self.pafs.get(&id) else { return Ok(None) };
-        let values = self.parameters.values(place.coefficients)?;
-        let mut rest = values.as_slice();
-        let mut components = Vec::with_capacity(place.lengths.len());
-        for &length in &place.lengths {
-            let (component, after) = rest.split_at(length);
-            components.push(component.to_vec());
-            rest = after;
-        }
-        Ok(Some(Paf::from_components(&place.name, components)?))
+        let parts = place.shape.parts(&self.parameters.values(place.coefficients)?);
+        Ok(Some(match place.shape {
+            Shape::Sign(_) => Paf::from_components(&place.name, parts)?,
+            Shape::Series(_) => Paf::from_series(&place.name, parts)?,
+        }))
     }
 
     /// The graph with the weights as they are now, and the PAFs with theirs.
@@ -161,10 +157,8 @@ impl TapeModel {
         }
         for (id, chosen) in pafs.iter_mut() {
             if let (Some(paf), Some(scale)) = (self.paf(*id)?, self.scale(*id)) {
-                let before = chosen.paf.components().iter().map(|component| &component.odd_coefficients);
-                if !before.eq(paf.components().iter().map(|component| &component.odd_coefficients)) {
-                    chosen.paf = paf;
-                }
+                let is_same = Shape::of(&chosen.paf) == Shape::of(&paf);
+                chosen.paf = if is_same { chosen.paf.clone().settled() } else { paf };
                 chosen.scale = scale.clone();
             }
         }
@@ -298,7 +292,7 @@ impl TapeModel {
 
     fn rectify(&self, place: &Place, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, TrainError> {
         let coefficients = self.parameter(place.coefficients, pass).to_dtype(self.dtype)?;
-        let kernel = PafRectifier { width: x.dim(1)?, scale: place.scale.clone(), lengths: place.lengths.clone() };
+        let kernel = PafRectifier { width: x.dim(1)?, scale: place.scale.clone(), shape: place.shape.clone() };
         Ok(apply(&Arc::new(kernel), &[x, &coefficients])?)
     }
 

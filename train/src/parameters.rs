@@ -28,7 +28,7 @@ pub(crate) enum Role {
     Mean,
     /// Running variance; estimated, never trained.
     Variance,
-    /// Odd coefficients of a PAF, all components one after the other.
+    /// Coefficients of a PAF: odd ones of all components one after the other, or series channel by channel.
     Coefficients,
 }
 

@@ -27,19 +27,7 @@ pub struct SearchConfig {
 
 impl Default for SearchConfig {
     fn default() -> Self {
-        let pafs = [
-            "alpha4",
-            "alpha5",
-            "alpha6",
-            "f1_g2.cheon",
-            "alpha7",
-            "f2_g2.cheon",
-            "f2_g3.cheon",
-            "alpha8",
-            "alpha9",
-            "f1sq_g1sq.cheon",
-            "alpha10",
-        ];
+        let pafs = ["relu4", "relu8", "relu16", "relu32", "relu63", "abs126", "alpha8", "alpha9", "alpha10"];
         SearchConfig {
             pafs: pafs.map(String::from).to_vec(),
             max_levels: None,

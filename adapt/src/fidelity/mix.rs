@@ -54,10 +54,14 @@ pub(super) fn offers(menus: &[Menu], costs: &Costs<'_>) -> Vec<Offer> {
         menus.iter().map(|menu| Some(usable[menu.node.as_str()].get(*front.get(&menu.node)?)?.0)).collect()
     };
     let mixes: BTreeSet<Mix> = costs.fronts(&choices.collect()).into_iter().filter_map(picks).collect();
-    let offer = |mix: Mix| Offer { square: square(menus, &mix), cost: cost(menus, &mix, costs), mix };
-    let mut offers: Vec<Offer> = mixes.into_iter().map(offer).collect();
+    let mut offers: Vec<Offer> = mixes.into_iter().map(|mix| offer(menus, costs, mix)).collect();
     offers.sort_by(|a, b| a.cost.expected_order(&b.cost).then(a.square.total_cmp(&b.square)));
     offers
+}
+
+/// A mix with its errors and cost.
+pub(super) fn offer(menus: &[Menu], costs: &Costs<'_>, mix: Mix) -> Offer {
+    Offer { square: square(menus, &mix), cost: cost(menus, &mix, costs), mix }
 }
 
 /// The cheapest of the offers whose squared errors sum up to at most this.

@@ -109,7 +109,7 @@ impl Comparing for Building<'_, '_, '_> {
             Some((relu, paf)) => (&relu.name, paf),
             None => (&pool.node.name, &pool.paf),
         };
-        let paf = rectify::fitted(paf, &Op::Relu, &x.1, &pool.scaling, approximation.options.reduction);
+        let paf = rectify::fitted_in_pool(paf, &x.1, &pool.scaling, approximation.options.reduction);
         let image = rectified(&mut approximation.graph, name, &paf, x.0)?;
         Ok((image, x.1.relu(&paf, &pool.scaling)))
     }

@@ -31,6 +31,7 @@ mod scales;
 mod scaling;
 mod sensitivity;
 mod series;
+mod squares;
 mod values;
 
 use std::collections::BTreeMap;
@@ -178,9 +179,10 @@ pub fn least_depth(graph: &Graph, paf: &Paf, reduction: Reduction) -> u32 {
     graph.outputs.iter().map(|output| depths[output.node.index()]).max().unwrap_or(0)
 }
 
-/// Levels of a ReLU or MaxPool with a PAF: each comparison in sequence takes the sign's and a product.
+/// Levels of a ReLU or MaxPool with a PAF: those of each comparison in sequence.
 pub fn levels_with(op: &Op, paf: &Paf, reduction: Reduction) -> u32 {
-    comparisons(op, reduction) * paf.depth() as u32
+    let depth = if let Op::MaxPool(_) = op { paf.depth_of_comparison() } else { paf.depth() };
+    comparisons(op, reduction) * depth as u32
 }
 
 /// Comparisons in sequence of a ReLU or MaxPool; none of anything else.
@@ -323,9 +325,9 @@ impl<'a> Approximation<'a> {
         let values = self.operand(0).relu(&paf, &scaling);
         let units = self.units_of_pool(id, &paf, &scaling, &values)?.unwrap_or_else(|| scaling.clone());
         let name = &node.name;
-        let u = self.divided(node, x, &scaling)?;
         let rectified = match &paf.form {
             Form::Sign(sign) => {
+                let u = self.divided(node, x, &scaling)?;
                 let step = polynomial::step(&mut self.graph, name, sign, u)?;
                 let factor = if units == scaling { u } else { units.divide(&mut self.graph, name, x)? };
                 self.graph.add(name.clone(), Op::Mul, &[factor, step])?
@@ -334,7 +336,16 @@ impl<'a> Approximation<'a> {
                 let ratios = scaling.in_units(&units);
                 let square = ratios.iter().map(|ratio| ratio * ratio).sum::<f64>() / ratios.len() as f64;
                 self.lost_bits = self.lost_bits.max(square.log2() / 2.0);
-                rectify::build(&mut self.graph, name, rectifier, u, &ratios)?
+                match rectifier.squares(&ratios) {
+                    Some(squares) => {
+                        let w = self.divided(node, x, &scaling.in_parts(&squares.factors))?;
+                        squares::build(&mut self.graph, name, &squares, w)?
+                    }
+                    None => {
+                        let u = self.divided(node, x, &scaling)?;
+                        rectify::build(&mut self.graph, name, rectifier, u, &ratios)?
+                    }
+                }
             }
         };
         let image = units.multiply(&mut self.graph, name, rectified)?;

@@ -1,7 +1,8 @@
 //! Polynomials of ReLU: fitted to what a node sees, and as tensor operations.
 //!
 //! An even polynomial is a series in T_2(u), which halves its products: `q(u) = Σ c_{2k}·T_k(T_2(u))`, of the depth that the
-//! general schedule has, 1 + ⌈log2(d/2 + 1)⌉ = ⌈log2(d + 1)⌉ for the degrees there are.
+//! general schedule has, 1 + ⌈log2(d/2 + 1)⌉ = ⌈log2(d + 1)⌉ for the degrees there are. One whose degree is a power of two is
+//! squares of values that the layer before gives in units of its own, and takes a level less.
 
 use std::cell::RefCell;
 
@@ -57,9 +58,22 @@ pub fn fitted_to(paf: &Paf, op: &Op, seen: &Arguments) -> Paf {
 
 /// As [`fitted_to`] these values, if samples are known.
 pub(super) fn fitted(paf: &Paf, op: &Op, operand: &Values, scaling: &Scaling, reduction: Reduction) -> Paf {
-    let is_open = paf.rectifier().is_some_and(|rectifier| !rectifier.settled);
-    let seen = if is_open { arguments(op, operand, scaling, reduction) } else { None };
-    seen.map_or_else(|| paf.clone(), |seen| fitted_to(paf, op, &seen))
+    let Some(rectifier) = paf.rectifier().filter(|rectifier| !rectifier.settled) else { return paf.clone() };
+    match (arguments(op, operand, scaling, reduction), op) {
+        (Some(seen), _) => fitted_to(paf, op, &seen),
+        (None, Op::MaxPool(_)) => comparing(paf, rectifier),
+        (None, _) => paf.clone(),
+    }
+}
+
+/// As [`fitted`] to the values of a ReLU that is one of a pool's comparisons.
+pub(super) fn fitted_in_pool(paf: &Paf, x: &Values, scaling: &Scaling, reduction: Reduction) -> Paf {
+    let paf = paf.rectifier().map_or_else(|| paf.clone(), |rectifier| comparing(paf, rectifier));
+    fitted(&paf, &Op::Relu, x, scaling, reduction)
+}
+
+fn comparing(paf: &Paf, rectifier: &Rectifier) -> Paf {
+    Paf { form: Form::Rectifier(rectifier.for_comparisons()), ..paf.clone() }
 }
 
 /// Builds `factor·r(u)` for `u` in [−1, 1], with a factor for each channel or one for all.

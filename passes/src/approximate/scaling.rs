@@ -98,6 +98,16 @@ impl Scaling {
         (0..channels).map(|channel| own[channel % own.len()] / units[channel % units.len()]).collect()
     }
 
+    /// Each scale divided by the factor of its channel, or by that of all.
+    pub(super) fn in_parts(&self, factors: &[f64]) -> Scaling {
+        if let (Scaling::Uniform(scale), [factor, others @ ..]) = (self, factors)
+            && others.iter().all(|other| other == factor)
+        {
+            return Scaling::Uniform(scale / factor);
+        }
+        Scaling::Channels(self.in_units(&Scaling::Channels(factors.to_vec())))
+    }
+
     /// `x / scale`.
     pub(super) fn divide(&self, graph: &mut Graph, name: &str, x: NodeId) -> Result<NodeId, PassError> {
         self.apply(graph, name, x, |scale| 1.0 / scale)

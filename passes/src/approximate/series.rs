@@ -194,18 +194,19 @@ pub(super) fn times(graph: &mut Graph, name: &str, x: NodeId, coefficient: &Coef
     }
 }
 
-/// `x + offset`.
-fn add_offset(graph: &mut Graph, name: &str, x: NodeId, offset: &Coefficient) -> Result<NodeId, PassError> {
+/// `x + offset`, x itself for none.
+pub(super) fn add_offset(graph: &mut Graph, name: &str, x: NodeId, offset: &Coefficient) -> Result<NodeId, PassError> {
     match offset.number() {
+        Some(0.0) => Ok(x),
         Some(number) => Ok(graph.add(name, Op::AddConstant(number), &[x])?),
         None => diagonal(graph, name, x, vec![1.0; offset.0.len()], Some(offset.0.clone())),
     }
 }
 
 /// A part of a series: what depends on the variable, and a constant that is not yet added.
-struct Part {
-    node: Option<NodeId>,
-    offset: Coefficient,
+pub(super) struct Part {
+    pub(super) node: Option<NodeId>,
+    pub(super) offset: Coefficient,
 }
 
 impl Chebyshev<'_> {
@@ -214,7 +215,7 @@ impl Chebyshev<'_> {
         let degree = coefficients.iter().rposition(|c| !c.is_negligible()).unwrap_or(0);
         let coefficients = &coefficients[..=degree];
         if degree <= 1 || (degree <= self.baby_limit && basis_depth(degree) < budget) {
-            return self.combination(coefficients);
+            return combined(self, coefficients);
         }
         let split = (degree + 1).next_power_of_two() / 2;
         let (quotient, remainder) = divide(coefficients, split);
@@ -237,28 +238,48 @@ impl Chebyshev<'_> {
         };
         Ok(Part { node: Some(node), offset: remainder.offset })
     }
+}
 
-    /// A sum of terms. A constant by channel is the bias of the first term that is a map, which costs nothing; a number is
-    /// left to whoever adds it.
-    fn combination(&mut self, coefficients: &[Coefficient]) -> Result<Part, PassError> {
-        let mut terms = Vec::with_capacity(coefficients.len());
-        let mut offset = coefficients[0].clone();
-        for (k, coefficient) in coefficients.iter().enumerate().skip(1) {
-            if coefficient.is_negligible() {
-                continue;
-            }
-            let t = self.chebyshev(k)?;
-            let is_map = |coefficient: &Coefficient| coefficient.number().is_none();
-            terms.push(if is_map(&offset) && is_map(coefficient) {
-                let bias = std::mem::replace(&mut offset, Coefficient::of_all(0.0));
-                diagonal(self.graph, self.name, t, coefficient.0.clone(), Some(bias.0))?
-            } else {
-                times(self.graph, self.name, t, coefficient)?
-            });
-        }
-        let node = if terms.is_empty() { None } else { Some(sum_in_pairs(self.graph, self.name, terms)?) };
-        Ok(Part { node, offset })
+/// Polynomials that are added up with coefficients.
+pub(super) trait Basis {
+    fn graph(&mut self) -> (&mut Graph, &str);
+
+    /// The k-th polynomial, k ≥ 1; that of 0 is 1.
+    fn element(&mut self, k: usize) -> Result<NodeId, PassError>;
+}
+
+impl Basis for Chebyshev<'_> {
+    fn graph(&mut self) -> (&mut Graph, &str) {
+        (self.graph, self.name)
     }
+
+    fn element(&mut self, k: usize) -> Result<NodeId, PassError> {
+        self.chebyshev(k)
+    }
+}
+
+/// A sum of terms. A constant by channel is the bias of the first term that is a map, which costs nothing; a number is left to
+/// whoever adds it.
+pub(super) fn combined(basis: &mut impl Basis, coefficients: &[Coefficient]) -> Result<Part, PassError> {
+    let mut terms = Vec::with_capacity(coefficients.len());
+    let mut offset = coefficients[0].clone();
+    for (k, coefficient) in coefficients.iter().enumerate().skip(1) {
+        if coefficient.is_negligible() {
+            continue;
+        }
+        let element = basis.element(k)?;
+        let (graph, name) = basis.graph();
+        let is_map = |coefficient: &Coefficient| coefficient.number().is_none();
+        terms.push(if is_map(&offset) && is_map(coefficient) {
+            let bias = std::mem::replace(&mut offset, Coefficient::of_all(0.0));
+            diagonal(graph, name, element, coefficient.0.clone(), Some(bias.0))?
+        } else {
+            times(graph, name, element, coefficient)?
+        });
+    }
+    let (graph, name) = basis.graph();
+    let node = if terms.is_empty() { None } else { Some(sum_in_pairs(graph, name, terms)?) };
+    Ok(Part { node, offset })
 }
 
 /// Quotient and remainder by T_split, where split ≤ degree < 2·split: `c·T_{s+j} = 2c·T_j·T_s − c·T_{s−j}`.

@@ -160,9 +160,11 @@ impl Values {
         match self {
             Values::Samples(batch) => {
                 let (scales, repeat) = scaling.parts(batch.size());
+                let polynomials = paf.rectifier().map_or(1, |rectifier| rectifier.series.len());
+                let repeat = if scales.len() < polynomials { (batch.size() / polynomials).max(1) } else { repeat };
                 Values::Samples(Arc::new(batch.map(|block| {
                     let mut result = Vec::with_capacity(block.len());
-                    for (channel, (part, &scale)) in block.chunks(repeat).zip(scales).enumerate() {
+                    for (channel, (part, &scale)) in block.chunks(repeat).zip(scales.iter().cycle()).enumerate() {
                         result.extend_from_slice(paf.relu_all(channel, part.as_flattened(), scale).as_chunks().0);
                     }
                     result

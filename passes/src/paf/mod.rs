@@ -7,7 +7,7 @@
 //! such as a fine-tuning run.
 //!
 //! A ReLU needs |x| only, where an error near 0 is forgiven, so one polynomial r takes far fewer levels ([`Rectifier`]):
-//! ReLU(x) ≈ S·r(x/S), from |x| for `abs6` … `abs126`, of ReLU itself for `relu7` … `relu63`.
+//! ReLU(x) ≈ S·r(x/S), from |x| for `abs2` … `abs126`, of ReLU itself for `relu2` … `relu63`.
 
 mod analysis;
 mod chebyshev;
@@ -16,10 +16,12 @@ pub mod families;
 mod high_precision;
 mod rectifier;
 pub mod remez;
+mod squares;
 
 pub(crate) use chebyshev::clenshaw;
 pub use composite::{Component, Composite};
 pub use rectifier::{Arguments, Rectifier, Symmetry};
+pub(crate) use squares::Squares;
 
 /// Values evaluated side by side.
 const LANES: usize = 8;
@@ -65,7 +67,7 @@ pub enum NoSuchPaf {
     },
     /// A component of a degree beyond what the arithmetic is made for.
     #[error(
-        "component {component} of PAF \"{name}\" has degree {degree}; at most {MAX_DEGREE} is supported, or 127 in one polynomial of ReLU"
+        "component {component} of PAF \"{name}\" has degree {degree}; at most {MAX_DEGREE} is supported, or 128 in one polynomial of ReLU"
     )]
     DegreeTooHigh {
         /// The name of the composite.
@@ -200,11 +202,19 @@ impl Paf {
         self
     }
 
-    /// Levels of a ReLU or of one comparison, at minimum depth and with every scale folded elsewhere.
+    /// Levels of a ReLU, at minimum depth and with every scale folded elsewhere.
     pub fn depth(&self) -> usize {
         match &self.form {
             Form::Sign(composite) => composite.sign_depth() + 1,
             Form::Rectifier(rectifier) => rectifier.depth(),
+        }
+    }
+
+    /// Levels of one comparison of a pool, likewise.
+    pub fn depth_of_comparison(&self) -> usize {
+        match &self.form {
+            Form::Sign(composite) => composite.sign_depth() + 1,
+            Form::Rectifier(rectifier) => rectifier.depth_of_comparison(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A composite approximates sign on all of \[-1,1\] and multiplies by x; but a ReLU needs |x| only, whose error near 0 is
 //! forgiven. The best even polynomial of degree d for |x| has the error 0.28/d (Bernstein, Acta Math. 37, 1914) and takes
-//! ⌈log2(d + 1)⌉ levels. Fitted by least squares to the values that a node sees, it is more accurate still where they are;
+//! ⌈log2(d + 1)⌉ levels, or log2(d) for a power of two, as squares ([`Squares`]). Fitted by least squares to the values that a node sees, it is more accurate still where they are;
 //! and where values of either sign are not alike, as after a batch normalization, a general polynomial for ReLU itself
 //! spends its degree where the values lie. Every channel may have its own.
 
@@ -10,6 +10,7 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 
 use super::chebyshev::{clenshaw, clenshaw_in_place, from_even_powers};
 use super::high_precision::to_f64;
+use super::squares::Squares;
 use super::{NoSuchPaf, ceil_log2, remez};
 
 /// Bins of arguments on [−1, 1], equally wide.
@@ -38,6 +39,10 @@ const TAIL_ERROR: f64 = 0.1;
 
 /// Higher degrees are refused: those of `abs126`, seven levels.
 const MAX_DEGREE: usize = 127;
+
+/// What the first coefficient of a polynomial that is to be squares may be at least, in parts of that of the best one of its
+/// degree: the first of them with which nothing cancels.
+const FIRST_COEFFICIENTS: [f64; 5] = [0.03, 0.1, 0.3, 0.6, 1.0];
 
 /// Added to the diagonal of the normal equations, in parts of its mean.
 const RIDGE: f64 = 1e-12;
@@ -80,28 +85,42 @@ const fn general(name: &'static str, degree: usize) -> Family {
     Family { name, symmetry: Symmetry::General, degree }
 }
 
-pub(super) const FAMILIES: [Family; 9] = [
+pub(super) const FAMILIES: [Family; 19] = [
+    even("abs2", 2),
+    even("abs4", 4),
     even("abs6", 6),
+    even("abs8", 8),
     even("abs14", 14),
+    even("abs16", 16),
     even("abs30", 30),
+    even("abs32", 32),
     even("abs62", 62),
     even("abs126", 126),
+    general("relu2", 2),
+    general("relu4", 4),
     general("relu7", 7),
+    general("relu8", 8),
     general("relu15", 15),
+    general("relu16", 16),
     general("relu31", 31),
+    general("relu32", 32),
     general("relu63", 63),
 ];
 
 impl Family {
     /// The polynomial of least largest error: that of |u| is even, and the best one for ReLU has the even part of |u|'s.
     pub(super) fn minimax(&self) -> Result<Rectifier, NoSuchPaf> {
-        let magnitude = remez::best_even_polynomial(self.degree - self.degree % 2)?;
-        let even: Vec<f64> = from_even_powers(&magnitude).iter().map(|c| to_f64(c) / 2.0).collect();
-        let mut series = vec![0.0; self.degree + 1];
-        even.iter().enumerate().for_each(|(k, c)| series[2 * k] = *c);
-        series[1] = 0.5;
-        Ok(Rectifier::of(self.symmetry, vec![series], false))
+        Ok(Rectifier::of(self.symmetry, vec![minimax(self.degree)?], false))
     }
+}
+
+fn minimax(degree: usize) -> Result<Vec<f64>, NoSuchPaf> {
+    let magnitude = remez::best_even_polynomial(degree - degree % 2)?;
+    let even: Vec<f64> = from_even_powers(&magnitude).iter().map(|c| to_f64(c) / 2.0).collect();
+    let mut series = vec![0.0; degree + 1];
+    even.iter().enumerate().for_each(|(k, c)| series[2 * k] = *c);
+    series[1] = 0.5;
+    Ok(series)
 }
 
 impl Rectifier {
@@ -149,9 +168,27 @@ impl Rectifier {
         self.series[0].len() - 1
     }
 
-    /// Levels at minimum depth, coefficients included: ⌈log2(degree + 1)⌉.
+    /// Levels of a ReLU at minimum depth, coefficients included: ⌈log2(degree + 1)⌉, or log2(degree) as squares.
     pub(super) fn depth(&self) -> usize {
-        ceil_log2(self.degree() + 1)
+        match self.squares(&[1.0]) {
+            Some(squares) => squares.rests.len(),
+            None => ceil_log2(self.degree() + 1),
+        }
+    }
+
+    /// Levels of a comparison.
+    pub(super) fn depth_of_comparison(&self) -> usize {
+        ceil_log2(if self.settled { self.degree() } else { self.comparing(Symmetry::Even) } + 1)
+    }
+
+    /// `factor·r(u)` as squares, with a factor for each channel or one for all, where that takes a level less.
+    pub(crate) fn squares(&self, factors: &[f64]) -> Option<Squares> {
+        let channels = factors.len().max(self.series.len());
+        let of_channel = |channel: usize| {
+            let factor = factors[channel % factors.len()];
+            self.of_channel(channel % self.series.len()).iter().map(|c| factor * c).collect()
+        };
+        Squares::of(&(0..channels).map(of_channel).collect::<Vec<_>>())
     }
 
     pub(super) fn max_error(&self) -> f64 {
@@ -184,9 +221,20 @@ impl Rectifier {
         clenshaw_in_place(self.of_channel(channel), values);
     }
 
-    /// The polynomial of the same degree that compares: that of |a − b|, whose even part this one shares.
-    fn comparing(&self) -> (Symmetry, usize) {
-        (Symmetry::Even, self.degree() - self.degree() % 2)
+    /// The degree that a comparison takes: a power of two is no square there, as it would ask for other units in each round.
+    fn comparing(&self, symmetry: Symmetry) -> usize {
+        let degree = self.degree();
+        let most = if degree > 2 && degree.is_power_of_two() { degree - 1 } else { degree };
+        if symmetry == Symmetry::Even { most - most % 2 } else { most }
+    }
+
+    /// The best polynomial of what is still to be fitted, of the degree that a comparison takes.
+    pub(crate) fn for_comparisons(&self) -> Rectifier {
+        let degree = self.comparing(self.symmetry);
+        match minimax(degree) {
+            Ok(series) if !self.settled && degree < self.degree() => Rectifier::of(self.symmetry, vec![series], false),
+            _ => self.clone(),
+        }
     }
 
     /// Least squares on what a ReLU sees: one polynomial for all channels, or a general one for each of those that the
@@ -194,20 +242,34 @@ impl Rectifier {
     pub fn fitted_to(&self, seen: &Arguments) -> Rectifier {
         let degree = self.degree() - if self.symmetry == Symmetry::Even { self.degree() % 2 } else { 0 };
         let basis = Basis::new(degree);
-        let of_node = Rectifier::of(self.symmetry, vec![basis.fit(self.symmetry, &seen.together())], true);
+        let fit = |counts: &[f64]| self.fitted_as_squares(&basis, counts);
+        let of_node = Rectifier::of(self.symmetry, vec![fit(&seen.together())], true);
         if self.symmetry == Symmetry::Even || seen.counts.len() == 1 {
             return of_node;
         }
-        let series = seen.counts.iter().map(|counts| basis.fit(self.symmetry, counts)).collect();
+        let series = seen.counts.iter().map(|counts| fit(counts)).collect();
         let of_channels = Rectifier::of(self.symmetry, series, true);
         let is_worth_it = seen.error(&of_channels) < WORTH_CHANNELS * seen.error(&of_node);
         if is_worth_it { of_channels } else { of_node }
     }
 
+    /// The fit to these counts; where this polynomial is squares, one that is squares with the same sign.
+    fn fitted_as_squares(&self, basis: &Basis, counts: &[f64]) -> Vec<f64> {
+        let (best, free) = (&self.series[0], basis.fit(self.symmetry, counts, None));
+        let Some(own) = Squares::of(&self.series) else { return free };
+        let is_squares = |series: &Vec<f64>| {
+            Squares::of(std::slice::from_ref(series)).is_some_and(|squares| squares.is_subtracted == own.is_subtracted)
+        };
+        let first = best[self.degree()];
+        let bound = |part: &f64| basis.fit(self.symmetry, counts, Some(part * first));
+        let fits = std::iter::once(free).chain(FIRST_COEFFICIENTS.iter().map(bound));
+        fits.into_iter().find(is_squares).unwrap_or_else(|| best.clone())
+    }
+
     /// Least squares on the differences that a pool compares: an even polynomial for all channels.
     pub fn fitted_to_comparisons(&self, seen: &Arguments) -> Rectifier {
-        let (symmetry, degree) = self.comparing();
-        Rectifier::of(symmetry, vec![Basis::new(degree).fit(symmetry, &seen.together())], true)
+        let basis = Basis::new(self.comparing(Symmetry::Even));
+        Rectifier::of(Symmetry::Even, vec![basis.fit(Symmetry::Even, &seen.together(), None)], true)
     }
 }
 
@@ -297,24 +359,25 @@ impl Basis {
         Basis { degree, values: (0..BINS).map(row).collect() }
     }
 
-    /// The series of least weighted square error, spread over \[-1,1\] as far as its tails need it.
-    fn fit(&self, symmetry: Symmetry, counts: &[f64]) -> Vec<f64> {
+    /// The series of least weighted square error, spread over \[-1,1\] as far as its tails need it; its first coefficient may
+    /// be given.
+    fn fit(&self, symmetry: Symmetry, counts: &[f64], first: Option<f64>) -> Vec<f64> {
         let total: f64 = counts.iter().sum();
         let weights = |spread: f64| -> Vec<f64> {
             counts.iter().map(|count| spread + count / total.max(1.0) * BINS as f64).collect()
         };
-        let mut series = self.solved(symmetry, &weights(SPREADS[0]));
+        let mut series = self.solved(symmetry, &weights(SPREADS[0]), first);
         for &spread in &SPREADS[1..] {
             if largest_error(&series) <= TAIL_ERROR {
                 break;
             }
-            series = self.solved(symmetry, &weights(spread));
+            series = self.solved(symmetry, &weights(spread), first);
         }
         series
     }
 
     /// Normal equations; products of Chebyshev polynomials are sums of two, T_i·T_j = (T_{i+j} + T_{|i−j|})/2.
-    fn solved(&self, symmetry: Symmetry, weights: &[f64]) -> Vec<f64> {
+    fn solved(&self, symmetry: Symmetry, weights: &[f64], first: Option<f64>) -> Vec<f64> {
         let (mut moments, mut wanted) = (vec![0.0; 2 * self.degree + 1], vec![0.0; self.degree + 1]);
         for (bin, (values, weight)) in self.values.iter().zip(weights).enumerate() {
             moments.iter_mut().zip(values).for_each(|(moment, value)| *moment += weight * value);
@@ -324,15 +387,18 @@ impl Basis {
             wanted.iter_mut().zip(values).for_each(|(wanted, value)| *wanted += target * value);
         }
         let step = if symmetry == Symmetry::Even { 2 } else { 1 };
-        let powers: Vec<usize> = (0..=self.degree).step_by(step).collect();
+        let free = self.degree + 1 - usize::from(first.is_some());
+        let powers: Vec<usize> = (0..free).step_by(step).collect();
         let size = powers.len();
-        let gram = |i: usize, j: usize| (moments[powers[i] + powers[j]] + moments[powers[i].abs_diff(powers[j])]) / 2.0;
-        let mut matrix = DMatrix::from_fn(size, size, gram);
+        let gram = |i: usize, j: usize| (moments[i + j] + moments[i.abs_diff(j)]) / 2.0;
+        let mut matrix = DMatrix::from_fn(size, size, |i, j| gram(powers[i], powers[j]));
         let ridge = RIDGE * matrix.trace() / size as f64;
         (0..size).for_each(|i| matrix[(i, i)] += ridge);
-        let right = DVector::from_iterator(size, powers.iter().map(|&k| wanted[k]));
+        let given = first.unwrap_or(0.0);
+        let right = DVector::from_iterator(size, powers.iter().map(|&k| wanted[k] - given * gram(k, self.degree)));
         let solution = Cholesky::new(matrix).expect("weights are positive everywhere").solve(&right);
         let mut series = vec![0.0; self.degree + 1];
+        series[self.degree] = given;
         powers.iter().zip(solution.iter()).for_each(|(&k, c)| series[k] = *c);
         if symmetry == Symmetry::Even {
             series[1] = 0.5;

@@ -236,8 +236,11 @@ const RECTIFIED: [usize; 4] = [1, 2, 5, 7];
 #[test]
 fn relu_exact_and_with_pafs() {
     check_exact("relu", graph_of(&RECTIFIED, rectifier));
-    for name in ["f1_g2.cheon", "f1sq_g1sq.smartpaf", "alpha7", "alpha10"] {
-        let paf = Paf::by_name(name).unwrap();
+    let general = |shift: f64| (0..=7).map(|k| (f64::from(k) + shift).sin() / f64::from(k + 1)).collect();
+    let by_channel = Paf::from_series("channels", vec![general(0.2), general(0.7)]).unwrap();
+    let names = ["f1_g2.cheon", "f1sq_g1sq.smartpaf", "alpha7", "alpha10", "abs6", "abs30", "relu2", "relu7", "relu31"];
+    for paf in names.map(|name| Paf::by_name(name).unwrap()).into_iter().chain([by_channel]) {
+        let name = &paf.name;
         for scale in [Scaling::Uniform(1.2), Scaling::Channels(vec![1.1, 1.7])] {
             check(name, &with_paf(graph_of(&RECTIFIED, rectifier), &paf, &scale), Normalizing::Running);
         }
@@ -246,7 +249,7 @@ fn relu_exact_and_with_pafs() {
 
 #[test]
 fn pools_exact_and_with_pafs() {
-    let paf = Paf::by_name("alpha6").unwrap();
+    let pafs = ["alpha6", "abs14", "relu15"].map(|name| Paf::by_name(name).unwrap());
     for (name, window) in [
         ("2x2", window([2, 4, 6], [2, 2], [2, 2], [0; 4], [1, 1])),
         ("3x3 with pads", window([2, 5, 5], [3, 3], [2, 2], [1, 1, 1, 1], [1, 1])),
@@ -256,7 +259,7 @@ fn pools_exact_and_with_pafs() {
         let graph = || graph_of(&window.input, build);
         check_exact(name, graph());
         for scale in [Scaling::Uniform(2.4), Scaling::Channels(vec![2.3, 2.9])] {
-            check(name, &with_paf(graph(), &paf, &scale), Normalizing::Running);
+            pafs.iter().for_each(|paf| check(name, &with_paf(graph(), paf, &scale), Normalizing::Running));
         }
     }
 }

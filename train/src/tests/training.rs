@@ -100,6 +100,20 @@ fn every_order_lowers_the_loss_on_samples_it_has_not_seen() {
 }
 
 #[test]
+fn polynomials_of_relu_are_trained_for_each_channel() {
+    let (original, data) = (model_graph("digits_cnn.onnx"), unlabelled());
+    let network = calibrated(&original, &Paf::by_name("relu4").unwrap(), &data);
+    let case = Case { original, network, data };
+    let trained = case.train(&quick(TrainingOrder::Alternate));
+    println!("{:?} to {:?}", trained.before, trained.after);
+    assert!(trained.after.loss < 0.5 * trained.before.loss);
+    for chosen in trained.network.pafs.values() {
+        let rectifier = chosen.paf.rectifier().unwrap();
+        assert!(rectifier.settled && chosen.coefficients_from == Origin::At);
+    }
+}
+
+#[test]
 fn steps_that_lead_astray_get_smaller() {
     let original = model_graph("digits_cnn.onnx");
     let data = unlabelled();

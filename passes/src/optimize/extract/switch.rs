@@ -1,4 +1,5 @@
-//! Single classes switch to another form while that makes the whole graph better.
+//! Classes switch to another form while that makes the whole graph better: single ones, and all those at once that could
+//! read one value which none of them reads.
 //!
 //! A switch is priced by what it changes: forms that come into use or fall out of it, counted by their readers, and
 //! the depths above. Whole graphs are never gone through again.
@@ -79,6 +80,9 @@ impl<'f, 'g> FormSelection<'f, 'g> {
                     self.try_form(class, number);
                 }
             }
+            for operand in 0..self.forms.len() {
+                self.try_readers(operand);
+            }
             if self.cost() == before {
                 return;
             }
@@ -95,19 +99,7 @@ impl<'f, 'g> FormSelection<'f, 'g> {
 
     /// Switches a class to a form if that lowers the cost.
     fn try_form(&mut self, class: ClassIndex, number: usize) {
-        let Some(previous) = self.choices[class].filter(|previous| *previous != number) else { return };
-        if self.uses[class] == 0 {
-            return;
-        }
-        let form = &self.forms.of_class[class][number];
-        let has_forms = form.operands.iter().all(|&operand| self.choices[operand].is_some());
-        if !has_forms {
-            return;
-        }
-        self.marks[class] = Mark::Entered;
-        let entering = self.unused_below(&form.operands, self.depths[class]);
-        self.marks[class] = Mark::Unseen;
-        let Some(entering) = entering else { return };
+        let Some((previous, entering)) = self.entering(class, number) else { return };
         let before = self.cost();
         let leaving = self.exchange(class, number, &entering);
         let may_help = self.weight < before.weight || self.depth_of(class) < self.depths[class];
@@ -118,6 +110,51 @@ impl<'f, 'g> FormSelection<'f, 'g> {
             self.exchange(class, previous, &leaving);
             self.update_depths(class);
         }
+    }
+
+    /// Switches all classes to a value not in use that have a form which reads it alone, if that lowers the cost: where each of
+    /// them computes the value anew, the first one that reads it gains nothing yet.
+    fn try_readers(&mut self, operand: ClassIndex) {
+        if self.uses[operand] > 0 || self.choices[operand].is_none_or(|_| self.form(operand).levels == 0) {
+            return;
+        }
+        let (forms, readers) = (self.forms, &self.forms.readers[operand]);
+        let reads_alone = |class: ClassIndex| {
+            let reading = forms.of_class[class].iter().position(|form| form.operands == [operand])?;
+            (self.uses[class] > 0).then_some((class, reading))
+        };
+        let switches: Vec<(ClassIndex, usize)> = readers.iter().filter_map(|&class| reads_alone(class)).collect();
+        if switches.len() < 2 {
+            return;
+        }
+        let before = self.cost();
+        let mut taken = vec![];
+        for (class, number) in switches {
+            let Some((previous, entering)) = self.entering(class, number) else { continue };
+            let leaving = self.exchange(class, number, &entering);
+            self.update_depths(class);
+            taken.push((class, previous, leaving));
+        }
+        if self.cost() >= before {
+            for (class, previous, leaving) in taken.into_iter().rev() {
+                self.exchange(class, previous, &leaving);
+                self.update_depths(class);
+            }
+        }
+    }
+
+    /// The form that a class in use has, and what comes into use if it switches to another one; `None` if it cannot.
+    fn entering(&mut self, class: ClassIndex, number: usize) -> Option<(usize, Vec<ClassIndex>)> {
+        let previous = self.choices[class].filter(|previous| *previous != number && self.uses[class] > 0)?;
+        let form = &self.forms.of_class[class][number];
+        let has_forms = form.operands.iter().all(|&operand| self.choices[operand].is_some());
+        if !has_forms {
+            return None;
+        }
+        self.marks[class] = Mark::Entered;
+        let entering = self.unused_below(&form.operands, self.depths[class]);
+        self.marks[class] = Mark::Unseen;
+        Some((previous, entering?))
     }
 
     /// Classes not in use that `starts` need, operands first; `None` if one needs itself or a class that is marked as
