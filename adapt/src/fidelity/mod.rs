@@ -67,9 +67,9 @@ const HALVINGS: usize = 20;
 const MOST_MIXES: usize = 4;
 const MOST_LARGE_MIXES: usize = 2;
 
-/// By how much more a mix must keep that is taken since it is cheaper than one that keeps enough: the cheapest of several
-/// that the same samples judge is flattered by them.
-const FLATTERED: f64 = 0.003;
+/// By how much more a mix must keep that is taken since it is cheaper than one that keeps enough, with one sample that judges:
+/// the cheapest of several that the same samples judge is flattered by them, the less so the more they are, by their root.
+const FLATTERED: f64 = 0.0265;
 
 /// Products with weights that one pass over the samples may take: while a choice is made, and for what is fitted at last. A
 /// large network is looked at on fewer samples.
@@ -460,7 +460,8 @@ impl Search<'_, '_> {
     /// The share that the next mix has to keep.
     fn enough(&self, share: f64) -> f64 {
         let is_kept = self.walked.iter().any(|walked| walked.choice.fidelity.kept);
-        if is_kept { (share + FLATTERED).min(1.0) } else { share }
+        let flattered = FLATTERED / (self.judges.data.len() as f64).sqrt();
+        if is_kept { (share + flattered).min(1.0) } else { share }
     }
 
     fn judged(&self, agreements: &Agreements, accuracies: Option<Accuracies>) -> Fidelity {
