@@ -2,8 +2,8 @@
 //! [--column C,…] [--config C.toml] [--control] [--also TEST2.npz]`.
 //!
 //! Columns: `none` (no recovery: the scale is the largest magnitude that the original network shows), `calibrate`, `bn`
-//! and `ct` (each with those before it), `at` (`ct`, then training of all at once) and `pa` (`ct`, then training one
-//! operator after the other, then all at once). The control is the exact network trained as in `at`. Everything is
+//! and `ct` (each with those before it), `ls` (all three and `ls` before `bn`), `at` (`ct`, then training of all at once), `ls-at`
+//! (`ls`, then that) and `pa` (`ct`, then training one operator after the other, then all at once). The control is the exact network trained as in `at`. Everything is
 //! evaluated with static scales; losses are to the original network, with the standard error of the paired difference.
 //!
 //! With `--also`, every cell is evaluated on a second set of test data too, which only the lines of JSON tell.
@@ -70,19 +70,23 @@ enum Column {
     Calibrate,
     Bn,
     Ct,
+    Ls,
     At,
+    LsAt,
     Pa,
 }
 
 impl Column {
     fn steps(self) -> Vec<StepName> {
-        use StepName::{At, Bn, Calibrate, Ct, Pa};
+        use StepName::{At, Bn, Calibrate, Ct, Ls, Pa};
         match self {
             Column::None => vec![],
             Column::Calibrate => vec![Calibrate],
             Column::Bn => vec![Calibrate, Bn],
             Column::Ct => vec![Calibrate, Bn, Ct],
+            Column::Ls => vec![Calibrate, Ls, Bn, Ct],
             Column::At => vec![Calibrate, Bn, Ct, At],
+            Column::LsAt => vec![Calibrate, Ls, Bn, Ct, At],
             Column::Pa => vec![Calibrate, Bn, Ct, Pa, At],
         }
     }
@@ -93,7 +97,9 @@ impl Column {
             Column::Calibrate => "calibrate",
             Column::Bn => "+BN",
             Column::Ct => "+CT",
+            Column::Ls => "+LS+BN+CT",
             Column::At => "+CT+AT",
+            Column::LsAt => "+LS+BN+CT+AT",
             Column::Pa => "+CT+PA+AT",
         }
     }

@@ -231,7 +231,8 @@ are those of exact arithmetic.
 
 Linear operators (Conv, Gemm, MatMul, AveragePool, BatchNormalization, sums, reshapes and their kin) are exact; they take
 one level where they cannot melt into a neighbour, and reshapes none. A pool that stands alone, as here, takes a level to
-gather its results, which the layer after it does otherwise.\n";
+gather its results, which the layer after it does otherwise; so does a polynomial of ReLU of degree 2, 4, 8, 16 or 32, to come
+into the units in which it is squares, and another one out of them.\n";
 
 const NINE: &str =
     "Windows of nine values, each 0, ½ or 1, as in the published tables, and 20,000 windows of seeded values
