@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum as _;
 use paf_adapt::Listener;
 use paf_adapt::events::unheard;
 use paf_circuit::Circuit;
@@ -128,10 +129,9 @@ impl Compilation {
     fn lower(&mut self, last: PipelineStep) -> Result<(), CompileError> {
         self.recover()?;
         let lowering = self.lowering.as_mut().expect("the network was recovered");
-        for (step, run) in PASSES.into_iter().filter(|(step, _)| *step <= last) {
-            if self.timings.iter().any(|(taken, _)| *taken == step) {
-                continue;
-            }
+        for &step in PipelineStep::value_variants().iter().filter(|step| **step <= last) {
+            let is_taken = self.timings.iter().any(|(taken, _)| *taken == step);
+            let Some(run) = pass(step).filter(|_| !is_taken) else { continue };
             let start = Instant::now();
             run(lowering).map_err(|error| lowering.with_remedy(error))?;
             self.timings.push((step, start.elapsed()));
@@ -192,14 +192,17 @@ impl Compilation {
     }
 }
 
-/// The passes in order.
-const PASSES: [(PipelineStep, Pass); 5] = [
-    (PipelineStep::Fold, |network| network.fold().map(drop)),
-    (PipelineStep::Approximate, |network| network.approximate().map(drop)),
-    (PipelineStep::Optimize, |network| network.optimize().map(drop)),
-    (PipelineStep::Pack, |network| network.pack().map(drop)),
-    (PipelineStep::Schedule, |network| network.schedule().map(drop)),
-];
+/// The pass that a step takes, where it is one.
+fn pass(step: PipelineStep) -> Option<Pass> {
+    match step {
+        PipelineStep::Import | PipelineStep::Recover | PipelineStep::Emit => None,
+        PipelineStep::Fold => Some(|network| network.fold().map(drop)),
+        PipelineStep::Approximate => Some(|network| network.approximate().map(drop)),
+        PipelineStep::Optimize => Some(|network| network.optimize().map(drop)),
+        PipelineStep::Pack => Some(|network| network.pack().map(drop)),
+        PipelineStep::Schedule => Some(|network| network.schedule().map(drop)),
+    }
+}
 
 type Pass = fn(&mut Lowering) -> Result<(), PassError>;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use paf_ir::Shape;
-use paf_ir::tensor::{Function, Op};
+use paf_ir::tensor::{Function, NodeId, Op};
 
 use super::constants::{ConstantValue, ElementKind};
 use super::elementwise::{Binary, combine, of_constant};
@@ -41,14 +41,44 @@ smooth! {
     log = Log;
     /// Sqrt.
     sqrt = Sqrt;
-    /// Reciprocal.
-    reciprocal = Reciprocal;
     /// Softplus.
     softplus = Softplus;
     /// Softsign.
     softsign = Softsign;
     /// Mish.
     mish = Mish;
+    /// Sin.
+    sin = Sin;
+    /// Cos.
+    cos = Cos;
+    /// Sinh.
+    sinh = Sinh;
+    /// Cosh.
+    cosh = Cosh;
+    /// Atan.
+    atan = Atan;
+    /// Asinh.
+    asinh = Asinh;
+}
+
+/// Reciprocal, also of a square root.
+pub(super) fn reciprocal(site: &mut Site<'_>) -> Outcome {
+    match site.operand(0)? {
+        Value::Tensor(x) => Ok(Value::Tensor(reciprocal_of(site, x)?)),
+        other => apply(site, Function::Reciprocal, other),
+    }
+}
+
+/// `1 / x`, which is one function where x is a square root.
+pub(super) fn reciprocal_of(site: &mut Site<'_>, x: NodeId) -> Result<NodeId, Refusal> {
+    let node = site.graph.node(x);
+    match node.op {
+        Op::Function(Function::Sqrt) => {
+            let operand = node.inputs[0];
+            site.add(Op::Function(Function::InverseSqrt), &[operand])
+        }
+        _ => site.add(Op::Function(Function::Reciprocal), &[x]),
+    }
 }
 
 /// A smooth function of a tensor, or its values on a constant.
@@ -147,9 +177,14 @@ fn with_slope(site: &mut Site<'_>, x: Value, slope: Value) -> Outcome {
     combine(site, Binary::Add, everywhere, positive)
 }
 
-/// Abs: `2·relu(x) − x`.
+/// Abs.
 pub(super) fn abs(site: &mut Site<'_>) -> Outcome {
     let x = site.operand(0)?;
+    magnitude(site, x)
+}
+
+/// `|x| = 2·relu(x) − x`.
+pub(super) fn magnitude(site: &mut Site<'_>, x: Value) -> Outcome {
     let positive = relu_of(site, x.clone())?;
     let doubled = scaled(site, positive, 2.0)?;
     combine(site, Binary::Sub, doubled, x)

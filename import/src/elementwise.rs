@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use paf_ir::linear::Primitive;
-use paf_ir::tensor::{Function, NodeId, Op};
+use paf_ir::tensor::{NodeId, Op};
 use paf_ir::{LinearMap, Shape};
 
+use super::activation::reciprocal_of;
 use super::broadcast::{broadcast_shape, expanded, repeating};
 use super::constants::{ConstantValue, ElementKind};
 use super::pattern::product_pattern;
@@ -165,7 +166,7 @@ fn constant_first(site: &mut Site<'_>, op: Binary, constant: &ConstantValue, x: 
         Binary::Add | Binary::Mul => with_constant(site, op, x, constant),
         Binary::Sub => constant_minus(site, constant, x),
         Binary::Div => {
-            let reciprocal = site.add(Op::Function(Function::Reciprocal), &[x])?;
+            let reciprocal = reciprocal_of(site, x)?;
             with_constant(site, Binary::Mul, reciprocal, constant)
         }
     }
@@ -208,7 +209,7 @@ fn two_tensors(site: &mut Site<'_>, op: Binary, a: NodeId, b: NodeId) -> Outcome
         Binary::Add => (Op::Add, b),
         Binary::Sub => (Op::Sub, b),
         Binary::Mul => (Op::Mul, b),
-        Binary::Div => (Op::Mul, site.add(Op::Function(Function::Reciprocal), &[b])?),
+        Binary::Div => (Op::Mul, reciprocal_of(site, b)?),
     };
     if let (Op::Mul, Some(pattern)) = (&op, product_pattern(site.graph, a, b)) {
         let function = site.add(Op::Function(pattern.function), &[pattern.argument])?;

@@ -12,6 +12,7 @@
 
 mod activation;
 mod attributes;
+mod blocks;
 mod broadcast;
 mod constants;
 mod conv;
@@ -19,9 +20,12 @@ mod dense;
 mod elementwise;
 mod error;
 mod extremum;
+mod indexed;
 mod inputs;
+mod logic;
 mod model;
 mod norm;
+mod normalize;
 pub mod onnx;
 mod operators;
 mod pattern;
@@ -30,6 +34,7 @@ mod post;
 mod reduce;
 mod resize;
 mod rewrite;
+mod sampling;
 mod select;
 mod shape;
 mod site;

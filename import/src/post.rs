@@ -1,7 +1,7 @@
-//! A final Softmax, LogSoftmax or ArgMax, which the client computes after decryption.
+//! A final Softmax, LogSoftmax, ArgMax or ArgMin, which the client computes after decryption.
 
 use paf_ir::Shape;
-use paf_ir::tensor::{Graph, NodeId, PostProcess};
+use paf_ir::tensor::{Graph, NodeId, Op, PostProcess};
 
 use super::constants::ElementKind;
 use super::site::{Final, Outcome, Refusal, Site, Value, axis};
@@ -36,6 +36,17 @@ pub(super) fn log_softmax(site: &mut Site<'_>) -> Outcome {
 /// ArgMax. The largest logit has the largest (log-)softmax too, so that one in between drops out.
 pub(super) fn arg_max(site: &mut Site<'_>) -> Outcome {
     let value = site.operand(0)?;
+    arg_largest(site, value)
+}
+
+/// ArgMin: where the negated tensor is largest.
+pub(super) fn arg_min(site: &mut Site<'_>) -> Outcome {
+    let (x, _) = site.tensor(0)?;
+    let negated = site.add(Op::Scale(-1.0), &[x])?;
+    arg_largest(site, Value::Tensor(negated))
+}
+
+fn arg_largest(site: &mut Site<'_>, value: Value) -> Outcome {
     let rank = site.shape(&value)?.0.len();
     let axis = axis(site.attributes.integer("axis")?.unwrap_or(0), rank)?;
     if site.attributes.flag("select_last_index")? {

@@ -16,11 +16,10 @@ use crate::choose::{Chosen, Goal, choose};
 use crate::coefficients::Coefficients;
 use crate::decisions::{CalibrationSamples, Decisions, a_few};
 use crate::error::PassError;
-use crate::fold::fold;
 use crate::optimize::{self, optimize};
 use crate::pack::{self, Packed, pack};
 use crate::paf::Paf;
-use crate::quadratics::complete_squares;
+use crate::quadratics::folded;
 use crate::schedule::{self, Magnitudes, ScheduleRequest, Scheduled, may_be_refreshed, schedule};
 use crate::units::within_units;
 
@@ -122,7 +121,7 @@ impl Lowering {
     /// [`PassError::Ir`] for a graph that was not verified, or a sample that does not fit it.
     pub fn fold(&mut self) -> Result<&Graph, PassError> {
         if self.folded.is_none() {
-            self.folded = Some(complete_squares(&fold(&self.graph)?, || self.few_samples())?);
+            self.folded = Some(folded(&self.graph, || self.few_samples())?);
         }
         Ok(reached(&self.folded))
     }

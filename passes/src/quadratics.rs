@@ -24,14 +24,16 @@ use crate::fold::fold;
 /// again, four bits.
 const MOST_CANCELLED: f64 = 16.0;
 
-/// Completes the squares of a folded graph, unless one of them cancels too much on the samples.
+/// Folds an imported network: linear operations melt into each other, and quadratic polynomials become squares unless those
+/// cancel too much on the samples.
 ///
 /// # Errors
-/// [`PassError::Ir`] if a sample does not fit the graph.
-pub(crate) fn complete_squares(
-    graph: &Graph,
-    samples: impl FnOnce() -> Vec<Vec<Vec<f64>>>,
-) -> Result<Graph, PassError> {
+/// [`PassError::Ir`] for a graph that was not verified, or a sample that does not fit it.
+pub(crate) fn folded(graph: &Graph, samples: impl FnOnce() -> Vec<Vec<Vec<f64>>>) -> Result<Graph, PassError> {
+    complete_squares(&fold(graph)?, samples)
+}
+
+fn complete_squares(graph: &Graph, samples: impl FnOnce() -> Vec<Vec<Vec<f64>>>) -> Result<Graph, PassError> {
     let mut squares = squares(graph);
     if squares.is_empty() {
         return Ok(graph.clone());

@@ -1,4 +1,4 @@
-//! ONNX's own tests of operators (`data/node` of the shared data): each a model, its inputs and its result.
+//! ONNX's own tests of operators (`data/node` and `data/node2` of the shared data): each a model, its inputs and its result.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,12 +36,24 @@ pub struct BackendTest {
 /// # Panics
 /// Without the shared data, or if they are not 219.
 pub fn backend_tests() -> Vec<BackendTest> {
-    let sets = entries(&shared("data/node")).into_iter().filter(|set| set.is_dir());
-    let folders = sets.flat_map(|set| entries(&set).into_iter().map(move |folder| (file_name(&set), folder)));
-    let test = |(set, folder): (String, PathBuf)| BackendTest { name: format!("{set}/{}", file_name(&folder)), folder };
-    let tests: Vec<BackendTest> = folders.map(test).collect();
+    let tests = tests_in("data/node");
     assert_eq!(tests.len(), 219, "tests of ONNX's backend suite");
     tests
+}
+
+/// Further ones (`data/node2`), of newer operators and versions.
+///
+/// # Panics
+/// Without the shared data.
+pub fn more_backend_tests() -> Vec<BackendTest> {
+    tests_in("data/node2")
+}
+
+fn tests_in(folder: &str) -> Vec<BackendTest> {
+    let sets = entries(&shared(folder)).into_iter().filter(|set| set.is_dir());
+    let folders = sets.flat_map(|set| entries(&set).into_iter().map(move |folder| (file_name(&set), folder)));
+    let test = |(set, folder): (String, PathBuf)| BackendTest { name: format!("{set}/{}", file_name(&folder)), folder };
+    folders.map(test).collect()
 }
 
 impl BackendTest {

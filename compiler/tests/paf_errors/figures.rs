@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, Margin, PafChoice, Reduction};
 use paf_ir::random::SplitMix64;
-use paf_ir::tensor::FUNCTIONS;
 use paf_passes::paf::Paf;
 use paf_runtime::{Noise, simulate};
 use prost::Message;
@@ -13,7 +12,7 @@ use testkit::parties::{clear_outputs, samples_of, samples_of_ports};
 use testkit::repository;
 
 use crate::common::compiled;
-use crate::operator::{Operator, PIECEWISE};
+use crate::operator::{Operator, PIECEWISE, smooth};
 
 pub(crate) const GOLDEN: &str = "testdata/paf_errors.tsv";
 pub(crate) const DOCUMENT: &str = "docs/paf-errors.md";
@@ -278,7 +277,7 @@ pub(crate) fn document(figures: &[Figures]) -> String {
     text += &format!("\n## Smooth functions\n\n{SMOOTH_TEXT}");
     text += "\n| operator | inputs | `--function-error` | degree | levels | largest error | mean error |\n";
     text += "|---|---|---|---|---|---|---|\n";
-    for function in FUNCTIONS {
+    for function in smooth() {
         let (low, high) = Operator::Smooth(function).range();
         for row in rows(Operator::Smooth(function)) {
             let degree = row.paf.trim_start_matches("chebyshev");

@@ -69,7 +69,7 @@ impl Operator {
     pub(crate) fn all() -> Vec<Operator> {
         let mut all = vec![Operator::Relu, Operator::MaxPool(2), Operator::Tree, Operator::MaxPool(3)];
         all.extend(PIECEWISE.map(Operator::Piecewise));
-        all.extend(FUNCTIONS.map(Operator::Smooth));
+        all.extend(smooth().map(Operator::Smooth));
         all
     }
 
@@ -201,4 +201,9 @@ impl Operator {
             Operator::Relu | Operator::Smooth(_) => vec![],
         }
     }
+}
+
+/// The functions that are operators of ONNX; 1/√x is made of two of them.
+pub(crate) fn smooth() -> impl Iterator<Item = Function> {
+    FUNCTIONS.into_iter().filter(|function| *function != Function::InverseSqrt)
 }

@@ -1,5 +1,7 @@
 //! Functions of one element that have no exact form in a circuit.
 
+use std::f64::consts::PI;
+
 /// A real function, applied element by element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
@@ -17,6 +19,20 @@ pub enum Function {
     Sqrt,
     /// `1 / x`, on one side of zero.
     Reciprocal,
+    /// `1 / √x`, for x > 0.
+    InverseSqrt,
+    /// Sine.
+    Sin,
+    /// Cosine.
+    Cos,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
+    /// Arc tangent.
+    Atan,
+    /// Inverse hyperbolic sine.
+    Asinh,
     /// `ln(1 + e^x)`.
     Softplus,
     /// `x / (1 + |x|)`.
@@ -34,7 +50,7 @@ pub enum Function {
 }
 
 /// All functions.
-pub const FUNCTIONS: [Function; 14] = [
+pub const FUNCTIONS: [Function; 21] = [
     Function::Sigmoid,
     Function::Tanh,
     Function::Erf,
@@ -42,6 +58,13 @@ pub const FUNCTIONS: [Function; 14] = [
     Function::Log,
     Function::Sqrt,
     Function::Reciprocal,
+    Function::InverseSqrt,
+    Function::Sin,
+    Function::Cos,
+    Function::Sinh,
+    Function::Cosh,
+    Function::Atan,
+    Function::Asinh,
     Function::Softplus,
     Function::Softsign,
     Function::Elu,
@@ -62,6 +85,13 @@ impl Function {
             Function::Log => "log",
             Function::Sqrt => "sqrt",
             Function::Reciprocal => "reciprocal",
+            Function::InverseSqrt => "inverse_sqrt",
+            Function::Sin => "sin",
+            Function::Cos => "cos",
+            Function::Sinh => "sinh",
+            Function::Cosh => "cosh",
+            Function::Atan => "atan",
+            Function::Asinh => "asinh",
             Function::Softplus => "softplus",
             Function::Softsign => "softsign",
             Function::Elu => "elu",
@@ -87,13 +117,20 @@ impl Function {
             Function::Log => x.ln(),
             Function::Sqrt => x.sqrt(),
             Function::Reciprocal => x.recip(),
+            Function::InverseSqrt => x.sqrt().recip(),
+            Function::Sin => x.sin(),
+            Function::Cos => x.cos(),
+            Function::Sinh => x.sinh(),
+            Function::Cosh => x.cosh(),
+            Function::Atan => x.atan(),
+            Function::Asinh => x.asinh(),
             Function::Softplus => softplus(x),
             Function::Softsign => x / (1.0 + x.abs()),
             Function::Elu if x > 0.0 => x,
             Function::Elu => x.exp_m1(),
             Function::Gelu => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
             Function::GeluTanh => {
-                let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+                let inner = (2.0 / PI).sqrt() * (x + 0.044715 * x.powi(3));
                 0.5 * x * (1.0 + inner.tanh())
             }
             Function::Silu => x * sigmoid(x),
@@ -104,7 +141,7 @@ impl Function {
     /// Whether the function is defined and bounded on all of `[low, high]`.
     pub fn is_defined_on(self, low: f64, high: f64) -> bool {
         match self {
-            Function::Log => low > 0.0,
+            Function::Log | Function::InverseSqrt => low > 0.0,
             Function::Sqrt => low >= 0.0,
             Function::Reciprocal => low > 0.0 || high < 0.0,
             _ => true,
@@ -114,6 +151,13 @@ impl Function {
     /// Smallest and largest value on `[low, high]`, which must lie in the domain.
     pub fn range_on(self, low: f64, high: f64) -> (f64, f64) {
         let (a, b) = (self.eval(low), self.eval(high));
+        if let Function::Sin | Function::Cos = self {
+            // The wave is 1 at this place and every 2π further, and −1 half way between.
+            let crest = if self == Function::Sin { PI / 2.0 } else { 0.0 };
+            let holds = |place: f64| ((low - place) / (2.0 * PI)).ceil() <= ((high - place) / (2.0 * PI)).floor();
+            let least = if holds(crest + PI) { -1.0 } else { a.min(b) };
+            return (least, if holds(crest) { 1.0 } else { a.max(b) });
+        }
         let lowest = self.minimum().filter(|x| (low..=high).contains(x)).map_or(f64::INFINITY, |x| self.eval(x));
         (a.min(b).min(lowest), a.max(b))
     }
@@ -125,6 +169,7 @@ impl Function {
             Function::GeluTanh => Some(-0.752_461_422_1),
             Function::Silu => Some(-1.278_464_542_761_074),
             Function::Mish => Some(-1.192_431_214_5),
+            Function::Cosh => Some(0.0),
             _ => None,
         }
     }

@@ -86,6 +86,7 @@ impl Values {
             Op::Linear(map) => x.linear(map),
             Op::Add => x.zip(operands[1], |a, b| a + b),
             Op::Sub => x.zip(operands[1], |a, b| a - b),
+            Op::Mul if std::ptr::eq(x, operands[1]) => x.squared(),
             Op::Mul => x.zip(operands[1], |a, b| a * b),
             Op::Scale(c) => x.map(|x| c * x),
             Op::AddConstant(c) => x.map(|x| x + c),
@@ -93,6 +94,20 @@ impl Values {
             Op::Function(function) => x.map(|x| function.eval(x)),
             Op::MaxPool(window) => x.pool(window, Reduction::Separable, &|a, b| a.zip(b, f64::max)),
             Op::Input | Op::Reshape | Op::BatchNorm(_) => x.clone(),
+        }
+    }
+
+    /// The squares, which are not negative.
+    fn squared(&self) -> Values {
+        match self {
+            Values::Samples(_) => self.map(|x| x * x),
+            Values::Bounds(bounds) => {
+                let square = |&(low, high): &(f64, f64)| {
+                    let least = if low <= 0.0 && high >= 0.0 { 0.0 } else { low.abs().min(high.abs()) };
+                    (least * least, (low * low).max(high * high))
+                };
+                Values::Bounds(bounds.iter().map(square).collect())
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use super::search::{self, Choice, ChoiceStep};
 use crate::approximate::{Reduction, Scaling, comparisons, in_cheaper_order, levels_without_paf};
 use crate::decisions::Decisions;
 use crate::error::PassError;
-use crate::fold::fold;
+use crate::quadratics::folded;
 use crate::schedule::Stretch;
 
 /// A folded network as a graph of levels.
@@ -54,7 +54,7 @@ impl LevelGraph {
         let names = graph.nodes().filter(|(_, node)| is_nonlinear(node)).map(|(_, node)| node.name.clone());
         let scales = names.map(|name| (name, Scaling::Uniform(1.0))).collect();
         let placed = Decisions { scales, ..Decisions::default() };
-        let folded = in_cheaper_order(&fold(graph)?, &placed)?;
+        let folded = in_cheaper_order(&folded(graph, Vec::new)?, &placed)?;
         let step = |node: &Node| ChoiceStep {
             operands: node.inputs.iter().map(|input| input.index()).collect(),
             choices: vec![Choice { levels: levels_without_paf(&node.op), error: 0.0 }],

@@ -43,6 +43,13 @@ fn derivative(function: Function, x: f64) -> f64 {
         Function::Log => x.recip(),
         Function::Sqrt => 0.5 / x.sqrt(),
         Function::Reciprocal => -(x * x).recip(),
+        Function::InverseSqrt => -0.5 / (x * x.sqrt()),
+        Function::Sin => x.cos(),
+        Function::Cos => -x.sin(),
+        Function::Sinh => x.cosh(),
+        Function::Cosh => x.sinh(),
+        Function::Atan => (1.0 + x * x).recip(),
+        Function::Asinh => (1.0 + x * x).sqrt().recip(),
         Function::Softplus => value(Function::Sigmoid),
         Function::Softsign => (1.0 + x.abs()).powi(-2),
         Function::Elu => {
