@@ -110,18 +110,22 @@ fn assert_newer_pass(paf: &str, but: Option<&str>, check: impl Fn(Case) -> Resul
         let by_range = Case::new(test, paf, Range::OfInputs).and_then(&check);
         by_range.or_else(|_| Case::new(test, paf, Range::Calibrated).and_then(&check))
     };
-    let failure = |test: &BackendTest| run(test).err().map(|problem| format!("{}: {problem}", test.name));
-    let counted = tests.iter().filter(|test| Some(test.name.as_str()) != but);
-    let failures: Vec<String> = counted.filter_map(failure).collect();
-    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), tests.len(), failures.join("\n"));
+    assert_none_fails(tests.iter().filter(|test| Some(test.name.as_str()) != but), run);
 }
 
 fn assert_all_pass(paf: &str, check: impl Fn(Case) -> Result<(), String>) {
     let tests: Vec<BackendTest> = backend_tests().into_iter().filter(BackendTest::has_circuit).collect();
     assert_eq!(tests.len(), PASSING);
     let run = |test: &BackendTest| Case::new(test, paf, Range::OfInputs).and_then(&check);
+    assert_none_fails(tests.iter(), run);
+}
+
+fn assert_none_fails<'t>(
+    tests: impl Iterator<Item = &'t BackendTest>,
+    run: impl Fn(&BackendTest) -> Result<(), String>,
+) {
     let failure = |test: &BackendTest| run(test).err().map(|problem| format!("{}: {problem}", test.name));
-    let failures: Vec<String> = tests.iter().filter_map(failure).collect();
+    let failures: Vec<String> = tests.filter_map(failure).collect();
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -67,7 +67,7 @@ pub enum NoSuchPaf {
     },
     /// A component of a degree beyond what the arithmetic is made for.
     #[error(
-        "component {component} of PAF \"{name}\" has degree {degree}; at most {MAX_DEGREE} is supported, or 128 in one polynomial of ReLU"
+        "component {component} of PAF \"{name}\" has degree {degree}; at most {MAX_DEGREE} is supported, or 127 in one polynomial of ReLU"
     )]
     DegreeTooHigh {
         /// The name of the composite.

@@ -119,7 +119,7 @@ impl Recipe {
     }
 }
 
-/// The best even polynomial of `degree` (even, at most 128) for |x| on \[-1,1\]: a0, a2, … of the power basis.
+/// The best even polynomial of `degree` (even, at most 126) for |x| on \[-1,1\]: a0, a2, … of the power basis.
 pub(super) fn best_even_polynomial(degree: usize) -> Result<Vec<Real>, NoSuchPaf> {
     let unknowns = degree / 2 + 1;
     let angle = |i: usize| std::f64::consts::FRAC_PI_2 * i as f64 / unknowns as f64;
