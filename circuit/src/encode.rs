@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use paf_ir::ckks::{CkksProgram, Level, Op};
+use paf_ir::client::{ClientProgram, ClientResult, ClientStep, ClientValue, ResultKind};
 use paf_ir::diagonals::{PackedMap, Plan};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
-use paf_ir::program::{InputPort, OutputPort, Value, ValueId};
-use paf_ir::tensor::{PostProcess, Shape, Tensor};
+use paf_ir::program::{InputPort, OutputPort, OwnColumn, OwnColumns, Value, ValueId};
+use paf_ir::tensor::{Shape, Tensor};
 use paf_ir::{Layout, linear};
 use paf_scheme::{Parameters, Secret, Work, WorkKind};
 use prost::Message;
@@ -56,6 +57,7 @@ fn client_part(client: &ClientPart) -> schema::ClientPart {
         input_levels: levels(client.input_levels.iter().copied()),
         output_levels: levels(client.outputs.iter().map(|port| port.value)),
         bootstrap_slots: sizes(&client.bootstrap_slots),
+        client: client_program(&client.program),
         layouts: layouts.messages,
     }
 }
@@ -149,9 +151,10 @@ fn input_port(port: &InputPort, layouts: &mut Layouts) -> schema::InputPort {
         name: port.name.clone(),
         shape: shape(&port.shape),
         layout: layouts.layout(&port.layout),
-        scale: port.scale,
-        range_low: port.range.0,
-        range_high: port.range.1,
+        scale: port.scaling.scale,
+        range_low: port.scaling.range.0,
+        range_high: port.scaling.range.1,
+        own: own_columns(&port.scaling.own),
     }
 }
 
@@ -161,22 +164,62 @@ fn output_port<V>(port: &OutputPort<V>, layouts: &mut Layouts) -> schema::Output
         shape: shape(&port.shape),
         layout: layouts.layout(&port.layout),
         scale: port.scale,
-        post: post_process(port.post),
     }
 }
 
-fn post_process(post: PostProcess) -> Option<schema::PostProcess> {
-    use schema::PostProcessKind;
-    let at = |axis: usize| schema::Axis { axis: axis as u64 };
-    let kind = match post {
-        PostProcess::None => return None,
-        PostProcess::Softmax { axis } => PostProcessKind::Softmax(at(axis)),
-        PostProcess::LogSoftmax { axis } => PostProcessKind::LogSoftmax(at(axis)),
-        PostProcess::ArgMax { axis, keep_axis } => {
-            PostProcessKind::ArgMax(schema::ArgMax { axis: axis as u64, keep_axis })
+fn own_columns(own: &OwnColumns) -> Option<schema::OwnColumns> {
+    let column = |own: &OwnColumn| schema::OwnColumn {
+        column: own.column as u64,
+        offset: own.offset,
+        scale: own.scale,
+        range_low: own.range.0,
+        range_high: own.range.1,
+    };
+    (*own != OwnColumns::default()).then(|| schema::OwnColumns {
+        repeat: own.repeat as u64,
+        count: own.count as u64,
+        columns: own.columns.iter().map(column).collect(),
+    })
+}
+
+/// What the client computes, if that is anything.
+fn client_program(program: &ClientProgram) -> Option<schema::ClientProgram> {
+    let sizes = |shape: &Shape| schema::Shape { sizes: self::shape(shape) };
+    let value = |value: ClientValue| match value {
+        ClientValue::Port(port) => port as u32,
+        ClientValue::Step(step) => (program.ports.len() + step) as u32,
+    };
+    let step = |step: &ClientStep| {
+        let (operation, integers, table) = step.op.parts();
+        schema::ClientStep {
+            operation: operation.into(),
+            integers,
+            constant: table.map(|table| constant(table)),
+            operands: step.operands.iter().map(|&operand| value(operand)).collect(),
+            shape: Some(sizes(&step.shape)),
         }
     };
-    Some(schema::PostProcess { kind: Some(kind) })
+    let result = |result: &ClientResult| schema::ClientResult {
+        name: result.name.clone(),
+        value: value(result.value),
+        shape: Some(sizes(&result.shape)),
+        kind: result_kind(&result.kind).into(),
+        texts: if let ResultKind::Text(texts) = &result.kind { texts.to_vec() } else { vec![] },
+    };
+    (!program.is_empty()).then(|| schema::ClientProgram {
+        ports: program.ports.iter().map(sizes).collect(),
+        steps: program.steps.iter().map(step).collect(),
+        results: program.results.iter().map(result).collect(),
+    })
+}
+
+fn result_kind(kind: &ResultKind) -> schema::ResultKind {
+    match kind {
+        ResultKind::Real => schema::ResultKind::Real,
+        ResultKind::Integer => schema::ResultKind::Integer,
+        ResultKind::Boolean => schema::ResultKind::Boolean,
+        ResultKind::Text(_) => schema::ResultKind::Text,
+    }
 }
 
 /// A layout as digits if it is regular, else as a table.
@@ -238,6 +281,7 @@ fn program(program: &CkksProgram) -> schema::Program {
         outputs: program.outputs.iter().map(|port| output_port(port, &mut tables.layouts)).collect(),
         output_values: program.outputs.iter().map(|port| port.value.0).collect(),
         values: program.values().map(|(_, value)| operation(value, &mut tables)).collect(),
+        client: client_program(&program.client),
         constants: tables.constants.messages,
         layouts: tables.layouts.messages,
         names: tables.names.messages,

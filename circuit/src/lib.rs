@@ -11,19 +11,18 @@
 //! # use std::sync::Arc;
 //! # use paf_ir::ckks::{CkksProgram, Level, Op};
 //! # use paf_scheme::{Parameters, Secret, Work};
-//! # use paf_ir::program::{InputPort, OutputPort};
+//! # use paf_ir::program::{InputPort, InputScaling, OutputPort};
 //! # use paf_ir::{Layout, Shape};
 //! use paf_circuit::{Circuit, Model, Prediction, read_circuit, read_client_or_circuit, write_circuit};
 //! # let shape = Shape(vec![4]);
 //! # let layout = Layout::dense(4, 8);
-//! # let input = InputPort { name: "x".into(), shape: shape.clone(), layout: layout.clone(), scale: 1.0, range: (-1.0, 1.0) };
+//! # let input = InputPort { name: "x".into(), shape: shape.clone(), layout: layout.clone(), scaling: InputScaling::shared(1.0, (-1.0, 1.0)) };
 //! # let mut program = CkksProgram::new(8, vec![], vec![input]);
 //! # let x = program.push("x", Op::Input { port: 0, level: Level(1) })?;
 //! # let product = program.push("square", Op::Mul(x, x))?;
 //! # let product = program.push("square", Op::Relinearize(product))?;
 //! # let value = program.push("square", Op::Rescale(product))?;
-//! # let post = paf_ir::tensor::PostProcess::None;
-//! # program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0, post });
+//! # program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0 });
 //! # let parameters = Parameters {
 //! #     ring_dimension: 16, slots: 8, levels: Level(1), scale_bits: 40, first_modulus_bits: 60, digits: 1,
 //! #     special_primes: 2, secret: Secret::UniformTernary, bootstrap: None, log_qp: 220, security_bits: 0,
@@ -54,6 +53,7 @@ use std::fmt;
 
 use paf_files::hex;
 use paf_ir::ckks::{CkksProgram, Level, Op, Verified};
+use paf_ir::client::ClientProgram;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_scheme::{Counts, Parameters, Work, bootstrap_slots, merge_levels, relinearization_level, rotation_levels};
 
@@ -170,6 +170,8 @@ pub struct ClientPart {
     pub inputs: Vec<InputPort>,
     /// Results in order; `value` is the level of the result's ciphertexts.
     pub outputs: Vec<OutputPort<Level>>,
+    /// What the client computes from the results.
+    pub program: ClientProgram,
     /// Level that each input is encrypted at.
     pub input_levels: Vec<Level>,
     /// What keys and ciphertexts are bound to.
@@ -222,6 +224,7 @@ impl Circuit {
             bootstrap_slots: bootstrap_slots(&self.program),
             inputs: self.program.inputs.clone(),
             outputs: self.program.outputs.iter().map(|port| output_at_level(&self.program, port)).collect(),
+            program: self.program.client.clone(),
             input_levels: input_levels(&self.program),
             fingerprint: Fingerprint::default(),
             model_name: self.model.name.clone(),
@@ -264,6 +267,5 @@ fn output_at_level(program: &CkksProgram, port: &OutputPort) -> OutputPort<Level
         shape: port.shape.clone(),
         layout: port.layout.clone(),
         scale: port.scale,
-        post: port.post,
     }
 }

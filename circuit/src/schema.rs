@@ -197,9 +197,11 @@ pub(crate) struct ClientPart {
     pub(crate) output_levels: Vec<u32>,
     #[prost(uint64, repeated, tag = "9")]
     pub(crate) bootstrap_slots: Vec<u64>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) client: Option<ClientProgram>,
 }
 
-/// An input: the client multiplies by `scale`, lays out and encrypts.
+/// An input: the client multiplies by `scale`, lays out and encrypts; columns of their own have a scale of their own.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct InputPort {
     #[prost(string, tag = "1")]
@@ -214,9 +216,37 @@ pub(crate) struct InputPort {
     pub(crate) range_low: f64,
     #[prost(double, tag = "6")]
     pub(crate) range_high: f64,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) own: Option<OwnColumns>,
 }
 
-/// A result: the client decrypts, reads the layout, multiplies by `scale` and post-processes.
+/// Element i is of column (i / repeat) mod count; those listed have a scale of their own.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OwnColumns {
+    #[prost(uint64, tag = "1")]
+    pub(crate) repeat: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) count: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) columns: Vec<OwnColumn>,
+}
+
+/// The client subtracts `offset` and multiplies by `scale`.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct OwnColumn {
+    #[prost(uint64, tag = "1")]
+    pub(crate) column: u64,
+    #[prost(double, tag = "2")]
+    pub(crate) offset: f64,
+    #[prost(double, tag = "3")]
+    pub(crate) scale: f64,
+    #[prost(double, tag = "4")]
+    pub(crate) range_low: f64,
+    #[prost(double, tag = "5")]
+    pub(crate) range_high: f64,
+}
+
+/// What the client decrypts: it reads the layout and multiplies by `scale`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct OutputPort {
     #[prost(string, tag = "1")]
@@ -227,40 +257,65 @@ pub(crate) struct OutputPort {
     pub(crate) layout: u32,
     #[prost(double, tag = "4")]
     pub(crate) scale: f64,
+}
+
+/// What the client computes from decrypted tensors; unset where these are the model's outputs.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ClientProgram {
+    /// The shape of each decrypted tensor in the model.
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) ports: Vec<Shape>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) steps: Vec<ClientStep>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) results: Vec<ClientResult>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Shape {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(crate) sizes: Vec<u64>,
+}
+
+/// An operation by its name, with its integers and its constant.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ClientStep {
+    #[prost(string, tag = "1")]
+    pub(crate) operation: String,
+    #[prost(sint64, repeated, tag = "2")]
+    pub(crate) integers: Vec<i64>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) constant: Option<Constant>,
+    /// Tensors before it: the ports, then the steps.
+    #[prost(uint32, repeated, tag = "4")]
+    pub(crate) operands: Vec<u32>,
     #[prost(message, optional, tag = "5")]
-    pub(crate) post: Option<PostProcess>,
-}
-
-/// What the client does with a decrypted result; unset is nothing.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PostProcess {
-    #[prost(oneof = "PostProcessKind", tags = "1, 2, 3")]
-    pub(crate) kind: Option<PostProcessKind>,
-}
-
-/// The choice `kind` of [`PostProcess`].
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub(crate) enum PostProcessKind {
-    #[prost(message, tag = "1")]
-    Softmax(Axis),
-    #[prost(message, tag = "2")]
-    LogSoftmax(Axis),
-    #[prost(message, tag = "3")]
-    ArgMax(ArgMax),
+    pub(crate) shape: Option<Shape>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Axis {
-    #[prost(uint64, tag = "1")]
-    pub(crate) axis: u64,
+pub(crate) struct ClientResult {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(uint32, tag = "2")]
+    pub(crate) value: u32,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) shape: Option<Shape>,
+    #[prost(enumeration = "ResultKind", tag = "4")]
+    pub(crate) kind: i32,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) texts: Vec<String>,
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ArgMax {
-    #[prost(uint64, tag = "1")]
-    pub(crate) axis: u64,
-    #[prost(bool, tag = "2")]
-    pub(crate) keep_axis: bool,
+/// What the elements of a result are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum ResultKind {
+    Unspecified = 0,
+    Real = 1,
+    Integer = 2,
+    Boolean = 3,
+    Text = 4,
 }
 
 /// The ciphertext program. Layouts, constants and names are tables that the rest refers to by index.
@@ -285,6 +340,8 @@ pub(crate) struct Program {
     pub(crate) output_values: Vec<u32>,
     #[prost(message, repeated, tag = "9")]
     pub(crate) values: Vec<Value>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) client: Option<ClientProgram>,
 }
 
 /// A tensor of weights, row-major: `floats` if every value is exactly an f32, else `doubles`.

@@ -127,8 +127,8 @@ fn other_kinds_and_versions_are_named() {
     bytes[8] = 9;
     fs::write(&path, &bytes).unwrap();
     let error = read_file(&path, FileKind::Ciphertexts).unwrap_err();
-    assert!(matches!(error.problem(), CircuitError::Version { found: 9, supported: 2 }));
-    assert!(error.to_string().ends_with("format version 9, this program reads version 2"));
+    assert!(matches!(error.problem(), CircuitError::Version { found: 9, supported: 3 }));
+    assert!(error.to_string().ends_with("format version 9, this program reads version 3"));
 }
 
 #[test]

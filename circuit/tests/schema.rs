@@ -35,7 +35,7 @@ fn proto_schema() -> Schema {
             let field = match (&words[..], &choice) {
                 (["syntax"], _) => continue,
                 ([name], _) => {
-                    format!("{tag} {}", camel(name.strip_prefix(&format!("{}_", current.to_uppercase())).unwrap()))
+                    format!("{tag} {}", camel(name.strip_prefix(&format!("{}_", screaming(&current))).unwrap()))
                 }
                 ([kind, name], Some(_)) => format!("{tag} {} {kind}", camel(name)),
                 ([kind, name], None) => format!("{tag} {name} {kind}"),
@@ -46,6 +46,15 @@ fn proto_schema() -> Schema {
         }
     }
     schema
+}
+
+/// `TwoWords` as `TWO_WORDS`.
+fn screaming(name: &str) -> String {
+    let word = |(place, c): (usize, char)| {
+        let gap = if place > 0 && c.is_uppercase() { "_" } else { "" };
+        format!("{gap}{}", c.to_ascii_uppercase())
+    };
+    name.chars().enumerate().map(word).collect()
 }
 
 /// The value of `key = "value"` in an attribute.

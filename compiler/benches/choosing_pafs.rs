@@ -117,7 +117,7 @@ impl Setting {
         };
         let (Polynomial { approximated: polynomial, chosen }, Optimized { graph: optimized, report }) =
             (polynomial, optimized);
-        let scales: Vec<f64> = polynomial.inputs.iter().map(|input| input.0).collect();
+        let scales: Vec<f64> = polynomial.inputs.iter().map(|input| input.scale).collect();
         let inputs: CalibrationSamples = self.test.iter().map(|sample| scaled(sample, &scales)).collect();
         let mut results = outputs(&optimized, &inputs)?;
         results.iter_mut().flatten().for_each(|y| *y *= polynomial.output_scales[0]);

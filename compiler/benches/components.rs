@@ -14,7 +14,8 @@ use clap::Parser;
 use openfhe_reference as fhe;
 use paf_circuit::{Circuit, Model};
 use paf_compiler::emit;
-use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, Shape, Tensor};
+use paf_ir::program::InputScaling;
+use paf_ir::tensor::{BatchAxis, Graph, Op, Output, Shape, Tensor};
 use paf_passes::approximate::component;
 use paf_passes::optimize::optimize;
 use paf_passes::pack::{PackOptions, Port, pack};
@@ -120,14 +121,14 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
     let t = graph.input("t", shape.clone(), BatchAxis::Absent);
     let x = graph.add("x", Op::Scale(component_of.domain), &[t])?;
     let node = component(&mut graph, "component", component_of, x)?;
-    graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+    graph.outputs = vec![Output { name: "y".into(), node }];
     let (optimized, _) = optimize(&graph)?;
-    let port =
-        || Port { name: "t".into(), shape: shape.clone(), scale: 1.0, range: (-1.0, 1.0), post: PostProcess::None };
+    let port = || Port { name: "t".into(), shape: shape.clone() };
     let options = PackOptions {
         max_slots: slots,
-        inputs: vec![port()],
-        outputs: vec![port()],
+        inputs: vec![(port(), InputScaling::shared(1.0, (-1.0, 1.0)))],
+        outputs: vec![(port(), 1.0)],
+        client: Default::default(),
         refreshed: false,
         prices: EngineProfile::openfhe().packing,
     };
@@ -158,7 +159,7 @@ fn ours(component: &Component, points: &[f64], runs: usize) -> Result<(Measured,
         let start = Instant::now();
         let results = parties.server.evaluate(&parties.keys.evaluation, inputs, &mut |_| {})?;
         seconds.push(start.elapsed().as_secs_f64());
-        values = parties.client.decrypt(&parties.keys.secret, 0, &results)?.remove(0).raw;
+        values = parties.client.decrypt(&parties.keys.secret, 0, &results)?.ports.remove(0);
     }
     let levels = circuit.counts().levels;
     let measured = Measured { levels, seconds: median(seconds), error: error(component, points, &values) };

@@ -2,6 +2,7 @@
 
 use paf_circuit::{Circuit, Fidelity, Model, Prediction, ReplacedNode};
 use paf_import::ModelSource;
+use paf_ir::program::InputScaling;
 use paf_passes::approximate::{Approximated, Replaced};
 use paf_passes::lower::Lowering;
 use paf_passes::schedule::Scheduled;
@@ -57,8 +58,8 @@ pub(crate) fn note_of_bounds(lowering: &Lowering, approximated: &Approximated) -
         count if count == approximated.replaced.len() => "scales of outputs come",
         _ => "scales that are not given come",
     };
-    let mut ranges: Vec<String> =
-        approximated.inputs.iter().map(|(_, (low, high))| format!("[{low}, {high}]")).collect();
+    let range = |scaling: &InputScaling| format!("[{}, {}]", scaling.range.0, scaling.range.1);
+    let mut ranges: Vec<String> = approximated.inputs.iter().map(range).collect();
     ranges.dedup();
     Some(format!(
         "{which} from interval bounds for inputs in {}; --calibration gives smaller ones and less error",

@@ -178,7 +178,7 @@ impl Case {
     }
 
     fn check_clear(self) -> Result<(), String> {
-        let got = clear_outputs(&self.circuit, &self.samples).remove(0).values;
+        let got = clear_outputs(&self.circuit, &self.samples).remove(0).results.remove(0);
         if got.len() != self.expected.len() {
             return Err(format!("{} values, {} expected", got.len(), self.expected.len()));
         }
@@ -191,11 +191,11 @@ impl Case {
     }
 
     fn check_encrypted(self) -> Result<(), String> {
-        let clear = clear_outputs(&self.circuit, &self.samples).remove(0).raw;
+        let clear = clear_outputs(&self.circuit, &self.samples).remove(0).ports.remove(0);
         // What a result that is zero in the clear is compared with.
         let unit = self.circuit.program.outputs[0].scale;
         let parties = Parties::new(&Arc::new(self.circuit));
-        let got = parties.infer(&self.samples, 0).raw;
+        let got = parties.infer(&self.samples, 0).ports.remove(0);
         let bits = if clear.iter().all(|&value| value == 0.0) {
             -got.iter().fold(0.0f64, |worst, value| worst.max(value.abs() / unit)).log2()
         } else {

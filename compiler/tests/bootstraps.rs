@@ -36,7 +36,7 @@ fn refreshed_values_are_the_same() {
     let expected = clear_outputs(&plain, &samples_of(&plain, images.clone()));
     let outputs = clear_outputs(&refreshed, &samples_of(&refreshed, images));
     for (output, expected) in outputs.iter().zip(&expected) {
-        let bits = agreement_bits(&output.raw, &expected.raw);
+        let bits = agreement_bits(&output.ports[0], &expected.ports[0]);
         assert!(bits > 36.0, "{bits:.1} bits");
     }
 }
@@ -58,7 +58,7 @@ fn check_simulated_noise(circuit: &Circuit) {
     let samples = samples_of(circuit, digits::images());
     let exact = simulate(circuit, &samples, Noise::Off).expect("the circuit runs");
     let noisy = simulate(circuit, &samples, Noise::Seed(1)).expect("the circuit runs");
-    let bits = noisy.iter().zip(&exact).map(|(noisy, exact)| agreement_bits(&noisy[0].raw, &exact[0].raw));
+    let bits = noisy.iter().zip(&exact).map(|(noisy, exact)| agreement_bits(&noisy.ports[0], &exact.ports[0]));
     let worst = bits.fold(f64::INFINITY, f64::min);
     let predicted = circuit.prediction.precision_bits;
     assert!((predicted - 2.5..predicted + 4.0).contains(&worst), "{worst:.1} bits, predicted {predicted:.1}");

@@ -34,7 +34,7 @@ fn error(graph: &Graph, approximated: &Approximated, samples: &CalibrationSample
     let (mut squares, mut count, mut largest) = (0.0, 0, 0f64);
     for sample in samples {
         let exact = evaluate(graph, sample).unwrap().remove(0);
-        let scaled = vec![sample[0].iter().map(|x| x * approximated.inputs[0].0).collect()];
+        let scaled = vec![sample[0].iter().map(|x| x * approximated.inputs[0].scale).collect()];
         let got = evaluate(&approximated.graph, &scaled).unwrap().remove(0);
         for (exact, got) in exact.iter().zip(got) {
             squares += (got * approximated.output_scales[0] - exact).powi(2);

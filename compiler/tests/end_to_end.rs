@@ -13,7 +13,7 @@ use paf_compiler::options::{Bootstraps, CompileOptions, PafChoice, PipelineStep}
 use paf_compiler::pipeline::{Compilation, compile};
 use paf_ir::tensor::{Graph, Shape, Tensor, evaluate};
 use paf_passes::PassError;
-use paf_runtime::samples::output_shape;
+use paf_runtime::samples::results;
 use paf_runtime::{ClientOutput, agreement_bits};
 use testkit::arrays::read_array;
 use testkit::digits::{self, CNN, Digits, MLP, NETWORKS, RESNET, images};
@@ -82,7 +82,7 @@ fn approximated(options: CompileOptions) -> Graph {
 /// What a tensor graph, scaled as the circuit's ports say, gives for one sample.
 fn evaluate_scaled(graph: &Graph, circuit: &Circuit, sample: &[f64]) -> Vec<f64> {
     let (input, output) = (&circuit.program.inputs[0], &circuit.program.outputs[0]);
-    let scaled = sample.iter().map(|value| value * input.scale).collect();
+    let scaled = sample.iter().map(|value| value * input.scaling.scale).collect();
     let values = evaluate(graph, &[scaled]).expect("the sample fits").remove(0);
     values.into_iter().map(|value| value * output.scale).collect()
 }
@@ -96,7 +96,7 @@ fn circuits_compute_what_the_approximated_network_computes() {
         let outputs = clear_outputs(&circuit, &samples_of(&circuit, images.clone()));
         let samples = images.data.chunks_exact(64).zip(&outputs);
         assert_all_pass(samples.map(|(image, output)| {
-            Agreement::Reordered.check(network.name, &output.raw, &evaluate_scaled(&graph, &circuit, image))
+            Agreement::Reordered.check(network.name, &output.ports[0], &evaluate_scaled(&graph, &circuit, image))
         }));
     }
 }
@@ -127,12 +127,12 @@ fn check_encrypted(
     let parties = Parties::new(&circuit);
     for (sample, expected) in clear.iter().take(count).enumerate() {
         let got = parties.infer(&samples, sample);
-        let bits = agreement_bits(&got.raw, &expected.raw);
+        let bits = agreement_bits(&got.ports[0], &expected.ports[0]);
         println!("{name}, sample {sample}: {bits:.1} bits");
         if got.top1() != expected.top1() {
             return Err(format!("{name}, sample {sample}: {} instead of {}", got.top1(), expected.top1()));
         }
-        agreement.check(&format!("{name}, sample {sample}"), &got.raw, &expected.raw)?;
+        agreement.check(&format!("{name}, sample {sample}"), &got.ports[0], &expected.ports[0])?;
     }
     Ok(())
 }
@@ -269,8 +269,8 @@ impl OperatorCase {
     }
 
     fn check_clear(&self) -> Result<(), String> {
-        let got = self.clear().values;
-        let size = output_shape(&self.circuit.program.outputs[0]).size();
+        let got = self.clear().results.remove(0);
+        let size = results(&self.circuit.program.outputs, &self.circuit.program.client)[0].shape.size();
         if (got.len(), size) != (self.expected.data.len(), self.expected.data.len()) {
             return Err(format!("{}: {} values, {} expected", self.name, got.len(), self.expected.data.len()));
         }

@@ -27,7 +27,7 @@ fn approximated(graph: &Graph, margin: Margin) -> Approximated {
 fn lost(graph: &Graph, approximated: &Approximated) -> usize {
     let images = images("digits_test.npy", usize::MAX);
     let scaled: CalibrationSamples =
-        images.iter().map(|image| vec![image[0].iter().map(|x| x * approximated.inputs[0].0).collect()]).collect();
+        images.iter().map(|image| vec![image[0].iter().map(|x| x * approximated.inputs[0].scale).collect()]).collect();
     let exact = GraphEvaluator::new(graph).outputs_of_all(&images).expect("images fit");
     let results = GraphEvaluator::new(&approximated.graph).outputs_of_all(&scaled).expect("images fit");
     let largest = exact.iter().flatten().flatten().fold(0.0f64, |most, y| most.max(y.abs()));

@@ -83,7 +83,7 @@ fn check_encrypted(name: &str) {
     let predicted = circuit.prediction.precision_bits;
     for (sample, expected) in clear.iter().enumerate() {
         let got = parties.infer(&samples, sample);
-        let bits = agreement_bits(&got.raw, &expected.raw);
+        let bits = agreement_bits(&got.ports[0], &expected.ports[0]);
         println!("{name}, image {sample}: {bits:.1} bits, predicted {predicted:.1}");
         assert_eq!(got.top1(), expected.top1(), "{name}, image {sample}");
         assert!(bits >= predicted - PREDICTION, "{name}, image {sample}: {bits:.1} bits, predicted {predicted:.1}");

@@ -219,7 +219,7 @@ fn encrypted_errors(choice: &Choice) -> (Vec<f64>, Vec<f64>) {
     let circuit = Arc::new(choice.circuit(side));
     let samples = samples_of(&circuit, operator.samples(side, &windows));
     let output = Parties::new(&circuit).infer(&samples, 0);
-    let encrypted = errors(operator, &windows, output.raw);
+    let encrypted = errors(operator, &windows, output.ports.concat());
     (encrypted, clear_errors(operator, &circuit, side, &windows))
 }
 

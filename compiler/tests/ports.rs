@@ -80,16 +80,16 @@ fn two_inputs_and_two_outputs_on_both_engines() {
     let samples = samples_of_ports(&circuit.program.inputs, arrays());
     let clear = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs");
     for (sample, outputs) in clear.iter().enumerate() {
-        for ((output, expected), allowed) in outputs.iter().zip(expected(sample)).zip([stated, 1e-9]) {
-            let worst = output.values.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(output.values.len() == 6 && worst <= allowed, "sample {sample}: off by {worst}, {allowed} allowed");
+        for ((values, expected), allowed) in outputs.results.iter().zip(expected(sample)).zip([stated, 1e-9]) {
+            let worst = values.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(values.len() == 6 && worst <= allowed, "sample {sample}: off by {worst}, {allowed} allowed");
         }
     }
     let _turn = exclusive();
     let parties = Parties::new(&Arc::new(circuit));
-    let encrypted = parties.outputs(&samples, 1);
-    for (encrypted, clear) in encrypted.iter().zip(&clear[1]) {
-        let bits = agreement_bits(&encrypted.raw, &clear.raw);
+    let encrypted = parties.infer(&samples, 1);
+    for (encrypted, clear) in encrypted.ports.iter().zip(&clear[1].ports) {
+        let bits = agreement_bits(encrypted, clear);
         assert!(bits >= ENCRYPTED_BITS, "{bits} bits");
     }
 }
@@ -109,14 +109,14 @@ fn products_of_wide_ranges_keep_their_precision() {
     let samples = samples_of_ports(&circuit.program.inputs, arrays);
     let clear = simulate(&circuit, &samples, Noise::Off).expect("the circuit runs").remove(0);
     let power = |index: usize| WIDE.powi(3) * LEFT[index] * LEFT[index] * RIGHT[index % 3];
-    for (index, got) in clear[1].values.iter().enumerate() {
+    for (index, got) in clear.results[1].iter().enumerate() {
         assert!((got - power(index)).abs() <= 1e-9 * WIDE.powi(3), "{got} instead of {}", power(index));
     }
     let _turn = exclusive();
     let parties = Parties::new(&Arc::new(circuit));
-    let encrypted = parties.outputs(&samples, 0);
-    for (encrypted, clear) in encrypted.iter().zip(&clear) {
-        let bits = agreement_bits(&encrypted.raw, &clear.raw);
+    let encrypted = parties.infer(&samples, 0);
+    for (encrypted, clear) in encrypted.ports.iter().zip(&clear.ports) {
+        let bits = agreement_bits(encrypted, clear);
         println!("{bits:.1} bits");
         assert!(bits >= ENCRYPTED_BITS, "{bits} bits");
     }

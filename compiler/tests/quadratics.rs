@@ -41,7 +41,7 @@ fn results(circuit: &Circuit, size: Size, reach: f64) -> Vec<f64> {
     let array = Tensor::new(Shape(vec![SAMPLES, 3, size.side, size.side]), images(size, reach));
     let samples = samples_of_ports(&circuit.program.inputs, vec![array]);
     let outputs = simulate(circuit, &samples, Noise::Off).expect("the circuit runs");
-    outputs.into_iter().flat_map(|mut outputs| outputs.remove(0).values).collect()
+    outputs.into_iter().flat_map(|mut output| output.results.remove(0)).collect()
 }
 
 #[test]

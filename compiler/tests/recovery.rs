@@ -66,7 +66,7 @@ fn check_agreement(network: &Path, pafs: &Path) -> usize {
     let expected = logits(&read_network(network, pafs).unwrap(), &images).unwrap();
     let samples = samples_of(&circuit, digits::images());
     for (expected, output) in expected.iter().zip(clear_outputs(&circuit, &samples)) {
-        let difference = expected.iter().zip(&output.raw).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let difference = expected.iter().zip(&output.ports[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(difference < 1e-6, "{}: {difference}", network.display());
     }
     circuit.counts().levels as usize
@@ -195,18 +195,18 @@ fn the_range_of_the_inputs_comes_with_the_pafs() {
         ..options(&network, Recovery::PafFile(pafs.clone()))
     };
     let circuit = compiled(&alone(None)).circuit;
-    assert_eq!(circuit.program.inputs[0].range, extremes);
+    assert_eq!(circuit.program.inputs[0].scaling.range, extremes);
     assert!(
         circuit.model.notes[0].starts_with("scales of outputs come from interval bounds"),
         "{:?}",
         circuit.model.notes
     );
-    assert_eq!(compiled(&alone(Some((-2.0, 2.0)))).circuit.program.inputs[0].range, (-2.0, 2.0));
+    assert_eq!(compiled(&alone(Some((-2.0, 2.0)))).circuit.program.inputs[0].scaling.range, (-2.0, 2.0));
 
     let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&pafs).unwrap()).unwrap();
     file.as_object_mut().unwrap().remove("inputs").unwrap();
     fs::write(&pafs, file.to_string()).unwrap();
-    assert_eq!(compiled(&alone(None)).circuit.program.inputs[0].range, (-1.0, 1.0), "a file without ranges");
+    assert_eq!(compiled(&alone(None)).circuit.program.inputs[0].scaling.range, (-1.0, 1.0), "a file without ranges");
 }
 
 #[test]

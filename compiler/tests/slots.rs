@@ -143,10 +143,12 @@ fn noise_that_a_pool_magnifies_is_predicted() {
     for paf in ["relu15", "relu31"] {
         let (circuit, images) = circuit(&network, &[paf]);
         let samples = samples_of(&circuit, batch(&Shape(vec![1, SIDE, SIDE]), &images[..5]));
-        let with = |noise| simulate(&circuit, &samples, noise).unwrap().into_iter().flatten();
+        let with = |noise| simulate(&circuit, &samples, noise).unwrap().into_iter();
         let (noisy, clear) = (with(Noise::Seed(3)), with(Noise::Off));
-        let bits =
-            noisy.zip(clear).map(|(noisy, clear)| agreement_bits(&noisy.raw, &clear.raw)).fold(f64::MAX, f64::min);
+        let bits = noisy
+            .zip(clear)
+            .map(|(noisy, clear)| agreement_bits(&noisy.ports[0], &clear.ports[0]))
+            .fold(f64::MAX, f64::min);
         let predicted = circuit.prediction.precision_bits;
         assert!(bits > predicted - 1.0 && predicted >= 13.0, "{paf}: {bits} bits, predicted {predicted}");
     }

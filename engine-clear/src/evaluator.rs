@@ -62,16 +62,15 @@ impl ClearMaps {
 /// use paf_engine::Evaluator as _;
 /// use paf_engine_clear::{ClearEvaluator, ClearMaps};
 /// use paf_ir::ckks::{CkksProgram, Level, Op};
-/// use paf_ir::program::{InputPort, OutputPort};
-/// use paf_ir::tensor::PostProcess;
+/// use paf_ir::program::{InputPort, InputScaling, OutputPort};
 /// use paf_ir::{Layout, Shape};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (shape, layout) = (Shape(vec![2]), Layout::dense(2, 4));
-/// let port = InputPort { name: "x".into(), shape, layout, scale: 1.0, range: (-1.0, 1.0) };
+/// let port = InputPort { name: "x".into(), shape, layout, scaling: InputScaling::shared(1.0, (-1.0, 1.0)) };
 /// let mut program = CkksProgram::new(4, vec![], vec![port.clone()]);
 /// let x = program.push("x", Op::Input { port: 0, level: Level(1) })?;
 /// let (shape, layout) = (port.shape, port.layout);
-/// let output = OutputPort { name: "y".into(), value: x, shape, layout, scale: 1.0, post: PostProcess::None };
+/// let output = OutputPort { name: "y".into(), value: x, shape, layout, scale: 1.0 };
 /// program.outputs.push(output);
 /// let maps = ClearMaps::new(&program.verify()?);
 ///

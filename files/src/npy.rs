@@ -73,6 +73,33 @@ pub fn write<T: WritableElement>(output: &mut impl Write, shape: &[usize], data:
     })
 }
 
+/// Writes an array of texts as NumPy's fixed-width Unicode (`<U`), four bytes a character, zeros behind short texts.
+///
+/// # Errors
+/// Any I/O error; an array with more or fewer elements than its shape has.
+pub fn write_texts(output: &mut impl Write, shape: &[usize], texts: &[&str]) -> io::Result<()> {
+    /// Magic, version and length of the header.
+    const PREFIX: usize = 10;
+    if shape.iter().product::<usize>() != texts.len() {
+        return Err(io::Error::other(format!("{} texts do not fill the shape {shape:?}", texts.len())));
+    }
+    let width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+    let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+    let mut header = format!("{{'descr': '<U{width}', 'fortran_order': False, 'shape': ({sizes}), }}");
+    // Aligned to 64 bytes, the newline at its end.
+    let spaces = 63 - (PREFIX + header.len()) % 64;
+    header.extend(std::iter::repeat_n(' ', spaces).chain(['\n']));
+    let length = u16::try_from(header.len()).map_err(io::Error::other)?;
+    output.write_all(b"\x93NUMPY\x01\x00")?;
+    output.write_all(&length.to_le_bytes())?;
+    output.write_all(header.as_bytes())?;
+    for text in texts {
+        let characters = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(width);
+        characters.into_iter().try_for_each(|character| output.write_all(&character.to_le_bytes()))?;
+    }
+    Ok(())
+}
+
 /// An array of the elements wanted, or why the bytes are none.
 type View<T> = Box<dyn Fn(&[u8]) -> Result<NumpyArray<T>, ViewNpyError>>;
 
@@ -129,6 +156,19 @@ mod tests {
         let mut bytes = Vec::new();
         transposed.write_npy(&mut bytes).unwrap();
         assert_eq!(floats(&bytes).unwrap().data, [1.0, 3.0, 2.0, 4.5]);
+    }
+
+    /// The bytes of `numpy.save` for `numpy.array([["a", "dog"]])`, header but for its padding.
+    #[test]
+    fn texts_are_those_of_numpy() {
+        let mut bytes = Vec::new();
+        write_texts(&mut bytes, &[1, 2], &["a", "dog"]).unwrap();
+        assert!(
+            bytes.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '<U3', 'fortran_order': False, 'shape': (1,2,), }")
+        );
+        assert_eq!(bytes.len(), 128 + 2 * 3 * 4);
+        assert_eq!(bytes[127], b'\n');
+        assert_eq!(&bytes[128..], b"a\0\0\0\0\0\0\0\0\0\0\0d\0\0\0o\0\0\0g\0\0\0");
     }
 
     #[test]

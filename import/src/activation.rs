@@ -305,7 +305,7 @@ fn sum_of_powers(site: &mut Site<'_>, x: Value, exponents: &ConstantValue, diffe
     let mut total = None;
     for &exponent in different {
         let places = Arc::new(exponents.tensor.map(|value| f64::from(u8::from(value == exponent))));
-        let places = Value::Constant(ConstantValue { tensor: places, kind: ElementKind::Real });
+        let places = Value::Constant(ConstantValue::of(places, ElementKind::Real));
         let power = power_of(site, x.clone(), exponent)?;
         let there = combine(site, Binary::Mul, power, places)?;
         total = Some(match total {

@@ -62,6 +62,12 @@ impl<'a> Attributes<'a> {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
     }
 
+    /// A list of strings.
+    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        let strings = self.get(name, AttributeType::Strings)?.map(|attribute| &attribute.strings);
+        Ok(strings.map(|texts| texts.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()))
+    }
+
     /// A tensor.
     pub(super) fn tensor(&self, name: &str) -> Result<Option<&'a TensorProto>, Refusal> {
         Ok(self.get(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))

@@ -27,11 +27,18 @@ pub(super) enum ElementKind {
 pub(super) struct ConstantValue {
     pub(super) tensor: Constant,
     pub(super) kind: ElementKind,
+    /// The list in which the elements are places, where they stand for texts.
+    pub(super) texts: Option<Arc<Vec<String>>>,
 }
 
 impl ConstantValue {
     pub(super) fn new(shape: Shape, data: Vec<f64>, kind: ElementKind) -> Self {
-        ConstantValue { tensor: Arc::new(Tensor::new(shape, data)), kind }
+        ConstantValue::of(Arc::new(Tensor::new(shape, data)), kind)
+    }
+
+    /// Elements that are numbers.
+    pub(super) fn of(tensor: Constant, kind: ElementKind) -> Self {
+        ConstantValue { tensor, kind, texts: None }
     }
 
     /// A list of integers.
@@ -88,6 +95,12 @@ fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<ConstantValue, St
     let size = checked_size(&shape).ok_or_else(|| format!("the sizes {:?} are too large", tensor.dims))?;
     let element_type = DataType::try_from(tensor.data_type)
         .map_err(|_| format!("the element type {} is unknown", tensor.data_type))?;
+    if element_type == DataType::String && tensor.string_data.len() == size {
+        let texts = tensor.string_data.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+        let places = (0..size).map(|place| place as f64).collect();
+        let places = ConstantValue::new(Shape(shape), places, ElementKind::Integer);
+        return Ok(ConstantValue { texts: Some(Arc::new(texts)), ..places });
+    }
     let data = if tensor.data_location == Some(DataLocation::External as i32) {
         let width = width(element_type).ok_or_else(|| unreadable(element_type))?;
         from_bytes(&external_bytes(tensor, folder, size * width)?, element_type)?

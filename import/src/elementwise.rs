@@ -233,5 +233,5 @@ pub(super) fn neg(site: &mut Site<'_>) -> Outcome {
 /// A function of each element of a constant.
 pub(super) fn of_constant(constant: ConstantValue, f: impl Fn(f64) -> f64) -> Outcome {
     let tensor = Arc::new(constant.tensor.map(f));
-    Ok(Value::Constant(finite(ConstantValue { tensor, kind: constant.kind })?))
+    Ok(Value::Constant(finite(ConstantValue::of(tensor, constant.kind))?))
 }

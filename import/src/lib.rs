@@ -7,8 +7,7 @@
 //! depends are left out.
 //!
 //! The model is imported for one sample: a first axis of the input that is 1 or symbolic is the batch axis and
-//! stays with size 1. A final Softmax, LogSoftmax or ArgMax becomes the client's work, see
-//! [`PostProcess`](paf_ir::tensor::PostProcess).
+//! stays with size 1. Functions behind the last layer become the client's work, see [`paf_ir::client`].
 
 mod activation;
 mod attributes;
@@ -30,7 +29,6 @@ pub mod onnx;
 mod operators;
 mod pattern;
 mod pool;
-mod post;
 mod reduce;
 mod resize;
 mod rewrite;
@@ -39,6 +37,7 @@ mod select;
 mod shape;
 mod site;
 mod source;
+mod tail;
 mod transposed;
 mod walk;
 mod window;
@@ -66,6 +65,18 @@ pub struct Imported {
 pub struct ImportOptions {
     /// Graph inputs that hold constants, by name: weights of a model that takes them as inputs.
     pub constants: BTreeMap<String, Tensor>,
+    /// Who computes functions behind the last layer.
+    pub trailing: TrailingFunctions,
+}
+
+/// Who computes a function that stands behind the last layer, such as Sigmoid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TrailingFunctions {
+    /// The client, exactly, from the value before it, which it decrypts.
+    #[default]
+    Client,
+    /// The circuit, by a polynomial, where one can: the client sees no more than the outputs.
+    Circuit,
 }
 
 /// Imports an ONNX file.

@@ -1,11 +1,13 @@
 //! The table of operators: which function imports which, and what is known of the others.
 
-use super::site::{Outcome, Site};
+use super::model::is_standard;
+use super::onnx::NodeProto;
+use super::site::{Outcome, Refusal, Site};
 use super::{
-    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, post, reduce,
-    resize, sampling, select, shape, transposed,
+    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, reduce, resize,
+    sampling, select, shape, transposed,
 };
-use Property::{FollowsFinal, KeepsShape};
+use Property::KeepsShape;
 
 /// Imports one node.
 pub(super) type Importer = fn(&mut Site<'_>) -> Outcome;
@@ -13,8 +15,6 @@ pub(super) type Importer = fn(&mut Site<'_>) -> Outcome;
 /// What the walk has to know of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Property {
-    /// It may follow a final Softmax, LogSoftmax or ArgMax: its importer handles [`Value::Final`](super::site::Value::Final).
-    FollowsFinal,
     /// Its result has the shape of its first operand, so that the rest of the network can be checked even where the node is
     /// not supported.
     KeepsShape,
@@ -25,13 +25,11 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("Add", elementwise::add, &[]),
     ("AffineGrid", sampling::affine_grid, &[]),
     ("And", logic::and, &[]),
-    ("ArgMax", post::arg_max, &[FollowsFinal]),
-    ("ArgMin", post::arg_min, &[]),
     ("Asinh", activation::asinh, &[KeepsShape]),
     ("Atan", activation::atan, &[KeepsShape]),
     ("AveragePool", pool::average_pool, &[]),
     ("BatchNormalization", norm::batch_normalization, &[]),
-    ("Cast", shape::cast, &[FollowsFinal]),
+    ("Cast", shape::cast, &[]),
     ("Celu", activation::celu, &[]),
     ("CenterCropPad", indexed::center_crop_pad, &[]),
     ("Clip", activation::clip, &[KeepsShape]),
@@ -47,14 +45,14 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("DFT", sampling::dft, &[]),
     ("DepthToSpace", blocks::depth_to_space, &[]),
     ("Div", elementwise::div, &[]),
-    ("Dropout", shape::dropout, &[FollowsFinal]),
+    ("Dropout", shape::dropout, &[]),
     ("Elu", activation::elu, &[KeepsShape]),
     ("Equal", logic::equal, &[]),
     ("Erf", activation::erf, &[]),
     ("Exp", activation::exp, &[]),
     ("Expand", select::expand, &[]),
     ("EyeLike", blocks::eye_like, &[]),
-    ("Flatten", shape::flatten, &[FollowsFinal]),
+    ("Flatten", shape::flatten, &[]),
     ("Gather", select::gather, &[]),
     ("GatherElements", indexed::gather_elements, &[]),
     ("GatherND", indexed::gather_nd, &[]),
@@ -68,14 +66,13 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("GroupNormalization", normalize::group_normalization, &[KeepsShape]),
     ("HardSigmoid", activation::hard_sigmoid, &[]),
     ("HardSwish", activation::hard_swish, &[]),
-    ("Identity", shape::identity, &[FollowsFinal]),
+    ("Identity", shape::identity, &[]),
     ("InstanceNormalization", normalize::instance_normalization, &[KeepsShape]),
     ("LayerNormalization", normalize::layer_normalization, &[KeepsShape]),
     ("LeakyRelu", activation::leaky_relu, &[]),
     ("Less", logic::less, &[]),
     ("LessOrEqual", logic::less_or_equal, &[]),
     ("Log", activation::log, &[]),
-    ("LogSoftmax", post::log_softmax, &[KeepsShape]),
     ("LpNormalization", normalize::lp_normalization, &[KeepsShape]),
     ("MatMul", dense::matmul, &[]),
     ("Max", extremum::max, &[]),
@@ -105,34 +102,33 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("ReduceSum", reduce::reduce_sum, &[]),
     ("ReduceSumSquare", reduce::reduce_sum_square, &[]),
     ("Relu", norm::relu, &[]),
-    ("Reshape", shape::reshape, &[FollowsFinal]),
+    ("Reshape", shape::reshape, &[]),
     ("Resize", resize::resize, &[]),
     ("Scatter", indexed::scatter_elements, &[]),
     ("ScatterElements", indexed::scatter_elements, &[]),
     ("ScatterND", indexed::scatter_nd, &[]),
     ("Selu", activation::selu, &[]),
-    ("Shape", shape::shape, &[FollowsFinal]),
+    ("Shape", shape::shape, &[]),
     ("Shrink", activation::shrink, &[]),
     ("Sigmoid", activation::sigmoid, &[]),
     ("Sin", activation::sin, &[KeepsShape]),
     ("Sinh", activation::sinh, &[KeepsShape]),
     ("Size", shape::element_count, &[]),
     ("Slice", select::slice, &[]),
-    ("Softmax", post::softmax, &[KeepsShape]),
     ("Softplus", activation::softplus, &[]),
     ("Softsign", activation::softsign, &[]),
     ("SpaceToDepth", blocks::space_to_depth, &[]),
     ("Split", select::split, &[]),
     ("Sqrt", activation::sqrt, &[]),
-    ("Squeeze", shape::squeeze, &[FollowsFinal]),
+    ("Squeeze", shape::squeeze, &[]),
     ("Sub", elementwise::sub, &[]),
     ("Sum", elementwise::sum, &[]),
     ("Swish", activation::swish, &[]),
     ("Tanh", activation::tanh, &[]),
     ("Tile", blocks::tile, &[]),
-    ("Transpose", shape::transpose, &[FollowsFinal]),
+    ("Transpose", shape::transpose, &[]),
     ("Trilu", blocks::trilu, &[KeepsShape]),
-    ("Unsqueeze", shape::unsqueeze, &[FollowsFinal]),
+    ("Unsqueeze", shape::unsqueeze, &[]),
     ("Upsample", resize::upsample, &[]),
     ("Where", logic::choose, &[]),
     ("Xor", logic::xor, &[]),
@@ -142,39 +138,59 @@ const TRACE: Option<&str> = Some("export the model without control flow, by trac
 const UNQUANTIZED: Option<&str> = Some("export the model before quantization, with float weights");
 const BATCH_NORMALIZATION: Option<&str> = Some("BatchNormalization works; train the model with it");
 const NO_JUMP: Option<&str> = Some("it jumps, so no polynomial is close to it; Relu and LeakyRelu work");
+const LAST: Option<&str> =
+    Some("it works behind the last layer, where only outputs read it and the client computes it");
 const POOLS: Option<&str> = Some("AveragePool and MaxPool work");
 
 /// Operators that nothing imports, with what would work in their place where more can be said than which operators do.
 const REFUSED: &[(&str, Option<&str>, &[Property])] = &[
-    ("Ceil", None, &[KeepsShape]),
+    ("ArgMax", LAST, &[]),
+    ("ArgMin", LAST, &[]),
+    ("Ceil", LAST, &[KeepsShape]),
     ("ConvInteger", UNQUANTIZED, &[]),
     ("DequantizeLinear", UNQUANTIZED, &[]),
     ("DynamicQuantizeLinear", UNQUANTIZED, &[]),
-    ("Floor", None, &[KeepsShape]),
+    ("Floor", LAST, &[KeepsShape]),
     ("GlobalLpPool", POOLS, &[]),
-    ("Hardmax", None, &[KeepsShape]),
+    ("Hardmax", LAST, &[KeepsShape]),
     ("If", TRACE, &[]),
     ("LRN", BATCH_NORMALIZATION, &[KeepsShape]),
+    ("LogSoftmax", LAST, &[KeepsShape]),
     ("Loop", TRACE, &[]),
     ("LpPool", POOLS, &[]),
     ("MatMulInteger", UNQUANTIZED, &[]),
     ("QLinearConv", UNQUANTIZED, &[]),
     ("QLinearMatMul", UNQUANTIZED, &[]),
     ("QuantizeLinear", UNQUANTIZED, &[]),
-    ("Round", None, &[KeepsShape]),
+    ("Round", LAST, &[KeepsShape]),
     ("Scan", TRACE, &[]),
-    ("Sign", None, &[KeepsShape]),
+    ("Sign", LAST, &[KeepsShape]),
+    ("Softmax", LAST, &[KeepsShape]),
     ("Tan", None, &[KeepsShape]),
+    ("TopK", LAST, &[]),
     ("ThresholdedRelu", NO_JUMP, &[KeepsShape]),
 ];
 
-/// The function that imports an operator.
-pub(super) fn importer(operator: &str) -> Option<Importer> {
-    IMPORTED.iter().find(|(name, ..)| *name == operator).map(|(_, importer, _)| *importer)
+/// Imports a node for the circuit.
+pub(super) fn import(node: &NodeProto, site: &mut Site<'_>) -> Outcome {
+    if !is_standard(&node.domain) {
+        let reason = format!("operators of the domain `{}` are not supported", node.domain);
+        return Err(Refusal::unsupported(reason, "export the model with standard ONNX operators"));
+    }
+    let operator = node.op_type.as_str();
+    match IMPORTED.iter().find(|(name, ..)| *name == operator) {
+        Some((_, importer, _)) => importer(site),
+        None => Err(Refusal::unsupported("the operator is not supported", hint(operator))),
+    }
+}
+
+/// Whether nothing but the client computes an operator.
+pub(super) fn is_only_last(node: &NodeProto) -> bool {
+    REFUSED.iter().any(|(name, hint, _)| *name == node.op_type && *hint == LAST)
 }
 
 /// What would work in place of an operator that no function imports.
-pub(super) fn hint(operator: &str) -> String {
+fn hint(operator: &str) -> String {
     let known = REFUSED.iter().find(|(name, ..)| *name == operator).and_then(|(_, hint, _)| *hint);
     known.map_or_else(|| format!("these operators work: {}", all_names()), str::to_owned)
 }

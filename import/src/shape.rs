@@ -164,7 +164,7 @@ pub(super) fn cast(site: &mut Site<'_>) -> Outcome {
     let kind = constants::kind(target);
     match site.operand(0)? {
         Value::Constant(constant) => Ok(Value::Constant(converted(&constant, kind))),
-        Value::Final(result) if super::post::survives_cast(&result, kind) => Ok(Value::Final(result)),
+        Value::Final(result) => site.cast_at_client(result, kind),
         value if kind == ElementKind::Real => {
             if !matches!(target, DataType::Float | DataType::Double) {
                 site.warnings.push(format!("`{}`: the cast to {} rounds nothing", site.name, target.name()));
@@ -184,5 +184,5 @@ fn converted(constant: &ConstantValue, kind: ElementKind) -> ConstantValue {
         ElementKind::Integer => value.trunc(),
         ElementKind::Boolean => f64::from(value != 0.0),
     };
-    ConstantValue { tensor: std::sync::Arc::new(constant.tensor.map(convert)), kind }
+    ConstantValue::of(std::sync::Arc::new(constant.tensor.map(convert)), kind)
 }

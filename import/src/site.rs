@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use paf_ir::client::{ClientOp, ClientValue};
 use paf_ir::linear::Primitive;
-use paf_ir::tensor::{Graph, NodeId, Op, PostProcess, Tensor};
+use paf_ir::tensor::{Graph, NodeId, Op, Tensor};
 use paf_ir::{IrError, LinearMap, Shape};
 
 use super::attributes::Attributes;
 use super::constants::{self, ConstantValue, ElementKind, MAX_ELEMENTS, checked_size};
 use super::error::ImportError;
 use super::onnx::TensorProto;
+use super::tail::ClientBuilder;
 
 /// What a name of the ONNX graph stands for.
 #[derive(Debug, Clone)]
@@ -19,21 +21,21 @@ pub(super) enum Value {
     Constant(ConstantValue),
     /// A tensor that depends on the input.
     Tensor(NodeId),
-    /// A tensor from which the client computes the rest.
+    /// A tensor of the client.
     Final(Final),
     /// A result of an unsupported node, whose shape is unknown too.
     Unknown,
 }
 
-/// The result of a Softmax, LogSoftmax or ArgMax.
-#[derive(Debug, Clone, Copy)]
+/// A tensor that the client computes from what it decrypts.
+#[derive(Debug, Clone)]
 pub(super) struct Final {
-    /// What the circuit computes.
-    pub(super) logits: NodeId,
-    /// What the client does with it.
-    pub(super) post: PostProcess,
-    /// Position of the ONNX node in the file.
-    pub(super) origin: usize,
+    /// Where it is in the client's program.
+    pub(super) value: ClientValue,
+    /// What its elements are.
+    pub(super) kind: ElementKind,
+    /// The list in which its elements are places, where they stand for texts.
+    pub(super) texts: Option<Arc<Vec<String>>>,
 }
 
 /// Why an operator's importer gave no value.
@@ -81,10 +83,12 @@ pub(super) type Outcome = Result<Value, Refusal>;
 /// One ONNX node and its surroundings.
 pub(super) struct Site<'a> {
     pub(super) graph: &'a mut Graph,
+    /// What the client computes.
+    pub(super) client: &'a mut ClientBuilder,
     /// The node's name; tensor nodes get it too.
     pub(super) name: &'a str,
-    /// Position of the node in the file.
-    pub(super) position: usize,
+    /// The node's operator.
+    pub(super) operator: &'a str,
     pub(super) attributes: Attributes<'a>,
     /// `None` for an optional operand that is left out.
     pub(super) operands: Vec<Option<Value>>,
@@ -169,7 +173,7 @@ impl Site<'_> {
         match value {
             Value::Constant(constant) => Ok(constant.shape().clone()),
             Value::Tensor(id) => Ok(self.graph.node(*id).shape.clone()),
-            Value::Final(result) => Ok(result.shape(self.graph)),
+            Value::Final(result) => self.client.program.shape(result.value).cloned().ok_or(Refusal::UnknownOperand),
             Value::Unknown => Err(Refusal::UnknownOperand),
         }
     }
@@ -199,11 +203,15 @@ impl Site<'_> {
             return Err(Refusal::invalid(format!("{given} cannot become {shape}: the numbers of elements differ")));
         }
         match value {
-            Value::Constant(constant) => {
-                Ok(Value::Constant(ConstantValue::new(shape, constant.tensor.data.clone(), constant.kind)))
-            }
+            Value::Constant(constant) => Ok(Value::Constant(ConstantValue {
+                tensor: Arc::new(Tensor::new(shape, constant.tensor.data.clone())),
+                ..constant
+            })),
             Value::Tensor(id) => Ok(Value::Tensor(self.add_reshape(id, shape)?)),
-            Value::Final(result) => super::post::reshaped(self, result, shape),
+            Value::Final(result) => {
+                let value = self.client.program.push_to(ClientOp::Reshape, result.value, shape)?;
+                Ok(Value::Final(Final { value, ..result }))
+            }
             Value::Unknown => Err(Refusal::UnknownOperand),
         }
     }
@@ -226,10 +234,7 @@ impl Site<'_> {
                 let map = LinearMap::of(Primitive::Permute { input, permutation }, None);
                 Ok(Value::Tensor(self.add_linear(map, id, shape)?))
             }
-            Value::Final(_) => Err(Refusal::unsupported(
-                "it permutes what the client computes after decryption",
-                "move the transpose before the final softmax or argmax",
-            )),
+            Value::Final(result) => self.moved(ClientOp::Transpose(permutation), result),
             Value::Unknown => Err(Refusal::UnknownOperand),
         }
     }
@@ -256,8 +261,14 @@ impl Site<'_> {
                 let map = LinearMap::of(Primitive::Select { input, indices }, None);
                 Ok(Value::Tensor(self.add_linear(map, id, shape)?))
             }
-            Value::Final(_) | Value::Unknown => Err(Refusal::UnknownOperand),
+            Value::Final(result) => self.moved(ClientOp::Select(indices), result),
+            Value::Unknown => Err(Refusal::UnknownOperand),
         }
+    }
+
+    fn moved(&mut self, op: ClientOp, result: Final) -> Outcome {
+        let value = self.client.program.push(op, vec![result.value])?;
+        Ok(Value::Final(Final { value, ..result }))
     }
 }
 
@@ -269,7 +280,7 @@ fn gathered(source: &ConstantValue, shape: Shape, offset: impl Fn(usize, usize) 
         place.map_or(0.0, |place| source.tensor.data[place])
     };
     let data = (0..shape.size()).map(element).collect();
-    ConstantValue { tensor: Arc::new(Tensor::new(shape, data)), kind: source.kind }
+    ConstantValue { tensor: Arc::new(Tensor::new(shape, data)), ..source.clone() }
 }
 
 /// Number of elements of a shape that the file determines.

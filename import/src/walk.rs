@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paf_ir::tensor::{BatchAxis, Graph, Output, PostProcess};
+use paf_ir::tensor::{BatchAxis, Graph};
 
 use super::attributes::Attributes;
 use super::constants::{self, ConstantValue};
 use super::error::{ImportError, UnsupportedNode};
-use super::model::{Model, is_standard};
+use super::model::Model;
 use super::onnx::{GraphProto, NodeProto};
 use super::operators::{self, Property};
-use super::site::{Final, Refusal, Site, Value};
+use super::site::{Refusal, Site, Value};
+use super::tail::{self, ClientBuilder};
 use super::{ImportOptions, Imported, inputs};
 
 /// The newest operator set whose changes have been read.
@@ -25,7 +26,7 @@ pub(super) fn import_model(model: &Model, options: &ImportOptions) -> Result<Imp
     walk.bind_inputs(options)?;
     walk.read_weights()?;
     walk.warn_of_new_opset();
-    let outcome = walk.nodes().and_then(|()| walk.outputs());
+    let outcome = walk.nodes(options).and_then(|()| walk.outputs());
     match outcome {
         // A node after an unsupported one can seem invalid because a shape had to be guessed.
         Err(ImportError::Invalid { .. }) | Ok(()) if !walk.unsupported.is_empty() => {
@@ -43,6 +44,7 @@ struct Walk<'m> {
     needed: BTreeSet<&'m str>,
     values: BTreeMap<&'m str, Value>,
     graph: Graph,
+    client: ClientBuilder,
     warnings: Vec<String>,
     /// By position of the node in the file.
     unsupported: BTreeMap<usize, UnsupportedNode>,
@@ -55,6 +57,7 @@ impl<'m> Walk<'m> {
             needed: needed_names(&model.graph),
             values: BTreeMap::new(),
             graph: Graph::default(),
+            client: ClientBuilder::default(),
             warnings: vec![],
             unsupported: BTreeMap::new(),
         }
@@ -110,10 +113,14 @@ impl<'m> Walk<'m> {
         }
     }
 
-    fn nodes(&mut self) -> Result<(), ImportError> {
+    fn nodes(&mut self, options: &ImportOptions) -> Result<(), ImportError> {
+        let is_free = |name: &&str| matches!(self.values.get(name), Some(Value::Tensor(_)));
+        let inputs: Vec<&str> =
+            self.model.graph.input.iter().map(|input| input.name.as_str()).filter(is_free).collect();
+        let trailing = tail::positions(&self.model.graph, &inputs, options.trailing);
         for (position, node) in self.model.graph.node.iter().enumerate() {
             if self.is_needed(node) {
-                let values = self.node(position, node)?;
+                let values = self.node(position, node, trailing.contains(&position))?;
                 self.values.extend(node.output.iter().map(String::as_str).zip(values));
             }
         }
@@ -125,14 +132,17 @@ impl<'m> Walk<'m> {
     }
 
     /// The values of a node's outputs; an unsupported node is noted and stood in for.
-    fn node(&mut self, position: usize, node: &'m NodeProto) -> Result<Vec<Value>, ImportError> {
+    fn node(&mut self, position: usize, node: &'m NodeProto, is_trailing: bool) -> Result<Vec<Value>, ImportError> {
         let operands = self.operands(node)?;
-        let refusal = match self.try_node(position, node, operands.clone()) {
+        let refusal = match self.try_node(node, operands.clone(), is_trailing) {
             Ok(values) => return Ok(values),
             Err(refusal) => refusal,
         };
         match refusal {
-            Refusal::Unsupported { reason, hint } => self.note(position, reason, hint),
+            Refusal::Unsupported { reason, hint } => {
+                let reason = if operators::is_only_last(node) { self.with_reader(node, reason) } else { reason };
+                self.note(position, reason, hint);
+            }
             Refusal::UnknownOperand => {}
             Refusal::Weight(problem) => return Err(problem),
             Refusal::Invalid(problem) => return Err(invalid(node, problem)),
@@ -156,25 +166,15 @@ impl<'m> Walk<'m> {
 
     fn try_node(
         &mut self,
-        position: usize,
         node: &'m NodeProto,
         operands: Vec<Option<Value>>,
+        is_trailing: bool,
     ) -> Result<Vec<Value>, Refusal> {
-        let operator = node.op_type.as_str();
-        if !is_standard(&node.domain) {
-            let reason = format!("operators of the domain `{}` are not supported", node.domain);
-            return Err(Refusal::unsupported(reason, "export the model with standard ONNX operators"));
-        }
-        let unknown = || Refusal::unsupported("the operator is not supported", operators::hint(operator));
-        let importer = operators::importer(operator).ok_or_else(unknown)?;
-        let operands = match operators::has(operator, Property::FollowsFinal) {
-            true => operands,
-            false => self.without_final(position, operands),
-        };
         let mut site = Site {
             graph: &mut self.graph,
+            client: &mut self.client,
             name: name(node),
-            position,
+            operator: &node.op_type,
             attributes: Attributes(&node.attribute),
             operands,
             outputs: node.output.len(),
@@ -183,7 +183,8 @@ impl<'m> Walk<'m> {
             folder: self.model.folder.as_deref(),
             warnings: &mut self.warnings,
         };
-        let first = importer(&mut site)?;
+        let by_client = if is_trailing { tail::import(node, &mut site) } else { None };
+        let first = by_client.unwrap_or_else(|| operators::import(node, &mut site))?;
         let values = [vec![first], site.more_outputs].concat();
         let mut missing = node.output.iter().skip(values.len());
         if let Some(output) = missing.find(|output| self.needed.contains(output.as_str())) {
@@ -193,16 +194,13 @@ impl<'m> Walk<'m> {
         Ok(values)
     }
 
-    /// Notes each Softmax, LogSoftmax or ArgMax whose result a node of the network reads, and goes on with its logits.
-    fn without_final(&mut self, reader: usize, operands: Vec<Option<Value>>) -> Vec<Option<Value>> {
-        let mut replace = |value: Value| {
-            let Value::Final(Final { logits, post, origin }) = value else { return value };
-            let reader = self.model.graph.node.get(reader).map_or("", name);
-            let reason = format!("it stands in the middle of the network: `{reader}` reads its result");
-            self.note(origin, reason, "it works as the last operator, where the client computes it".into());
-            if let PostProcess::ArgMax { .. } = post { Value::Unknown } else { Value::Tensor(logits) }
-        };
-        operands.into_iter().map(|operand| operand.map(&mut replace)).collect()
+    /// Why a node that could only be the last one cannot stand where it does.
+    fn with_reader(&self, node: &NodeProto, reason: String) -> String {
+        let mut nodes = self.model.graph.node.iter();
+        let reader = nodes.find(|reader| self.is_needed(reader) && reader.input.contains(&node.output[0]));
+        reader.map_or(reason, |reader| {
+            format!("it stands in the middle of the network: `{}` reads its result", name(reader))
+        })
     }
 
     fn note(&mut self, position: usize, reason: String, hint: String) {
@@ -231,17 +229,17 @@ impl<'m> Walk<'m> {
     }
 
     fn outputs(&mut self) -> Result<(), ImportError> {
+        let mut outputs = vec![];
         for output in &self.model.graph.output {
             let name = output.name.clone();
-            let (node, post) = match self.values.get(output.name.as_str()) {
-                Some(Value::Tensor(id)) => (*id, PostProcess::None),
-                Some(Value::Final(result)) => (result.logits, result.post),
+            match self.values.get(output.name.as_str()) {
                 Some(Value::Constant(_)) => return Err(ImportError::ConstantOutput { name }),
-                Some(Value::Unknown) => continue,
+                Some(Value::Unknown) => {}
+                Some(value) => outputs.push((name, value.clone())),
                 None => return Err(ImportError::UndefinedOutput { name }),
-            };
-            self.graph.outputs.push(Output { name, node, post });
+            }
         }
+        std::mem::take(&mut self.client).finish(&mut self.graph, outputs);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@
 //! format, nor any engine.
 
 pub mod ckks;
+pub mod client;
 pub mod diagonals;
 mod error;
 pub mod lanes;

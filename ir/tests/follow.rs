@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use paf_ir::IrError;
-use paf_ir::tensor::{BatchAxis, Graph, Live, NodeId, Op, Output, PostProcess, Shape};
+use paf_ir::tensor::{BatchAxis, Graph, Live, NodeId, Op, Output, Shape};
 use proptest::prelude::*;
 
 /// A graph of sums and ReLU: each node reads some of those before it, the output is one of them.
@@ -17,7 +17,7 @@ fn graph(nodes: &[(usize, Option<usize>)], output: usize) -> Graph {
         graph.add("n", op, &inputs).unwrap();
     }
     let node = NodeId((output % graph.len()) as u32);
-    graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+    graph.outputs = vec![Output { name: "y".into(), node }];
     graph
 }
 

@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{constant, name, numbers};
 use paf_ir::ckks::{self, CkksProgram, Level};
+use paf_ir::client::{ClientOp, ClientProgram, ClientResult, ClientValue, Reduction, ResultKind};
 use paf_ir::diagonals::PackedMap;
 use paf_ir::linear::{Conv, Window, ZERO};
-use paf_ir::program::{InputPort, MapId, Operation, OutputPort, Program, ValueId};
+use paf_ir::program::{InputPort, InputScaling, MapId, Operation, OutputPort, OwnColumn, OwnColumns, Program, ValueId};
 use paf_ir::slots::{self, SlotProgram};
-use paf_ir::tensor::{self, BatchAxis, BatchNorm, Graph, NodeId, Output, PostProcess};
+use paf_ir::tensor::{self, BatchAxis, BatchNorm, Graph, NodeId, Output};
 use paf_ir::{Bias, LinearMap, Primitive, Shape};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -16,13 +19,24 @@ use proptest::strategy::ValueTree;
 
 const SLOTS: usize = 16;
 
-fn post() -> impl Strategy<Value = PostProcess> {
-    (0usize..4, 0usize..2, any::<bool>()).prop_map(|(kind, axis, keep_axis)| match kind {
-        0 => PostProcess::None,
-        1 => PostProcess::Softmax { axis },
-        2 => PostProcess::LogSoftmax { axis },
-        _ => PostProcess::ArgMax { axis, keep_axis },
-    })
+/// What a client computes from some tensors: of each a choice.
+fn client(ports: Vec<Shape>, choices: &[usize]) -> ClientProgram {
+    let mut client = ClientProgram { ports, ..ClientProgram::default() };
+    for (port, choice) in choices.iter().enumerate().take(client.ports.len()) {
+        let x = ClientValue::Port(port);
+        let (op, kind) = match choice {
+            0 => (ClientOp::Softmax(0), ResultKind::Real),
+            1 => {
+                (ClientOp::ArgMax { axis: 0, last: true }, ResultKind::Text(Arc::new(vec!["\"a\\".into(), "é".into()])))
+            }
+            2 => (ClientOp::Select(vec![vec![0, ZERO]; client.ports[port].0.len()]), ResultKind::Integer),
+            _ => (ClientOp::Reduce(Reduction::L2, vec![0]), ResultKind::Boolean),
+        };
+        let value = client.push(op, vec![x]).unwrap();
+        let shape = client.shape(value).unwrap().clone();
+        client.results.push(ClientResult { name: format!("result {port}"), value, shape, kind });
+    }
+    client
 }
 
 /// Any finite number, subnormal ones and the two zeros included.
@@ -128,7 +142,8 @@ prop_compose! {
         names in [name(), name(), name()],
         shape in [1usize..4, 2usize..6, 2usize..6],
         recipes in prop::collection::vec(recipe(), 1..10),
-        outputs in prop::collection::vec((any::<Index>(), post()), 1..3),
+        outputs in prop::collection::vec((any::<Index>(), 0usize..4), 1..3),
+        has_client in any::<bool>(),
         batch in prop::sample::select(vec![BatchAxis::First, BatchAxis::Absent]),
     ) -> Graph {
         let mut graph = Graph::default();
@@ -136,9 +151,14 @@ prop_compose! {
         let _ = graph.input(x, Shape([&[1], &shape[..]].concat()), batch);
         let _ = graph.input(mask, Shape(vec![1, shape[0]]), BatchAxis::Absent);
         recipes.into_iter().for_each(|recipe| recipe.add_to(&mut graph));
-        for (node, post) in outputs {
+        let choices: Vec<usize> = outputs.iter().map(|(_, choice)| *choice).collect();
+        for (node, _) in outputs {
             let node = NodeId(node.index(graph.len()) as u32);
-            graph.outputs.push(Output { name: y.clone(), node, post });
+            graph.outputs.push(Output { name: y.clone(), node });
+        }
+        if has_client {
+            let shapes = graph.outputs.iter().map(|output| graph.node(output.node).shape.clone()).collect();
+            graph.client = client(shapes, &choices);
         }
         graph
     }
@@ -155,17 +175,22 @@ fn choices() -> impl Strategy<Value = Vec<Choice>> {
 fn program<O: Operation>(
     maps: Vec<PackedMap>,
     choices: Vec<Choice>,
-    port: (String, f64, f64, PostProcess),
+    port: (String, f64, f64, usize),
     op: impl Fn(&Choice, &dyn Fn(usize) -> ValueId) -> O,
     input: impl Fn(u32) -> O,
 ) -> Program<O> {
-    let (name, scale, range, post) = port;
+    let (name, scale, range, choice) = port;
+    let own = OwnColumn { column: 0, offset: range, scale: scale.abs(), range: (-range.abs(), range.abs()) };
+    let own = OwnColumns { repeat: 1, count: 1, columns: vec![own] };
     let inputs = maps.iter().map(|map| InputPort {
         name: name.clone(),
         shape: Shape(vec![1, map.input.size()]),
         layout: map.input.clone(),
-        scale,
-        range: (-range.abs(), range.abs()),
+        scaling: InputScaling {
+            scale,
+            range: (-range.abs(), range.abs()),
+            own: if choice % 2 == 0 { own.clone() } else { OwnColumns::default() },
+        },
     });
     let layouts: Vec<_> = maps.iter().map(|map| map.input.clone()).collect();
     let mut program = Program::new(SLOTS, maps.clone(), inputs.collect());
@@ -181,7 +206,11 @@ fn program<O: Operation>(
     for (value, layout) in layouts.into_iter().enumerate() {
         let shape = Shape(vec![layout.size(), 1]);
         let value = ValueId(value as u32);
-        program.outputs.push(OutputPort { name: name.clone(), value, shape, layout, scale, post });
+        program.outputs.push(OutputPort { name: name.clone(), value, shape, layout, scale });
+    }
+    if choice > 0 {
+        let shapes: Vec<Shape> = program.outputs.iter().map(|port| port.shape.clone()).collect();
+        program.client = client(shapes, &[choice; 3]);
     }
     program
 }
@@ -190,9 +219,9 @@ fn maps() -> impl Strategy<Value = Vec<PackedMap>> {
     prop::collection::vec(common::packed(SLOTS), 1..3)
 }
 
-fn port() -> impl Strategy<Value = (String, f64, f64, PostProcess)> {
+fn port() -> impl Strategy<Value = (String, f64, f64, usize)> {
     let scale = finite().prop_filter("scales are not zero", |scale| *scale != 0.0);
-    (name(), scale, finite(), post())
+    (name(), scale, finite(), 0usize..4)
 }
 
 prop_compose! {

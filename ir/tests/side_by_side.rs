@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paf_ir::lanes::{LANES, apart, side_by_side};
 use paf_ir::linear::{Bias, Conv, LinearMap, Operator, Primitive, Window};
 use paf_ir::sparse::Sparse;
-use paf_ir::tensor::{BatchAxis, Graph, GraphEvaluator, Op, Output, PostProcess, Shape, Tensor};
+use paf_ir::tensor::{BatchAxis, Graph, GraphEvaluator, Op, Output, Shape, Tensor};
 
 /// Values with many different bits.
 fn values(count: usize, seed: usize) -> Vec<f64> {
@@ -42,7 +42,7 @@ fn a_graph_on_many_samples() {
     let block = graph.linear("map", map, x, Shape(vec![6])).unwrap();
     let block = graph.add("relu", Op::Relu, &[block]).unwrap();
     let sum = graph.add("sum", Op::Add, &[x, block]).unwrap();
-    let output = |name: &str, node| Output { name: name.into(), node, post: PostProcess::None };
+    let output = |name: &str, node| Output { name: name.into(), node };
     graph.outputs = vec![output("sum", sum), output("block", block)];
     let samples: Vec<Vec<Vec<f64>>> = (0..20).map(|seed| vec![values(6, seed)]).collect();
     let evaluator = GraphEvaluator::new(&graph);

@@ -115,7 +115,10 @@ fn operations_are_known_and_take_their_operands() {
     slots(("= rotate", "= turn"), 11, "unknown operation `turn`");
     ckks(("= relinearize", "= relinearise"), 11, "unknown operation `relinearise`");
     tensor(("then permute", "then transpose"), 18, "unknown linear factor `transpose`");
-    tensor(("post=softmax", "post=sigmoid"), 21, "unknown post-processing `sigmoid`");
+    tensor(("$0 = softmax", "$0 = hardmax"), 29, "no operation `hardmax` of [1]");
+    tensor(("$1 = arg_max [0, 0]", "$1 = arg_max [0]"), 30, "no operation `arg_max` of [0]");
+    tensor(("$2 = log", "$3 = log"), 31, "expected $2, found $3");
+    tensor((" real", " imaginary"), 33, "unknown kind of result `imaginary`");
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn layouts_are_possible() {
 #[test]
 fn ports_are_read_whole() {
     slots(("range=[-2.0, 2.0]", "range=[-2.0]"), 7, "a range has two ends");
-    slots(("keep=0", "keep=3"), 20, "keep is 0 or 1, not 3");
+    slots(("range=[-2.0, 2.0]", "range=[-2.0, 2.0] own repeat=1 count=3 {1: [0.5]}"), 7, "a column has an offset");
     slots(("giants {-3: [4];", "giants {-3 [4];"), 5, "expected `:`");
     slots(("modulus=2 folds=[2]", "modulus=-2 folds=[2]"), 5, "`-2` is not a number");
 }

@@ -4,10 +4,12 @@ mod common;
 
 use common::constant;
 use paf_ir::ckks::CkksProgram;
+use paf_ir::client::{ClientOp, ClientProgram, ClientResult, ClientStep, ClientValue, ResultKind};
 use paf_ir::layout::Gaps;
 use paf_ir::program::ValueId;
+use paf_ir::program::{OwnColumn, OwnColumns};
 use paf_ir::slots::{self, SlotProgram};
-use paf_ir::tensor::{BatchAxis, BatchNorm, Graph, MAX_ELEMENTS, NodeId, Op, PostProcess};
+use paf_ir::tensor::{BatchAxis, BatchNorm, Graph, MAX_ELEMENTS, NodeId, Op};
 use paf_ir::{IrError, Layout, LinearMap, Primitive, Shape};
 
 const TENSOR: &str = include_str!("data/tensor.txt");
@@ -98,8 +100,42 @@ fn inputs_are_the_input_nodes() {
 fn tensor_outputs_are_there() {
     tensor(|graph| graph.outputs.clear(), &["the graph has no output"]);
     tensor(|graph| graph.outputs[1].node = NodeId(14), &["output `class`: no node %14"]);
-    let post = PostProcess::LogSoftmax { axis: 2 };
-    tensor(|graph| graph.outputs[0].post = post, &["output `y`: post-processing along axis 2 of [2, 3]"]);
+}
+
+#[test]
+fn the_client_computes_from_what_it_decrypts() {
+    let result = |value| ClientResult { name: "p".into(), value, shape: Shape(vec![2, 3]), kind: ResultKind::Real };
+    let client = |step: ClientStep| ClientProgram {
+        ports: vec![Shape(vec![2, 3]), Shape(vec![2, 3])],
+        results: vec![result(ClientValue::Step(0))],
+        steps: vec![step],
+    };
+    let softmax =
+        |axis, operand| ClientStep { op: ClientOp::Softmax(axis), operands: vec![operand], shape: Shape(vec![2, 3]) };
+    let sizes = [6, 6];
+    assert_eq!(client(softmax(1, ClientValue::Port(1))).check(&sizes), Ok(()));
+    let refused = |client: ClientProgram, part: &str| {
+        let error = client.check(&sizes).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(
+        client(softmax(2, ClientValue::Port(0))),
+        "step 0 of the client: softmax: not defined for operands of shapes [2, 3]",
+    );
+    refused(client(softmax(1, ClientValue::Port(2))), "step 0 of the client: softmax: no operand port 2 before it");
+    refused(client(softmax(1, ClientValue::Step(0))), "no operand $0 before it");
+    let wide = ClientStep { shape: Shape(vec![3, 2]), ..softmax(1, ClientValue::Port(0)) };
+    refused(client(wide), "step 0 of the client: its shape must be [2, 3]");
+    let mut missing = client(softmax(1, ClientValue::Port(0)));
+    missing.results[0].value = ClientValue::Step(1);
+    refused(missing, "result `p`: no tensor of shape [2, 3]");
+    let mut other = client(softmax(1, ClientValue::Port(0)));
+    other.ports.pop();
+    refused(other, "the client's program takes");
+    let mut idle = client(softmax(1, ClientValue::Port(0)));
+    idle.results.clear();
+    refused(idle, "the client's program has no result");
+    tensor(|graph| graph.client.ports[0] = Shape(vec![1]), &["the client's program takes [Shape([1]), "]);
 }
 
 #[test]
@@ -230,12 +266,28 @@ fn ports_fit_their_layouts() {
 #[test]
 fn ports_have_usable_numbers() {
     for scale in [0.0, f64::NAN, f64::INFINITY] {
-        slots(|program| program.inputs[0].scale = scale, &["input `x`: scale"]);
+        slots(|program| program.inputs[0].scaling.scale = scale, &["input `x`: scale"]);
         slots(|program| program.outputs[1].scale = scale, &["output `wide`: scale"]);
     }
     for range in [(1.0, -1.0), (f64::NAN, 1.0), (0.0, f64::NAN)] {
-        slots(|program| program.inputs[1].range = range, &["input `y`: range ("]);
+        slots(|program| program.inputs[1].scaling.range = range, &["input `y`: range ("]);
     }
+    let column = OwnColumn { column: 0, offset: 1.0, scale: 0.5, range: (-1.0, 3.0) };
+    let fits = OwnColumns { repeat: 1, count: 1, columns: vec![column] };
+    assert_eq!(fits.problem(3), None);
+    let unfit = [
+        OwnColumns { count: 2, ..fits.clone() },
+        OwnColumns { repeat: 0, ..fits.clone() },
+        OwnColumns { columns: vec![OwnColumn { column: 1, ..column }], ..fits.clone() },
+        OwnColumns { columns: vec![column, column], ..fits.clone() },
+        OwnColumns { columns: vec![OwnColumn { scale: f64::NAN, ..column }], ..fits.clone() },
+        OwnColumns { columns: vec![OwnColumn { range: (3.0, 1.0), ..column }], ..fits },
+    ];
+    for own in unfit {
+        assert!(own.problem(3).is_some(), "{own:?}");
+    }
+    let own = OwnColumns { repeat: 0, count: 1, columns: vec![] };
+    slots(|program| program.inputs[0].scaling.own = own, &["input `x`: columns that do not fit it"]);
 }
 
 #[test]
@@ -245,15 +297,14 @@ fn outputs_are_there_and_fit_their_values() {
     slots(|program| program.outputs[0].value = ValueId(6), &["output `small`: 2 ciphertexts, not 1"]);
     let change = |program: &mut SlotProgram| program.outputs[0].value = ValueId(0);
     slots(change, &["output `small`: a value of period 4 under a layout of period 2"]);
-    let post = PostProcess::ArgMax { axis: 2, keep_axis: true };
-    slots(|program| program.outputs[1].post = post, &["output `wide`: post-processing along axis 2 of [5, 2]"]);
+    slots(|program| program.client.results.clear(), &["the client's program has no result"]);
 }
 
 #[test]
 fn all_problems_are_reported() {
     let change = |program: &mut SlotProgram| {
-        program.inputs[0].scale = 0.0;
-        program.inputs[0].range = (1.0, 0.0);
+        program.inputs[0].scaling.scale = 0.0;
+        program.inputs[0].scaling.range = (1.0, 0.0);
         program.outputs[0].value = ValueId(10);
     };
     slots(change, &["input `x`: scale 0.0", "input `x`: range (1.0, 0.0)", "output `small`: no value %10"]);

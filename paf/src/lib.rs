@@ -34,7 +34,7 @@
 //!
 //! let outputs = client.decrypt_from(&secret, &results[..], &mut |_, _| {})?.remove(0)?;
 //! let clear = circuit.simulate(&samples)?;
-//! assert_eq!(outputs[0].top1(), clear[0][0].top1());
+//! assert_eq!(outputs.top1(), clear[0].top1());
 //! # Ok(())
 //! # }
 //! ```
@@ -156,7 +156,7 @@ impl Circuit {
     ///
     /// # Errors
     /// [`NoSuchPaf::Run`].
-    pub fn simulate(&self, samples: &Samples) -> Result<Vec<Vec<ClientOutput>>, NoSuchPaf> {
+    pub fn simulate(&self, samples: &Samples) -> Result<Vec<ClientOutput>, NoSuchPaf> {
         Ok(paf_runtime::simulate(&self.0, samples, Noise::Off)?)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::linear::{Bias, LinearMap, Primitive, Window};
-use paf_ir::tensor::{BatchAxis, FUNCTIONS, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
+use paf_ir::tensor::{BatchAxis, FUNCTIONS, Graph, Op, Output, Shape, Tensor, evaluate};
 use paf_passes::PassError;
 use paf_passes::approximate::{ApproximationOptions, Margin, Reduction, Scaling, approximate, component};
 use paf_passes::decisions::Decisions;
@@ -35,7 +35,7 @@ fn approximated(network: &Graph, paf: &str) -> Graph {
 }
 
 fn output(graph: &mut Graph, node: paf_ir::tensor::NodeId) {
-    graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+    graph.outputs = vec![Output { name: "y".into(), node }];
 }
 
 fn check(polynomial: &Graph, expected_depth: u32) -> Graph {
@@ -225,7 +225,8 @@ fn relu_and_pool_stay_within_their_error() {
         let options = ApproximationOptions { reduction, ..options("alpha10") };
         let approximated = approximate(&network, &options, &vec![]).unwrap();
         let expected = evaluate(&network, std::slice::from_ref(&x)).unwrap().remove(0);
-        let got = evaluate(&approximated.graph, &[x.iter().map(|x| x * approximated.inputs[0].0).collect()]).unwrap();
+        let got =
+            evaluate(&approximated.graph, &[x.iter().map(|x| x * approximated.inputs[0].scale).collect()]).unwrap();
         let Op::Linear(map) = &network.node(network.outputs[0].node).op else { panic!("the output is linear") };
         let error: f64 = approximated.replaced.iter().map(|replaced| replaced.max_error).sum();
         for (row, (got, expected)) in got[0].iter().zip(&expected).enumerate() {
@@ -416,7 +417,7 @@ fn levels(graph: &Graph) -> u32 {
     let mut lowering = lowered(graph, vec![vec![x.clone()]]);
     let levels = lowering.optimize().unwrap().report.levels_after;
     let (optimized, polynomial) = (&lowering.optimized.as_ref().unwrap().graph, lowering.polynomial.as_ref().unwrap());
-    let scale = polynomial.approximated.inputs[0].0;
+    let scale = polynomial.approximated.inputs[0].scale;
     let expected = evaluate(graph, std::slice::from_ref(&x)).unwrap();
     let got = evaluate(optimized, &[x.iter().map(|x| x * scale).collect()]).unwrap();
     let largest = expected[0].iter().fold(0.0f64, |largest, value| value.abs().max(largest));

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive, Window};
+use paf_ir::program::InputScaling;
 use paf_ir::slots::{self, SlotProgram};
-use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op, Output, PostProcess, Shape, Tensor, evaluate};
+use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op, Output, Shape, Tensor, evaluate};
 use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
@@ -69,7 +70,7 @@ fn pool(graph: &mut Graph, x: NodeId, kernel: usize, stride: usize, pad: usize) 
 }
 
 fn finish(graph: &mut Graph, node: NodeId) {
-    graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+    graph.outputs = vec![Output { name: "y".into(), node }];
 }
 
 /// A secure circuit of 14 bits in whatever memory.
@@ -81,8 +82,8 @@ fn without_bootstraps() -> ScheduleRequest {
     }
 }
 
-fn port(scale: f64, shape: Shape) -> Port {
-    Port { name: "p".into(), shape, scale, range: (-1.0, 1.0), post: PostProcess::None }
+fn port(shape: Shape) -> Port {
+    Port { name: "p".into(), shape }
 }
 
 /// Compiles a network to slots and compares with the approximated tensor graph on one input.
@@ -98,13 +99,14 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
     let output = Shape(vec![optimized.node(optimized.outputs[0].node).shape.size()]);
     let ports = PackOptions {
         max_slots,
-        inputs: vec![port(polynomial.inputs[0].0, Shape(vec![size]))],
-        outputs: vec![port(polynomial.output_scales[0], output)],
+        inputs: vec![(port(Shape(vec![size])), polynomial.inputs[0].clone())],
+        outputs: vec![(port(output), polynomial.output_scales[0])],
+        client: Default::default(),
         refreshed: false,
         prices: EngineProfile::openfhe().packing,
     };
     let program = pack(&optimized, &ports).unwrap().program;
-    let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].0).collect();
+    let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].scale).collect();
     let expected = evaluate(&polynomial.graph, std::slice::from_ref(&x)).unwrap().remove(0);
     check_maps(&program);
     program.maps.iter().for_each(|map| map.check_complete().unwrap());
@@ -231,8 +233,9 @@ fn convolutions_share_rotation_keys() {
     let output = graph.node(x).shape.clone();
     let options = PackOptions {
         max_slots: 1 << 15,
-        inputs: vec![port(1.0, input)],
-        outputs: vec![port(1.0, output)],
+        inputs: vec![(port(input), InputScaling::shared(1.0, (-1.0, 1.0)))],
+        outputs: vec![(port(output), 1.0)],
+        client: Default::default(),
         refreshed: true,
         prices: EngineProfile::openfhe().packing,
     };

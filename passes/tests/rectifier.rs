@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paf_ir::LinearMap;
 use paf_ir::linear::{Bias, Primitive};
 use paf_ir::random::SplitMix64;
-use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, Shape, Tensor, evaluate};
+use paf_ir::tensor::{BatchAxis, Graph, Op, Output, Shape, Tensor, evaluate};
 use paf_passes::approximate::{Approximated, ApproximationOptions, Margin, approximate};
 use paf_passes::fold::fold;
 use paf_passes::optimize::optimize;
@@ -141,7 +141,7 @@ fn network(residual: bool) -> Graph {
         let s = graph.add("s", Op::Relu, &[sum]).unwrap();
         node = graph.linear("c", map([0.5, 2.0], [0.2, 0.0]), s, shape()).unwrap();
     }
-    graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+    graph.outputs = vec![Output { name: "y".into(), node }];
     graph
 }
 
@@ -160,7 +160,7 @@ fn approximated(graph: &Graph, paf: &str) -> Approximated {
 fn largest_difference(graph: &Graph, polynomial: &Graph, approximated: &Approximated) -> f64 {
     let difference = |sample: &Vec<Vec<f64>>| {
         let exact = evaluate(graph, sample).unwrap().remove(0);
-        let scaled = sample[0].iter().map(|x| x * approximated.inputs[0].0).collect();
+        let scaled = sample[0].iter().map(|x| x * approximated.inputs[0].scale).collect();
         let found = evaluate(polynomial, &[scaled]).unwrap().remove(0);
         let pairs = exact.iter().zip(&found);
         pairs.map(|(a, b)| (a - b * approximated.output_scales[0]).abs()).fold(0.0, f64::max)
@@ -183,7 +183,7 @@ fn circuits_have_the_least_depth() {
             assert!(error < 0.6 / levels as f64, "{name}: {error}");
             // What was followed on samples is what the circuit computes.
             let results = &approximated.outputs[0];
-            let scaled: Vec<f64> = samples()[3][0].iter().map(|x| x * approximated.inputs[0].0).collect();
+            let scaled: Vec<f64> = samples()[3][0].iter().map(|x| x * approximated.inputs[0].scale).collect();
             let found = evaluate(&optimized, &[scaled]).unwrap().remove(0);
             let scale = approximated.output_scales[0];
             assert!(found.iter().zip(&results[3]).all(|(a, b)| (a * scale - b).abs() < 1e-9), "{name}");

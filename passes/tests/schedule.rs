@@ -1,9 +1,8 @@
 //! Bootstraps and parameters of programs that are too deep for any chain of primes.
 
 use paf_ir::ckks::{Op as CkksOp, Verified};
-use paf_ir::program::{InputPort, OutputPort};
+use paf_ir::program::{InputPort, InputScaling, OutputPort};
 use paf_ir::slots::{Op, SlotProgram};
-use paf_ir::tensor::PostProcess;
 use paf_ir::{Layout, Shape};
 use paf_passes::PassError;
 use paf_passes::schedule::{Bootstraps, Magnitudes, ScheduleRequest, Scheduled, schedule};
@@ -26,8 +25,12 @@ const SECURE: ScheduleRequest = ScheduleRequest {
 /// that shortcuts run beside the chain.
 fn program(products: usize) -> SlotProgram {
     let (layout, shape) = (Layout::dense(SLOTS, SLOTS), Shape(vec![SLOTS]));
-    let port =
-        InputPort { name: "x".into(), shape: shape.clone(), layout: layout.clone(), scale: 1.0, range: (-1.0, 1.0) };
+    let port = InputPort {
+        name: "x".into(),
+        shape: shape.clone(),
+        layout: layout.clone(),
+        scaling: InputScaling::shared(1.0, (-1.0, 1.0)),
+    };
     let mut program = SlotProgram::new(SLOTS, vec![], vec![port]);
     let mut value = program.push("x", Op::Input(0)).unwrap();
     let mut shortcut = value;
@@ -38,8 +41,7 @@ fn program(products: usize) -> SlotProgram {
             shortcut = value;
         }
     }
-    let post = PostProcess::None;
-    program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0, post });
+    program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0 });
     program
 }
 

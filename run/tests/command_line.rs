@@ -168,10 +168,10 @@ fn insecure_parameters_are_refused_where_keys_are() {
 }
 
 #[test]
-fn several_outputs_go_to_numbered_files() {
+fn several_outputs_go_to_files_of_their_names() {
     let bench = Bench::new(&arithmetic_case());
     bench.succeeds("simulate circuit.bin --input x.npy --output y.npy");
-    let (y, z) = (bench.read("y.0.npy"), bench.read("y.1.npy"));
+    let (y, z) = (bench.read("y.y.npy"), bench.read("y.z.npy"));
     assert_eq!(z, y.mapv(|value| 2.0 * value));
 }
 
@@ -191,8 +191,8 @@ fn bad_inputs_are_named() {
     fails("nan.npy", "x, sample 1, element 6: the value is NaN");
     bench.write("inf.npy", &[2, 1, 8, 8], with(f64::INFINITY));
     fails("inf.npy", "x, sample 1, element 6: the value is inf");
-    bench.write("far.npy", &[2, 1, 8, 8], with(-1.5));
-    fails("far.npy", "-1.5 is outside the calibrated range [-1, 1]");
+    bench.write("far.npy", &[2, 1, 8, 8], with(-2.5));
+    fails("far.npy", "-2.5 is outside the calibrated range [-1, 1]");
     bench.write("flat.npy", &[2, 64], with(0.0));
     fails("flat.npy", "x has shape [2, 64], the circuit takes [k, 1, 8, 8] for k samples");
     bench.write("one.npy", &[1, 8, 8], vec![0.0; 64]);
@@ -313,7 +313,7 @@ fn circuits_with_bootstraps_run() {
 fn a_value_out_of_range_is_a_warning() {
     let mut case = relu_case();
     let mut program = CkksProgram::clone(&case.circuit.program);
-    program.inputs[0].scale = 1e3;
+    program.inputs[0].scaling.scale = 1e3;
     case.circuit.program = program.verify().unwrap();
     let bench = Bench::new(&case);
     let output = bench.run("simulate circuit.bin --input x.npy --json");

@@ -87,7 +87,7 @@ fn labels_and_models_that_do_not_fit_are_named() {
 fn case_of_an_outsider() -> Case {
     let mut case = relu_case();
     let mut program = CkksProgram::clone(&case.circuit.program);
-    program.inputs[0].range = (-100.0, 100.0);
+    program.inputs[0].scaling.range = (-100.0, 100.0);
     case.circuit.program = program.verify().unwrap();
     let outsider = case.samples[0].iter().map(|x| 60.0 * x.signum()).collect();
     case.samples.insert(0, outsider);

@@ -39,7 +39,7 @@ use crate::security::check_security;
 ///
 /// let secret = client.load_secret_key(Path::new("client.key"))?;
 /// for outputs in client.decrypt_file(&secret, Path::new("y.ct"), &mut |_, _| {})? {
-///     println!("class {}", outputs?[0].top1());
+///     println!("class {}", outputs?.top1());
 /// }
 /// # Ok(())
 /// # }
@@ -268,26 +268,23 @@ impl<E: Engine> Client<E> {
         Ok(())
     }
 
-    /// Decrypts one sample's results and finishes them: one [`ClientOutput`] per output port.
+    /// Decrypts one sample's results and computes the model's outputs from them.
     ///
     /// # Errors
     /// [`RuntimeError::Undecryptable`] and [`RuntimeError::Diverged`] where a value left the range of its polynomial,
     /// [`RuntimeError::Engine`].
-    pub fn decrypt(
-        &self,
-        key: &SecretKey<E>,
-        sample: usize,
-        results: &[Vec<E::Ciphertext>],
-    ) -> Result<Vec<ClientOutput>> {
+    pub fn decrypt(&self, key: &SecretKey<E>, sample: usize, results: &[Vec<E::Ciphertext>]) -> Result<ClientOutput> {
         let decrypt = |(port, ciphertexts): (&OutputPort<Level>, &Vec<E::Ciphertext>)| {
             let ty = port_type(port).of_each();
             let decrypt = |ciphertext: &E::Ciphertext| self.engine.decrypt(&key.key, ciphertext, ty);
             let vectors: paf_engine::Result<Vectors> = ciphertexts.iter().map(decrypt).collect();
-            let output = finish(port, &vectors.map_err(|error| undecryptable(&port.name, sample, error))?);
-            check_output(port, sample, &output)?;
-            Ok(output)
+            vectors.map_err(|error| undecryptable(&port.name, sample, error))
         };
-        self.part.outputs.iter().zip(results).map(decrypt).collect()
+        let ports = &self.part.outputs;
+        let vectors = ports.iter().zip(results).map(decrypt).collect::<Result<Vec<_>>>()?;
+        let output = finish(ports, &self.part.program, &vectors);
+        check_output(ports, sample, &output)?;
+        Ok(output)
     }
 
     /// Decrypts all samples of a result file, each by itself: one that is refused leaves the others as they are. The observer
@@ -301,7 +298,7 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Result<Vec<ClientOutput>>>> {
+    ) -> Result<Vec<Result<ClientOutput>>> {
         let sections: SectionReader<File> = SectionReader::open(path, FileKind::Ciphertexts)?;
         self.decrypt_all(key, sections, path, observer)
     }
@@ -315,7 +312,7 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         stream: impl Read,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Result<Vec<ClientOutput>>>> {
+    ) -> Result<Vec<Result<ClientOutput>>> {
         let path = Role::Results.thing();
         self.decrypt_all(key, SectionReader::new(stream, None, path, FileKind::Ciphertexts)?, path, observer)
     }
@@ -326,7 +323,7 @@ impl<E: Engine> Client<E> {
         sections: SectionReader<R>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Result<Vec<ClientOutput>>>> {
+    ) -> Result<Vec<Result<ClientOutput>>> {
         let ports = self.part.outputs.iter().map(port_type).collect();
         let owner = Owner::Client(key);
         let mut reader = CiphertextReader::new(&*self.engine, owner, sections, path, Role::Results, ports)?;

@@ -37,20 +37,19 @@ pub struct Step<'p> {
 /// ```
 /// use paf_engine_clear::{ClearEvaluator, ClearMaps};
 /// use paf_ir::ckks::{CkksProgram, Level, Op};
-/// use paf_ir::program::{InputPort, OutputPort};
-/// use paf_ir::tensor::PostProcess;
+/// use paf_ir::program::{InputPort, InputScaling, OutputPort};
 /// use paf_ir::{Layout, Shape};
 /// use paf_runtime::executor;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (shape, layout) = (Shape(vec![2]), Layout::dense(2, 4));
-/// let port = InputPort { name: "x".into(), shape, layout, scale: 1.0, range: (-1.0, 1.0) };
+/// let port = InputPort { name: "x".into(), shape, layout, scaling: InputScaling::shared(1.0, (-1.0, 1.0)) };
 /// let mut program = CkksProgram::new(4, vec![], vec![port.clone()]);
 /// let x = program.push("x", Op::Input { port: 0, level: Level(1) })?;
 /// let square = program.push("square", Op::Mul(x, x))?;
 /// let square = program.push("square", Op::Relinearize(square))?;
 /// let value = program.push("square", Op::Rescale(square))?;
 /// let (shape, layout) = (port.shape, port.layout);
-/// program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0, post: PostProcess::None });
+/// program.outputs.push(OutputPort { name: "y".into(), value, shape, layout, scale: 1.0 });
 /// let program = program.verify()?;
 ///
 /// let maps = ClearMaps::new(&program);

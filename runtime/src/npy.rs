@@ -1,7 +1,7 @@
-//! NumPy's `.npy` files: inputs in float32 or float64, results in float64, or int64 where they are indices.
+//! NumPy's `.npy` files: inputs in float32 or float64, results in float64, or as integers, truth values or texts.
 
 use std::fs;
-use std::io::{BufWriter, IntoInnerError};
+use std::io::{self, BufWriter, IntoInnerError};
 use std::path::Path;
 
 use paf_files::{AtomicFile, FileError, npy};
@@ -37,9 +37,21 @@ pub fn read(path: &Path) -> Result<Array> {
 /// # Errors
 /// [`RuntimeError::Write`].
 pub fn write<T: npy::WritableElement>(path: &Path, array: &Array<T>) -> Result<()> {
+    write_with(path, |file| npy::write(file, &array.shape.0, &array.data))
+}
+
+/// The same for an array of texts.
+///
+/// # Errors
+/// [`RuntimeError::Write`].
+pub fn write_texts(path: &Path, shape: &Shape, texts: &[&str]) -> Result<()> {
+    write_with(path, |file| npy::write_texts(file, &shape.0, texts))
+}
+
+fn write_with(path: &Path, content: impl FnOnce(&mut BufWriter<AtomicFile>) -> io::Result<()>) -> Result<()> {
     let write = || {
         let mut file = BufWriter::new(AtomicFile::create(path)?);
-        npy::write(&mut file, &array.shape.0, &array.data)?;
+        content(&mut file)?;
         file.into_inner().map_err(IntoInnerError::into_error)?.commit()
     };
     write().map_err(RuntimeError::write(path))

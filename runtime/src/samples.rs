@@ -1,14 +1,18 @@
 //! The client's side of a sample: checks, scales and packs inputs; unpacks, scales and finishes results.
 
+use paf_ir::client::{ClientProgram, ClientResult, ClientValue, ResultKind};
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::slots::Vectors;
-use paf_ir::tensor::{PostProcess, Shape};
 
 use crate::error::{Result, RuntimeError};
 use crate::npy::Array;
 
-/// How far an input may lie outside the calibrated range, relative to its width: rounding, not another data set.
-const RANGE_TOLERANCE: f64 = 1e-6;
+/// How far an input may lie outside the calibrated range, relative to its width: farther ones are of another kind, such as
+/// pixels up to 255 where those of calibration reach 1.
+const NEAR: f64 = 0.5;
+
+/// What is outside the calibrated range by less is rounding.
+const ROUNDING: f64 = 1e-6;
 
 /// A result so many times as large as what calibration showed is taken for that of a polynomial that left its range.
 const DIVERGED: f64 = 16.0;
@@ -57,6 +61,18 @@ impl Samples {
         self.count
     }
 
+    /// Samples with a value outside the calibrated range: what the circuit says of them is less certain.
+    pub fn outside(&self, ports: &[InputPort]) -> Vec<usize> {
+        let is_outside = |(place, &value): (usize, &f64), port: &InputPort| {
+            distance(port.scaling.range_of(place % port.shape.size()), value) > ROUNDING
+        };
+        let of_sample = |sample: &usize| {
+            let mut ports = ports.iter().zip(self.values(*sample));
+            ports.any(|(port, values)| values.iter().enumerate().any(|element| is_outside(element, port)))
+        };
+        (0..self.count).filter(of_sample).collect()
+    }
+
     /// One sample: the values of each port, row-major.
     pub fn values(&self, sample: usize) -> impl Iterator<Item = &[f64]> {
         let size = |array: &Vec<f64>| array.len() / self.count.max(1);
@@ -67,7 +83,8 @@ impl Samples {
     pub fn packed(&self, ports: &[InputPort], sample: usize) -> Vec<Vectors> {
         let pack = |(port, data): (&InputPort, &Vec<f64>)| {
             let size = port.shape.size();
-            let scaled: Vec<f64> = data[sample * size..][..size].iter().map(|value| value * port.scale).collect();
+            let elements = data[sample * size..][..size].iter().enumerate();
+            let scaled: Vec<f64> = elements.map(|(element, &value)| port.scaling.scaled(element, value)).collect();
             port.layout.pack(&scaled)
         };
         ports.iter().zip(&self.arrays).map(pack).collect()
@@ -85,50 +102,77 @@ fn check_shape(port: &InputPort, array: &Array) -> Result<()> {
     }
 }
 
-fn check_values(port: &InputPort, data: &[f64]) -> Result<()> {
-    let (low, high) = port.range;
+/// How far a value lies outside a range, in parts of its width; of a range without width, in parts of its magnitude, where
+/// only rounding is near.
+fn distance((low, high): (f64, f64), value: f64) -> f64 {
+    if !value.is_finite() {
+        return f64::INFINITY;
+    }
+    let beyond = (low - value).max(value - high).max(0.0);
     let width = high - low;
-    let slack = if width.is_finite() { RANGE_TOLERANCE * width } else { 0.0 };
-    let inside = |value: f64| value.is_finite() && value >= low - slack && value <= high + slack;
-    let Some(place) = data.iter().position(|&value| !inside(value)) else { return Ok(()) };
+    let distance = if width > 0.0 { beyond / width } else { beyond / low.abs().max(1.0) * NEAR / ROUNDING };
+    if distance.is_nan() { 0.0 } else { distance }
+}
+
+fn check_values(port: &InputPort, data: &[f64]) -> Result<()> {
+    let size = port.shape.size();
+    let is_near = |(place, &value): (usize, &f64)| distance(port.scaling.range_of(place % size), value) <= NEAR;
+    let Some(place) = data.iter().enumerate().position(|element| !is_near(element)) else { return Ok(()) };
     let (input, value) = (port.name.clone(), data[place]);
-    let (sample, element) = (place / port.shape.size(), place % port.shape.size());
+    let (sample, element) = (place / size, place % size);
     Err(if value.is_finite() {
-        RuntimeError::OutOfRange { input, sample, element, value, range: port.range }
+        RuntimeError::OutOfRange { input, sample, element, value, range: port.scaling.range_of(element) }
     } else {
         RuntimeError::NotFinite { input, sample, element, value }
     })
 }
 
-/// What a circuit says about one output of one sample.
+/// What a circuit says about one sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientOutput {
-    /// The network's values before post-processing.
-    pub raw: Vec<f64>,
-    /// The values after post-processing.
-    pub values: Vec<f64>,
+    /// The decrypted tensors, one for each output port.
+    pub ports: Vec<Vec<f64>>,
+    /// The model's outputs, computed from them. Texts are places in their list.
+    pub results: Vec<Vec<f64>>,
 }
 
 impl ClientOutput {
-    /// What stands for a result that there is none of: NaN everywhere.
-    pub fn none<V>(port: &OutputPort<V>) -> Self {
+    /// What stands for results that there are none of: NaN everywhere.
+    pub fn none<V>(ports: &[OutputPort<V>], client: &ClientProgram) -> Self {
         let none = |size| vec![f64::NAN; size];
-        ClientOutput { raw: none(port.shape.size()), values: none(output_shape(port).size()) }
+        ClientOutput {
+            ports: ports.iter().map(|port| none(port.shape.size())).collect(),
+            results: results(ports, client).iter().map(|result| none(result.shape.size())).collect(),
+        }
     }
 
-    /// Index of the largest value before post-processing.
+    /// Index of the largest value of the first decrypted tensor.
     pub fn top1(&self) -> usize {
-        largest(self.raw.iter().copied())
+        largest(self.ports[0].iter().copied())
     }
 }
 
-/// Unpacks, scales and post-processes one output. Copies of a value that repeats over the slots are averaged: each
-/// has its own noise.
-pub fn finish<V>(port: &OutputPort<V>, vectors: &[Vec<f64>]) -> ClientOutput {
-    let averaged: Vectors = vectors.iter().map(|vector| average_copies(vector, port.layout.period)).collect();
-    let raw: Vec<f64> = port.layout.unpack(&averaged).into_iter().map(|value| value * port.scale).collect();
-    let values = post_process(port.post, &port.shape, &raw);
-    ClientOutput { raw, values }
+/// The model's outputs: what the client computes, or the decrypted tensors themselves.
+pub fn results<V>(ports: &[OutputPort<V>], client: &ClientProgram) -> Vec<ClientResult> {
+    let itself = |(index, port): (usize, &OutputPort<V>)| ClientResult {
+        name: port.name.clone(),
+        value: ClientValue::Port(index),
+        shape: port.shape.clone(),
+        kind: ResultKind::Real,
+    };
+    if client.is_empty() { ports.iter().enumerate().map(itself).collect() } else { client.results.clone() }
+}
+
+/// Unpacks and scales what was decrypted, and computes the model's outputs from it. Copies of a value that repeats over the
+/// slots are averaged: each has its own noise.
+pub fn finish<V>(ports: &[OutputPort<V>], client: &ClientProgram, vectors: &[Vectors]) -> ClientOutput {
+    let port = |(port, vectors): (&OutputPort<V>, &Vectors)| -> Vec<f64> {
+        let averaged: Vectors = vectors.iter().map(|vector| average_copies(vector, port.layout.period)).collect();
+        port.layout.unpack(&averaged).into_iter().map(|value| value * port.scale).collect()
+    };
+    let ports: Vec<Vec<f64>> = ports.iter().zip(vectors).map(port).collect();
+    let results = client.evaluate(&ports);
+    ClientOutput { ports, results }
 }
 
 fn average_copies(vector: &[f64], period: usize) -> Vec<f64> {
@@ -140,58 +184,15 @@ fn average_copies(vector: &[f64], period: usize) -> Vec<f64> {
 ///
 /// # Errors
 /// [`RuntimeError::Diverged`].
-pub fn check_output<V>(port: &OutputPort<V>, sample: usize, output: &ClientOutput) -> Result<()> {
-    match output.raw.iter().find(|value| !value.is_finite() || value.abs() > DIVERGED * port.scale.abs()) {
-        Some(&value) => Err(RuntimeError::Diverged { output: port.name.clone(), sample, value }),
-        None => Ok(()),
-    }
-}
-
-/// The shape of an output after its post-processing.
-pub fn output_shape<V>(port: &OutputPort<V>) -> Shape {
-    let mut axes = port.shape.0.clone();
-    if let PostProcess::ArgMax { axis, keep_axis } = port.post {
-        if keep_axis {
-            axes[axis] = 1;
-        } else {
-            axes.remove(axis);
+pub fn check_output<V>(ports: &[OutputPort<V>], sample: usize, output: &ClientOutput) -> Result<()> {
+    for (port, values) in ports.iter().zip(&output.ports) {
+        if let Some(&value) =
+            values.iter().find(|value| !value.is_finite() || value.abs() > DIVERGED * port.scale.abs())
+        {
+            return Err(RuntimeError::Diverged { output: port.name.clone(), sample, value });
         }
     }
-    Shape(axes)
-}
-
-/// Applies a post-processing to row-major values.
-pub fn post_process(post: PostProcess, shape: &Shape, values: &[f64]) -> Vec<f64> {
-    match post {
-        PostProcess::None => values.to_vec(),
-        PostProcess::Softmax { axis } => along(shape, axis, values, |lane| log_softmax(lane).map(f64::exp).collect()),
-        PostProcess::LogSoftmax { axis } => along(shape, axis, values, |lane| log_softmax(lane).collect()),
-        PostProcess::ArgMax { axis, .. } => {
-            along(shape, axis, values, |lane| vec![largest(lane.iter().copied()) as f64])
-        }
-    }
-}
-
-/// Applies `f` to each lane along an axis; lanes may become shorter.
-fn along(shape: &Shape, axis: usize, values: &[f64], f: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
-    let length = shape.0[axis];
-    let inner: usize = shape.0[axis + 1..].iter().product();
-    let outer: usize = shape.0[..axis].iter().product();
-    let lane = |lane: usize| -> Vec<f64> {
-        let start = lane / inner * length * inner + lane % inner;
-        f(&(0..length).map(|i| values[start + i * inner]).collect::<Vec<_>>())
-    };
-    let lanes: Vec<Vec<f64>> = (0..outer * inner).map(lane).collect();
-    let kept = lanes.first().map_or(0, Vec::len);
-    let element = |index: usize| lanes[index / (kept * inner) * inner + index % inner][index / inner % kept];
-    (0..outer * kept * inner).map(element).collect()
-}
-
-/// Stable for large values: the largest is subtracted first.
-fn log_softmax(lane: &[f64]) -> impl Iterator<Item = f64> + '_ {
-    let top = lane.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = lane.iter().map(|value| (value - top).exp()).sum();
-    lane.iter().map(move |value| value - top - sum.ln())
+    Ok(())
 }
 
 /// Index of the largest value, the first of equal ones.
@@ -211,11 +212,12 @@ pub fn agreement_bits(values: &[f64], reference: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paf_ir::Layout;
+    use paf_ir::program::{InputScaling, OwnColumn, OwnColumns};
+    use paf_ir::{Layout, Shape};
 
     fn port() -> InputPort {
         let (shape, layout) = (Shape(vec![2]), Layout::dense(2, 4));
-        InputPort { name: "x".into(), shape, layout, scale: 0.5, range: (-1.0, 1.0) }
+        InputPort { name: "x".into(), shape, layout, scaling: InputScaling::shared(0.5, (-1.0, 1.0)) }
     }
 
     fn samples(shape: &[usize], data: &[f64]) -> Result<Samples> {
@@ -229,39 +231,42 @@ mod tests {
     }
 
     #[test]
-    fn a_hair_outside_the_range_is_rounding() {
-        assert!(samples(&[1, 2], &[1.000_001, 0.0]).is_ok());
+    fn a_little_outside_the_range_is_known() {
+        assert_eq!(samples(&[1, 2], &[1.000_001, 0.0]).unwrap().outside(&[port()]), Vec::<usize>::new());
+        assert_eq!(samples(&[2, 2], &[0.0, 0.0, 0.0, -1.9]).unwrap().outside(&[port()]), [1]);
+    }
+
+    #[test]
+    fn columns_have_ranges_of_their_own() {
+        let own = |column, offset, scale, range| OwnColumn { column, offset, scale, range };
+        let columns = vec![own(0, 1000.0, 0.01, (900.0, 1100.0)), own(2, 7.0, 0.0, (7.0, 7.0))];
+        let own = OwnColumns { repeat: 1, count: 3, columns };
+        let scaling = InputScaling { own, ..InputScaling::shared(0.5, (-1.0, 1.0)) };
+        let port = InputPort { name: "x".into(), shape: Shape(vec![3]), layout: Layout::dense(3, 4), scaling };
+        let samples = |data: &[f64]| {
+            let array = Array { shape: Shape(vec![1, 3]), data: data.to_vec() };
+            Samples::new(std::slice::from_ref(&port), vec![array], None)
+        };
+        let packed = samples(&[1050.0, 1.0, 7.0]).unwrap().packed(std::slice::from_ref(&port), 0);
+        assert_eq!(packed, [[[0.5, 0.5, 0.0, 0.0]]]);
+        let element = |data| match samples(data).unwrap_err() {
+            RuntimeError::OutOfRange { element, range, .. } => (element, range),
+            other => panic!("{other}"),
+        };
+        assert_eq!(element(&[700.0, 1.0, 7.0]), (0, (900.0, 1100.0)));
+        assert_eq!(element(&[1000.0, 900.0, 7.0]), (1, (-1.0, 1.0)));
+        assert_eq!(element(&[1000.0, 0.0, 7.1]), (2, (7.0, 7.0)));
     }
 
     #[test]
     fn bad_samples_are_named() {
-        let error = samples(&[2, 2], &[0.0, 0.0, 0.0, 1.5]).unwrap_err();
+        let error = samples(&[2, 2], &[0.0, 0.0, 0.0, 2.5]).unwrap_err();
         assert!(matches!(error, RuntimeError::OutOfRange { sample: 1, element: 1, .. }), "{error}");
         let error = samples(&[1, 2], &[f64::NAN, 0.0]).unwrap_err();
         assert!(matches!(error, RuntimeError::NotFinite { sample: 0, element: 0, .. }), "{error}");
         let error = samples(&[2], &[0.0, 0.0]).unwrap_err();
         assert_eq!(error.to_string(), "x has shape [2], the circuit takes [k, 2] for k samples");
         assert!(matches!(samples(&[0, 2], &[]).unwrap_err(), RuntimeError::NoSamples(_)));
-    }
-
-    #[test]
-    fn softmax_runs_along_its_axis() {
-        let shape = Shape(vec![2, 2]);
-        let values = [0.0, 1000.0, 0.0, 1000.0];
-        assert_eq!(post_process(PostProcess::Softmax { axis: 0 }, &shape, &values), [0.5; 4]);
-        let rows = post_process(PostProcess::Softmax { axis: 1 }, &shape, &values);
-        assert_eq!(rows, [0.0, 1.0, 0.0, 1.0]);
-        let logs = post_process(PostProcess::LogSoftmax { axis: 0 }, &shape, &values);
-        assert!(logs.iter().all(|value| (value - 0.5f64.ln()).abs() < 1e-12));
-    }
-
-    #[test]
-    fn arg_max_shortens_its_axis() {
-        let shape = Shape(vec![2, 3]);
-        let values = [1.0, 5.0, 2.0, 7.0, 0.0, 9.0];
-        let post = |axis| PostProcess::ArgMax { axis, keep_axis: false };
-        assert_eq!(post_process(post(1), &shape, &values), [1.0, 2.0]);
-        assert_eq!(post_process(post(0), &shape, &values), [1.0, 0.0, 1.0]);
     }
 
     #[test]

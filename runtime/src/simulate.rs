@@ -25,7 +25,7 @@ pub enum Noise {
 /// # Errors
 /// Those of [`executor::run`]; [`RuntimeError::Engine`](crate::RuntimeError::Engine) in a process that was forked from one
 /// that had simulated.
-pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Vec<Vec<ClientOutput>>> {
+pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Vec<ClientOutput>> {
     check_process()?;
     let maps = ClearMaps::new(&circuit.program);
     let key = match noise {
@@ -80,6 +80,6 @@ fn decrypt(evaluator: &ClearEvaluator<'_>, encrypted: Vec<Vec<ClearCiphertext>>,
     encrypted.into_iter().zip(exact).map(port).collect()
 }
 
-fn outputs(circuit: &Circuit, vectors: &PortVectors) -> Vec<ClientOutput> {
-    circuit.program.outputs.iter().zip(vectors).map(|(port, vectors)| finish(port, vectors)).collect()
+fn outputs(circuit: &Circuit, vectors: &PortVectors) -> ClientOutput {
+    finish(&circuit.program.outputs, &circuit.program.client, vectors)
 }

@@ -29,11 +29,10 @@ fn samples(case: &Case) -> Samples {
     Samples::new(&case.circuit.program.inputs, vec![array], None).unwrap()
 }
 
-fn check(case: &Case, outputs: &[Vec<ClientOutput>]) {
+fn check(case: &Case, outputs: &[ClientOutput]) {
     assert_eq!(outputs.len(), case.samples.len());
-    for (outputs, sample) in outputs.iter().zip(&case.samples) {
-        let got: Vec<f64> = outputs.iter().flat_map(|output| output.raw.iter().copied()).collect();
-        assert!(agreement_bits(&got, &(case.expected)(sample)) > 40.0, "{}", case.name);
+    for (output, sample) in outputs.iter().zip(&case.samples) {
+        assert!(agreement_bits(&output.ports.concat(), &(case.expected)(sample)) > 40.0, "{}", case.name);
     }
 }
 

@@ -19,14 +19,10 @@ fn samples(circuit: &Circuit) -> Samples {
     Samples::new(&circuit.program.inputs, vec![array], None).unwrap()
 }
 
-fn raw(outputs: &[ClientOutput]) -> Vec<f64> {
-    outputs.iter().flat_map(|output| output.raw.iter().copied()).collect()
-}
-
-fn check(what: &str, circuit: &Circuit, encrypted: &[Vec<ClientOutput>], least_bits: f64) {
+fn check(what: &str, circuit: &Circuit, encrypted: &[ClientOutput], least_bits: f64) {
     let clear = simulate(circuit, &samples(circuit), Noise::Off).unwrap();
     for (got, expected) in encrypted.iter().zip(&clear) {
-        let bits = agreement_bits(&raw(got), &raw(expected));
+        let bits = agreement_bits(&got.ports.concat(), &expected.ports.concat());
         println!("{what}: {bits:.1} bits");
         assert!(bits >= least_bits, "{what} agrees to {bits:.1} bits, needs {least_bits}");
     }
@@ -49,14 +45,14 @@ fn a_second_iteration_adds_the_bits_of_the_first() {
     let clear = simulate(&circuit, &samples(&circuit), Noise::Off).unwrap();
     let noisy = simulate(&circuit, &samples(&circuit), Noise::Seed(1)).unwrap();
     for (noisy, clear) in noisy.iter().zip(&clear) {
-        let bits = agreement_bits(&raw(noisy), &raw(clear));
+        let bits = agreement_bits(&noisy.ports.concat(), &clear.ports.concat());
         println!("two iterations, the noise model: {bits:.1} bits");
         assert!((8.0 + 6.0..22.0).contains(&bits), "the noise model gives {bits:.1} bits");
     }
 }
 
 /// Encrypts, evaluates and decrypts the samples.
-fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<Vec<ClientOutput>> {
+fn encrypted_run(circuit: &Arc<Circuit>) -> Vec<ClientOutput> {
     let client = Client::<OpenFheEngine>::new(circuit.client(), InsecureTestParameters::Allow).unwrap();
     let server = Server::with_engine(Arc::clone(circuit), Arc::clone(client.engine())).unwrap();
     let keys = LocalKeys::make(&client, &server, 0, &mut |_, _| {}).unwrap();

@@ -61,7 +61,7 @@ impl Folder {
         let secret = client.load_secret_key(&self.path("client.key")).unwrap();
         let results = usable(client.decrypt_file(&secret, &self.path("y.ct"), &mut |_, _| {}));
         for (outputs, sample) in results.iter().zip(&case.samples) {
-            let bits = agreement_bits(&outputs[0].raw, &(case.expected)(sample));
+            let bits = agreement_bits(&outputs.ports[0], &(case.expected)(sample));
             assert!(bits > least_bits, "{} agrees to {bits:.1} bits", case.name);
         }
     }

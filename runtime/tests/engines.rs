@@ -8,9 +8,7 @@ use common::{Case, cases, exclusive};
 use paf_engine_openfhe::OpenFheEngine;
 use paf_ir::tensor::Shape;
 use paf_runtime::npy::Array;
-use paf_runtime::{
-    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
-};
+use paf_runtime::{Client, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate};
 
 /// What a comparison allows.
 enum Agreement {
@@ -39,12 +37,8 @@ fn samples(case: &Case) -> Samples {
     Samples::new(&case.circuit.program.inputs, vec![array], None).unwrap()
 }
 
-fn raw(outputs: &[ClientOutput]) -> Vec<f64> {
-    outputs.iter().flat_map(|output| output.raw.iter().copied()).collect()
-}
-
 fn clear(case: &Case) -> Vec<Vec<f64>> {
-    simulate(&case.circuit, &samples(case), Noise::Off).unwrap().iter().map(|outputs| raw(outputs)).collect()
+    simulate(&case.circuit, &samples(case), Noise::Off).unwrap().iter().map(|output| output.ports.concat()).collect()
 }
 
 fn encrypted(case: &Case, prepare_budget: u64) -> Vec<Vec<f64>> {
@@ -57,7 +51,7 @@ fn encrypted(case: &Case, prepare_budget: u64) -> Vec<Vec<f64>> {
     let run = |sample| {
         let inputs = client.encrypt(&keys.public, &samples, sample).unwrap();
         let results = server.evaluate(&keys.evaluation, inputs, &mut |_| {}).unwrap();
-        raw(&client.decrypt(&keys.secret, sample, &results).unwrap())
+        client.decrypt(&keys.secret, sample, &results).unwrap().ports.concat()
     };
     (0..samples.count()).map(run).collect()
 }
@@ -100,7 +94,7 @@ fn error_bits(values: &[f64], exact: &[f64]) -> f64 {
 
 fn simulated(case: &Case, seed: u64) -> Vec<f64> {
     let outputs = simulate(&case.circuit, &samples(case), Noise::Seed(seed)).unwrap();
-    outputs.iter().flat_map(|outputs| raw(outputs)).collect()
+    outputs.iter().flat_map(|output| output.ports.concat()).collect()
 }
 
 /// The size of an error depends on the secret's values at the ten slots read, so some keys are noisier than others: 200

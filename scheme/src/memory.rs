@@ -126,7 +126,7 @@ impl Prices<'_> {
 
 #[cfg(test)]
 mod tests {
-    use paf_ir::program::InputPort;
+    use paf_ir::program::{InputPort, InputScaling};
 
     use super::*;
     use crate::testing::parameters;
@@ -136,7 +136,7 @@ mod tests {
     fn rotating() -> CkksProgram {
         let layout = paf_ir::Layout::dense(8, 1 << 12);
         let shape = paf_ir::Shape(vec![8]);
-        let input = InputPort { name: "x".into(), shape, layout, scale: 1.0, range: (-1.0, 1.0) };
+        let input = InputPort { name: "x".into(), shape, layout, scaling: InputScaling::shared(1.0, (-1.0, 1.0)) };
         let mut program = CkksProgram::new(1 << 12, vec![], vec![input]);
         let mut value = program.push("x", Op::Input { port: 0, level: Level(5) }).unwrap();
         for steps in [1, 2, 1] {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use paf_circuit::{Circuit, Fidelity, Model, Prediction, ReplacedNode, encode_circuit};
 use paf_ir::ckks::{CkksProgram, Level, Op};
+use paf_ir::client::{Binary, ClientOp, ClientProgram, ClientResult, ClientValue, ResultKind};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::layout::Gaps;
 use paf_ir::linear::{Conv, Primitive, Window, ZERO};
-use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
-use paf_ir::tensor::{PostProcess, Tensor};
+use paf_ir::program::{InputPort, InputScaling, MapId, OutputPort, ValueId};
+use paf_ir::tensor::Tensor;
 use paf_ir::{Bias, Layout, LinearMap, Shape};
 use paf_scheme::{EngineProfile, Parameters, Secret, Work, WorkKind};
 
@@ -65,12 +66,17 @@ pub fn tensor(shape: &[usize], value: impl Fn(usize) -> f64) -> Arc<Tensor> {
 
 /// An input port without scaling.
 pub fn input_port(name: &str, shape: &[usize], layout: Layout) -> InputPort {
-    InputPort { name: name.into(), shape: Shape(shape.to_vec()), layout, scale: 1.0, range: (-1.0, 1.0) }
+    InputPort {
+        name: name.into(),
+        shape: Shape(shape.to_vec()),
+        layout,
+        scaling: InputScaling::shared(1.0, (-1.0, 1.0)),
+    }
 }
 
 /// An output port without post-processing.
 pub fn output_port(name: &str, value: ValueId, shape: &[usize], layout: Layout) -> OutputPort {
-    OutputPort { name: name.into(), value, shape: Shape(shape.to_vec()), layout, scale: 1.0, post: PostProcess::None }
+    OutputPort { name: name.into(), value, shape: Shape(shape.to_vec()), layout, scale: 1.0 }
 }
 
 /// A circuit around a program.
@@ -142,17 +148,41 @@ pub fn rich() -> Circuit {
     let shuffled = Layout::new((0..128u32).map(|e| e * 37 % 128).collect(), 64, 2, Gaps::Leftover).unwrap();
     let small = Layout::new((0..8u32).map(|e| 2 * e).collect(), 16, 1, Gaps::Leftover).unwrap();
     let inputs = vec![
-        InputPort { scale: 0.125, range: (0.0, 255.0), ..input_port("image", &[2, 8, 8], image.clone()) },
+        InputPort {
+            scaling: InputScaling::shared(0.125, (0.0, 255.0)),
+            ..input_port("image", &[2, 8, 8], image.clone())
+        },
         input_port("mask", &[2, 64], image.clone()),
     ];
     let mut program = CkksProgram::new(64, rich_maps(&image, &shuffled, &small), inputs);
     let small_value = rich_values(&mut program);
     let port = output_port("probabilities", small_value, &[2, 4], small);
-    program.outputs.push(OutputPort { post: PostProcess::Softmax { axis: 1 }, scale: 2.5, ..port });
-    let port = program.outputs[0].clone();
-    let post = PostProcess::ArgMax { axis: 0, keep_axis: true };
-    program.outputs.push(OutputPort { name: "class".into(), post, ..port });
+    program.outputs.push(OutputPort { scale: 2.5, ..port });
+    program.client = rich_client();
     circuit("rich", program, insecure_refreshing(64, 4))
+}
+
+/// Probabilities, the best class by its name, and whether the first class is likely.
+fn rich_client() -> ClientProgram {
+    let mut client = ClientProgram { ports: vec![Shape(vec![1, 2, 4])], ..ClientProgram::default() };
+    let probabilities = client.push(ClientOp::Softmax(2), vec![ClientValue::Port(0)]).unwrap();
+    let class = client.push(ClientOp::ArgMax { axis: 2, last: false }, vec![probabilities]).unwrap();
+    let half = client.push(ClientOp::Constant(tensor(&[1], |_| 0.5)), vec![]).unwrap();
+    let likely = client.push(ClientOp::Binary(Binary::Greater), vec![probabilities, half]).unwrap();
+    let names = Arc::new(["cat", "dog", "\"mouse\"", "\u{fc}"].map(str::to_owned).to_vec());
+    let result = |name: &str, value, shape: &[usize], kind| ClientResult {
+        name: name.into(),
+        value,
+        shape: Shape(shape.to_vec()),
+        kind,
+    };
+    client.results = vec![
+        result("probabilities", probabilities, &[2, 4], ResultKind::Real),
+        result("class", class, &[2], ResultKind::Text(names)),
+        result("place", class, &[2, 1], ResultKind::Integer),
+        result("likely", likely, &[2, 4], ResultKind::Boolean),
+    ];
+    client
 }
 
 fn rich_maps(image: &Layout, shuffled: &Layout, small: &Layout) -> Vec<PackedMap> {

@@ -41,13 +41,12 @@ pub fn samples_of_ports(ports: &[InputPort], inputs: Vec<Tensor>) -> Samples {
     Samples::new(ports, arrays, None).expect("the inputs fit the ports")
 }
 
-/// The first output of every sample on the clear engine.
+/// The outputs of every sample on the clear engine.
 ///
 /// # Panics
 /// If the circuit does not run.
 pub fn clear_outputs(circuit: &Circuit, samples: &Samples) -> Vec<ClientOutput> {
-    let outputs = simulate(circuit, samples, Noise::Off).expect("the circuit runs");
-    outputs.into_iter().map(|mut outputs| outputs.remove(0)).collect()
+    simulate(circuit, samples, Noise::Off).expect("the circuit runs")
 }
 
 /// The share of right predictions, in percent.
@@ -86,19 +85,11 @@ impl Parties {
         Parties { client, server, keys }
     }
 
-    /// The first output of one sample, encrypted, evaluated and decrypted.
-    ///
-    /// # Panics
-    /// If a step fails.
-    pub fn infer(&self, samples: &Samples, sample: usize) -> ClientOutput {
-        self.outputs(samples, sample).remove(0)
-    }
-
     /// The outputs of one sample, encrypted, evaluated and decrypted.
     ///
     /// # Panics
     /// If a step fails.
-    pub fn outputs(&self, samples: &Samples, sample: usize) -> Vec<ClientOutput> {
+    pub fn infer(&self, samples: &Samples, sample: usize) -> ClientOutput {
         let inputs = self.client.encrypt(&self.keys.public, samples, sample).expect("encryption");
         let results = self.server.evaluate(&self.keys.evaluation, inputs, &mut |_| {}).expect("evaluation");
         self.client.decrypt(&self.keys.secret, sample, &results).expect("decryption")

@@ -213,7 +213,7 @@ fn check_finite(model: &TapeModel, id: NodeId, ranges: &[Range]) -> Result<(), T
 mod tests {
     use paf_ir::Shape;
     use paf_ir::linear::Window;
-    use paf_ir::tensor::{BatchAxis, Graph, Output, PostProcess};
+    use paf_ir::tensor::{BatchAxis, Graph, Output};
     use paf_passes::approximate::Reduction;
     use paf_passes::paf::Paf;
 
@@ -235,7 +235,7 @@ mod tests {
         let mut graph = Graph::default();
         let x = graph.input("x", Shape(vec![1, 2, 2]), BatchAxis::Absent);
         let pool = graph.add("p", Op::MaxPool(window), &[x]).unwrap();
-        graph.outputs = vec![Output { name: "y".into(), node: pool, post: PostProcess::None }];
+        graph.outputs = vec![Output { name: "y".into(), node: pool }];
         let mut model = TapeModel::new(&graph, Reduction::default(), DType::F64).unwrap();
         let overshooting = Paf::from_components("p", vec![vec![1.2]]).unwrap();
         model.add_paf(pool, &overshooting, &Scaling::Uniform(1.0)).unwrap();

@@ -75,7 +75,7 @@ mod tests {
 
     use paf_ir::LinearMap;
     use paf_ir::linear::Primitive;
-    use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op, Output, PostProcess, Shape, Tensor};
+    use paf_ir::tensor::{BatchAxis, Graph, NodeId, Op, Output, Shape, Tensor};
     use paf_passes::approximate::Reduction;
     use paf_passes::choose::LevelGraph;
     use paf_passes::lower::LowerOptions;
@@ -101,7 +101,7 @@ mod tests {
             let scaled = map(&mut graph, node);
             node = graph.add(name.clone(), Op::Relu, &[scaled]).unwrap();
         }
-        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        graph.outputs = vec![Output { name: "y".into(), node }];
         graph
     }
 

@@ -31,7 +31,7 @@ pub use writer::SectionWriter;
 use crate::{CircuitError, Fingerprint};
 
 /// The format version that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Bytes of a file's header.
 pub const HEADER_BYTES: usize = 116;

@@ -16,7 +16,7 @@ pub(super) fn constants(messages: Vec<schema::Constant>) -> Result<Vec<Constant>
     messages.into_iter().map(constant).collect()
 }
 
-fn constant(message: schema::Constant) -> Result<Constant> {
+pub(super) fn constant(message: schema::Constant) -> Result<Constant> {
     if !message.floats.is_empty() && !message.doubles.is_empty() {
         return Err(malformed("a constant with both kinds of numbers"));
     }

@@ -68,11 +68,14 @@ fn client_of(message: schema::ClientFile) -> Result<ClientPart> {
         inputs: ports::inputs(part.inputs, &layouts, parameters.slots)?,
         outputs: ports::outputs(part.outputs, &levels(&part.output_levels), &layouts, parameters.slots)?,
         input_levels: levels(&part.input_levels),
+        program: ports::client_program(part.client)?,
         fingerprint: Fingerprint::default(),
         model_name: message.model_name,
         parameters,
     };
     parameters::check_levels(&client)?;
+    let sizes: Vec<usize> = client.outputs.iter().map(|port| port.shape.size()).collect();
+    client.program.check(&sizes).map_err(|error| malformed(error.to_string()))?;
     client.fingerprint = encode::fingerprint(&client);
     check_fingerprint(&message.fingerprint, client.fingerprint)?;
     Ok(client)

@@ -1,11 +1,13 @@
 //! Layouts, and the inputs and results that the client sees.
 
+use std::sync::Arc;
+
+use paf_ir::client::{ClientOp, ClientProgram, ClientResult, ClientStep, ClientValue, ResultKind};
 use paf_ir::layout::{Digit, Gaps};
-use paf_ir::program::{InputPort, OutputPort};
-use paf_ir::tensor::PostProcess;
+use paf_ir::program::{InputPort, InputScaling, OutputPort, OwnColumn, OwnColumns};
 use paf_ir::{Layout, Shape};
 
-use super::{Result, malformed, product, required, row, size};
+use super::{Result, linear, malformed, product, required, row, size};
 use crate::{limits, schema};
 
 /// The table of layouts.
@@ -72,11 +74,13 @@ fn input(message: schema::InputPort, layouts: &[Layout], slots: usize) -> Result
     let port = InputPort {
         shape: shape(&message.shape, limits::ELEMENTS)?,
         layout: row(layouts, message.layout, "layout")?.clone(),
-        scale: message.scale,
+        scaling: InputScaling { scale: message.scale, range, own: own_columns(message.own)? },
         name: message.name,
-        range,
     };
-    check_port(&port.name, &port.shape, &port.layout, port.scale, slots)?;
+    if let Some(problem) = port.scaling.own.problem(port.shape.size()) {
+        return Err(malformed(format!("input `{}`: {problem}", port.name)));
+    }
+    check_port(&port.name, &port.shape, &port.layout, port.scaling.scale, slots)?;
     if range.0 <= range.1 { Ok(port) } else { Err(malformed(format!("input `{}`: range {range:?}", port.name))) }
 }
 
@@ -98,7 +102,6 @@ fn output<V>(message: schema::OutputPort, value: V, layouts: &[Layout], slots: u
     let port = OutputPort {
         layout: row(layouts, message.layout, "layout")?.clone(),
         scale: message.scale,
-        post: post_process(message.post.as_ref(), shape.0.len())?,
         name: message.name,
         value,
         shape,
@@ -115,18 +118,59 @@ fn check_port(name: &str, shape: &Shape, layout: &Layout, scale: f64, slots: usi
     Err(malformed(format!("port `{name}`: shape {shape}, layout and scale {scale} do not agree")))
 }
 
-fn post_process(message: Option<&schema::PostProcess>, axes: usize) -> Result<PostProcess> {
-    use schema::PostProcessKind;
-    let Some(message) = message else { return Ok(PostProcess::None) };
-    let axis = |axis: u64| match size(axis.saturating_add(1), axes as u64, "axis plus one") {
-        Ok(plus_one) => Ok(plus_one - 1),
-        Err(error) => Err(error),
+/// What the client computes; its sizes are checked here, its meaning by [`paf_ir::client::ClientProgram::check`].
+pub(super) fn client_program(message: Option<schema::ClientProgram>) -> Result<ClientProgram> {
+    let Some(message) = message else { return Ok(ClientProgram::default()) };
+    let mut left = limits::ELEMENTS;
+    let mut sizes = |message: Option<schema::Shape>| {
+        let sizes = required(message, "a shape of the client's program")?.sizes;
+        let shape = shape(&sizes, left)?;
+        left -= shape.size() as u64;
+        Ok(shape)
     };
-    Ok(match required(message.kind.as_ref(), "kind of post-processing")? {
-        PostProcessKind::Softmax(softmax) => PostProcess::Softmax { axis: axis(softmax.axis)? },
-        PostProcessKind::LogSoftmax(softmax) => PostProcess::LogSoftmax { axis: axis(softmax.axis)? },
-        PostProcessKind::ArgMax(arg_max) => {
-            PostProcess::ArgMax { axis: axis(arg_max.axis)?, keep_axis: arg_max.keep_axis }
-        }
+    let ports = message.ports.into_iter().map(|shape| sizes(Some(shape))).collect::<Result<Vec<_>>>()?;
+    let value = |value: u32| match (value as usize).checked_sub(ports.len()) {
+        Some(step) => ClientValue::Step(step),
+        None => ClientValue::Port(value as usize),
+    };
+    let mut steps = vec![];
+    for step in message.steps {
+        let constant = step.constant.map(linear::constant).transpose()?;
+        let op = ClientOp::from_parts(&step.operation, &step.integers, constant);
+        let op = op.ok_or_else(|| malformed(format!("no operation {:?} of the client", step.operation)))?;
+        let operands = step.operands.into_iter().map(value).collect();
+        steps.push(ClientStep { op, operands, shape: sizes(step.shape)? });
+    }
+    let mut results = vec![];
+    for result in message.results {
+        let kind = result_kind(result.kind(), result.texts)?;
+        let (value, shape) = (value(result.value), sizes(result.shape)?);
+        results.push(ClientResult { name: result.name, value, shape, kind });
+    }
+    Ok(ClientProgram { ports, steps, results })
+}
+
+fn result_kind(kind: schema::ResultKind, texts: Vec<String>) -> Result<ResultKind> {
+    match (kind, texts.is_empty()) {
+        (schema::ResultKind::Real, true) => Ok(ResultKind::Real),
+        (schema::ResultKind::Integer, true) => Ok(ResultKind::Integer),
+        (schema::ResultKind::Boolean, true) => Ok(ResultKind::Boolean),
+        (schema::ResultKind::Text, false) => Ok(ResultKind::Text(Arc::new(texts))),
+        _ => Err(malformed("a result is of no known kind")),
+    }
+}
+
+fn own_columns(message: Option<schema::OwnColumns>) -> Result<OwnColumns> {
+    let Some(message) = message else { return Ok(OwnColumns::default()) };
+    let column = |column: schema::OwnColumn| OwnColumn {
+        column: column.column as usize,
+        offset: column.offset,
+        scale: column.scale,
+        range: (column.range_low, column.range_high),
+    };
+    Ok(OwnColumns {
+        repeat: size(message.repeat, limits::ELEMENTS, "a column's repeat")?,
+        count: size(message.count, limits::ELEMENTS, "the number of columns")?,
+        columns: message.columns.into_iter().map(column).collect(),
     })
 }

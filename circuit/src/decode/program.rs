@@ -27,6 +27,7 @@ pub(super) fn program(message: schema::Program, parameters: &Parameters) -> Resu
     }
     let values: Vec<ValueId> = message.output_values.iter().map(|&value| ValueId(value)).collect();
     program.outputs = ports::outputs(message.outputs, &values, &layouts, slots)?;
+    program.client = ports::client_program(message.client)?;
     let program = program.verify().map_err(|error| malformed(error.to_string()))?;
     check_levels(&program, parameters)?;
     check_ports(&program)?;

@@ -44,6 +44,10 @@ fn parameters(message: &mut schema::Circuit) -> &mut schema::Parameters {
     message.parameters.as_mut().unwrap()
 }
 
+fn at_client(message: &mut schema::Circuit) -> &mut schema::ClientProgram {
+    program(message).client.as_mut().unwrap()
+}
+
 fn program(message: &mut schema::Circuit) -> &mut schema::Program {
     message.program.as_mut().unwrap()
 }
@@ -236,12 +240,16 @@ fn programs_must_pass_the_verifier_and_fit_their_ports() {
     refused("2 ciphertexts, not 1", |m| program(m).output_values[0] = 2);
     refused("must be at rest", |m| program(m).output_values[0] = 6);
     refused("there is no input", |m| program(m).inputs.clear());
-    refused("0 outputs with 2 values", |m| program(m).outputs.clear());
+    refused("0 outputs with 1 values", |m| program(m).outputs.clear());
     refused("range (NaN", |m| program(m).inputs[0].range_low = f64::NAN);
-    refused("axis plus one is 3", |m| {
-        let axis = schema::Axis { axis: 2 };
-        program(m).outputs[0].post = Some(schema::PostProcess { kind: Some(schema::PostProcessKind::Softmax(axis)) });
-    });
+    refused("softmax: not defined for operands of shapes [1, 2, 4]", |m| at_client(m).steps[0].integers = vec![3]);
+    refused("no operation \"soft\" of the client", |m| at_client(m).steps[0].operation = "soft".into());
+    refused("no operand $9 before it", |m| at_client(m).steps[1].operands = vec![10]);
+    refused("result `place`: no tensor", |m| at_client(m).results[2].value = 99);
+    refused("a result is of no known kind", |m| at_client(m).results[0].kind = 0);
+    refused("a result is of no known kind", |m| at_client(m).results[1].texts.clear());
+    refused("the client's program takes", |m| drop(at_client(m).ports.pop()));
+    refused("a shape's size is", |m| at_client(m).steps[0].shape = Some(schema::Shape { sizes: vec![1 << 40] }));
     refused("rotation keys", |m| m.rotations.retain(|rotation| rotation.steps != -5));
     refused("not ascending, non-zero and below", |m| {
         program(m).values[14].operation = Some(ValueOperation::Rotate(schema::Rotate { steps: 64, input: 13 }));
@@ -261,7 +269,7 @@ fn clients_must_be_consistent() {
     client_refused("bootstraps of [32, 16] slots", |part| part.bootstrap_slots = vec![32, 16]);
     client_refused("are missing", |part| part.bootstrap_slots.clear());
     client_refused("1 levels for 2 inputs", |part| part.input_levels.truncate(1));
-    client_refused("2 outputs with 1 values", |part| part.output_levels.truncate(1));
+    client_refused("1 outputs with 0 values", |part| part.output_levels.clear());
     client_refused("level 18 of 17", |part| part.output_levels[0] = 18);
     client_refused("shape [2, 8, 9]", |part| part.inputs[0].shape[2] = 9);
     client_refused("layout and scale 0", |part| part.inputs[0].scale = 0.0);

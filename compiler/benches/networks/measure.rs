@@ -57,8 +57,8 @@ pub(crate) fn circuit(circuit: &Path, inputs: &Path) -> Result<Value> {
     drop((server, keys));
     let mut facts = facts(&circuit);
     let bits: Vec<f64> =
-        runs.iter().zip(&clear).map(|(run, clear)| agreement_bits(&run.output.raw, &clear[0].raw)).collect();
-    let equal = runs.iter().zip(&clear).filter(|(run, clear)| run.output.top1() == clear[0].top1()).count();
+        runs.iter().zip(&clear).map(|(run, clear)| agreement_bits(&run.output.ports[0], &clear.ports[0])).collect();
+    let equal = runs.iter().zip(&clear).filter(|(run, clear)| run.output.top1() == clear.top1()).count();
     facts["images"] = json!(runs.len());
     facts["top1"] = json!(runs.iter().map(|run| run.output.top1()).collect::<Vec<_>>());
     facts["equal_top1"] = json!(equal);
@@ -113,7 +113,7 @@ fn run(parties: &Parties, samples: &Samples, sample: usize) -> Result<Run> {
     clock.next(false);
     let eval = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let output = parties.client.decrypt(&parties.keys.secret, sample, &results)?.remove(0);
+    let output = parties.client.decrypt(&parties.keys.secret, sample, &results)?;
     Ok(Run { encrypt, eval, bootstraps: clock.seconds, decrypt: start.elapsed().as_secs_f64(), output })
 }
 

@@ -8,6 +8,7 @@ use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, PafChoice};
 use paf_compiler::pipeline::Compiled;
 use paf_import::import;
+use paf_ir::client::ClientProgram;
 use paf_ir::lanes::LANES;
 use paf_ir::tensor::{Graph, GraphEvaluator};
 use paf_oracle::Oracle;
@@ -19,7 +20,7 @@ use paf_passes::schedule::{Bootstraps, ScheduleRequest, assign_levels};
 use paf_scheme::{Counts, EngineProfile};
 use rayon::prelude::*;
 use testkit::arrays::batch;
-use testkit::client_part::{post_process, top1};
+use testkit::client_part::top1;
 use testkit::networks::TrainedNetwork;
 use testkit::parties::{clear_outputs, samples_of};
 
@@ -31,6 +32,8 @@ pub(crate) struct Passed {
     pub(crate) approximated: Approximated,
     /// The polynomial graph that was packed.
     pub(crate) optimized: Graph,
+    /// What the client computes.
+    pub(crate) client: ClientProgram,
     /// Terms of the e-graph.
     pub(crate) terms: usize,
     /// Levels of the program.
@@ -59,8 +62,10 @@ pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec
     let program = assign_levels(slots).and_then(|program| Ok(program.verify()?)).expect("a verified program");
     let seconds = start.elapsed().as_secs_f64();
     let counts = Counts::of(&program);
+    let client = network.graph().client.clone();
     let optimized = network.optimized.expect("the network was packed");
     Passed {
+        client,
         terms: optimized.report.terms,
         levels: counts.levels,
         products: counts.ciphertext_products,
@@ -100,16 +105,14 @@ pub(crate) fn exact_results(network: &TrainedNetwork, images: &[Vec<f64>]) -> Ve
 /// Results of the polynomial graph, as the client finishes them.
 pub(crate) fn graph_results(passed: &Passed, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let evaluator = GraphEvaluator::new(&passed.optimized);
-    let port = &passed.optimized.outputs[0];
-    let shape = &passed.optimized.node(port.node).shape;
-    let (input, output) = (passed.approximated.inputs[0].0, passed.approximated.output_scales[0]);
+    let (input, output) = (passed.approximated.inputs[0].scale, passed.approximated.output_scales[0]);
     let results = |images: &[Vec<f64>]| {
         let samples: Vec<_> =
             images.iter().map(|image| vec![image.iter().map(|value| value * input).collect()]).collect();
         let results = evaluator.outputs_of_all(&samples).expect("the graph takes the images");
         let finish = |mut outputs: Vec<Vec<f64>>| {
             let values: Vec<f64> = outputs.remove(0).iter().map(|value| value * output).collect();
-            post_process(port.post, shape, &values).data
+            passed.client.evaluate(&[values]).remove(0)
         };
         results.into_iter().map(finish).collect::<Vec<_>>()
     };
@@ -119,7 +122,7 @@ pub(crate) fn graph_results(passed: &Passed, images: &[Vec<f64>]) -> Vec<Vec<f64
 /// Results of a circuit on the clear engine.
 pub(crate) fn circuit_results(circuit: &Circuit, images: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let samples = samples_of(circuit, batch(&circuit.program.inputs[0].shape, images));
-    clear_outputs(circuit, &samples).into_iter().map(|output| output.values).collect()
+    clear_outputs(circuit, &samples).into_iter().map(|mut output| output.results.remove(0)).collect()
 }
 
 /// Predictions of tract and of an approximation on the same images.

@@ -124,7 +124,7 @@ pub(crate) fn errors(operator: Operator, windows: &[Vec<f64>], results: impl Int
 /// The errors of a circuit on the clear engine.
 pub(crate) fn clear_errors(operator: Operator, circuit: &Circuit, side: usize, windows: &[Vec<f64>]) -> Vec<f64> {
     let outputs = clear_outputs(circuit, &samples_of(circuit, operator.samples(side, windows)));
-    errors(operator, windows, outputs.into_iter().flat_map(|output| output.raw))
+    errors(operator, windows, outputs.into_iter().flat_map(|output| output.ports.concat()))
 }
 
 pub(crate) fn largest(errors: &[f64]) -> f64 {
@@ -146,10 +146,10 @@ fn beyond(circuit: &Circuit, side: usize) -> Vec<f64> {
         let steps = (reach * 1000.0).round() as i32;
         let windows: Vec<Vec<f64>> = (-steps..=steps).map(|k| vec![f64::from(k) / 1000.0]).collect();
         let mut ports = circuit.program.inputs.clone();
-        ports[0].range = (-2.0, 2.0);
+        ports[0].scaling.range = (-2.0, 2.0);
         let samples = samples_of_ports(&ports, vec![Operator::Relu.samples(side, &windows)]);
         let outputs = simulate(circuit, &samples, Noise::Off).expect("the circuit runs");
-        let results = outputs.into_iter().flat_map(|mut outputs| outputs.remove(0).raw);
+        let results = outputs.into_iter().flat_map(|output| output.ports.concat());
         largest(&errors(Operator::Relu, &windows, results))
     };
     REACHES.map(of_reach).to_vec()

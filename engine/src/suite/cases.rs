@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_ir::ckks::{CkksProgram, Level, Op, Verified};
+use paf_ir::client::{ClientOp, ClientProgram, ClientResult, ClientValue, ResultKind};
 use paf_ir::diagonals::{Giant, PackedMap, Plan, diagonal_indices, folds};
 use paf_ir::linear::{Conv, Window};
-use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
-use paf_ir::tensor::{PostProcess, Tensor};
+use paf_ir::program::{InputPort, InputScaling, MapId, OutputPort, ValueId};
+use paf_ir::tensor::Tensor;
 use paf_ir::{Bias, Constant, Layout, LinearMap, Primitive, Shape};
 use paf_scheme::{EngineProfile, Parameters, Secret};
 
@@ -88,14 +89,14 @@ pub fn constant(shape: &[usize], data: Vec<f64>) -> Constant {
 
 /// A port `x` of values in [−1, 1].
 pub fn input(size: usize, layout: &Layout) -> InputPort {
-    let range = (-1.0, 1.0);
-    InputPort { name: "x".into(), shape: Shape(vec![size]), layout: layout.clone(), scale: 1.0, range }
+    let scaling = InputScaling::shared(1.0, (-1.0, 1.0));
+    InputPort { name: "x".into(), shape: Shape(vec![size]), layout: layout.clone(), scaling }
 }
 
 /// A port `y` without post-processing.
 pub fn output(value: ValueId, size: usize, layout: &Layout) -> OutputPort {
     let (shape, layout) = (Shape(vec![size]), layout.clone());
-    OutputPort { name: "y".into(), value, shape, layout, scale: 1.0, post: PostProcess::None }
+    OutputPort { name: "y".into(), value, shape, layout, scale: 1.0 }
 }
 
 /// How a test map is evaluated.
@@ -253,20 +254,30 @@ pub fn network_case() -> Case {
         packed("conv", conv.clone(), &image, &planes, Steps::Centred(8)),
         packed("dense", dense.clone(), &planes, &classes, Steps::BabyGiant(4)),
     ];
-    let port = InputPort { shape: Shape(vec![1, 8, 8]), scale: 0.5, ..input(64, &image) };
+    let scaling = InputScaling::shared(0.5, (-1.0, 1.0));
+    let port = InputPort { shape: Shape(vec![1, 8, 8]), scaling, ..input(64, &image) };
     let mut program = CkksProgram::new(1024, maps, vec![port]);
     let x = program.push("x", Op::Input { port: 0, level: Level(5) }).expect("a valid operation");
     let h = program.push("conv", Op::Linear { map: MapId(0), input: x, level: Level(4) }).expect("a valid operation");
     let h = push_relu(&mut program, "relu", h, 0.5, -0.1);
     let y = program.push("dense", Op::Linear { map: MapId(1), input: h, level: Level(0) }).expect("a valid operation");
-    let post = PostProcess::Softmax { axis: 0 };
-    program.outputs.push(OutputPort { scale: 4.0, post, ..output(y, 10, &classes) });
+    program.outputs.push(OutputPort { scale: 4.0, ..output(y, 10, &classes) });
+    program.client = softmax(10);
     let expected = move |x: &[f64]| {
         let x: Vec<f64> = x.iter().map(|x| x * 0.5).collect();
         let h: Vec<f64> = conv.apply(&x).into_iter().map(|x| relu(x, 0.5, -0.1)).collect();
         dense.apply(&h).into_iter().map(|y| 4.0 * y).collect()
     };
     Case::new("network", parameters(1024, 5), program, vec![numbers(1, 64), numbers(2, 64), numbers(4, 64)], expected)
+}
+
+/// Softmax of so many classes, at the client.
+fn softmax(classes: usize) -> ClientProgram {
+    let shape = Shape(vec![classes]);
+    let mut client = ClientProgram { ports: vec![shape.clone()], ..ClientProgram::default() };
+    let value = client.push(ClientOp::Softmax(0), vec![ClientValue::Port(0)]).expect("a valid operation");
+    client.results = vec![ClientResult { name: "y".into(), value, shape, kind: ResultKind::Real }];
+    client
 }
 
 /// Two bootstraps of different slot counts, one to all usable levels, with an activation and a layer between them.

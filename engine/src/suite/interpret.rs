@@ -60,7 +60,8 @@ impl<E: Engine> Party<E> {
     /// The ciphertexts of the one input of a case.
     pub(super) fn encrypt(&self, case: &Case, sample: &[f64]) -> Result<Vec<E::Ciphertext>> {
         let (port, ty) = (&case.program.inputs[0], case.program.value(ValueId(0)).ty);
-        let scaled: Vec<f64> = sample.iter().map(|value| value * port.scale).collect();
+        let scaled = sample.iter().enumerate().map(|(element, &value)| port.scaling.scaled(element, value));
+        let scaled: Vec<f64> = scaled.collect();
         let vectors = slots::repeat(&port.layout.pack(&scaled), case.parameters.slots)?;
         vectors.iter().map(|slots| self.engine.encrypt(&self.public, slots, ty.level)).collect()
     }

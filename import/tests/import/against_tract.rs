@@ -1,7 +1,7 @@
 //! Operators that ONNX's backend tests leave out: tract runs the same file, and the polynomial of each must stay within
 //! the error that it states.
 
-use paf_import::import;
+use paf_import::{ImportOptions, TrailingFunctions, import, import_with};
 use paf_ir::tensor::{Graph, GraphEvaluator};
 use paf_oracle::Oracle;
 use paf_passes::approximate::{ApproximationOptions, Margin, approximate};
@@ -232,10 +232,15 @@ fn all_cases() -> Vec<Case> {
     [piecewise(), smooth(), patterns(), linear()].into_iter().flatten().collect()
 }
 
-/// The case's graph, its input, and what tract gives for it.
+/// The case's graph with every function in the circuit, its input, and what tract gives for it.
 fn run_both(case: &Case) -> Result<(Graph, Vec<f64>, Vec<f64>), String> {
+    run_both_with(case, TrailingFunctions::Circuit)
+}
+
+fn run_both_with(case: &Case, trailing: TrailingFunctions) -> Result<(Graph, Vec<f64>, Vec<f64>), String> {
     let file = TemporaryFile::new(&case.model.encode_to_vec());
-    let graph = import(&file.path()).map_err(|problem| problem.to_string())?.graph;
+    let options = ImportOptions { trailing, ..ImportOptions::default() };
+    let graph = import_with(&file.path(), &options).map_err(|problem| problem.to_string())?.graph;
     let count = graph.node(graph.inputs[0].0).shape.size();
     let input: Vec<f32> = random_values(11, count).iter().map(|x| x * case.input[0] + case.input[1]).collect();
     let expected =
@@ -252,8 +257,11 @@ fn assert_all(check: impl Fn(&Case) -> Result<(), String>) {
 #[test]
 fn operators_agree_with_tract() {
     assert_all(|case| {
-        let (graph, input, expected) = run_both(case)?;
-        difference(&outputs(&graph, input).remove(0).data, &expected, Tolerance::SingleOperator)
+        for trailing in [TrailingFunctions::Client, TrailingFunctions::Circuit] {
+            let (graph, input, expected) = run_both_with(case, trailing)?;
+            difference(&outputs(&graph, input).remove(0).data, &expected, Tolerance::SingleOperator)?;
+        }
+        Ok(())
     });
 }
 
@@ -266,7 +274,7 @@ fn polynomials_stay_within_the_error_they_state() {
         let options = ApproximationOptions { margin: Margin::Fixed(1.1), ..ApproximationOptions::new(paf.clone()) };
         let samples = vec![vec![input.clone()]];
         let approximated = approximate(&folded, &options, &samples).map_err(|problem| problem.to_string())?;
-        let scaled = input.iter().map(|value| value * approximated.inputs[0].0).collect();
+        let scaled = input.iter().map(|value| value * approximated.inputs[0].scale).collect();
         let values = GraphEvaluator::new(&approximated.graph).run(&[scaled]).map_err(|problem| problem.to_string())?;
         let output = approximated.graph.outputs[0].node.index();
         let stated: f64 = approximated.replaced.iter().map(|replaced| replaced.max_error).sum();

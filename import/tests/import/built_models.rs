@@ -3,7 +3,7 @@
 use std::fs;
 
 use paf_import::{ImportError, Imported, import};
-use paf_ir::tensor::{Op, PostProcess, Tensor};
+use paf_ir::tensor::{Op, Tensor};
 use prost::Message;
 use testkit::client_part::outputs;
 use testkit::onnx::{FLOAT, floats, integer, integers, list, model, node};
@@ -270,7 +270,8 @@ fn final_softmax_survives_a_reshape() {
     let model = model(13, &[1, 2, 1, 1], nodes, vec![list("axes", &[2, 3])]);
     assert_result(&model, &[0.0, 3f64.ln()], &[1, 2], &[0.25, 0.75]);
     let imported = import_model(&model).expect("a valid model");
-    assert_eq!(imported.graph.outputs[0].post, PostProcess::Softmax { axis: 1 });
+    let steps: Vec<&str> = imported.graph.client.steps.iter().map(|step| step.op.name()).collect();
+    assert_eq!((imported.graph.len(), steps), (1, vec!["softmax", "reshape"]));
 }
 
 #[test]
@@ -288,9 +289,9 @@ fn arg_max_of_a_softmax_is_that_of_the_logits() {
 }
 
 #[test]
-fn old_softmax_over_several_axes_is_unsupported() {
+fn old_softmax_takes_several_axes_as_one() {
     let model = model(11, &[1, 2, 2], vec![node("Softmax", "x", "y", vec![])], vec![]);
-    assert_eq!(unsupported_reason(&model).0, "Softmax");
+    assert_result(&model, &[0.0, 0.0, 0.0, 3f64.ln()], &[1, 2, 2], &[1.0 / 6.0, 1.0 / 6.0, 1.0 / 6.0, 0.5]);
     let flat = self::model(11, &[1, 4, 1], vec![node("Softmax", "x", "y", vec![])], vec![]);
     assert_result(&flat, &[0.0; 4], &[1, 4, 1], &[0.25; 4]);
 }

@@ -44,7 +44,7 @@ fn onnx_backend_tests_give_the_stored_results() {
 
 /// Binds all inputs but the first as constants, as a compiler with constant weights has to.
 fn check_backend_test(test: &BackendTest) -> Result<(), String> {
-    let options = ImportOptions { constants: test.weights().into_iter().collect() };
+    let options = ImportOptions { constants: test.weights().into_iter().collect(), ..ImportOptions::default() };
     let imported = match (import_with(&test.model(), &options), test.has_circuit()) {
         (Ok(imported), true) => imported,
         (Err(_), false) => return Ok(()),

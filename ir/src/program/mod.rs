@@ -6,10 +6,11 @@ mod verify;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
+use crate::client::ClientProgram;
 use crate::diagonals::PackedMap;
 use crate::error::IrError;
 use crate::layout::Layout;
-use crate::tensor::{PostProcess, Shape};
+use crate::tensor::Shape;
 
 pub use text::OpLine;
 
@@ -106,13 +107,96 @@ pub struct InputPort {
     pub shape: Shape,
     /// Where its elements lie in slots.
     pub layout: Layout,
-    /// The client multiplies by this before it encrypts.
+    /// What the client does to its elements before it encrypts them.
+    pub scaling: InputScaling,
+}
+
+/// How the client brings the elements of an input to about [−1, 1].
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputScaling {
+    /// The client multiplies by this.
+    pub scale: f64,
+    /// Smallest and largest value the circuit was calibrated for.
+    pub range: (f64, f64),
+    /// What has a scale and a range of its own.
+    pub own: OwnColumns,
+}
+
+/// Columns of an input with a scale and a range of their own, such as an income beside flags.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OwnColumns {
+    /// Consecutive elements of a column.
+    pub repeat: usize,
+    /// Number of columns: element `i` is of column `(i / repeat) mod count`.
+    pub count: usize,
+    /// Those with a scale of their own, ascending; the others share the port's.
+    pub columns: Vec<OwnColumn>,
+}
+
+/// A column with a scale of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OwnColumn {
+    /// Number of the column.
+    pub column: usize,
+    /// The client subtracts this first.
+    pub offset: f64,
+    /// Then it multiplies by this; 0 for a column that calibration showed to be constant.
     pub scale: f64,
     /// Smallest and largest value the circuit was calibrated for.
     pub range: (f64, f64),
 }
 
-/// A result of the circuit, as the client sees it.
+impl OwnColumns {
+    /// The own scale of an element, if it has one.
+    pub fn of(&self, element: usize) -> Option<&OwnColumn> {
+        if self.columns.is_empty() {
+            return None;
+        }
+        let column = element / self.repeat % self.count;
+        let place = self.columns.binary_search_by_key(&column, |own| own.column).ok()?;
+        Some(&self.columns[place])
+    }
+
+    /// What is wrong with them for an input of so many elements.
+    ///
+    /// Empty where all share the port's scale.
+    pub fn problem(&self, size: usize) -> Option<String> {
+        if *self == OwnColumns::default() {
+            return None;
+        }
+        let ascending = self.columns.windows(2).all(|pair| pair[0].column < pair[1].column);
+        let is_there = self.columns.last().is_some_and(|last| last.column < self.count);
+        let divides = self.repeat.checked_mul(self.count).is_some_and(|part| part > 0 && size.is_multiple_of(part));
+        let is_usable = |own: &OwnColumn| {
+            let (low, high) = own.range;
+            own.offset.is_finite() && own.scale.is_finite() && own.scale >= 0.0 && low <= high
+        };
+        let fits = ascending && is_there && divides && self.columns.iter().all(is_usable);
+        (!fits).then(|| "columns that do not fit it".into())
+    }
+}
+
+impl InputScaling {
+    /// One scale and range for all elements.
+    pub fn shared(scale: f64, range: (f64, f64)) -> Self {
+        InputScaling { scale, range, own: OwnColumns::default() }
+    }
+
+    /// An element as it is encrypted.
+    pub fn scaled(&self, element: usize, value: f64) -> f64 {
+        match self.own.of(element) {
+            Some(own) => (value - own.offset) * own.scale,
+            None => value * self.scale,
+        }
+    }
+
+    /// Smallest and largest value of an element that the circuit was calibrated for.
+    pub fn range_of(&self, element: usize) -> (f64, f64) {
+        self.own.of(element).map_or(self.range, |own| own.range)
+    }
+}
+
+/// What the client decrypts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputPort<V = ValueId> {
     /// Name in the model.
@@ -125,8 +209,6 @@ pub struct OutputPort<V = ValueId> {
     pub layout: Layout,
     /// The client multiplies by this after it decrypts.
     pub scale: f64,
-    /// What the client applies then; axes count in `shape`.
-    pub post: PostProcess,
 }
 
 /// A straight-line program over slot vectors.
@@ -138,15 +220,17 @@ pub struct Program<O: Operation> {
     pub maps: Vec<PackedMap>,
     /// Inputs in order.
     pub inputs: Vec<InputPort>,
-    /// Results in order.
+    /// What the client decrypts, in order.
     pub outputs: Vec<OutputPort>,
+    /// What the client makes of that.
+    pub client: ClientProgram,
     values: Vec<Value<O>>,
 }
 
 impl<O: Operation> Program<O> {
     /// A program without values.
     pub fn new(slots: usize, maps: Vec<PackedMap>, inputs: Vec<InputPort>) -> Self {
-        Program { slots, maps, inputs, outputs: vec![], values: vec![] }
+        Program { slots, maps, inputs, outputs: vec![], client: ClientProgram::default(), values: vec![] }
     }
 
     /// All values in order.

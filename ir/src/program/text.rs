@@ -7,19 +7,19 @@
 //! input "x" shape=[3] scale=0.5 range=[-2.0, 2.0] layout period=4 ciphertexts=1 gaps=zero first=0 digits=[3, 1]
 //! %0 "x" = input port=0 : vec<1, 4>
 //! %1 "fc" = linear #0 %0 : vec<1, 2>
-//! output "y" %1 shape=[2] scale=1.0 layout period=2 ciphertexts=1 gaps=zero first=0 digits=[2, 1] post=none
+//! output "y" %1 shape=[2] scale=1.0 layout period=2 ciphertexts=1 gaps=zero first=0 digits=[2, 1]
 //! ```
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{InputPort, MapId, Operation, OutputPort, Program, Value, ValueId};
+use super::{InputPort, InputScaling, MapId, Operation, OutputPort, OwnColumn, OwnColumns, Program, Value, ValueId};
 use crate::diagonals::PackedMap;
 use crate::error::IrError;
 use crate::tensor::Shape;
 use crate::text::{
-    ConstantTable, Constants, Line, parse_constant, parse_layout, parse_map, parse_plan, parse_post, print_layout,
-    print_map, print_plan, print_post, quote,
+    ConstantTable, Constants, Line, parse_constant, parse_layout, parse_map, parse_plan, print_layout, print_map,
+    print_plan, quote,
 };
 
 /// A parsing position inside an operation, for implementations of [`Operation::parse`].
@@ -115,12 +115,13 @@ impl<O: Operation> Program<O> {
         for port in &self.inputs {
             let _ = writeln!(
                 text,
-                "input {} shape={} scale={:?} range=[{:?}, {:?}] {}",
+                "input {} shape={} scale={:?} range=[{:?}, {:?}]{} {}",
                 quote(&port.name),
                 port.shape,
-                port.scale,
-                port.range.0,
-                port.range.1,
+                port.scaling.scale,
+                port.scaling.range.0,
+                port.scaling.range.1,
+                print_own(&port.scaling.own),
                 print_layout(&port.layout)
             );
         }
@@ -130,15 +131,15 @@ impl<O: Operation> Program<O> {
         for port in &self.outputs {
             let _ = writeln!(
                 text,
-                "output {} %{} shape={} scale={:?} {} post={}",
+                "output {} %{} shape={} scale={:?} {}",
                 quote(&port.name),
                 port.value.0,
                 port.shape,
                 port.scale,
-                print_layout(&port.layout),
-                print_post(port.post)
+                print_layout(&port.layout)
             );
         }
+        text += &self.client.print(table);
         text
     }
 
@@ -173,6 +174,7 @@ impl<O: Operation> Program<O> {
             self.inputs.push(parse_input(line)?);
         } else if line.take("output ") {
             self.outputs.push(parse_output(line)?);
+        } else if self.client.parse_line(line, constants)? {
         } else {
             self.parse_value(line)?;
         }
@@ -209,7 +211,37 @@ fn parse_input(line: &mut Line<'_>) -> Result<InputPort, IrError> {
     let scale = line.keyed("scale")?;
     let range: Vec<f64> = line.keyed_list("range")?;
     let [low, high] = range[..] else { return Err(line.error("a range has two ends")) };
-    Ok(InputPort { name, shape, layout: parse_layout(line)?, scale, range: (low, high) })
+    let scaling = InputScaling { scale, range: (low, high), own: parse_own(line)? };
+    Ok(InputPort { name, shape, layout: parse_layout(line)?, scaling })
+}
+
+/// ` own repeat=1 count=3 {1: [offset, scale, low, high]}`; nothing where all share a scale.
+fn print_own(own: &OwnColumns) -> String {
+    if own.columns.is_empty() {
+        return String::new();
+    }
+    let column = |own: &OwnColumn| format!("{}: {:?}", own.column, [own.offset, own.scale, own.range.0, own.range.1]);
+    let columns: Vec<String> = own.columns.iter().map(column).collect();
+    format!(" own repeat={} count={} {{{}}}", own.repeat, own.count, columns.join("; "))
+}
+
+fn parse_own(line: &mut Line<'_>) -> Result<OwnColumns, IrError> {
+    if !line.take("own ") {
+        return Ok(OwnColumns::default());
+    }
+    let mut own = OwnColumns { repeat: line.keyed("repeat")?, count: line.keyed("count")?, columns: vec![] };
+    line.expect("{")?;
+    while !line.take("}") {
+        let column = line.number()?;
+        line.expect(":")?;
+        let numbers: Vec<f64> = line.list()?;
+        let [offset, scale, low, high] = numbers[..] else {
+            return Err(line.error("a column has an offset, a scale and a range"));
+        };
+        own.columns.push(OwnColumn { column, offset, scale, range: (low, high) });
+        line.take(";");
+    }
+    Ok(own)
 }
 
 fn parse_output(line: &mut Line<'_>) -> Result<OutputPort, IrError> {
@@ -218,6 +250,5 @@ fn parse_output(line: &mut Line<'_>) -> Result<OutputPort, IrError> {
     let value = ValueId(line.number()?);
     let shape = Shape(line.keyed_list("shape")?);
     let scale = line.keyed("scale")?;
-    let layout = parse_layout(line)?;
-    Ok(OutputPort { name, value, shape, layout, scale, post: parse_post(line)? })
+    Ok(OutputPort { name, value, shape, layout: parse_layout(line)?, scale })
 }

@@ -4,8 +4,8 @@
 //! * operands come before their users, and every type follows from the operands;
 //! * each input port is read by exactly one operation, at one level therefore;
 //! * there is an output, and outputs name values with the ciphertexts and the period of the port's layout;
-//! * ports have shapes that fit their layouts, layouts that fit the slots, usable scales and ranges, and
-//!   post-processing along an axis that is there.
+//! * ports have shapes that fit their layouts, layouts that fit the slots, usable scales and ranges;
+//! * the client's program takes the tensors of these shapes, and each of its steps fits its operands.
 //!
 //! It does not check that plans take every diagonal, which needs the maps' matrices: [`PackedMap::check_complete`] does.
 //! It checks neither noise nor that every value is used.
@@ -32,6 +32,10 @@ impl<O: Operation> Program<O> {
         problems.extend(self.outputs.iter().flat_map(|port| self.output_problems(port)));
         if self.outputs.is_empty() {
             problems.push("there is no output".into());
+        }
+        if problems.is_empty() {
+            problems
+                .extend(self.client.problems(&self.outputs.iter().map(|port| port.shape.size()).collect::<Vec<_>>()));
         }
         problems
     }
@@ -64,11 +68,12 @@ impl<O: Operation> Program<O> {
     }
 
     fn input_problems(&self, port: &InputPort) -> Vec<String> {
-        let mut problems = self.port_problems(&port.shape, &port.layout, port.scale);
-        let (low, high) = port.range;
+        let mut problems = self.port_problems(&port.shape, &port.layout, port.scaling.scale);
+        let (low, high) = port.scaling.range;
         if low.is_nan() || high.is_nan() || low > high {
             problems.push(format!("range ({low:?}, {high:?})"));
         }
+        problems.extend(port.scaling.own.problem(port.shape.size()));
         problems.into_iter().map(|problem| format!("input `{}`: {problem}", port.name)).collect()
     }
 
@@ -77,9 +82,6 @@ impl<O: Operation> Program<O> {
         match self.values.get(port.value.index()) {
             Some(value) => problems.extend(self.misfit(value.ty, &port.layout)),
             None => problems.push(format!("no value %{}", port.value.0)),
-        }
-        if let Some(axis) = port.post.axis().filter(|&axis| axis >= port.shape.0.len()) {
-            problems.push(format!("post-processing along axis {axis} of {}", port.shape));
         }
         problems.into_iter().map(|problem| format!("output `{}`: {problem}", port.name)).collect()
     }

@@ -15,6 +15,7 @@ mod verify;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::client::ClientProgram;
 use crate::error::IrError;
 use crate::linear::{LinearMap, Window};
 
@@ -194,50 +195,16 @@ pub struct Node {
     pub shape: Shape,
 }
 
-/// What the client does with the decrypted result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostProcess {
-    /// Nothing: the result is the network's output.
-    None,
-    /// Softmax over an axis (row-major axis number of the output shape).
-    Softmax {
-        /// The axis.
-        axis: usize,
-    },
-    /// Logarithm of softmax over an axis.
-    LogSoftmax {
-        /// The axis.
-        axis: usize,
-    },
-    /// Index of the largest element along an axis.
-    ArgMax {
-        /// The axis.
-        axis: usize,
-        /// Whether the axis stays, with size 1.
-        keep_axis: bool,
-    },
-}
-
-impl PostProcess {
-    /// The axis it works along.
-    pub fn axis(&self) -> Option<usize> {
-        match *self {
-            PostProcess::None => None,
-            PostProcess::Softmax { axis } | PostProcess::LogSoftmax { axis } | PostProcess::ArgMax { axis, .. } => {
-                Some(axis)
-            }
-        }
-    }
-}
-
 /// A network: nodes in topological order, its inputs and outputs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
     /// The input nodes in the model's order.
     pub inputs: Vec<(NodeId, BatchAxis)>,
-    /// The results, in the model's order.
+    /// The tensors that the client decrypts.
     pub outputs: Vec<Output>,
+    /// What the client makes of them.
+    pub client: ClientProgram,
 }
 
 /// Whether an input counts samples along an axis.
@@ -250,6 +217,13 @@ pub enum BatchAxis {
 }
 
 impl BatchAxis {
+    /// The shape of one sample of a result of this shape, in a network some of whose inputs may count samples.
+    pub fn of_result(batched: bool, shape: &Shape) -> Shape {
+        let keeps_axis = batched && shape.0.first() == Some(&1) && shape.0.len() > 1;
+        let batch = if keeps_axis { BatchAxis::First } else { BatchAxis::Absent };
+        batch.sample_shape(shape)
+    }
+
     /// The shape of one sample of a tensor of this shape.
     pub fn sample_shape(self, shape: &Shape) -> Shape {
         let skipped = usize::from(self == BatchAxis::First && !shape.0.is_empty());
@@ -260,12 +234,10 @@ impl BatchAxis {
 /// One result of the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
-    /// Name in the model.
+    /// Name in the model, of the first result that the client computes from it.
     pub name: String,
     /// The node.
     pub node: NodeId,
-    /// What the client applies after decryption.
-    pub post: PostProcess,
 }
 
 impl Graph {
@@ -379,6 +351,11 @@ impl Graph {
     /// The batch axis of an input; none of anything else.
     pub fn batch_axis(&self, id: NodeId) -> BatchAxis {
         self.inputs.iter().find(|input| input.0 == id).map_or(BatchAxis::Absent, |input| input.1)
+    }
+
+    /// Whether an input counts samples along an axis.
+    pub fn is_batched(&self) -> bool {
+        self.inputs.iter().any(|input| input.1 == BatchAxis::First)
     }
 
     /// The nodes that read each node.

@@ -5,7 +5,7 @@
 //! %0 "x" = input batch=1 : [1, 3]
 //! %1 "fc" = linear {dense @0 left=1 right=1} scale=1.0 inputs=3 (%0) : [1, 2]
 //! %2 "relu" = relu (%1) : [1, 2]
-//! output "y" %2 post=none
+//! output "y" %2
 //! ```
 
 use std::fmt::Write as _;
@@ -13,8 +13,7 @@ use std::fmt::Write as _;
 use super::{BatchAxis, BatchNorm, Function, Graph, Node, NodeId, Op, Output, Shape};
 use crate::error::IrError;
 use crate::text::{
-    ConstantTable, Constants, Line, constant, parse_constant, parse_map, parse_post, parse_window, print_map,
-    print_post, print_window, quote,
+    ConstantTable, Constants, Line, constant, parse_constant, parse_map, parse_window, print_map, print_window, quote,
 };
 
 impl Graph {
@@ -37,9 +36,9 @@ impl Graph {
                 writeln!(body, "%{} {} = {} : {}", id.0, quote(&node.name), self.print_op(id, node, table), node.shape);
         }
         for output in &self.outputs {
-            let _ =
-                writeln!(body, "output {} %{} post={}", quote(&output.name), output.node.0, print_post(output.post));
+            let _ = writeln!(body, "output {} %{}", quote(&output.name), output.node.0);
         }
+        body += &self.client.print(table);
         body
     }
 
@@ -83,6 +82,7 @@ impl Graph {
         if parse_constant(line, constants)? {
         } else if line.take("output ") {
             self.outputs.push(parse_output(line)?);
+        } else if self.client.parse_line(line, constants)? {
         } else {
             self.parse_node(line, constants)?;
         }
@@ -166,6 +166,5 @@ fn parse_operands(line: &mut Line<'_>) -> Result<Vec<NodeId>, IrError> {
 fn parse_output(line: &mut Line<'_>) -> Result<Output, IrError> {
     let name = line.string()?;
     line.expect("%")?;
-    let node = NodeId(line.number()?);
-    Ok(Output { name, node, post: parse_post(line)? })
+    Ok(Output { name, node: NodeId(line.number()?) })
 }

@@ -4,7 +4,7 @@
 //! * every shape has 1 to [`MAX_ELEMENTS`](super::MAX_ELEMENTS) elements and follows from the operands;
 //! * linear maps are consistent, and weights, constants and normalizations are finite;
 //! * the inputs are the input nodes, each once, in order;
-//! * there is an output, outputs name nodes, and post-processing works along an axis of its node.
+//! * there is an output, outputs name nodes, and the client's program takes their tensors.
 //!
 //! It does not check that every node is used.
 
@@ -28,6 +28,10 @@ impl Graph {
         if self.outputs.is_empty() {
             problems.push("the graph has no output".into());
         }
+        if problems.is_empty() {
+            let size = |output: &Output| self.node(output.node).shape.size();
+            problems.extend(self.client.problems(&self.outputs.iter().map(size).collect::<Vec<_>>()));
+        }
         if problems.is_empty() { Ok(()) } else { Err(IrError::Invalid(problems)) }
     }
 
@@ -38,11 +42,8 @@ impl Graph {
     }
 
     fn output_problem(&self, output: &Output) -> Option<String> {
-        let Some(node) = self.nodes.get(output.node.index()) else {
-            return Some(format!("output `{}`: no node %{}", output.name, output.node.0));
-        };
-        let axis = output.post.axis().filter(|&axis| axis >= node.shape.0.len())?;
-        Some(format!("output `{}`: post-processing along axis {axis} of {}", output.name, node.shape))
+        let is_missing = self.nodes.get(output.node.index()).is_none();
+        is_missing.then(|| format!("output `{}`: no node %{}", output.name, output.node.0))
     }
 
     fn check_node(&self, id: NodeId, node: &Node) -> Result<(), IrError> {

@@ -1,10 +1,9 @@
-//! Text form of layouts, plans and post-processing.
+//! Text form of layouts and plans.
 
 use super::Line;
 use crate::diagonals::{Giant, Plan};
 use crate::error::IrError;
 use crate::layout::{Digit, Gaps, Layout};
-use crate::tensor::PostProcess;
 
 pub(crate) fn print_layout(layout: &Layout) -> String {
     let gaps = if layout.gaps == Gaps::Zero { "zero" } else { "leftover" };
@@ -76,24 +75,4 @@ pub(crate) fn parse_plan(line: &mut Line<'_>) -> Result<Plan, IrError> {
         line.take(";");
     }
     Ok(Plan { modulus, giants, outer_stride, folds })
-}
-
-pub(crate) fn print_post(post: PostProcess) -> String {
-    match post {
-        PostProcess::None => "none".into(),
-        PostProcess::Softmax { axis } => format!("softmax axis={axis}"),
-        PostProcess::LogSoftmax { axis } => format!("log_softmax axis={axis}"),
-        PostProcess::ArgMax { axis, keep_axis } => format!("arg_max axis={axis} keep={}", keep_axis as u8),
-    }
-}
-
-pub(crate) fn parse_post(line: &mut Line<'_>) -> Result<PostProcess, IrError> {
-    line.expect("post=")?;
-    Ok(match line.word()? {
-        "none" => PostProcess::None,
-        "softmax" => PostProcess::Softmax { axis: line.keyed("axis")? },
-        "log_softmax" => PostProcess::LogSoftmax { axis: line.keyed("axis")? },
-        "arg_max" => PostProcess::ArgMax { axis: line.keyed("axis")?, keep_axis: line.flag("keep")? },
-        other => return Err(line.error(format!("unknown post-processing `{other}`"))),
-    })
 }

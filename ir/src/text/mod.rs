@@ -12,7 +12,7 @@ use crate::error::IrError;
 
 pub(crate) use constants::{ConstantTable, Constants, constant, parse_constant};
 pub use layout::digits_of;
-pub(crate) use layout::{parse_layout, parse_plan, parse_post, print_layout, print_plan, print_post};
+pub(crate) use layout::{parse_layout, parse_plan, print_layout, print_plan};
 pub(crate) use linear::{parse_map, parse_window, print_map, print_window};
 
 /// One line's tokens with the place for errors.

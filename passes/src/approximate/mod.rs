@@ -37,6 +37,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use paf_ir::linear::Window;
+use paf_ir::program::InputScaling;
 use paf_ir::tensor::{Function, Graph, Live, Node, NodeId, Op, Output};
 
 use crate::decisions::{CalibrationSamples, Decisions};
@@ -114,8 +115,8 @@ pub struct Approximated {
     pub graph: Graph,
     /// Every replaced node, in order.
     pub replaced: Vec<Replaced>,
-    /// For each input: what the client multiplies by, and the range it was calibrated for.
-    pub inputs: Vec<(f64, (f64, f64))>,
+    /// What the client does to each input.
+    pub inputs: Vec<InputScaling>,
     /// For each output: what the client multiplies by.
     pub output_scales: Vec<f64>,
     /// Bits that precision loses where polynomials of ReLU give small results in the units of a pool: the noise of their powers
@@ -254,7 +255,7 @@ struct Approximation<'a> {
     images: Vec<NodeId>,
     live: Live<'a, Values>,
     replaced: Vec<Replaced>,
-    inputs: Vec<(f64, (f64, f64))>,
+    inputs: Vec<InputScaling>,
     /// Scales of pools in whose units the ReLU before gives its result.
     decided: BTreeMap<NodeId, Scaling>,
     lost_bits: f64,
@@ -293,7 +294,7 @@ impl<'a> Approximation<'a> {
         let (low, high) = finite_range(&values, &node.name)?;
         let range = decided.map_or((low, high), |(least, most)| (low.min(least), high.max(most)));
         let scale = range.0.abs().max(range.1.abs()).max(f64::MIN_POSITIVE);
-        self.inputs.push((1.0 / scale, range));
+        self.inputs.push(InputScaling::shared(1.0 / scale, range));
         let image = self.graph.copy(self.source, id, &[])?;
         Ok((self.graph.add(node.name.clone(), Op::Scale(scale), &[image])?, values))
     }

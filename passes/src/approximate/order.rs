@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::approximate::Scaling;
     use paf_ir::linear::Window;
-    use paf_ir::tensor::{BatchAxis, Output, PostProcess, Shape, evaluate};
+    use paf_ir::tensor::{BatchAxis, Output, Shape, evaluate};
 
     fn window(side: usize) -> Window {
         let mut window = Window {
@@ -120,7 +120,7 @@ mod tests {
             };
             node = graph.add(format!("{operation}{index}"), op, &[node]).unwrap();
         }
-        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        graph.outputs = vec![Output { name: "y".into(), node }];
         graph
     }
 
@@ -158,7 +158,7 @@ mod tests {
     fn a_pool_that_others_read_stays() {
         let mut graph = chain("pr");
         let pool = graph.nodes().find(|(_, node)| matches!(node.op, Op::MaxPool(_))).unwrap().0;
-        graph.outputs.push(Output { name: "z".into(), node: pool, post: PostProcess::None });
+        graph.outputs.push(Output { name: "z".into(), node: pool });
         assert_eq!(operations(&relu_before_pools(&graph, &Decisions::default()).unwrap()), "pr");
     }
 

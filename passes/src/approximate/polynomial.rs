@@ -207,7 +207,7 @@ fn divide(odd: &[f64], split: usize) -> (Vec<f64>, Vec<f64>) {
 mod tests {
     use super::*;
     use crate::paf::Paf;
-    use paf_ir::tensor::{BatchAxis, Output, PostProcess, Shape, evaluate};
+    use paf_ir::tensor::{BatchAxis, Output, Shape, evaluate};
 
     /// Degree and fewest products known at least depth.
     const FEWEST_PRODUCTS: [(usize, usize); 5] = [(13, 7), (15, 8), (27, 10), (29, 11), (31, 12)];
@@ -230,7 +230,7 @@ mod tests {
             let mut graph = Graph::default();
             let x = graph.input("x", Shape(vec![xs.len()]), BatchAxis::Absent);
             let node = step(&mut graph, "s", sign, x).unwrap();
-            graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+            graph.outputs = vec![Output { name: "y".into(), node }];
             let y = evaluate(&graph, std::slice::from_ref(&xs)).unwrap();
             for (x, y) in xs.iter().zip(&y[0]) {
                 let expected = 0.5 + 0.5 * sign.eval(*x);

@@ -288,13 +288,13 @@ fn take(shape: &mut [usize], axis: usize, indices: Vec<u32>) -> LinearMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paf_ir::tensor::{BatchAxis, Graph, Op, Output, PostProcess, evaluate};
+    use paf_ir::tensor::{BatchAxis, Graph, Op, Output, evaluate};
 
     fn exact(window: &Window, x: &[f64]) -> Vec<f64> {
         let mut graph = Graph::default();
         let input = graph.input("x", Shape(window.input.to_vec()), BatchAxis::Absent);
         let node = graph.add("pool", Op::MaxPool(window.clone()), &[input]).unwrap();
-        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        graph.outputs = vec![Output { name: "y".into(), node }];
         evaluate(&graph, &[x.to_vec()]).unwrap().remove(0)
     }
 

@@ -307,13 +307,13 @@ fn interpolate(f: impl Fn(f64) -> f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paf_ir::tensor::{FUNCTIONS, Output, PostProcess, evaluate};
+    use paf_ir::tensor::{FUNCTIONS, Output, evaluate};
 
     fn built(series: &Series, xs: &[f64]) -> (Vec<f64>, Graph) {
         let mut graph = Graph::default();
         let x = graph.input("x", Shape(vec![xs.len()]), BatchAxis::Absent);
         let node = series.build(&mut graph, "f", x).unwrap();
-        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        graph.outputs = vec![Output { name: "y".into(), node }];
         (evaluate(&graph, &[xs.to_vec()]).unwrap().remove(0), graph)
     }
 

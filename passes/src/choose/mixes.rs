@@ -137,7 +137,7 @@ impl LevelGraph {
 #[cfg(test)]
 mod tests {
     use paf_ir::linear::{LinearMap, Primitive};
-    use paf_ir::tensor::{BatchAxis, Op, Output, PostProcess, Shape, Tensor};
+    use paf_ir::tensor::{BatchAxis, Op, Output, Shape, Tensor};
 
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
             node = graph.linear(format!("{relu}_dense"), map, node, Shape(vec![1, 2])).unwrap();
             node = graph.add(relu, Op::Relu, &[node]).unwrap();
         }
-        graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+        graph.outputs = vec![Output { name: "y".into(), node }];
         graph
     }
 

@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paf_ir::Layout;
+use paf_ir::client::ClientProgram;
 use paf_ir::diagonals::{PackedMap, Plan};
 use paf_ir::linear::LinearMap;
-use paf_ir::program::{InputPort, MapId, OutputPort, ValueId};
+use paf_ir::program::{InputPort, InputScaling, MapId, OutputPort, ValueId};
 use paf_ir::slots::{Op as SlotOp, SlotProgram};
 use paf_ir::sparse::Sparse;
-use paf_ir::tensor::{Graph, Node, NodeId, Op, PostProcess, Shape};
+use paf_ir::tensor::{Graph, Node, NodeId, Op, Shape};
 use paf_scheme::PackingPrices;
 use rayon::prelude::*;
 
@@ -40,12 +41,6 @@ pub struct Port {
     pub name: String,
     /// Shape of one sample.
     pub shape: Shape,
-    /// What the client multiplies by.
-    pub scale: f64,
-    /// Calibrated range; inputs only.
-    pub range: (f64, f64),
-    /// Post-processing; outputs only.
-    pub post: PostProcess,
 }
 
 /// What packing needs besides the graph.
@@ -53,10 +48,12 @@ pub struct Port {
 pub struct PackOptions {
     /// Most slots a ciphertext may have.
     pub max_slots: usize,
-    /// Inputs in order.
-    pub inputs: Vec<Port>,
-    /// Outputs in order.
-    pub outputs: Vec<Port>,
+    /// Inputs in order, with what the client does before it encrypts.
+    pub inputs: Vec<(Port, InputScaling)>,
+    /// Outputs in order, with what the client multiplies by after it decrypts.
+    pub outputs: Vec<(Port, f64)>,
+    /// What the client computes from them.
+    pub client: ClientProgram,
     /// Whether bootstraps are expected: wide layouts then cost more than their rotations.
     pub refreshed: bool,
     /// What plans cost on the engine and the machine.
@@ -243,12 +240,11 @@ impl<'a> Packing<'a> {
     fn build(&self, options: &PackOptions) -> Result<Packed, PassError> {
         let slots = self.classes.values().filter_map(|class| class.layout.as_ref()).map(|(layout, _)| layout.period);
         let slots = slots.max().unwrap_or(1);
-        let inputs = options.inputs.iter().zip(&self.graph.inputs).map(|(port, (id, _))| InputPort {
+        let inputs = options.inputs.iter().zip(&self.graph.inputs).map(|((port, scaling), (id, _))| InputPort {
             name: port.name.clone(),
             shape: port.shape.clone(),
             layout: self.layout_of(*id).clone(),
-            scale: port.scale,
-            range: port.range,
+            scaling: scaling.clone(),
         });
         let mut program = SlotProgram::new(slots, vec![], inputs.collect());
         let mut plans = self.plans();
@@ -257,16 +253,16 @@ impl<'a> Packing<'a> {
             let value = self.lower(&mut program, id, node, &values, &mut plans)?;
             values.push(value);
         }
-        for (port, output) in options.outputs.iter().zip(&self.graph.outputs) {
+        for ((port, scale), output) in options.outputs.iter().zip(&self.graph.outputs) {
             program.outputs.push(OutputPort {
                 name: port.name.clone(),
                 value: values[output.node.index()],
                 shape: port.shape.clone(),
                 layout: self.layout_of(output.node).clone(),
-                scale: port.scale,
-                post: port.post,
+                scale: *scale,
             });
         }
+        program.client = options.client.clone();
         program.verify()?;
         Ok(Packed { program, values })
     }

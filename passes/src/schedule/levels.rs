@@ -97,6 +97,7 @@ impl LevelAssignment<'_> {
             let value = self.at_level(port.value, 0)?;
             self.program.outputs.push(OutputPort { value, ..port.clone() });
         }
+        self.program.client = self.slots.client.clone();
         Ok(())
     }
 

@@ -60,10 +60,10 @@ pub(crate) fn reach(
     samples: &CalibrationSamples,
 ) -> Result<Vec<f64>, PassError> {
     let sizes = optimized.inputs.iter().map(|input| optimized.node(input.0).shape.size());
-    let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.1)).collect();
+    let inputs: Vec<(usize, (f64, f64))> = sizes.zip(polynomial.inputs.iter().map(|input| input.range)).collect();
     let mut samples = a_few(samples, &inputs);
-    for (x, (scale, _)) in samples.iter_mut().flat_map(|sample| sample.iter_mut().zip(&polynomial.inputs)) {
-        x.iter_mut().for_each(|x| *x *= scale);
+    for (x, scaling) in samples.iter_mut().flat_map(|sample| sample.iter_mut().zip(&polynomial.inputs)) {
+        x.iter_mut().enumerate().for_each(|(element, x)| *x = scaling.scaled(element, *x));
     }
     Ok(GraphEvaluator::new(optimized).largest_magnitudes(&samples)?)
 }

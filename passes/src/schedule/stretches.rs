@@ -1,7 +1,7 @@
 //! How many levels there are, before anything is packed: what a search for PAFs needs to know of parameters.
 
 use paf_ir::ckks::{CkksProgram, Level, Op};
-use paf_ir::program::InputPort;
+use paf_ir::program::{InputPort, InputScaling};
 use paf_ir::{Layout, Shape};
 use paf_scheme::{CostModel, Parameters, Prices};
 
@@ -56,7 +56,12 @@ fn fits(prices: &Prices<'_>, parameters: &Parameters, request: &ScheduleRequest)
     let Some(limit) = request.memory else { return Ok(true) };
     let slots = parameters.slots;
     let layout = Layout::dense(slots, slots);
-    let input = InputPort { name: "x".into(), shape: Shape(vec![slots]), layout, scale: 1.0, range: (-1.0, 1.0) };
+    let input = InputPort {
+        name: "x".into(),
+        shape: Shape(vec![slots]),
+        layout,
+        scaling: InputScaling::shared(1.0, (-1.0, 1.0)),
+    };
     let mut program = CkksProgram::new(slots, vec![], vec![input]);
     let input = program.push("x", Op::Input { port: 0, level: Level(request.profile.bootstrap.input_level) })?;
     program.push("refreshed", Op::Bootstrap { input, slots, level: parameters.usable_levels() })?;

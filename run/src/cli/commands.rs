@@ -1,21 +1,20 @@
 //! One function a command, but for `simulate`, `infer`, `encrypt`, `eval` and `check`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use paf_circuit::container::{self, FileKind};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_files::Bytes;
-use paf_ir::program::{InputPort, OutputPort};
-use paf_ir::tensor::{PostProcess, Shape};
-use paf_runtime::npy::{self, Array};
-use paf_runtime::samples::{check_output, output_shape};
-use paf_runtime::{Client, ClientOutput, InsecureTestParameters, RuntimeError, Samples, read_server_key_header};
+use paf_ir::program::InputPort;
+use paf_runtime::npy;
+use paf_runtime::{Client, InsecureTestParameters, Samples, read_server_key_header};
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::Progress;
 use super::report::{Format, Report, seconds, warn_if_insecure, wrote};
+use super::results::{Results, named};
 use super::{Input, Machine, OpenFheEngine, facts};
 
 pub(crate) fn client(circuit: &Path, output: &Path, format: Format) -> Result<()> {
@@ -89,12 +88,13 @@ pub(crate) fn decrypt(
     let key = client.load_secret_key(secret)?;
     let mut phase = Progress::new(format).phase("decrypt");
     let results = client.decrypt_file(&key, input, &mut phase.counter("samples"))?;
-    let results = kept(&client.part().outputs, results)?;
+    let shown = Results::of_client(client.part());
+    let results = shown.kept(results)?;
     let time = phase.end();
     report.fact("seconds", time);
     report.line("decrypted", format!("{} samples in {}", results.len(), seconds(time)));
-    summarize(&mut report, &client.part().outputs, &results);
-    write_results(&mut report, output, &client.part().outputs, &results)?;
+    shown.summarize(&mut report, &results);
+    shown.write(&mut report, output, &results)?;
     finish(report, format)
 }
 
@@ -118,85 +118,13 @@ pub(crate) fn finish(mut report: Report, format: Format) -> Result<()> {
 /// Reads and checks the input arrays.
 pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples> {
     let arrays = input.files.iter().map(|file| npy::read(file)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Samples::new(ports, arrays, input.limit)?)
-}
-
-/// The results of samples, NaN for those that are refused since a value left the range of its polynomial.
-///
-/// # Errors
-/// Any other error, and the first refusal where no sample is left.
-pub(crate) fn kept<V>(
-    ports: &[OutputPort<V>],
-    results: Vec<Result<Vec<ClientOutput>, RuntimeError>>,
-) -> Result<Vec<Vec<ClientOutput>>> {
-    let none_is_left = results.iter().all(std::result::Result::is_err);
-    let keep = |result| match result {
-        Err(RuntimeError::Undecryptable { .. } | RuntimeError::Diverged { .. }) if !none_is_left => {
-            Ok(ports.iter().map(ClientOutput::none).collect())
-        }
-        other => Ok(other?),
-    };
-    results.into_iter().map(keep).collect()
-}
-
-/// Samples named at most.
-const NAMED: usize = 20;
-
-/// Adds the predictions, and which samples have results that no trained network gives, with a warning; gives for each sample
-/// whether its results are usable.
-pub(crate) fn summarize<V>(report: &mut Report, ports: &[OutputPort<V>], results: &[Vec<ClientOutput>]) -> Vec<bool> {
-    let problem = |(sample, outputs): (usize, &Vec<ClientOutput>)| {
-        ports.iter().zip(outputs).find_map(|(port, output)| check_output(port, sample, output).err())
-    };
-    let problems: Vec<Option<RuntimeError>> = results.iter().enumerate().map(problem).collect();
-    let outside: Vec<usize> = (0..problems.len()).filter(|&sample| problems[sample].is_some()).collect();
-    if let Some(first) = problems.iter().flatten().next() {
-        let named: Vec<String> = outside.iter().take(NAMED).map(usize::to_string).collect();
-        let more = if outside.len() > NAMED { ", …" } else { "" };
-        let samples = format!("{} of {} samples: {}{more}", outside.len(), results.len(), named.join(", "));
-        eprintln!("warning: no usable results for {samples}; {first}");
-        report.line("outside", format!("a scale is left by {samples}"));
+    let samples = Samples::new(ports, arrays, input.limit)?;
+    let outside = samples.outside(ports);
+    if !outside.is_empty() {
+        let (count, all, named) = (outside.len(), samples.count(), named(&outside));
+        eprintln!(
+            "warning: {count} of {all} samples lie outside of what was calibrated, by less than half of its width: {named}"
+        );
     }
-    let top1 = results.iter().zip(&problems).map(|(outputs, problem)| problem.is_none().then(|| outputs[0].top1()));
-    report.fact("samples", results.len());
-    report.fact("outside_samples", outside);
-    report.fact("top1", top1.collect::<Vec<_>>());
-    problems.iter().map(Option::is_none).collect()
-}
-
-/// Writes the results of each output, in a file of its own if there are several.
-pub(crate) fn write_results<V>(
-    report: &mut Report,
-    path: &Path,
-    ports: &[OutputPort<V>],
-    results: &[Vec<ClientOutput>],
-) -> Result<()> {
-    for (index, port) in ports.iter().enumerate() {
-        let path = if ports.len() == 1 { path.to_owned() } else { numbered(path, index) };
-        let mut shape = vec![results.len()];
-        shape.extend(output_shape(port).0);
-        let values = results.iter().flat_map(|outputs| outputs[index].values.iter().copied());
-        write_array(&path, Shape(shape), values, port.post)?;
-        wrote(report, &path);
-    }
-    Ok(())
-}
-
-fn write_array(path: &Path, shape: Shape, values: impl Iterator<Item = f64>, post: PostProcess) -> Result<()> {
-    match post {
-        PostProcess::ArgMax { .. } => npy::write(path, &Array { shape, data: values.map(class_number).collect() })?,
-        _ => npy::write(path, &Array { shape, data: values.collect() })?,
-    }
-    Ok(())
-}
-
-/// A class; -1 for none.
-fn class_number(value: f64) -> i64 {
-    if value.is_nan() { -1 } else { value as i64 }
-}
-
-/// `y.npy` becomes `y.1.npy`.
-fn numbered(path: &Path, index: usize) -> PathBuf {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-    path.with_extension(format!("{index}.{extension}"))
+    Ok(samples)
 }

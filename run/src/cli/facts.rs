@@ -3,8 +3,9 @@
 use paf_circuit::container::{FileKind, Header, KeyId};
 use paf_circuit::{Circuit, ClientPart};
 use paf_files::{Bytes, hex};
-use paf_ir::program::{InputPort, OutputPort};
-use paf_ir::tensor::PostProcess;
+use paf_ir::client::{ClientProgram, ClientResult, ResultKind};
+use paf_ir::program::{InputPort, OutputPort, OwnColumn};
+use paf_runtime::samples;
 use paf_scheme::{Counts, LOG_QP_LIMITS_SOURCE, MachineCosts, Parameters, log_qp_limit_128};
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ pub(crate) fn circuit(report: &mut Report, circuit: &Circuit, costs: Option<&Mac
     parameters(report, &circuit.parameters);
     operations(report, &counts);
     keys(report, &circuit.client());
-    ports(report, &circuit.program.inputs, &circuit.program.outputs);
+    ports(report, &circuit.program.inputs, &circuit.program.outputs, &circuit.program.client);
     pafs(report, circuit);
     prediction(report, circuit, costs);
 }
@@ -35,7 +36,7 @@ pub(crate) fn client(report: &mut Report, client: &ClientPart) {
     report.line("fingerprint", client.fingerprint.to_string());
     parameters(report, &client.parameters);
     keys(report, client);
-    ports(report, &client.inputs, &client.outputs);
+    ports(report, &client.inputs, &client.outputs, &client.program);
 }
 
 /// What the header of a key or ciphertext file says.
@@ -175,32 +176,51 @@ fn keys(report: &mut Report, client: &ClientPart) {
     report.line("keys", format!("{rotations} rotation keys{relinearization}{bootstraps}, {}", Bytes(size)));
 }
 
-fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>]) {
+fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>], client: &ClientProgram) {
     for port in inputs {
-        let (low, high) = port.range;
-        report.line("input", format!("{} {}, values in [{low}, {high}]", port.name, port.shape));
+        let (low, high) = port.scaling.range;
+        let own = match port.scaling.own.columns.len() {
+            0 => String::new(),
+            count => format!(", {count} of {} columns in ranges of their own", port.scaling.own.count),
+        };
+        report.line("input", format!("{} {}, values in [{low}, {high}]{own}", port.name, port.shape));
     }
-    for port in outputs {
-        report.line("output", format!("{} {}{}", port.name, port.shape, post_name(port.post).1));
+    let results = samples::results(outputs, client);
+    for result in &results {
+        let (steps, kind) = (steps_of(client, result), kind_of(result));
+        let after = if steps.is_empty() { String::new() } else { format!(", {} at the client", steps.join(", ")) };
+        report.line("output", format!("{} {}{kind}{after}", result.name, result.shape));
     }
+    let own = |own: &OwnColumn| json!({ "column": own.column, "range": [own.range.0, own.range.1] });
     let input = |port: &InputPort| {
-        json!({ "name": port.name, "shape": port.shape.0, "range": [port.range.0, port.range.1],
+        let (low, high) = port.scaling.range;
+        json!({ "name": port.name, "shape": port.shape.0, "range": [low, high],
+                "own_ranges": port.scaling.own.columns.iter().map(own).collect::<Vec<Value>>(),
                 "ciphertexts": port.layout.ciphertexts })
     };
-    let output = |port: &OutputPort<V>| {
-        json!({ "name": port.name, "shape": port.shape.0, "post": post_name(port.post).0,
-                "ciphertexts": port.layout.ciphertexts })
+    let output = |result: &ClientResult| {
+        let ports = client.ports_of(result.value);
+        json!({ "name": result.name, "shape": result.shape.0, "kind": result.kind.name(),
+                "post": steps_of(client, result),
+                "ciphertexts": ports.iter().map(|&port| outputs[port].layout.ciphertexts).sum::<usize>() })
     };
     report.fact("inputs", inputs.iter().map(input).collect::<Vec<Value>>());
-    report.fact("outputs", outputs.iter().map(output).collect::<Vec<Value>>());
+    report.fact("outputs", results.iter().map(output).collect::<Vec<Value>>());
 }
 
-fn post_name(post: PostProcess) -> (&'static str, &'static str) {
-    match post {
-        PostProcess::None => ("none", ""),
-        PostProcess::Softmax { .. } => ("softmax", ", softmax at the client"),
-        PostProcess::LogSoftmax { .. } => ("log_softmax", ", log-softmax at the client"),
-        PostProcess::ArgMax { .. } => ("arg_max", ", arg-max at the client"),
+/// What the client computes for a result, in order.
+fn steps_of(client: &ClientProgram, result: &ClientResult) -> Vec<&'static str> {
+    let moves = ["constant", "reshape"];
+    let steps = client.steps_of(result.value).into_iter().map(|step| step.op.name());
+    steps.filter(|name| !moves.contains(name)).collect()
+}
+
+fn kind_of(result: &ClientResult) -> &'static str {
+    match result.kind {
+        ResultKind::Real => "",
+        ResultKind::Integer => ", integers",
+        ResultKind::Boolean => ", true or false",
+        ResultKind::Text(_) => ", texts",
     }
 }
 

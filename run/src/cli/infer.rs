@@ -6,16 +6,18 @@ use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::Bytes;
+use paf_ir::program::ValueId;
 use paf_runtime::{
     Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
 };
 use serde_json::json;
 
-use super::commands::{kept, read_samples, summarize, write_results};
+use super::commands::read_samples;
 use super::error::Result;
 use super::memory::peak_bytes;
 use super::progress::{Phase, Progress};
 use super::report::{Format, Report, refuse_or_warn, seconds};
+use super::results::Results;
 use super::{Input, Memory, OpenFheEngine, facts};
 
 /// Seconds of the phases; encryption, evaluation and decryption are sums over the samples.
@@ -54,12 +56,13 @@ pub(crate) fn infer(options: &Options<'_>, format: Format) -> Result<()> {
     let (progress, mut times) = (Progress::new(format), Times::default());
     let parties = set_up(&circuit, memory, insecure, progress, &mut times)?;
     let results = run(&parties, &samples, progress.phase("eval"), &mut times)?;
-    compare(&mut report, &results, &clear);
-    summarize(&mut report, &circuit.program.outputs, &results);
+    let shown = Results::of_circuit(&circuit);
+    compare(&mut report, &shown, &results, &clear);
+    shown.summarize(&mut report, &results);
     describe(&mut report, &circuit, &times, samples.count());
     describe_operations(&mut report, &parties.server, samples.count());
     if let Some(output) = output {
-        write_results(&mut report, output, &circuit.program.outputs, &results)?;
+        shown.write(&mut report, output, &results)?;
     }
     report.print(format)
 }
@@ -83,7 +86,7 @@ pub(super) fn set_up(
     Ok(Parties { client, server, keys })
 }
 
-fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<Vec<ClientOutput>>> {
+fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times) -> Result<Vec<ClientOutput>> {
     let count = samples.count();
     let mut results = Vec::with_capacity(count);
     for sample in 0..count {
@@ -94,7 +97,7 @@ fn run(parties: &Parties, samples: &Samples, mut phase: Phase, times: &mut Times
         results.push(timed(&mut times.decrypt, || client.decrypt(&keys.secret, sample, &evaluated)));
     }
     phase.end();
-    kept(&parties.client.part().outputs, results)
+    Results::of_client(parties.client.part()).kept(results)
 }
 
 fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
@@ -105,13 +108,12 @@ fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
 }
 
 /// Adds a line a sample, and the agreement over all of them.
-fn compare(report: &mut Report, results: &[Vec<ClientOutput>], clear: &[Vec<ClientOutput>]) {
-    let all_clear = clear;
+fn compare(report: &mut Report, shown: &Results<'_, ValueId>, results: &[ClientOutput], clear: &[ClientOutput]) {
     let mut bits = Vec::with_capacity(results.len());
     for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
-        let agreement = agreement_bits(&raw(std::slice::from_ref(result)), &raw(std::slice::from_ref(clear)));
-        let (prediction, expected) = (result[0].top1(), clear[0].top1());
-        let is_refused = result.iter().any(|output| output.raw.iter().any(|value| value.is_nan()));
+        let agreement = agreement_bits(&result.ports.concat(), &clear.ports.concat());
+        let (prediction, expected) = (shown.prediction(result), shown.prediction(clear));
+        let is_refused = result.ports.iter().flatten().any(|value| value.is_nan());
         report.line(
             format!("sample {sample}"),
             if is_refused {
@@ -123,16 +125,13 @@ fn compare(report: &mut Report, results: &[Vec<ClientOutput>], clear: &[Vec<Clie
         bits.push((!is_refused).then_some(agreement));
     }
     let usable = results.iter().zip(clear).zip(&bits).filter(|(_, bits)| bits.is_some());
-    let (results, clear): (Vec<_>, Vec<_>) = usable.map(|((result, clear), _)| (result.clone(), clear.clone())).unzip();
-    let all = agreement_bits(&raw(&results), &raw(&clear));
+    let (got, expected): (Vec<_>, Vec<_>) =
+        usable.map(|((result, clear), _)| (result.ports.concat(), clear.ports.concat())).unzip();
+    let all = agreement_bits(&got.concat(), &expected.concat());
     report.fact("agreement_bits", all);
     report.fact("agreement_bits_per_sample", bits);
-    report.fact("clear_top1", all_clear.iter().map(|outputs| outputs[0].top1()).collect::<Vec<_>>());
+    report.fact("clear_top1", clear.iter().map(|output| shown.prediction(output)).collect::<Vec<_>>());
     report.line("agreement", format!("{all:.1} bits with the clear run"));
-}
-
-fn raw(results: &[Vec<ClientOutput>]) -> Vec<f64> {
-    results.iter().flatten().flat_map(|output| output.raw.iter().copied()).collect()
 }
 
 /// Where the time of evaluations went.

@@ -11,6 +11,7 @@ mod infer;
 mod memory;
 mod progress;
 mod report;
+mod results;
 mod simulate;
 
 use std::path::PathBuf;

@@ -4,19 +4,20 @@ use std::path::Path;
 
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::npy;
-use paf_ir::program::OutputPort;
-use paf_ir::tensor::PostProcess;
+use paf_ir::client::{ClientResult, ResultKind};
+use paf_ir::program::ValueId;
 use paf_oracle::{Oracle, Values};
-use paf_runtime::samples::{largest, output_shape};
+use paf_runtime::samples::largest;
 use paf_runtime::{ClientOutput, Noise, RuntimeError, Samples};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::Input;
-use super::commands::{read_samples, summarize, write_results};
+use super::commands::read_samples;
 use super::error::{CommandError, Result};
 use super::progress::Progress;
 use super::report::{Format, Report, seconds, warn_if_insecure};
+use super::results::Results;
 
 /// The prediction of a single value is the same within this part of the deviation of the original's results.
 const SPREAD: f64 = 0.01;
@@ -44,9 +45,10 @@ pub(crate) fn simulate(options: &Options<'_>, format: Format) -> Result<()> {
     let time = phase.end();
     report.fact("seconds", time);
     report.line("simulated", format!("{} samples in {}", samples.count(), seconds(time)));
-    let is_usable = summarize(&mut report, &circuit.program.outputs, &results);
-    let original = model.map(|model| original_results(&model, &circuit, &samples)).transpose()?;
-    let judged = Judged { ports: &circuit.program.outputs, results: &results, is_usable: &is_usable };
+    let shown = Results::of_circuit(&circuit);
+    let is_usable = shown.summarize(&mut report, &results);
+    let original = model.map(|model| original_results(&model, &shown, &samples)).transpose()?;
+    let judged = Judged { shown: &shown.all, outputs: &results, is_usable: &is_usable };
     if let Some(labels) = labels {
         judged.accuracy(&mut report, &labels, original.as_deref());
     }
@@ -54,7 +56,7 @@ pub(crate) fn simulate(options: &Options<'_>, format: Format) -> Result<()> {
         judged.agreement(&mut report, &original);
     }
     if let Some(output) = options.output {
-        write_results(&mut report, output, &circuit.program.outputs, &results)?;
+        shown.write(&mut report, output, &results)?;
     }
     report.print(format)
 }
@@ -62,13 +64,13 @@ pub(crate) fn simulate(options: &Options<'_>, format: Format) -> Result<()> {
 /// The original's results: a sample's outputs.
 type Original = Vec<Vec<Vec<f64>>>;
 
-fn original_results(model: &Oracle, circuit: &Circuit, samples: &Samples) -> Result<Original> {
+fn original_results(model: &Oracle, shown: &Results<'_, ValueId>, samples: &Samples) -> Result<Original> {
     let inputs: Vec<Vec<Values>> = (0..samples.count())
         .map(|sample| samples.values(sample).map(|values| values.iter().map(|&value| value as f32).collect()).collect())
         .collect();
     let results = model.run_all(&inputs)?;
     let sizes = |result: &[Values]| result.iter().map(Vec::len).collect::<Vec<_>>();
-    let expected: Vec<usize> = circuit.program.outputs.iter().map(|port| output_shape(port).size()).collect();
+    let expected: Vec<usize> = shown.all.iter().map(|result| result.shape.size()).collect();
     if let Some(other) = results.iter().find(|result| sizes(result) != expected) {
         return Err(CommandError::OtherModel { expected, got: sizes(other) });
     }
@@ -107,24 +109,23 @@ fn read_labels(path: &Path, circuit: &Circuit, samples: usize) -> Result<Vec<usi
     labels[..samples].iter().map(class).collect()
 }
 
-struct Judged<'r, V> {
-    ports: &'r [OutputPort<V>],
-    results: &'r [Vec<ClientOutput>],
+struct Judged<'r> {
+    shown: &'r [ClientResult],
+    outputs: &'r [ClientOutput],
     /// For each sample whether its results are any.
     is_usable: &'r [bool],
 }
 
-impl<V> Judged<'_, V> {
+impl Judged<'_> {
     fn accuracy(&self, report: &mut Report, labels: &[usize], original: Option<&[Vec<Vec<f64>>]>) {
-        let is_class = matches!(self.ports[0].post, PostProcess::ArgMax { .. });
-        let right = self.results.iter().zip(self.is_usable).zip(labels);
-        let right =
-            right.filter(|((outputs, usable), label)| **usable && class(&outputs[0].values, is_class) == **label);
+        let class = |values: &[f64]| class(&self.shown[0].kind, values);
+        let right = self.outputs.iter().zip(self.is_usable).zip(labels);
+        let right = right.filter(|((output, usable), label)| **usable && class(&output.results[0]) == **label);
         let percent = self.percent(right.count());
         report.fact("accuracy", percent);
         let mut text = format!("{percent:.2} % of {} samples right", labels.len());
         if let Some(original) = original {
-            let right = original.iter().zip(labels).filter(|(outputs, label)| class(&outputs[0], is_class) == **label);
+            let right = original.iter().zip(labels).filter(|(outputs, label)| class(&outputs[0]) == **label);
             let percent = self.percent(right.count());
             report.fact("model_accuracy", percent);
             text += &format!(", {percent:.2} % by the model");
@@ -140,9 +141,9 @@ impl<V> Judged<'_, V> {
         report.fact("other_samples", others);
         report.line("same", format!("{percent:.2} % of {} samples predicted as by the model", is_same.len()));
         let mut errors = vec![];
-        for (index, port) in self.ports.iter().enumerate() {
-            let usable = self.results.iter().zip(original).zip(self.is_usable).filter(|(_, usable)| **usable);
-            let pairs = usable.flat_map(|((results, original), _)| results[index].values.iter().zip(&original[index]));
+        for (index, result) in self.shown.iter().enumerate() {
+            let usable = self.outputs.iter().zip(original).zip(self.is_usable).filter(|(_, usable)| **usable);
+            let pairs = usable.flat_map(|((output, original), _)| output.results[index].iter().zip(&original[index]));
             let (mut largest, mut squares, mut count, mut reach) = (0.0f64, 0.0, 0usize, 0.0f64);
             for (value, exact) in pairs {
                 let error = (value - exact).abs();
@@ -150,38 +151,42 @@ impl<V> Judged<'_, V> {
                 reach = reach.max(exact.abs());
             }
             let rms = (squares / count.max(1) as f64).sqrt();
-            errors.push(json!({ "output": port.name, "largest": largest, "rms": rms, "largest_value": reach }));
+            errors.push(json!({ "output": result.name, "largest": largest, "rms": rms, "largest_value": reach }));
             let text = format!("{largest:.1e} at most, {rms:.1e} root mean square, of values up to {reach:.1e}");
-            report.line(format!("error of {}", port.name), text);
+            report.line(format!("error of {}", result.name), text);
         }
         report.fact("errors", errors);
     }
 
-    /// Whether the first output predicts as the original's: the same first class, the same class where that is the output,
-    /// and for a single value an error that is small beside what the results spread over.
+    /// Whether every output predicts as the original's: the same first class, the same values where they are classes, and
+    /// for a single number an error that is small beside what the results spread over.
     fn is_same(&self, original: &[Vec<Vec<f64>>]) -> Vec<bool> {
-        let is_class = matches!(self.ports[0].post, PostProcess::ArgMax { .. });
-        let spread = deviation(original.iter().flat_map(|outputs| outputs[0].iter().copied()));
-        let same = |((outputs, exact), usable): ((&Vec<ClientOutput>, &Vec<Vec<f64>>), &bool)| {
-            let (values, exact) = (&outputs[0].values, &exact[0]);
-            let same = match (is_class, &values[..], &exact[..]) {
-                (false, [value], [exact]) => (value - exact).abs() <= SPREAD * spread,
-                (true, values, exact) => values == exact,
-                (false, ..) => class(values, false) == class(exact, false),
-            };
-            *usable && same
-        };
-        self.results.iter().zip(original).zip(self.is_usable).map(same).collect()
+        let mut is_same = self.is_usable.to_vec();
+        for (index, result) in self.shown.iter().enumerate() {
+            let spread = deviation(original.iter().flat_map(|outputs| outputs[index].iter().copied()));
+            for ((same, output), exact) in is_same.iter_mut().zip(self.outputs).zip(original) {
+                *same &= match (&result.kind, &output.results[index][..], &exact[index][..]) {
+                    (ResultKind::Real, [value], [exact]) => (value - exact).abs() <= SPREAD * spread,
+                    (ResultKind::Real, values, exact) => class(&result.kind, values) == class(&result.kind, exact),
+                    (_, values, exact) => values == exact,
+                };
+            }
+        }
+        is_same
     }
 
     fn percent(&self, count: usize) -> f64 {
-        100.0 * count as f64 / self.results.len().max(1) as f64
+        100.0 * count as f64 / self.outputs.len().max(1) as f64
     }
 }
 
-/// The class that an output says: what it is, or where it is largest.
-fn class(values: &[f64], is_class: bool) -> usize {
-    if is_class { values[0] as usize } else { largest(values.iter().copied()) }
+/// The class that a result says: what it is, or where it is largest.
+fn class(kind: &ResultKind, values: &[f64]) -> usize {
+    match (kind, values) {
+        (ResultKind::Real, values) => largest(values.iter().copied()),
+        (_, [value, ..]) => *value as usize,
+        (_, []) => 0,
+    }
 }
 
 fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {

@@ -25,7 +25,7 @@ fn exact_networks_agree_with_tract() {
         let network = Network::exact(model_graph(name)).unwrap();
         for (sample, found) in results_of(&network, &data).iter().enumerate() {
             let mut found: Vec<f64> = found.iter().map(|&value| f64::from(value)).collect();
-            if network.graph.outputs[0].post != paf_ir::tensor::PostProcess::None {
+            if !network.graph.client.is_empty() {
                 let total: f64 = found.iter().map(|value| value.exp()).sum();
                 found.iter_mut().for_each(|value| *value = value.exp() / total);
             }

@@ -15,7 +15,7 @@ use paf_adapt::evaluate::{input_values, node_values};
 use paf_adapt::network::{Network, NodePaf, Origin};
 use paf_import::import;
 use paf_ir::Shape;
-use paf_ir::tensor::{BatchAxis, Constant, Graph, Node, NodeId, Output, PostProcess, Tensor};
+use paf_ir::tensor::{BatchAxis, Constant, Graph, Node, NodeId, Output, Tensor};
 use paf_passes::approximate::{ApproximationOptions, Margin, Scaling, static_scale};
 use paf_passes::paf::Paf;
 use rand::Rng;
@@ -81,7 +81,7 @@ fn graph_of(input: &[usize], build: impl FnOnce(&mut Graph, NodeId) -> NodeId) -
     let mut graph = Graph::default();
     let x = graph.input("x", Shape(input.to_vec()), BatchAxis::Absent);
     let node = build(&mut graph, x);
-    graph.outputs = vec![Output { name: "y".into(), node, post: PostProcess::None }];
+    graph.outputs = vec![Output { name: "y".into(), node }];
     graph
 }
 

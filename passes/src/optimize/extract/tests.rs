@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egg::{CostFunction, Extractor, RecExpr, Runner, SimpleScheduler};
 use paf_ir::linear::{LinearMap, Primitive};
-use paf_ir::tensor::{self, BatchAxis, Op, Output, PostProcess, Shape, Tensor};
+use paf_ir::tensor::{self, BatchAxis, Op, Output, Shape, Tensor};
 
 use super::*;
 use crate::optimize::{Constants, Encoder, ROUND_LIMIT, TERM_LIMIT, rules};
@@ -75,7 +75,7 @@ fn products_and_their_sum() -> tensor::Graph {
     let a = graph.add("a", Op::Mul, &[x, z]).unwrap();
     let b = graph.add("b", Op::Mul, &[y, z]).unwrap();
     let sum = graph.add("sum", Op::Add, &[a, b]).unwrap();
-    let output = |node| Output { name: "out".into(), node, post: PostProcess::None };
+    let output = |node| Output { name: "out".into(), node };
     graph.outputs = [a, b, sum].map(output).to_vec();
     graph
 }
@@ -93,7 +93,7 @@ fn maps_of_one_value() -> tensor::Graph {
     let half = graph.add("half", Op::Scale(0.5), &[y]).unwrap();
     let square = graph.add("square", Op::Mul, &[half, half]).unwrap();
     let read = graph.linear("n", map(3.0), y, shape).unwrap();
-    let output = |node| Output { name: "out".into(), node, post: PostProcess::None };
+    let output = |node| Output { name: "out".into(), node };
     graph.outputs = [square, read].map(output).to_vec();
     graph
 }
