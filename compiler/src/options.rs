@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use paf_import::ImportOptions;
 use paf_import::ModelSource;
 pub use paf_passes::approximate::{DEFAULT_FUNCTION_ERROR, Margin, Reduction};
 use paf_passes::decisions::CalibrationSamples;
@@ -133,6 +134,8 @@ pub struct CompileOptions {
     pub model: ModelInput,
     /// Calibration samples.
     pub calibration: Calibration,
+    /// How the model is read.
+    pub import: ImportOptions,
     /// Range of the inputs where there are no samples; otherwise what recovery saw, or [`DEFAULT_INPUT_RANGE`].
     pub input_range: Option<(f64, f64)>,
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
@@ -192,6 +195,7 @@ impl CompileOptions {
         CompileOptions {
             model,
             calibration: Calibration::default(),
+            import: ImportOptions::default(),
             input_range: None,
             pafs: vec![],
             fidelity: DEFAULT_FIDELITY,

@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use paf_adapt::Listener;
 use paf_adapt::events::unheard;
 use paf_circuit::Circuit;
-use paf_import::{Imported, ModelSource, import_source};
+use paf_import::{Imported, ModelSource, import_source_with};
 use paf_passes::PassError;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{LowerOptions, Lowering};
@@ -94,7 +94,7 @@ impl Compilation {
                 ModelInput::File(path) => ModelSource::read(path)?,
                 ModelInput::Source(source) => source.clone(),
             };
-            self.imported = Some(import_source(&source)?);
+            self.imported = Some(import_source_with(&source, &self.options.import)?);
             self.source = Some(source);
             self.timings.push((PipelineStep::Import, start.elapsed()));
         }

@@ -61,7 +61,7 @@ pub struct Imported {
 }
 
 /// How to import.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImportOptions {
     /// Graph inputs that hold constants, by name: weights of a model that takes them as inputs.
     pub constants: BTreeMap<String, Tensor>,
@@ -100,5 +100,13 @@ pub fn import_with(path: &Path, options: &ImportOptions) -> Result<Imported, Imp
 /// # Errors
 /// As [`import`].
 pub fn import_source(source: &ModelSource) -> Result<Imported, ImportError> {
-    walk::import_model(&model::decoded(source)?, &ImportOptions::default())
+    import_source_with(source, &ImportOptions::default())
+}
+
+/// Imports a model from its bytes, with options.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_source_with(source: &ModelSource, options: &ImportOptions) -> Result<Imported, ImportError> {
+    walk::import_model(&model::decoded(source)?, options)
 }

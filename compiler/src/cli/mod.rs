@@ -16,6 +16,7 @@ use paf_compiler::options::{
 use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;
 use paf_files::Bytes;
+use paf_import::{ImportOptions, TrailingFunctions};
 use paf_passes::lower::Lowering;
 use paf_scheme::EngineProfile;
 
@@ -79,6 +80,10 @@ pub(crate) struct Arguments {
     /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
     #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
     pub(crate) function_error: f64,
+    /// Who computes functions behind the last layer, such as Sigmoid: the client exactly, from the value before it, or the
+    /// circuit by a polynomial, so that the client sees the outputs only. Softmax, ArgMax and comparisons are the client's
+    #[arg(long, value_name = "client | circuit", default_value = "client", value_parser = parse_trailing)]
+    pub(crate) trailing: TrailingFunctions,
     /// How a MaxPool compares the values of its windows: rows, then columns, which takes the fewest comparisons, or all
     /// of them in one balanced tree, which is mostly a little more accurate and for 5×5 windows one comparison less deep
     #[arg(long, value_name = "separable | tree", default_value = "separable", value_parser = parse_reduction)]
@@ -178,6 +183,14 @@ fn parse_function_error(text: &str) -> Result<f64, String> {
     if (1e-9..=0.5).contains(&error) { Ok(error) } else { Err("expected a number from 1e-9 to 0.5".into()) }
 }
 
+fn parse_trailing(text: &str) -> Result<TrailingFunctions, String> {
+    match text {
+        "client" => Ok(TrailingFunctions::Client),
+        "circuit" => Ok(TrailingFunctions::Circuit),
+        _ => Err("expected client or circuit".into()),
+    }
+}
+
 fn parse_precision(text: &str) -> Result<f64, String> {
     let bits: f64 = text.parse().map_err(|_| "expected a number")?;
     if (1.0..=30.0).contains(&bits) { Ok(bits) } else { Err("expected a number from 1 to 30".into()) }
@@ -199,6 +212,7 @@ impl Arguments {
         Ok(CompileOptions {
             model: ModelInput::File(self.model.clone()),
             calibration: Calibration::Files(self.calibration.clone()),
+            import: ImportOptions { trailing: self.trailing, ..ImportOptions::default() },
             input_range: self.input_range,
             pafs: self.pafs.clone(),
             fidelity: self.fidelity,

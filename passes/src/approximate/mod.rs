@@ -21,6 +21,7 @@
 
 mod batch;
 mod comparing;
+mod inputs;
 mod margin;
 mod maxima;
 mod order;
@@ -286,17 +287,22 @@ impl<'a> Approximation<'a> {
     fn input(&mut self, id: NodeId, node: &Node, samples: &CalibrationSamples) -> Result<(NodeId, Values), PassError> {
         let port = self.source.inputs.iter().position(|input| input.0 == id).unwrap_or(0);
         let decided = self.options.per_node.ranges.get(&node.name).copied();
+        let samples = port_samples(samples, port, node)?;
         let values = if samples.is_empty() {
             Values::Bounds(vec![decided.unwrap_or(self.options.input_range); node.shape.size()])
         } else {
-            Values::of_samples(&port_samples(samples, port, node)?)
+            Values::of_samples(&samples)
         };
         let (low, high) = finite_range(&values, &node.name)?;
         let range = decided.map_or((low, high), |(least, most)| (low.min(least), high.max(most)));
         let scale = range.0.abs().max(range.1.abs()).max(f64::MIN_POSITIVE);
-        self.inputs.push(InputScaling::shared(1.0 / scale, range));
+        let shared = InputScaling::shared(1.0 / scale, range);
+        let port = (id, self.source.batch_axis(id));
+        let scaling = if samples.is_empty() { shared } else { inputs::scaling(self.source, port, &samples, shared) };
         let image = self.graph.copy(self.source, id, &[])?;
-        Ok((self.graph.add(node.name.clone(), Op::Scale(scale), &[image])?, values))
+        let image = inputs::unscaled(&mut self.graph, &node.name, image, &scaling)?;
+        self.inputs.push(scaling);
+        Ok((image, values))
     }
 
     /// The values of an operand of the node that is lowered.
