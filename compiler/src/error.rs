@@ -8,6 +8,7 @@ use paf_files::io_exit_code;
 use paf_import::ImportError;
 use paf_passes::PassError;
 use paf_passes::paf::NoSuchPaf;
+use paf_runtime::RuntimeError;
 
 /// Why a model was not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum CompileError {
     /// The table of a machine's costs cannot be used.
     #[error(transparent)]
     MachineCosts(CircuitError),
+    /// The circuit does not run on plain numbers.
+    #[error(transparent)]
+    Run(#[from] RuntimeError),
     /// The circuit could not be written.
     #[error(transparent)]
     Write(#[from] CircuitError),
@@ -80,6 +84,7 @@ impl CompileError {
             CompileError::Recovery(error) => error.exit_code(),
             CompileError::Options(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
+            CompileError::Run(error) => error.exit_code(),
             CompileError::MachineCosts(error) => match error.problem() {
                 CircuitError::Io { source, .. } => io_exit_code(source),
                 _ => 1,

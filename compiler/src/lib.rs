@@ -17,5 +17,6 @@ pub mod fidelity;
 mod lowering;
 pub mod options;
 pub mod pipeline;
+mod precision;
 mod recovery;
 pub mod report;

@@ -11,14 +11,21 @@ use paf_passes::PassError;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::optimize::{self, RuleEffect};
-use paf_passes::schedule::Alternative;
+use paf_passes::schedule::{Alternative, DEFAULT_PRECISION};
 
 use crate::emit;
 use crate::error::CompileError;
 use crate::fidelity::FidelityChoice;
 use crate::lowering::lower_options;
 use crate::options::{CompileOptions, ModelInput, PipelineStep};
+use crate::precision;
 use crate::recovery::recovered;
+
+/// How often a network is scheduled for more bits.
+const MOST_SCHEDULES: usize = 4;
+
+/// Most bits that a schedule is asked for at once.
+const MOST_MISSING: f64 = 40.0;
 
 /// A model on its way to a circuit: a field a stage, a method a step. A step first takes those before it that are missing,
 /// and none is taken twice; what a stage holds can be looked into at any time.
@@ -139,26 +146,63 @@ impl Compilation {
         Ok(())
     }
 
-    /// The circuit.
+    /// The circuit. Where the noise model sees fewer bits of its results than are wanted, it is scheduled for more.
     ///
     /// # Errors
-    /// Those of the steps before.
+    /// Those of the steps before; [`PassError::TooImprecise`] where the precision that is asked for cannot be kept.
     pub fn emit(&mut self) -> Result<&Circuit, CompileError> {
         if self.circuit.is_none() {
             self.lower(PipelineStep::Schedule)?;
             let start = Instant::now();
-            let (source, imported, lowering) =
-                (reached(&self.source), reached(&self.imported), reached(&self.lowering));
-            let (approximated, scheduled) = (&reached(&lowering.polynomial).approximated, reached(&lowering.scheduled));
-            let mut notes = imported.warnings.clone();
-            notes.extend(emit::note_of_bounds(lowering, approximated));
-            let fidelity = self.choice.as_ref().and_then(FidelityChoice::measured);
-            notes.extend(self.choice.as_ref().and_then(|choice| choice.note(&self.options)));
-            let (model, machine) = (emit::model(source, notes, fidelity), self.options.machine.as_ref());
-            self.circuit = Some(emit::circuit(model, &approximated.replaced, scheduled.clone(), machine));
+            let samples = reached(&self.lowering).few_samples();
+            for _ in 0..MOST_SCHEDULES {
+                let mut circuit = self.assembled();
+                let bits = precision::predicted(&circuit, &samples)?;
+                circuit.prediction.precision_bits = bits;
+                let is_better = self.circuit.as_ref().is_none_or(|best| best.prediction.precision_bits < bits);
+                let missing = self.wanted_bits(&circuit) - bits;
+                if is_better {
+                    self.circuit = Some(circuit);
+                }
+                let lowering = self.lowering.as_mut().expect("the network was lowered");
+                // Not a number, or without end, where nothing could be decrypted.
+                if missing <= 0.0 || lowering.reschedule(missing.clamp(0.0, MOST_MISSING)).is_err() {
+                    break;
+                }
+            }
+            self.check_precision()?;
             self.timings.push((PipelineStep::Emit, start.elapsed()));
         }
         Ok(reached(&self.circuit))
+    }
+
+    /// The circuit of the schedule that there is.
+    fn assembled(&self) -> Circuit {
+        let (source, imported, lowering) = (reached(&self.source), reached(&self.imported), reached(&self.lowering));
+        let (approximated, scheduled) = (&reached(&lowering.polynomial).approximated, reached(&lowering.scheduled));
+        let mut notes = imported.warnings.clone();
+        notes.extend(emit::note_of_bounds(lowering, approximated));
+        let fidelity = self.choice.as_ref().and_then(FidelityChoice::measured);
+        notes.extend(self.choice.as_ref().and_then(|choice| choice.note(&self.options)));
+        let (model, machine) = (emit::model(source, notes, fidelity), self.options.machine.as_ref());
+        emit::circuit(model, &approximated.replaced, scheduled.clone(), machine)
+    }
+
+    /// Bits that a result must have: what is asked for, or without bootstraps what is enough for most networks.
+    fn wanted_bits(&self, circuit: &Circuit) -> f64 {
+        let usual = if circuit.parameters.bootstrap.is_none() { DEFAULT_PRECISION } else { 0.0 };
+        self.options.precision.unwrap_or(usual)
+    }
+
+    fn check_precision(&self) -> Result<(), CompileError> {
+        let best = reached(&self.circuit).prediction.precision_bits;
+        match self.options.precision {
+            Some(wanted) if best < wanted => {
+                let best = (10.0 * best).floor() / 10.0;
+                Err(PassError::TooImprecise { wanted, best: Some(best).filter(|&best| best >= 1.0) }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What each rewrite rule did for the optimized network, once it is there. That takes as many more optimizations as there

@@ -1,13 +1,15 @@
 //! The noise that CKKS adds, as gaussian errors on slots.
 //!
-//! An error polynomial whose coefficients have variance v gives each slot an error of variance `N·v/2` in units of the
-//! scale. Sources: Cheon, Kim, Kim, Song, "Homomorphic encryption for arithmetic of approximate numbers" (2017),
+//! An error polynomial whose coefficients have variance v gives each of n slots an error of variance `n·v` in units of the
+//! scale: of a full packing all N coefficients count, of n slots only those of the subring in X^(N/2n), which decoding
+//! reads. Sources: Cheon, Kim, Kim, Song, "Homomorphic encryption for arithmetic of approximate numbers" (2017),
 //! section 3.4, and Kim, Papadimitriou, Polyakov, "Approximate homomorphic encryption with reduced approximation error"
 //! (2022), section 4, for hybrid key switching. Where a value repeats over the slots its copies get the same
 //! error here and independent ones in an encrypted run: the model errs on the safe side.
 //!
 //! Part of an error is a product with the secret s, whose value at a slot is a constant of the key: its square is
-//! exponentially distributed over the slots, so some slots are noisier than others in every operation. Decryption adds
+//! exponentially distributed over the slots of a full packing, and a mean of such numbers where fewer slots repeat, so some
+//! slots are noisier than others in every operation. Decryption adds
 //! an error of its own, √2 times what it finds, so that results may be shared (OpenFHE's `CKKS_M_FACTOR` of 1; Li,
 //! Micciancio, "On the security of homomorphic encryption on approximate numbers", 2021).
 
@@ -51,6 +53,7 @@ impl Deviation {
 #[derive(Debug, Clone)]
 pub struct NoiseModel {
     ring_dimension: f64,
+    slots: f64,
     scale: f64,
     special_primes: f64,
     key_switch_variance: f64,
@@ -70,17 +73,18 @@ impl NoiseModel {
         let digit_error = f64::from(parameters.digits) * n * figures.error_deviation.powi(2) * ROUNDING_VARIANCE;
         NoiseModel {
             ring_dimension: n,
+            slots: parameters.slots as f64,
             scale: f64::from(parameters.scale_bits).exp2(),
             special_primes: f64::from(parameters.special_primes),
             key_switch_variance: digit_error * (2.0 * headroom).exp2(),
-            secret: secret_sizes(!seed, parameters.slots),
+            secret: secret_sizes(!seed, parameters.slots, parameters.ring_dimension / 2 / parameters.slots.max(1)),
             figures,
             parameters: parameters.clone(),
         }
     }
 
     fn slot_deviation(&self, coefficient_variance: f64, scale: f64) -> f64 {
-        (self.ring_dimension / 2.0 * coefficient_variance).sqrt() / scale
+        (self.slots * coefficient_variance).sqrt() / scale
     }
 
     /// The rounding of both parts, of which one meets the secret.
@@ -168,10 +172,13 @@ impl<'m> NoiseSource<'m> {
     }
 }
 
-/// Sizes of a secret at its slots, drawn from a seed: square roots of exponentially distributed numbers of mean 1.
-fn secret_sizes(seed: u64, slots: usize) -> Vec<f64> {
+/// Sizes of a secret at slots of which each stands for some copies, drawn from a seed: square roots of the means of
+/// exponentially distributed numbers of mean 1.
+fn secret_sizes(seed: u64, slots: usize, copies: usize) -> Vec<f64> {
     let mut numbers = SplitMix64::new(seed);
-    (0..slots).map(|_| (-(1.0 - numbers.uniform()).ln()).sqrt()).collect()
+    let mut square = || -(1.0 - numbers.uniform()).ln();
+    let copies = copies.max(1);
+    (0..slots).map(|_| ((0..copies).map(|_| square()).sum::<f64>() / copies as f64).sqrt()).collect()
 }
 
 /// Box and Muller's method.

@@ -73,6 +73,8 @@ pub struct Lowering {
     graph: Graph,
     samples: Arc<CalibrationSamples>,
     options: LowerOptions,
+    /// Bits that noise takes beyond what the schedule reckons with.
+    more_lost_bits: f64,
     /// After [`Lowering::fold`].
     pub folded: Option<Graph>,
     /// After [`Lowering::approximate`].
@@ -92,6 +94,7 @@ impl Lowering {
             graph,
             samples: samples.into(),
             options,
+            more_lost_bits: 0.0,
             folded: None,
             polynomial: None,
             optimized: None,
@@ -145,8 +148,8 @@ impl Lowering {
         Ok(reached(&self.polynomial))
     }
 
-    /// A few inputs of the network, in the model's own units.
-    fn few_samples(&self) -> CalibrationSamples {
+    /// A few inputs of the network, in the model's own units: samples, or drawn where there are none.
+    pub fn few_samples(&self) -> CalibrationSamples {
         let ApproximationOptions { per_node, input_range, .. } = &self.options.approximation;
         let input = |&(id, _): &(NodeId, BatchAxis)| {
             let node = self.graph.node(id);
@@ -204,12 +207,28 @@ impl Lowering {
     pub fn schedule(&mut self) -> Result<&Scheduled, PassError> {
         if self.scheduled.is_none() {
             self.pack()?;
-            let lost_bits = reached(&self.polynomial).approximated.lost_bits;
+            let lost_bits = reached(&self.polynomial).approximated.lost_bits + self.more_lost_bits;
             let request = ScheduleRequest { lost_bits, ..self.options.schedule };
             let scheduled = schedule(&reached(&self.packed).program, &self.magnitudes()?, &request)?;
             self.scheduled = Some(scheduled);
         }
         Ok(reached(&self.scheduled))
+    }
+
+    /// A schedule of the same program for a network that is seen to lose more bits than was reckoned with.
+    ///
+    /// # Errors
+    /// As [`schedule()`]; then what was scheduled stays.
+    pub fn reschedule(&mut self, more_lost_bits: f64) -> Result<&Scheduled, PassError> {
+        let before = (self.more_lost_bits, self.scheduled.take());
+        self.more_lost_bits += more_lost_bits;
+        match self.schedule() {
+            Ok(_) => Ok(reached(&self.scheduled)),
+            Err(error) => {
+                (self.more_lost_bits, self.scheduled) = before;
+                Err(error)
+            }
+        }
     }
 
     /// How large the packed values are, where that matters.

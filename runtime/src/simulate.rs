@@ -45,9 +45,9 @@ pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Ve
 }
 
 /// The packed vectors of every output.
-type PortVectors = Vec<Vec<Vec<f64>>>;
+pub(crate) type PortVectors = Vec<Vec<Vec<f64>>>;
 
-fn run_one(
+pub(crate) fn run_one(
     circuit: &Circuit,
     evaluator: &ClearEvaluator<'_>,
     samples: &Samples,
@@ -69,11 +69,15 @@ pub(crate) fn encrypted(
     packed.into_iter().zip(circuit.input_levels()).map(port).collect()
 }
 
-fn values(ciphertexts: Vec<Vec<ClearCiphertext>>) -> PortVectors {
+pub(crate) fn values(ciphertexts: Vec<Vec<ClearCiphertext>>) -> PortVectors {
     ciphertexts.into_iter().map(|port| port.into_iter().map(|ciphertext| ciphertext.values).collect()).collect()
 }
 
-fn decrypt(evaluator: &ClearEvaluator<'_>, encrypted: Vec<Vec<ClearCiphertext>>, exact: &PortVectors) -> PortVectors {
+pub(crate) fn decrypt(
+    evaluator: &ClearEvaluator<'_>,
+    encrypted: Vec<Vec<ClearCiphertext>>,
+    exact: &PortVectors,
+) -> PortVectors {
     let port = |(ciphertexts, exact): (Vec<ClearCiphertext>, &Vec<Vec<f64>>)| {
         ciphertexts.into_iter().zip(exact).map(|(ciphertext, exact)| evaluator.decrypt(ciphertext, exact)).collect()
     };

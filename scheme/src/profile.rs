@@ -113,7 +113,7 @@ pub struct NoiseFigures {
     pub error_deviation: f64,
     /// What decryption adds, as a multiple of the error it finds.
     pub decryption_factor: f64,
-    /// Bits of a result that noise takes beyond log2 of the ring dimension, without bootstraps.
+    /// Bits of a result that noise takes beyond log2 of the ring dimension, without bootstraps, of a full packing.
     pub fresh_bits: f64,
     /// Bits that each level adds to them.
     pub bits_per_level: f64,
@@ -128,9 +128,12 @@ pub struct NoiseFigures {
 }
 
 impl NoiseFigures {
-    /// Precision expected of a result without bootstraps, in bits relative to its largest value.
-    pub fn expected_precision(&self, ring_dimension: usize, levels: Level, scale_bits: u32) -> f64 {
-        let noise = (ring_dimension as f64).log2() + self.fresh_bits + self.bits_per_level * f64::from(levels.0);
+    /// Precision expected of a result without bootstraps, in bits relative to its largest value. Of a coefficient's error,
+    /// √N times as large as its terms, n slots read √2n parts.
+    pub fn expected_precision(&self, ring_dimension: usize, slots: usize, levels: Level, scale_bits: u32) -> f64 {
+        let noise = (2.0 * ring_dimension as f64 * slots as f64).log2() / 2.0
+            + self.fresh_bits
+            + self.bits_per_level * f64::from(levels.0);
         f64::from(scale_bits) - noise
     }
 

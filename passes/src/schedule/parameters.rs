@@ -164,7 +164,7 @@ pub(super) fn plain(demand: Demand, request: &ScheduleRequest) -> Vec<Parameters
     if request.insecure {
         let [_, scale_bits] = request.profile.chain.scale_bits;
         let chain = Chain::plain(request, insecure_ring(request, slots), slots, levels, scale_bits);
-        let precision = request.profile.noise.expected_precision(chain.ring_dimension, levels, scale_bits);
+        let precision = request.profile.noise.expected_precision(chain.ring_dimension, slots, levels, scale_bits);
         if request.precision.is_some() && precision < request.plain_precision() {
             return vec![];
         }
@@ -178,7 +178,7 @@ pub(super) fn plain(demand: Demand, request: &ScheduleRequest) -> Vec<Parameters
 /// The set with the largest scale for a ring dimension and a number of digits.
 fn largest_scale(n: usize, slots: usize, levels: Level, digits: u32, request: &ScheduleRequest) -> Option<Parameters> {
     let (profile, precision) = (request.profile, request.plain_precision());
-    let precise = |bits: &u32| profile.noise.expected_precision(n, levels, *bits) >= precision;
+    let precise = |bits: &u32| profile.noise.expected_precision(n, slots, levels, *bits) >= precision;
     let [least, most] = profile.chain.scale_bits;
     let mut scales = (least..=most).rev().take_while(precise);
     scales

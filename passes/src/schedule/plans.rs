@@ -62,8 +62,8 @@ impl<'p> SchedulePlanner<'p> {
         }
         let placed = self.place(Placement::nowhere(self.slots), true)?;
         let plan = |parameters: Parameters| {
-            let Parameters { ring_dimension, levels, scale_bits, .. } = parameters;
-            let precision = self.request.profile.noise.expected_precision(ring_dimension, levels, scale_bits);
+            let Parameters { ring_dimension, slots, levels, scale_bits, .. } = parameters;
+            let precision = self.request.profile.noise.expected_precision(ring_dimension, slots, levels, scale_bits);
             self.plan(parameters, &placed, precision - self.request.lost_bits)
         };
         let demand = self.demand(&placed);

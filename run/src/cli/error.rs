@@ -68,6 +68,18 @@ pub(crate) enum CommandError {
         /// Bits asked for.
         least: f64,
     },
+    /// A layer of an encrypted evaluation is far under what the noise model, and so the compiler, expects.
+    #[error(
+        "layer {layer} agrees with the clear run to {bits:.1} bits on average, far fewer than the {expected:.1} expected"
+    )]
+    Unexpected {
+        /// The ONNX node.
+        layer: String,
+        /// Bits of agreement on average.
+        bits: f64,
+        /// By the noise model.
+        expected: f64,
+    },
 }
 
 impl CommandError {

@@ -117,6 +117,9 @@ enum Command {
         /// The sample to run, from 0.
         #[arg(long, value_name = "N", default_value_t = 0)]
         sample: usize,
+        /// How many samples to run, from that one on.
+        #[arg(long, value_name = "K", default_value_t = 1, value_parser = parse_limit)]
+        limit: usize,
         /// Fail if a layer agrees to fewer bits than this.
         #[arg(long, value_name = "BITS", value_parser = parse_bits)]
         least_bits: Option<f64>,
@@ -342,9 +345,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let keys = encrypt::KeyFiles { public, secret, id: *key_id };
             encrypt::encrypt(&encrypt::Options { client, keys, input, output, insecure }, format)
         }
-        Command::Check { circuit, files, sample, least_bits, memory, insecure } => {
-            let (sample, least_bits, memory, insecure) = (*sample, *least_bits, *memory, (*insecure).into());
-            check::check(&check::Options { circuit, files, sample, least_bits, memory, insecure }, format)
+        Command::Check { circuit, files, sample, limit, least_bits, memory, insecure } => {
+            let (sample, limit, least_bits) = (*sample, *limit, *least_bits);
+            let (memory, insecure) = (*memory, (*insecure).into());
+            check::check(&check::Options { circuit, files, sample, limit, least_bits, memory, insecure }, format)
         }
         Command::Eval { circuit, public, input, output, keep, memory, insecure } => {
             eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, (*insecure).into(), format)

@@ -1,0 +1,45 @@
+//! How many bits of a result survive encryption, by the noise model.
+
+use paf_circuit::Circuit;
+use paf_engine::Engine as _;
+use paf_engine_clear::{ClearEngine, ClearEvaluator, ClearMaps, NoiseModel};
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::samples::{Samples, agreement_bits, finish};
+use crate::simulate::{decrypt, run_one, values};
+
+/// By how many bits a key or a sample may be worse than the mean.
+const RESERVE: f64 = 2.0;
+
+/// Runs with noise, for circuits whose encrypted runs take less than so many seconds each.
+const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 3)];
+
+/// Bits to which an encrypted run agrees with the clear one on such samples: the mean over samples and keys of the noise
+/// model, less what single ones may be worse by. `−log2` of the largest difference over the largest value of a sample; none
+/// where every result is zero.
+///
+/// # Errors
+/// Those of [`crate::executor::run`].
+pub fn expected_bits(circuit: &Circuit, samples: &Samples) -> Result<Option<f64>> {
+    let runs = RUNS.iter().find(|(seconds, _)| circuit.prediction.seconds < *seconds).map_or(1, |(_, runs)| *runs);
+    let (ports, client) = (&circuit.program.outputs, &circuit.program.client);
+    let maps = ClearMaps::new(&circuit.program);
+    let one = |seed: u64| -> Result<Option<f64>> {
+        let sample = seed as usize % samples.count();
+        let exact = values(run_one(circuit, &ClearEvaluator::new(&maps), samples, sample)?);
+        let model = NoiseModel::new(ClearEngine::PROFILE, &circuit.parameters, seed);
+        let evaluator = ClearEvaluator::with_noise(&maps, &model, seed);
+        let noisy = decrypt(&evaluator, run_one(circuit, &evaluator, samples, sample)?, &exact);
+        let result = |vectors| finish(ports, client, vectors).ports.concat();
+        let exact = result(&exact);
+        if exact.iter().all(|&value| value == 0.0) {
+            return Ok(None);
+        }
+        let bits = agreement_bits(&result(&noisy), &exact);
+        Ok(Some(if bits.is_nan() { f64::NEG_INFINITY } else { bits }))
+    };
+    let bits: Vec<Option<f64>> = (0..runs).into_par_iter().map(one).collect::<Result<_>>()?;
+    let bits: Vec<f64> = bits.into_iter().flatten().collect();
+    Ok((!bits.is_empty()).then(|| bits.iter().sum::<f64>() / bits.len() as f64 - RESERVE))
+}
