@@ -53,7 +53,8 @@ pub(super) fn element_type(input: &ValueInfoProto) -> Option<DataType> {
     DataType::try_from(declared).ok().filter(|&known| known != DataType::Undefined)
 }
 
-fn axes(input: &ValueInfoProto) -> Option<&[Dimension]> {
+/// The axes that a value declares.
+pub(super) fn axes(input: &ValueInfoProto) -> Option<&[Dimension]> {
     tensor_type(input)?.shape.as_ref().map(|shape| &shape.dim[..])
 }
 

@@ -29,6 +29,7 @@ pub mod onnx;
 mod operators;
 mod pattern;
 mod pool;
+mod prepare;
 mod reduce;
 mod resize;
 mod rewrite;

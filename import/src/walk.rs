@@ -170,6 +170,9 @@ impl<'m> Walk<'m> {
         operands: Vec<Option<Value>>,
         is_trailing: bool,
     ) -> Result<Vec<Value>, Refusal> {
+        if let Some(refusal) = self.model.refusals.of(node) {
+            return Err(refusal);
+        }
         let mut site = Site {
             graph: &mut self.graph,
             client: &mut self.client,
@@ -269,6 +272,7 @@ pub(super) fn name(node: &NodeProto) -> &str {
     }
 }
 
-fn invalid(node: &NodeProto, problem: String) -> ImportError {
+/// A node that breaks ONNX's rules.
+pub(super) fn invalid(node: &NodeProto, problem: String) -> ImportError {
     ImportError::Invalid { node: name(node).to_owned(), operator: node.op_type.clone(), problem }
 }

@@ -4,6 +4,8 @@ mod against_tract;
 mod bad_models;
 mod built_models;
 mod damaged_files;
+mod functions;
+mod fused;
 mod networks;
 mod operators;
 mod support;
