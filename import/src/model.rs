@@ -4,40 +4,37 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use super::ImportOptions;
 use super::error::ImportError;
 use super::onnx::{GraphProto, ModelProto, OperatorSetIdProto};
-use super::prepare::{self, Refusals};
+use super::prepare::{Conditions, Notes, Preparation};
 use super::source::ModelSource;
 
-/// A decoded model.
+/// A decoded model, prepared for the walk.
 pub(super) struct Model {
     pub(super) graph: GraphProto,
+    /// The message without its graph.
+    pub(super) rest: ModelProto,
     /// Version of the standard operator set.
     pub(super) opset: i64,
     /// Where external weights lie, if there may be such.
     pub(super) folder: Option<PathBuf>,
-    /// Nodes that are known to be unsupported.
-    pub(super) refusals: Refusals,
+    /// What is known of it.
+    pub(super) notes: Notes,
 }
 
-/// The whole message of a model, prepared for the walk.
-pub(super) fn message(source: &ModelSource) -> Result<ModelProto, ImportError> {
-    Ok(prepared(source)?.0)
-}
-
-/// A model with the version of its operators.
-pub(super) fn decoded(source: &ModelSource) -> Result<Model, ImportError> {
-    let (model, opset, refusals) = prepared(source)?;
+/// A model as it is imported, with branches taken whose conditions are known.
+pub(super) fn decoded(
+    source: &ModelSource,
+    options: &ImportOptions,
+    conditions: &Conditions,
+) -> Result<Model, ImportError> {
+    let mut rest = decode(&source.origin, &source.bytes)?;
+    let opset = standard_opset(&rest)?;
+    let notes = Preparation { folder: source.folder.as_deref(), options, conditions }.prepare(&mut rest, opset)?;
     let not_onnx = |reason: &str| ImportError::NotOnnx { path: source.origin.clone(), reason: reason.into() };
-    let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
-    Ok(Model { graph, opset, folder: source.folder.clone(), refusals })
-}
-
-fn prepared(source: &ModelSource) -> Result<(ModelProto, i64, Refusals), ImportError> {
-    let mut model = decode(&source.origin, &source.bytes)?;
-    let opset = standard_opset(&model)?;
-    let refusals = prepare::prepare(&mut model, opset)?;
-    Ok((model, opset, refusals))
+    let graph = rest.graph.take().ok_or_else(|| not_onnx("it holds no graph"))?;
+    Ok(Model { graph, rest, opset, folder: source.folder.clone(), notes })
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {

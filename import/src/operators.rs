@@ -4,8 +4,8 @@ use super::model::is_standard;
 use super::onnx::NodeProto;
 use super::site::{Outcome, Refusal, Site};
 use super::{
-    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, reduce, resize,
-    sampling, select, shape, transposed,
+    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, quantized, reduce,
+    resize, sampling, select, shape, transposed,
 };
 use Property::KeepsShape;
 
@@ -44,6 +44,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("Cosh", activation::cosh, &[KeepsShape]),
     ("DFT", sampling::dft, &[]),
     ("DepthToSpace", blocks::depth_to_space, &[]),
+    ("DequantizeLinear", quantized::dequantize_linear, &[KeepsShape]),
     ("Div", elementwise::div, &[]),
     ("Dropout", shape::dropout, &[]),
     ("Elu", activation::elu, &[KeepsShape]),
@@ -88,6 +89,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("PRelu", activation::prelu, &[]),
     ("Pad", select::pad, &[]),
     ("Pow", activation::pow, &[]),
+    ("QuantizeLinear", quantized::quantize_linear, &[KeepsShape]),
     ("RMSNormalization", normalize::rms_normalization, &[KeepsShape]),
     ("Range", blocks::range, &[]),
     ("Reciprocal", activation::reciprocal, &[]),
@@ -148,7 +150,6 @@ const REFUSED: &[(&str, Option<&str>, &[Property])] = &[
     ("ArgMin", LAST, &[]),
     ("Ceil", LAST, &[KeepsShape]),
     ("ConvInteger", UNQUANTIZED, &[]),
-    ("DequantizeLinear", UNQUANTIZED, &[]),
     ("DynamicQuantizeLinear", UNQUANTIZED, &[]),
     ("Floor", LAST, &[KeepsShape]),
     ("GlobalLpPool", POOLS, &[]),
@@ -161,7 +162,6 @@ const REFUSED: &[(&str, Option<&str>, &[Property])] = &[
     ("MatMulInteger", UNQUANTIZED, &[]),
     ("QLinearConv", UNQUANTIZED, &[]),
     ("QLinearMatMul", UNQUANTIZED, &[]),
-    ("QuantizeLinear", UNQUANTIZED, &[]),
     ("Round", LAST, &[KeepsShape]),
     ("Scan", TRACE, &[]),
     ("Sign", LAST, &[KeepsShape]),

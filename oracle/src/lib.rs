@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use rayon::prelude::*;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
 use tract_onnx::pb::{ModelProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::*;
@@ -108,6 +109,40 @@ impl Oracle {
         }
         Err(self::problem(&self.path, format!("a sample of its inputs is {sizes:?} values, not {given:?}")))
     }
+}
+
+/// A constant that tract computed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its elements, row-major.
+    pub values: Vec<f64>,
+    /// The type of its elements, as ONNX numbers them.
+    pub element_type: i32,
+}
+
+/// The outputs of a model without inputs, given as the bytes of its file.
+///
+/// # Errors
+/// What tract says, in words.
+pub fn constants(model: &[u8]) -> Result<Vec<Computed>, String> {
+    let run = || -> TractResult<Vec<Computed>> {
+        let model = tract_onnx::onnx().with_ignore_value_info(true).model_for_read(&mut &*model)?;
+        let outputs = model.into_optimized()?.into_runnable()?.run(tvec![])?;
+        outputs.iter().map(|output| computed(output)).collect()
+    };
+    run().map_err(|error| format!("{error:#}"))
+}
+
+fn computed(output: &Tensor) -> TractResult<Computed> {
+    let element_type = match output.datum_type() {
+        DatumType::Bool => DataType::Bool,
+        integer if integer.is_integer() || integer == DatumType::TDim => DataType::Int64,
+        _ => DataType::Float,
+    };
+    let values = output.cast_to::<f64>()?.view().as_slice::<f64>()?.to_vec();
+    Ok(Computed { shape: output.shape().to_vec(), values, element_type: element_type as i32 })
 }
 
 impl std::fmt::Debug for Oracle {

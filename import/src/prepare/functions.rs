@@ -1,14 +1,14 @@
 //! Functions of the model's own: each call becomes the function's nodes.
 
-use std::collections::BTreeMap;
-
 use super::names::Names;
+use super::nodes::identity;
 use super::refusals::Refusals;
+use super::scope::Scope;
 use crate::error::ImportError;
 use crate::model::{is_standard, standard_version};
 use crate::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use crate::site::Refusal;
-use crate::walk::{invalid, name};
+use crate::walk::invalid;
 
 /// No model becomes longer by its functions: some call each other twice a step.
 const MOST_NODES: usize = 1 << 20;
@@ -89,9 +89,7 @@ impl<'a> Inliner<'a> {
         if self.count > MOST_NODES {
             return Err(invalid(call, format!("the functions of the model have more than {MOST_NODES} nodes in all")));
         }
-        let mut body = Body::of(call, function, &mut self.names);
-        let mut nodes: Vec<NodeProto> = function.node.iter().map(|node| body.node(node)).collect();
-        nodes.extend(body.passed_through(function));
+        let nodes = body(call, function, &mut self.names);
         self.refuse_changed(function, &nodes);
         self.callers.push(function);
         let nodes = self.nodes(nodes);
@@ -115,84 +113,41 @@ impl<'a> Inliner<'a> {
     }
 }
 
-/// The body of a function at the place of a call.
-struct Body<'a> {
-    call: &'a NodeProto,
-    defaults: &'a [AttributeProto],
-    names: &'a mut Names,
-    /// What values of the function are called in the graph.
-    renamed: BTreeMap<String, String>,
+/// The nodes of a function with the names and attributes of a call.
+fn body(call: &NodeProto, function: &FunctionProto, names: &mut Names) -> Vec<NodeProto> {
+    let mut scope = Scope::at(call, names);
+    let actual = |list: &[String], index: usize| list.get(index).cloned().unwrap_or_default();
+    for (index, formal) in function.input.iter().enumerate() {
+        scope.bind(formal, &actual(&call.input, index));
+    }
+    let mut passed = vec![];
+    for (index, formal) in function.output.iter().enumerate() {
+        match actual(&call.output, index) {
+            wanted if wanted.is_empty() => {}
+            wanted if function.input.contains(formal) => passed.push(identity(scope.value(formal), wanted)),
+            wanted => scope.bind(formal, &wanted),
+        }
+    }
+    scope.claim_results(&function.node);
+    function.node.iter().flat_map(|node| &node.input).for_each(|value| scope.claim(value));
+    let referring = function.node.iter().map(|node| with_attributes(node, call, function));
+    referring.map(|node| scope.node(&node)).chain(passed).collect()
 }
 
-impl<'a> Body<'a> {
-    fn of(call: &'a NodeProto, function: &'a FunctionProto, names: &'a mut Names) -> Self {
-        let actual = |list: &[String], index: usize| list.get(index).cloned().unwrap_or_default();
-        let operands = function.input.iter().enumerate();
-        let mut renamed: BTreeMap<String, String> =
-            operands.map(|(index, formal)| (formal.clone(), actual(&call.input, index))).collect();
-        for (index, formal) in function.output.iter().enumerate() {
-            let wanted = actual(&call.output, index);
-            if !wanted.is_empty() && !function.input.contains(formal) {
-                renamed.insert(formal.clone(), wanted);
-            }
-        }
-        Body { call, defaults: &function.attribute_proto, names, renamed }
-    }
-
-    fn node(&mut self, node: &NodeProto) -> NodeProto {
-        let own = self.names.fresh(&format!("{}/{}", name(self.call), name(node)));
-        NodeProto {
-            input: node.input.iter().map(|value| self.value(value)).collect(),
-            output: node.output.iter().map(|value| self.value(value)).collect(),
-            name: own,
-            attribute: node.attribute.iter().filter_map(|attribute| self.attribute(attribute)).collect(),
-            ..node.clone()
-        }
-    }
-
-    /// The name in the graph of a value of the function.
-    fn value(&mut self, value: &str) -> String {
-        if value.is_empty() {
-            return String::new();
-        }
-        if let Some(known) = self.renamed.get(value) {
-            return known.clone();
-        }
-        let fresh = self.names.fresh(&format!("{}/{value}", name(self.call)));
-        self.renamed.insert(value.to_owned(), fresh.clone());
-        fresh
-    }
-
-    /// An attribute with the call's value, or the function's default, where it refers to one; `None` where there is neither.
-    fn attribute(&mut self, attribute: &AttributeProto) -> Option<AttributeProto> {
+/// A node of a function in which attributes that refer to the function's are the call's or their defaults; those that are
+/// neither are left out.
+fn with_attributes(node: &NodeProto, call: &NodeProto, function: &FunctionProto) -> NodeProto {
+    let attribute = |attribute: &AttributeProto| {
         if attribute.ref_attr_name.is_empty() {
-            let g = attribute.g.as_ref().map(|graph| self.graph(graph));
-            return Some(AttributeProto { g, ..attribute.clone() });
+            let inner = |graph: &GraphProto| GraphProto {
+                node: graph.node.iter().map(|node| with_attributes(node, call, function)).collect(),
+                ..graph.clone()
+            };
+            return Some(AttributeProto { g: attribute.g.as_ref().map(inner), ..attribute.clone() });
         }
-        let mut given = self.call.attribute.iter().chain(self.defaults);
+        let mut given = call.attribute.iter().chain(&function.attribute_proto);
         let given = given.find(|given| given.name == attribute.ref_attr_name)?;
         Some(AttributeProto { name: attribute.name.clone(), ..given.clone() })
-    }
-
-    /// The graph of a branch or loop in the function.
-    fn graph(&mut self, graph: &GraphProto) -> GraphProto {
-        let mut renamed = graph.clone();
-        renamed.node = graph.node.iter().map(|node| self.node(node)).collect();
-        renamed.initializer.iter_mut().for_each(|weight| weight.name = self.value(&weight.name));
-        renamed.input.iter_mut().chain(&mut renamed.output).for_each(|value| value.name = self.value(&value.name));
-        renamed
-    }
-
-    /// Outputs of a function that are its inputs.
-    fn passed_through(&self, function: &FunctionProto) -> Vec<NodeProto> {
-        let pairs = function.output.iter().zip(&self.call.output);
-        let passed = pairs.filter(|(formal, actual)| function.input.contains(formal) && !actual.is_empty());
-        let identity = |(formal, actual): (&String, &String)| NodeProto {
-            input: vec![self.renamed[formal].clone()],
-            output: vec![actual.clone()],
-            op_type: "Identity".into(),
-            ..NodeProto::default()
-        };
-        passed.map(identity).collect()
-    }
+    };
+    NodeProto { attribute: node.attribute.iter().filter_map(attribute).collect(), ..node.clone() }
 }

@@ -16,6 +16,7 @@ type Unfuse = fn(&mut Unfusing<'_>) -> Result<(), Refusal>;
 
 const FUSED: &[(&str, Unfuse)] = &[
     ("BiasGelu", bias_gelu),
+    ("DynamicQuantizeMatMul", dynamic_quantize_matmul),
     ("FastGelu", fast_gelu),
     ("FusedConv", fused_conv),
     ("FusedGemm", fused_gemm),
@@ -201,6 +202,14 @@ fn factor(it: &mut Unfusing<'_>, index: usize, name: &str) -> Result<String, Ref
         std::mem::swap(a, b);
     }
     Ok(it.to.add("Transpose", &[operand], vec![integers("perm", permutation)]))
+}
+
+/// DynamicQuantizeMatMul: a product with quantized weights, and a bias.
+fn dynamic_quantize_matmul(it: &mut Unfusing<'_>) -> Result<(), Refusal> {
+    let operands = [1, 2, 3].map(|index| it.to.input(index));
+    let weights = it.to.add("DequantizeLinear", &operands, vec![integer("axis", -1)]);
+    it.to.product_and_sum(&weights, it.to.input(4));
+    Ok(())
 }
 
 /// BiasGelu: Gelu of a sum.

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::onnx::GraphProto;
 
-/// The names that are taken.
+/// The names that are taken, of values and of nodes.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct Names {
+    values: BTreeSet<String>,
+    nodes: BTreeSet<String>,
+}
 
 impl Names {
     /// Those of a graph and of the graphs in its nodes.
@@ -18,17 +21,27 @@ impl Names {
 
     fn take(&mut self, graph: &GraphProto) {
         let values = graph.input.iter().chain(&graph.output).map(|value| &value.name);
-        self.0.extend(values.chain(graph.initializer.iter().map(|weight| &weight.name)).cloned());
+        self.values.extend(values.chain(graph.initializer.iter().map(|weight| &weight.name)).cloned());
         for node in &graph.node {
-            self.0.extend(node.input.iter().chain(&node.output).chain([&node.name]).cloned());
+            self.values.extend(node.input.iter().chain(&node.output).cloned());
+            self.nodes.insert(node.name.clone());
             node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()).for_each(|inner| self.take(inner));
         }
     }
 
-    /// A name like the wanted one, which is taken from then on.
+    /// A name like the wanted one for a value, and for the node that computes it.
     pub(super) fn fresh(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_owned();
-        while !self.0.insert(name.clone()) {
+        while self.nodes.contains(&name) || !self.values.insert(name.clone()) {
+            name.push('_');
+        }
+        name
+    }
+
+    /// A name like the wanted one for a node.
+    pub(super) fn fresh_node(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        while !self.nodes.insert(name.clone()) {
             name.push('_');
         }
         name

@@ -9,7 +9,7 @@ use testkit::client_part::outputs;
 use testkit::onnx::{FLOAT, floats, integer, integers, list, model, node};
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, type_proto};
 
-use crate::support::{TemporaryFile, assert_result, import_model, names_and_operators, unsupported_reason};
+use crate::support::{TemporaryFile, assert_result, import_model, unsupported_reason};
 
 const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
@@ -283,15 +283,6 @@ fn operators_of_other_domains_are_unsupported() {
     let distance = NodeProto { domain: "com.microsoft".into(), ..node("CDist", "x x", "y", vec![]) };
     let (operator, reason) = unsupported_reason(&model(13, &[1, 2], vec![distance], vec![]));
     assert_eq!((operator.as_str(), reason.contains("`com.microsoft`")), ("CDist", true));
-}
-
-#[test]
-fn quantized_models_are_told_so() {
-    let nodes = vec![node("DequantizeLinear", "w scale", "weight", vec![]), node("MatMul", "x weight", "y", vec![])];
-    let weights = vec![floats("w", &[1], &[1.0]), floats("scale", &[], &[1.0])];
-    let Err(ImportError::Unsupported(nodes)) = import_model(&model(13, &[1, 1], nodes, weights)) else { panic!() };
-    assert_eq!(names_and_operators(&nodes), [("weight", "DequantizeLinear")]);
-    assert!(nodes[0].hint.contains("before quantization"), "{}", nodes[0].hint);
 }
 
 #[test]

@@ -3,9 +3,12 @@
 mod against_tract;
 mod bad_models;
 mod built_models;
+mod constants;
 mod damaged_files;
 mod functions;
 mod fused;
+mod inputs;
 mod networks;
 mod operators;
+mod quantized;
 mod support;
