@@ -1,5 +1,6 @@
 //! What to compile and how.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use paf_import::ModelSource;
@@ -133,6 +134,8 @@ pub struct CompileOptions {
     pub model: ModelInput,
     /// Calibration samples.
     pub calibration: Calibration,
+    /// Sizes of axes of the inputs that have a name in the place of a size; files of samples say them too.
+    pub sizes: BTreeMap<String, usize>,
     /// Range of the inputs where there are no samples; otherwise what recovery saw, or [`DEFAULT_INPUT_RANGE`].
     pub input_range: Option<(f64, f64)>,
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
@@ -192,6 +195,7 @@ impl CompileOptions {
         CompileOptions {
             model,
             calibration: Calibration::default(),
+            sizes: BTreeMap::new(),
             input_range: None,
             pafs: vec![],
             fidelity: DEFAULT_FIDELITY,

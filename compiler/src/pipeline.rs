@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use paf_adapt::Listener;
 use paf_adapt::events::unheard;
 use paf_circuit::Circuit;
-use paf_import::{Imported, ModelSource, import_source};
+use paf_import::{Imported, ModelSource, import_source_with};
 use paf_passes::PassError;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{LowerOptions, Lowering};
@@ -16,6 +16,7 @@ use paf_passes::schedule::Alternative;
 use crate::emit;
 use crate::error::CompileError;
 use crate::fidelity::FidelityChoice;
+use crate::importing::import_options;
 use crate::lowering::lower_options;
 use crate::options::{CompileOptions, ModelInput, PipelineStep};
 use crate::recovery::recovered;
@@ -94,7 +95,7 @@ impl Compilation {
                 ModelInput::File(path) => ModelSource::read(path)?,
                 ModelInput::Source(source) => source.clone(),
             };
-            self.imported = Some(import_source(&source)?);
+            self.imported = Some(import_source_with(&source, &import_options(&self.options))?);
             self.source = Some(source);
             self.timings.push((PipelineStep::Import, start.elapsed()));
         }
