@@ -10,5 +10,6 @@ mod fused;
 mod inputs;
 mod networks;
 mod operators;
+mod powers;
 mod quantized;
 mod support;
