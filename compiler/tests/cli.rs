@@ -267,6 +267,23 @@ fn calibration_that_does_not_fit() {
     }
 }
 
+#[test]
+fn sizes_that_a_model_leaves_open() {
+    const OPEN: &str = "bad/dynamic_shape.onnx";
+    let bench = Bench::new();
+    let sized = bench.succeeds(OPEN, "--size H=6 --size W=6 --stop-after import");
+    assert!(sized.stdout.contains("[1, 1, 6, 6]"), "{}", sized.stdout);
+    write_array(&bench.path("bytes.npy"), &[2, 1, 6, 6], (0..72).collect::<Vec<u8>>());
+    let sampled = bench.succeeds(OPEN, "--calibration bytes.npy --stop-after import");
+    assert_eq!(sampled.stdout, sized.stdout);
+    bench.fails(OPEN, "--stop-after import", DATA, &["--calibration X.npy, --size NAME=SIZE"]);
+    bench.fails(OPEN, "--size Q=6 --stop-after import", DATA, &["called `Q`; the names are H, N, W"]);
+    write_array(&bench.path("flat.npy"), &[2, 36], vec![1f32; 72]);
+    let parts = &["input `image` is declared as [`N`, 1, `H`, `W`]", "[2, 36]"];
+    bench.fails(OPEN, "--calibration flat.npy --stop-after import", DATA, parts);
+    bench.fails(OPEN, "--size H=none -o c.bin", 2, &["NAME=SIZE"]);
+}
+
 /// An `.npy` file of one value whose header speaks of 10^14 rows.
 fn header_that_promises_too_much() -> Vec<u8> {
     with_header("{'descr': '<f4', 'fortran_order': False, 'shape': (100000000000000, 1, 8, 8), }")

@@ -40,6 +40,7 @@ pub(super) fn evaluated(
     let mut weights: Vec<TensorProto> = vec![];
     for (name, operand) in node.input.iter().zip(operands) {
         match operand {
+            Some(Value::Constant(constant)) if constant.texts.is_some() => return None,
             Some(Value::Constant(constant)) if weights.iter().all(|weight| weight.name != *name) => {
                 weights.push(single(message(name, constant)));
             }

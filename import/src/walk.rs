@@ -155,7 +155,9 @@ impl<'m> Walk<'m> {
         }
         match refusal {
             Refusal::Unsupported { reason, hint } => {
-                let reason = if operators::is_only_last(node) { self.with_reader(node, reason) } else { reason };
+                let is_known = self.model.notes.refusals.of(node).is_some();
+                let has_place = is_known || !operators::is_only_last(node);
+                let reason = if has_place { reason } else { self.with_reader(node, reason) };
                 self.note(position, reason, hint);
             }
             Refusal::UnknownOperand => {}

@@ -57,7 +57,19 @@ impl Oracle {
     /// # Errors
     /// [`OracleError`] for a file that is no model or that tract cannot analyse.
     pub fn load(path: &Path) -> Result<Self, OracleError> {
-        let shapes = input_shapes(path)?;
+        Self::load_for(path, &[])
+    }
+
+    /// Prepares a model for samples of these shapes, one for each input that is no weight, which say the sizes that the file
+    /// leaves open; without them these are 1.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for(path: &Path, samples: &[&[usize]]) -> Result<Self, OracleError> {
+        let mut shapes = input_shapes(path)?;
+        if shapes.len() == samples.len() {
+            shapes.iter_mut().zip(samples).for_each(|(shape, sample)| adopt(shape, sample));
+        }
         let prepare = || -> TractResult<Arc<TypedRunnableModel>> {
             let mut model = tract_onnx::onnx().with_ignore_value_info(true).model_for_path(path)?;
             for (port, shape) in shapes.iter().enumerate() {
@@ -157,6 +169,15 @@ fn in_words(path: &Path, error: &TractError) -> OracleError {
 
 fn problem(path: &Path, problem: impl Into<String>) -> OracleError {
     OracleError::Model { path: path.to_owned(), problem: problem.into() }
+}
+
+/// Gives a tensor the sizes of a sample, which may lack the first axis, that of a batch.
+fn adopt(shape: &mut Vec<usize>, sample: &[usize]) {
+    match shape.len().checked_sub(sample.len()) {
+        Some(0) => *shape = sample.to_vec(),
+        Some(1) => *shape = [&[1], sample].concat(),
+        _ => {}
+    }
 }
 
 /// The shapes of the inputs that are no weights, with 1 in the place of symbols.
