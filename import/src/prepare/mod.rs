@@ -66,7 +66,9 @@ impl<'a> Preparation<'a> {
         if let Some(nodes) = quantized::read_static(graph, &self.flow(graph), &mut notes.refusals) {
             graph.node = nodes;
         }
-        graph.node = whole::check(graph, &self.flow(graph), &mut notes.refusals);
+        if let Some(nodes) = whole::check(graph, &self.flow(graph), &mut notes.refusals) {
+            graph.node = nodes;
+        }
         notes.unbatched = sizes::fix(graph, self.options)?;
         sizes::check_unbatched(graph, &self.flow(graph), notes.unbatched.as_ref())?;
         Ok(notes)

@@ -11,12 +11,17 @@ use crate::site::Refusal;
 
 /// Drops casts between integers that change nothing, makes arithmetic on integers that on numbers, and notes nodes that
 /// need the integers themselves.
-pub(super) fn check(graph: &GraphProto, flow: &Flow<'_>, refusals: &mut Refusals) -> Vec<NodeProto> {
-    let mut names = Names::of(graph);
-    let checked = |node: &NodeProto| {
+pub(super) fn check(graph: &GraphProto, flow: &Flow<'_>, refusals: &mut Refusals) -> Option<Vec<NodeProto>> {
+    for node in &graph.node {
         if let Some(refusal) = refusal(node, flow) {
             refusals.note(node, &refusal);
         }
+    }
+    if !graph.node.iter().any(|node| is_widening(node, flow) || is_arithmetic(node, flow)) {
+        return None;
+    }
+    let mut names = Names::of(graph);
+    let written = |node: &NodeProto| {
         let mut it = Replacement::of(node, &mut names);
         if is_widening(node, flow) {
             it.finish("Identity", &[it.input(0)], &[it.output(0)], vec![]);
@@ -29,7 +34,7 @@ pub(super) fn check(graph: &GraphProto, flow: &Flow<'_>, refusals: &mut Refusals
         }
         it.nodes
     };
-    graph.node.iter().flat_map(checked).collect()
+    Some(graph.node.iter().flat_map(written).collect())
 }
 
 /// Whether a node adds or multiplies integers of the input.
