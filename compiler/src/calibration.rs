@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use paf_files::FileError;
 use paf_files::npy::{self, NumpyArray};
-use paf_ir::tensor::{BatchAxis, Graph, NodeId};
+use paf_ir::tensor::{BatchAxis, Graph, NodeId, Shape};
 use paf_passes::decisions::CalibrationSamples;
 
 use crate::error::CompileError;
@@ -22,7 +22,13 @@ pub(crate) fn samples(calibration: &Calibration, graph: &Graph) -> Result<Calibr
     }
 }
 
-/// Reads samples for the inputs of a graph, one file an input, in order: `[k, sample shape…]`, float32 or float64.
+/// The shapes of the arrays of samples, as far as files hold such: what is wrong with one is said when it is read.
+pub(crate) fn shapes(calibration: &Calibration) -> Vec<Vec<usize>> {
+    let arrays = calibration.files().iter().map(|path| read_floats(path).map(|array| array.shape));
+    arrays.collect::<Result<_, _>>().unwrap_or_default()
+}
+
+/// Reads samples for the inputs of a graph, one file an input, in order: `[k, sample shape…]`, numbers of any kind.
 ///
 /// # Errors
 /// [`CompileError::Calibration`] naming the file for a wrong type, shape or value, or the first file if the number of
@@ -57,10 +63,12 @@ fn samples_of_input(
 ) -> Result<Vec<Vec<f64>>, CompileError> {
     let fail = |problem: String| CompileError::Calibration { path: path.to_owned(), problem };
     let array = read_floats(path).map_err(|error| fail(error.to_string()))?;
-    let expected = batch.sample_shape(&graph.node(input).shape).0;
-    let shape = &array.shape;
-    if shape.len() != expected.len() + 1 || shape[1..] != expected[..] || shape[0] == 0 {
-        return Err(fail(format!("has shape {shape:?}; [k, sample] with sample {expected:?} is needed, k at least 1")));
+    let (name, expected) = (&graph.node(input).name, batch.sample_shape(&graph.node(input).shape));
+    let shape = Shape(array.shape);
+    if !shape.holds_samples_of(&expected) || shape.0[0] == 0 {
+        return Err(fail(format!(
+            "has shape {shape}; the input `{name}` takes [k, sample] with sample {expected}, k at least 1"
+        )));
     }
     if let Some(bad) = array.data.iter().position(|value| !value.is_finite()) {
         return Err(fail(format!("value {bad} is NaN or infinite")));
@@ -68,7 +76,7 @@ fn samples_of_input(
     if array.data.iter().all(|value| *value == 0.0) {
         return Err(fail("every value is 0: the range of the inputs cannot be seen".into()));
     }
-    Ok(array.data.chunks(expected.iter().product()).map(<[f64]>::to_vec).collect())
+    Ok(array.data.chunks(expected.size()).map(<[f64]>::to_vec).collect())
 }
 
 fn read_floats(path: &Path) -> Result<NumpyArray<f64>, FileError> {

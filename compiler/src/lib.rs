@@ -14,6 +14,7 @@ pub mod calibration;
 pub mod emit;
 pub mod error;
 pub mod fidelity;
+mod importing;
 mod lowering;
 pub mod options;
 pub mod pipeline;

@@ -1,9 +1,9 @@
 //! What to compile and how.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use paf_import::ImportOptions;
-use paf_import::ModelSource;
+use paf_import::{ModelSource, TrailingFunctions};
 pub use paf_passes::approximate::{DEFAULT_FUNCTION_ERROR, Margin, Reduction};
 use paf_passes::decisions::CalibrationSamples;
 pub use paf_passes::paf::DEFAULT_PAF;
@@ -134,8 +134,10 @@ pub struct CompileOptions {
     pub model: ModelInput,
     /// Calibration samples.
     pub calibration: Calibration,
-    /// How the model is read.
-    pub import: ImportOptions,
+    /// Who computes functions behind the last layer.
+    pub trailing: TrailingFunctions,
+    /// Sizes of axes of the inputs that have a name in the place of a size; files of samples say them too.
+    pub sizes: BTreeMap<String, usize>,
     /// Range of the inputs where there are no samples; otherwise what recovery saw, or [`DEFAULT_INPUT_RANGE`].
     pub input_range: Option<(f64, f64)>,
     /// PAFs, later ones win; [`AUTO_PAF`] for all nodes asks for a choice.
@@ -195,7 +197,8 @@ impl CompileOptions {
         CompileOptions {
             model,
             calibration: Calibration::default(),
-            import: ImportOptions::default(),
+            trailing: TrailingFunctions::default(),
+            sizes: BTreeMap::new(),
             input_range: None,
             pafs: vec![],
             fidelity: DEFAULT_FIDELITY,

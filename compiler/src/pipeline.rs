@@ -16,6 +16,7 @@ use paf_passes::schedule::{Alternative, DEFAULT_PRECISION};
 use crate::emit;
 use crate::error::CompileError;
 use crate::fidelity::FidelityChoice;
+use crate::importing::import_options;
 use crate::lowering::lower_options;
 use crate::options::{CompileOptions, ModelInput, PipelineStep};
 use crate::precision;
@@ -101,7 +102,7 @@ impl Compilation {
                 ModelInput::File(path) => ModelSource::read(path)?,
                 ModelInput::Source(source) => source.clone(),
             };
-            self.imported = Some(import_source_with(&source, &self.options.import)?);
+            self.imported = Some(import_source_with(&source, &import_options(&self.options))?);
             self.source = Some(source);
             self.timings.push((PipelineStep::Import, start.elapsed()));
         }

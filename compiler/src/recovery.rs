@@ -8,7 +8,7 @@ use paf_adapt::command::{self, CommandRequest};
 use paf_adapt::paf_file::PafFile;
 use paf_adapt::recovery::check_training;
 use paf_adapt::{Config, Data, Listener, RecoveryError, Target, Training, recover};
-use paf_import::{ModelSource, import};
+use paf_import::{ModelSource, import_with};
 use paf_ir::tensor::Graph;
 use paf_passes::decisions::Decisions;
 use paf_passes::lower::{LowerOptions, Lowering};
@@ -16,6 +16,7 @@ use paf_passes::lower::{LowerOptions, Lowering};
 use crate::calibration;
 use crate::error::{CompileError, OptionsError};
 use crate::fidelity::{self, FidelityChoice};
+use crate::importing::import_options;
 use crate::options::{Calibration, CompileOptions, DEFAULT_PAF, Recovery};
 
 /// The network with its recovered weights, to be lowered with what was decided for its nodes. The listener hears of what
@@ -137,7 +138,7 @@ fn external(
         margin: options.margin,
     };
     let left = command::run(&request, graph, listener)?;
-    let graph = import(&left.model())?.graph;
+    let graph = import_with(&left.model(), &import_options(options))?.graph;
     let decisions = decided(&left.pafs, &source.origin, &graph)?;
     lowering(options, lower, graph, decisions)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paf_circuit::Circuit;
 use paf_compiler::options::{Calibration, CompileOptions, PafChoice};
 use paf_compiler::pipeline::compile;
-use paf_import::{ImportOptions, TrailingFunctions};
+use paf_import::TrailingFunctions;
 use paf_ir::tensor::{Shape, Tensor};
 use paf_runtime::{Samples, agreement_bits};
 use prost::Message;
@@ -164,7 +164,7 @@ impl Case {
         write_array(&sample, &shape, input.data.iter().map(|&x| x as f32).collect());
         let is_calibrated = range == Range::Calibrated;
         let options = CompileOptions {
-            import: ImportOptions { trailing: TrailingFunctions::Circuit, ..ImportOptions::default() },
+            trailing: TrailingFunctions::Circuit,
             input_range: (!is_calibrated).then(|| (low, high.max(low + 1e-3))),
             calibration: if is_calibrated { sample.into() } else { Calibration::default() },
             pafs: vec![PafChoice { node: None, paf: paf.into() }],

@@ -20,12 +20,25 @@ pub struct NumpyArray<T> {
     pub data: Vec<T>,
 }
 
-/// Reads an array of float32 or float64.
+/// Reads an array of numbers of any kind: float32 or float64, integers, or truth values as 0 and 1.
 ///
 /// # Errors
 /// [`FileError::NotNpy`] or [`FileError::ElementType`].
 pub fn floats(bytes: &[u8]) -> Result<NumpyArray<f64>, FileError> {
-    first_that_fits(bytes, "float32 or float64", &[view::<f32, f64>(f64::from), view::<f64, f64>(|value| value)])
+    let views = [
+        view::<f32, f64>(f64::from),
+        view::<f64, f64>(|value| value),
+        view::<u8, f64>(f64::from),
+        view::<i8, f64>(f64::from),
+        view::<u16, f64>(f64::from),
+        view::<i16, f64>(f64::from),
+        view::<u32, f64>(f64::from),
+        view::<i32, f64>(f64::from),
+        view::<u64, f64>(|value| value as f64),
+        view::<i64, f64>(|value| value as f64),
+        view::<bool, f64>(f64::from),
+    ];
+    first_that_fits(bytes, "float32, float64, an integer type or bool", &views)
 }
 
 /// Reads an array of float32, float64 or uint8.
@@ -148,6 +161,14 @@ mod tests {
         bytes
     }
 
+    /// The same bytes under another element type of the same size.
+    fn with_type(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let mut bytes = bytes.to_vec();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    }
+
     #[test]
     fn floats_of_both_widths_are_read_in_row_major_order() {
         let array = floats(&npy(&[2, 2], &[1.0f32, 2.0, 3.0, 4.5])).unwrap();
@@ -173,8 +194,13 @@ mod tests {
 
     #[test]
     fn other_types_are_named() {
-        let error = floats(&npy(&[3], &[1u8; 3])).unwrap_err().to_string();
-        assert_eq!(error, "holds numbers of type |u1; float32 or float64 is needed");
+        let text = with_type(&npy(&[3], &[1u8; 3]), "|u1", "|S1");
+        let error = floats(&text).unwrap_err().to_string();
+        assert_eq!(error, "holds numbers of type |S1; float32, float64, an integer type or bool is needed");
+        let error = integers(&npy(&[1], &[1.0f32])).unwrap_err().to_string();
+        assert_eq!(error, "holds numbers of type <f4; int64, int32 or uint8 is needed");
+        assert_eq!(floats(&npy(&[2], &[-7i64, 7])).unwrap().data, [-7.0, 7.0]);
+        assert_eq!(floats(&npy(&[2], &[true, false])).unwrap().data, [1.0, 0.0]);
         assert_eq!(samples(&npy(&[3], &[1u8; 3])).unwrap().data, [1.0; 3]);
         assert_eq!(integers(&npy(&[2], &[-7i32, 7])).unwrap().data, [-7, 7]);
     }

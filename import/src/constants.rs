@@ -124,6 +124,12 @@ pub(super) fn kind(element_type: DataType) -> ElementKind {
     }
 }
 
+/// Whether elements of a type are real numbers, integers or truth values.
+pub(super) fn are_numbers(element_type: DataType) -> bool {
+    use DataType::{Complex64, Complex128, String, Undefined};
+    !matches!(element_type, Undefined | String | Complex64 | Complex128)
+}
+
 fn unreadable(element_type: DataType) -> String {
     format!("elements of type {} are not supported; use FLOAT", element_type.name())
 }

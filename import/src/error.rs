@@ -39,8 +39,8 @@ pub enum ImportError {
     /// The graph has no input that is not a weight.
     #[error("the model has no input")]
     NoInput,
-    /// An input is no floating-point tensor.
-    #[error("input `{name}` has elements of type {element_type}; a floating-point type is needed")]
+    /// An input is no tensor of numbers.
+    #[error("input `{name}` has elements of type {element_type}; numbers are needed")]
     InputType {
         /// The input.
         name: String,
@@ -54,7 +54,10 @@ pub enum ImportError {
         name: String,
     },
     /// An axis other than the batch axis has no fixed size.
-    #[error("axis {axis} of input `{input}` has no fixed size ({size}); export the model with fixed sizes")]
+    #[error(
+        "axis {axis} of input `{input}` has no fixed size ({size}); samples of one size, or a size for its name, would fix \
+             it, and so would a model exported with fixed sizes"
+    )]
     DynamicAxis {
         /// The input.
         input: String,
@@ -62,6 +65,41 @@ pub enum ImportError {
         axis: usize,
         /// What stands in place of the size: a symbol, a number below 1, or nothing.
         size: String,
+    },
+    /// The options name a size that no input has.
+    #[error("no axis of an input is called `{name}`; {}", names_in_words(.known))]
+    NoSuchSize {
+        /// The name in the options.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// Samples do not fit the shape of an input that leaves sizes open.
+    #[error(
+        "input `{input}` is declared as {declared}, and samples of shape {given:?} are given; the first axis of samples counts \
+             them, and the others are those of the input, or those after its first one"
+    )]
+    SampleShape {
+        /// The input.
+        input: String,
+        /// Its declared axes.
+        declared: String,
+        /// The shape of the array of samples.
+        given: Vec<usize>,
+    },
+    /// Samples stand in the place of a fixed batch, and the model needs the batch.
+    #[error("input `{input}` is declared as {declared:?}, a batch of {}, and samples of shape {given:?} are given, single ones; the \
+             model cannot be read for a batch of 1: {problem}; give batches, [k, {}], or export the model with a batch of 1",
+        .declared.first().copied().unwrap_or(1), list_of(.declared))]
+    FixedBatch {
+        /// The input.
+        input: String,
+        /// Its declared shape.
+        declared: Vec<usize>,
+        /// The shape of the array of samples.
+        given: Vec<usize>,
+        /// What needs the batch.
+        problem: String,
     },
     /// An input has more elements than any circuit.
     #[error("input `{name}` is too large: {shape:?}")]
@@ -153,4 +191,15 @@ fn nodes_in_words(count: usize) -> String {
 
 fn list(nodes: &[UnsupportedNode]) -> String {
     nodes.iter().map(|node| format!("\n  {node}")).collect()
+}
+
+fn names_in_words(names: &[String]) -> String {
+    match names {
+        [] => "none has a name in the place of a size".into(),
+        _ => format!("the names are {}", names.join(", ")),
+    }
+}
+
+fn list_of(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }

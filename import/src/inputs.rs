@@ -3,7 +3,7 @@
 use paf_ir::Shape;
 use paf_ir::tensor::BatchAxis;
 
-use super::constants::{self, ElementKind, checked_size};
+use super::constants::{self, checked_size};
 use super::error::ImportError;
 use super::onnx::{DataType, Dimension, GraphProto, Size, TensorType, TypeProto, TypeValue, ValueInfoProto};
 
@@ -24,12 +24,16 @@ pub(super) fn data_inputs(graph: &GraphProto) -> impl Iterator<Item = &ValueInfo
 pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared, ImportError> {
     let name = || input.name.clone();
     let element_type = element_type(input);
-    if element_type.map(constants::kind) != Some(ElementKind::Real) {
+    if !element_type.is_some_and(constants::are_numbers) {
         let element_type = element_type.map_or_else(|| "an unknown type".to_owned(), DataType::name);
         return Err(ImportError::InputType { name: name(), element_type });
     }
     let axes = axes(input).ok_or_else(|| ImportError::InputShape { name: name() })?;
-    let has_batch_axis = axes.len() >= 2 && matches!(fixed_size(&axes[0]), None | Some(1));
+    let has_batch_axis = match axes.first().map(fixed_size) {
+        Some(None) => true,
+        Some(Some(1)) => axes.len() >= 2,
+        _ => false,
+    };
     let mut shape = Vec::with_capacity(axes.len());
     for (axis, dimension) in axes.iter().enumerate() {
         shape.push(match fixed_size(dimension) {
@@ -53,7 +57,8 @@ pub(super) fn element_type(input: &ValueInfoProto) -> Option<DataType> {
     DataType::try_from(declared).ok().filter(|&known| known != DataType::Undefined)
 }
 
-fn axes(input: &ValueInfoProto) -> Option<&[Dimension]> {
+/// The axes that a value declares.
+pub(super) fn axes(input: &ValueInfoProto) -> Option<&[Dimension]> {
     tensor_type(input)?.shape.as_ref().map(|shape| &shape.dim[..])
 }
 
@@ -64,14 +69,16 @@ fn tensor_type(input: &ValueInfoProto) -> Option<&TensorType> {
     Some(tensor)
 }
 
-fn fixed_size(dimension: &Dimension) -> Option<usize> {
+/// The size of an axis that has one.
+pub(super) fn fixed_size(dimension: &Dimension) -> Option<usize> {
     match dimension.value {
         Some(Size::DimValue(size)) => usize::try_from(size).ok().filter(|&size| size > 0),
         _ => None,
     }
 }
 
-fn in_words(dimension: &Dimension) -> String {
+/// What a file says of an axis.
+pub(super) fn in_words(dimension: &Dimension) -> String {
     match &dimension.value {
         Some(Size::DimValue(size)) => size.to_string(),
         Some(Size::DimParam(symbol)) => format!("`{symbol}`"),

@@ -6,6 +6,9 @@
 //! Transpose, and the chains of Shape, Gather, Concat and Reshape that exporters write. Nodes on which no output
 //! depends are left out.
 //!
+//! Before that the message is prepared (`prepare`): functions, fused and quantizing operators and the like become the plain
+//! operators that they stand for.
+//!
 //! The model is imported for one sample: a first axis of the input that is 1 or symbolic is the batch axis and
 //! stays with size 1. Functions behind the last layer become the client's work, see [`paf_ir::client`].
 
@@ -18,6 +21,7 @@ mod conv;
 mod dense;
 mod elementwise;
 mod error;
+mod evaluation;
 mod extremum;
 mod indexed;
 mod inputs;
@@ -29,6 +33,8 @@ pub mod onnx;
 mod operators;
 mod pattern;
 mod pool;
+mod prepare;
+mod quantized;
 mod reduce;
 mod resize;
 mod rewrite;
@@ -47,7 +53,11 @@ use std::path::Path;
 
 use paf_ir::tensor::{Graph, Tensor};
 
+use model::Model;
+use prepare::Conditions;
+
 pub use error::{ImportError, UnsupportedNode};
+pub use evaluation::{Evaluate, Evaluated};
 pub use rewrite::with_weights;
 pub use source::ModelSource;
 
@@ -67,6 +77,13 @@ pub struct ImportOptions {
     pub constants: BTreeMap<String, Tensor>,
     /// Who computes functions behind the last layer.
     pub trailing: TrailingFunctions,
+    /// Sizes of axes of the inputs that have a name in the place of a size.
+    pub sizes: BTreeMap<String, usize>,
+    /// The shapes of arrays of samples, one for each input that is used, in order; none where there are no samples. They
+    /// say the sizes that are left open, and whether samples stand in the place of a fixed batch.
+    pub input_shapes: Vec<Vec<usize>>,
+    /// Who computes constants by operators that are not imported.
+    pub evaluate: Option<Evaluate>,
 }
 
 /// Who computes a function that stands behind the last layer, such as Sigmoid.
@@ -92,7 +109,7 @@ pub fn import(path: &Path) -> Result<Imported, ImportError> {
 /// # Errors
 /// As [`import`].
 pub fn import_with(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
-    walk::import_model(&model::decoded(&ModelSource::read(path)?)?, options)
+    import_source_with(&ModelSource::read(path)?, options)
 }
 
 /// Imports a model from its bytes.
@@ -103,10 +120,31 @@ pub fn import_source(source: &ModelSource) -> Result<Imported, ImportError> {
     import_source_with(source, &ImportOptions::default())
 }
 
-/// Imports a model from its bytes, with options.
+/// Imports a model from its bytes with options.
 ///
 /// # Errors
 /// As [`import`].
 pub fn import_source_with(source: &ModelSource, options: &ImportOptions) -> Result<Imported, ImportError> {
-    walk::import_model(&model::decoded(source)?, options)
+    settled(source, options).map(|(_, imported)| imported)
+}
+
+/// A model with what is imported from it: once more as often as the walk meets branches whose conditions turn out to be
+/// constant.
+fn settled(source: &ModelSource, options: &ImportOptions) -> Result<(Model, Imported), ImportError> {
+    let mut conditions = Conditions::new();
+    loop {
+        let model = model::decoded(source, options, &conditions)?;
+        let known = conditions.len();
+        let outcome = walk::import_model(&model, options, &mut conditions);
+        match outcome {
+            _ if conditions.len() > known => {}
+            Err(problem @ ImportError::Invalid { .. }) => {
+                return Err(match &model.notes.unbatched {
+                    Some(unbatched) => unbatched.refused(problem.to_string()),
+                    None => problem,
+                });
+            }
+            outcome => return outcome.map(|imported| (model, imported)),
+        }
+    }
 }

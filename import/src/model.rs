@@ -4,31 +4,37 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use super::ImportOptions;
 use super::error::ImportError;
-use super::onnx::{GraphProto, ModelProto};
+use super::onnx::{GraphProto, ModelProto, OperatorSetIdProto};
+use super::prepare::{Conditions, Notes, Preparation};
 use super::source::ModelSource;
 
-/// A decoded model.
+/// A decoded model, prepared for the walk.
 pub(super) struct Model {
     pub(super) graph: GraphProto,
+    /// The message without its graph.
+    pub(super) rest: ModelProto,
     /// Version of the standard operator set.
     pub(super) opset: i64,
     /// Where external weights lie, if there may be such.
     pub(super) folder: Option<PathBuf>,
+    /// What is known of it.
+    pub(super) notes: Notes,
 }
 
-/// The whole message of a model.
-pub(super) fn message(source: &ModelSource) -> Result<ModelProto, ImportError> {
-    decode(&source.origin, &source.bytes)
-}
-
-/// A model with the version of its operators.
-pub(super) fn decoded(source: &ModelSource) -> Result<Model, ImportError> {
-    let model = message(source)?;
-    let opset = standard_opset(&model)?;
+/// A model as it is imported, with branches taken whose conditions are known.
+pub(super) fn decoded(
+    source: &ModelSource,
+    options: &ImportOptions,
+    conditions: &Conditions,
+) -> Result<Model, ImportError> {
+    let mut rest = decode(&source.origin, &source.bytes)?;
+    let opset = standard_opset(&rest)?;
+    let notes = Preparation { folder: source.folder.as_deref(), options, conditions }.prepare(&mut rest, opset)?;
     let not_onnx = |reason: &str| ImportError::NotOnnx { path: source.origin.clone(), reason: reason.into() };
-    let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
-    Ok(Model { graph, opset, folder: source.folder.clone() })
+    let graph = rest.graph.take().ok_or_else(|| not_onnx("it holds no graph"))?;
+    Ok(Model { graph, rest, opset, folder: source.folder.clone(), notes })
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
@@ -52,10 +58,16 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
 }
 
 fn standard_opset(model: &ModelProto) -> Result<i64, ImportError> {
-    let standard = model.opset_import.iter().find(|opset| is_standard(&opset.domain));
-    standard.map(|opset| opset.version).ok_or_else(|| ImportError::UnknownOpset {
+    let of_functions = || model.functions.iter().find_map(|function| standard_version(&function.opset_import));
+    let standard = standard_version(&model.opset_import).or_else(of_functions);
+    standard.ok_or_else(|| ImportError::UnknownOpset {
         domains: model.opset_import.iter().map(|opset| opset.domain.clone()).collect(),
     })
+}
+
+/// The version of the standard operators among imported sets.
+pub(super) fn standard_version(sets: &[OperatorSetIdProto]) -> Option<i64> {
+    sets.iter().find(|set| is_standard(&set.domain)).map(|set| set.version)
 }
 
 /// Whether a domain is that of the standard operators.

@@ -3,8 +3,11 @@
 //! They are sums of what there is already: linear maps, a product of two tensors, and the smooth function 1/√x on its
 //! calibrated range, as in the function bodies of ONNX's schema.
 
-use paf_ir::Shape;
-use paf_ir::tensor::{Function, NodeId, Op};
+use std::sync::Arc;
+
+use paf_ir::linear::Primitive;
+use paf_ir::tensor::{Function, NodeId, Op, Tensor};
+use paf_ir::{LinearMap, Shape};
 
 use super::activation::magnitude;
 use super::constants::ConstantValue;
@@ -99,6 +102,52 @@ pub(super) fn lp_normalization(site: &mut Site<'_>) -> Outcome {
         p => return Err(Refusal::invalid(format!("p is {p}, not 1 or 2"))),
     };
     Ok(Value::Tensor(product(site, x, inverse)?))
+}
+
+/// LRN: over the power `beta` of `bias + alpha/size · Σx²`, a sum over neighbouring channels.
+pub(super) fn local_response_normalization(site: &mut Site<'_>) -> Outcome {
+    let (x, shape) = site.tensor(0)?;
+    let number = |name: &str, default: f64| Ok::<_, Refusal>(site.attributes.number(name)?.unwrap_or(default));
+    let (alpha, beta, bias) = (number("alpha", 1e-4)?, number("beta", 0.75)?, number("bias", 1.0)?);
+    let window = site.attributes.integer("size")?.and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0);
+    let window = window.ok_or_else(|| Refusal::invalid("size is no positive number"))?;
+    if shape.0.len() < 2 {
+        return Err(Refusal::invalid(format!("{shape} has no channels")));
+    }
+    let squares = site.add(Op::Mul, &[x, x])?;
+    let map = LinearMap::of(sum_of_neighbours(&shape, window, alpha / window as f64), None);
+    let sum = site.add_linear(map, squares, shape)?;
+    let base = site.add(Op::AddConstant(bias), &[sum])?;
+    let factor = inverse_power(site, base, beta)?;
+    Ok(Value::Tensor(product(site, x, factor)?))
+}
+
+/// A multiple of the sums over windows of so many channels, of which an even number has one more behind than in front.
+fn sum_of_neighbours(shape: &Shape, window: usize, multiple: f64) -> Primitive {
+    let channels = shape.0[1];
+    let (before, after) = ((window - 1) / 2, window / 2);
+    let reads = |output: usize, input: usize| input + before >= output && input <= output.saturating_add(after);
+    let weight = |place: usize| if reads(place / channels, place % channels) { multiple } else { 0.0 };
+    let weight = Tensor::new(Shape(vec![channels, channels]), (0..channels * channels).map(weight).collect());
+    Primitive::Dense { weight: Arc::new(weight), left: shape.0[0], right: shape.0[2..].iter().product() }
+}
+
+/// One over a power of a positive tensor.
+fn inverse_power(site: &mut Site<'_>, base: NodeId, exponent: f64) -> Result<NodeId, Refusal> {
+    match exponent {
+        0.5 => site.add(Op::Function(Function::InverseSqrt), &[base]),
+        0.75 => {
+            let root = site.add(Op::Function(Function::InverseSqrt), &[base])?;
+            let fourth_root = site.add(Op::Function(Function::Sqrt), &[root])?;
+            site.add(Op::Mul, &[root, fourth_root])
+        }
+        1.0 => site.add(Op::Function(Function::Reciprocal), &[base]),
+        _ => {
+            let logarithm = site.add(Op::Function(Function::Log), &[base])?;
+            let scaled = site.add(Op::Scale(-exponent), &[logarithm])?;
+            site.add(Op::Function(Function::Exp), &[scaled])
+        }
+    }
 }
 
 fn epsilon(site: &Site<'_>) -> Result<f64, Refusal> {

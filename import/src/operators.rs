@@ -4,8 +4,8 @@ use super::model::is_standard;
 use super::onnx::NodeProto;
 use super::site::{Outcome, Refusal, Site};
 use super::{
-    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, reduce, resize,
-    sampling, select, shape, transposed,
+    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, quantized, reduce,
+    resize, sampling, select, shape, transposed,
 };
 use Property::KeepsShape;
 
@@ -44,6 +44,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("Cosh", activation::cosh, &[KeepsShape]),
     ("DFT", sampling::dft, &[]),
     ("DepthToSpace", blocks::depth_to_space, &[]),
+    ("DequantizeLinear", quantized::dequantize_linear, &[KeepsShape]),
     ("Div", elementwise::div, &[]),
     ("Dropout", shape::dropout, &[]),
     ("Elu", activation::elu, &[KeepsShape]),
@@ -59,6 +60,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("Gelu", activation::gelu, &[KeepsShape]),
     ("Gemm", dense::gemm, &[]),
     ("GlobalAveragePool", pool::global_average_pool, &[]),
+    ("GlobalLpPool", pool::global_lp_pool, &[]),
     ("GlobalMaxPool", pool::global_max_pool, &[]),
     ("Greater", logic::greater, &[]),
     ("GreaterOrEqual", logic::greater_or_equal, &[]),
@@ -68,12 +70,14 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("HardSwish", activation::hard_swish, &[]),
     ("Identity", shape::identity, &[]),
     ("InstanceNormalization", normalize::instance_normalization, &[KeepsShape]),
+    ("LRN", normalize::local_response_normalization, &[KeepsShape]),
     ("LayerNormalization", normalize::layer_normalization, &[KeepsShape]),
     ("LeakyRelu", activation::leaky_relu, &[]),
     ("Less", logic::less, &[]),
     ("LessOrEqual", logic::less_or_equal, &[]),
     ("Log", activation::log, &[]),
     ("LpNormalization", normalize::lp_normalization, &[KeepsShape]),
+    ("LpPool", pool::lp_pool, &[]),
     ("MatMul", dense::matmul, &[]),
     ("Max", extremum::max, &[]),
     ("MaxPool", pool::max_pool, &[]),
@@ -88,6 +92,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("PRelu", activation::prelu, &[]),
     ("Pad", select::pad, &[]),
     ("Pow", activation::pow, &[]),
+    ("QuantizeLinear", quantized::quantize_linear, &[KeepsShape]),
     ("RMSNormalization", normalize::rms_normalization, &[KeepsShape]),
     ("Range", blocks::range, &[]),
     ("Reciprocal", activation::reciprocal, &[]),
@@ -136,11 +141,9 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
 
 const TRACE: Option<&str> = Some("export the model without control flow, by tracing it on an example");
 const UNQUANTIZED: Option<&str> = Some("export the model before quantization, with float weights");
-const BATCH_NORMALIZATION: Option<&str> = Some("BatchNormalization works; train the model with it");
 const NO_JUMP: Option<&str> = Some("it jumps, so no polynomial is close to it; Relu and LeakyRelu work");
 const LAST: Option<&str> =
     Some("it works behind the last layer, where only outputs read it and the client computes it");
-const POOLS: Option<&str> = Some("AveragePool and MaxPool work");
 
 /// Operators that nothing imports, with what would work in their place where more can be said than which operators do.
 const REFUSED: &[(&str, Option<&str>, &[Property])] = &[
@@ -148,20 +151,15 @@ const REFUSED: &[(&str, Option<&str>, &[Property])] = &[
     ("ArgMin", LAST, &[]),
     ("Ceil", LAST, &[KeepsShape]),
     ("ConvInteger", UNQUANTIZED, &[]),
-    ("DequantizeLinear", UNQUANTIZED, &[]),
     ("DynamicQuantizeLinear", UNQUANTIZED, &[]),
     ("Floor", LAST, &[KeepsShape]),
-    ("GlobalLpPool", POOLS, &[]),
     ("Hardmax", LAST, &[KeepsShape]),
     ("If", TRACE, &[]),
-    ("LRN", BATCH_NORMALIZATION, &[KeepsShape]),
     ("LogSoftmax", LAST, &[KeepsShape]),
     ("Loop", TRACE, &[]),
-    ("LpPool", POOLS, &[]),
     ("MatMulInteger", UNQUANTIZED, &[]),
     ("QLinearConv", UNQUANTIZED, &[]),
     ("QLinearMatMul", UNQUANTIZED, &[]),
-    ("QuantizeLinear", UNQUANTIZED, &[]),
     ("Round", LAST, &[KeepsShape]),
     ("Scan", TRACE, &[]),
     ("Sign", LAST, &[KeepsShape]),

@@ -1,9 +1,10 @@
 //! MaxPool, AveragePool and their global forms.
 
 use paf_ir::linear::{Primitive, Window};
-use paf_ir::tensor::{NodeId, Op};
+use paf_ir::tensor::{Function, NodeId, Op};
 use paf_ir::{LinearMap, Shape};
 
+use super::activation::{apply, magnitude};
 use super::site::{Outcome, Refusal, Site, Value, size};
 use super::window::{Planes, Rounding, check_windows_not_empty, window};
 
@@ -39,6 +40,40 @@ pub(super) fn global_average_pool(site: &mut Site<'_>) -> Outcome {
     let (window, result) = whole_planes(&shape)?;
     let map = LinearMap::of(Primitive::AveragePool(window), None);
     Ok(Value::Tensor(site.add_linear(map, input, result)?))
+}
+
+/// LpPool with p = 1 or 2: the sum of magnitudes, or the root of the sum of squares.
+pub(super) fn lp_pool(site: &mut Site<'_>) -> Outcome {
+    let (_, shape) = site.tensor(0)?;
+    if site.attributes.flag("ceil_mode")? {
+        return Err(Refusal::unsupported("ceil_mode is 1", "with pads in its place and ceil_mode 0 it works"));
+    }
+    let planes = Planes::of(&shape)?;
+    let window = Window { count_include_pad: true, ..pool_window(site, &planes)? };
+    let result = planes.pooled(&window)?;
+    norms_of_windows(site, window, result)
+}
+
+/// GlobalLpPool with p = 1 or 2.
+pub(super) fn global_lp_pool(site: &mut Site<'_>) -> Outcome {
+    let (_, shape) = site.tensor(0)?;
+    let (window, result) = whole_planes(&shape)?;
+    norms_of_windows(site, window, result)
+}
+
+fn norms_of_windows(site: &mut Site<'_>, window: Window, result: Shape) -> Outcome {
+    let (x, _) = site.tensor(0)?;
+    let p = site.attributes.integer("p")?.unwrap_or(2);
+    let powers = match p {
+        1 => magnitude(site, Value::Tensor(x))?,
+        2 => Value::Tensor(site.add(Op::Mul, &[x, x])?),
+        _ => return Err(Refusal::unsupported(format!("p is {p}"), "1 and 2 work")),
+    };
+    let Value::Tensor(powers) = powers else { return Err(Refusal::UnknownOperand) };
+    let count = window.kernel[0] * window.kernel[1];
+    let map = LinearMap { scale: count as f64, ..LinearMap::of(Primitive::AveragePool(window), None) };
+    let sums = Value::Tensor(site.add_linear(map, powers, result)?);
+    if p == 2 { apply(site, Function::Sqrt, sums) } else { Ok(sums) }
 }
 
 fn pool_window(site: &Site<'_>, planes: &Planes) -> Result<Window, Refusal> {

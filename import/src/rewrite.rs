@@ -13,9 +13,9 @@ use prost::Message;
 use super::attributes::Attributes;
 use super::constants::external_raw_data;
 use super::error::ImportError;
-use super::onnx::{DataLocation, DataType, GraphProto, NodeProto, TensorProto};
+use super::onnx::{DataLocation, DataType, GraphProto, ModelProto, NodeProto, TensorProto};
 use super::source::ModelSource;
-use super::{model, walk};
+use super::{ImportOptions, settled, walk};
 
 /// The bytes of a model whose weights are those of `changed`, which was imported from it as `original` and then
 /// given other weights node by node.
@@ -24,7 +24,8 @@ use super::{model, walk};
 /// [`ImportError`] for bytes that are no model, and [`ImportError::Weight`] naming a node whose weights have no place
 /// in its ONNX operator.
 pub fn with_weights(source: &ModelSource, original: &Graph, changed: &Graph) -> Result<Vec<u8>, ImportError> {
-    let mut message = model::message(source)?;
+    let (model, _) = settled(source, &ImportOptions::default())?;
+    let mut message = ModelProto { graph: Some(model.graph), ..model.rest };
     let graph = message.graph.get_or_insert_with(GraphProto::default);
     for tensor in &mut graph.initializer {
         inline(tensor, source.folder.as_deref())?;

@@ -7,9 +7,11 @@ use paf_ir::tensor::{BatchAxis, Graph};
 use super::attributes::Attributes;
 use super::constants::{self, ConstantValue};
 use super::error::{ImportError, UnsupportedNode};
+use super::evaluation::{self, Evaluate};
 use super::model::Model;
 use super::onnx::{GraphProto, NodeProto};
 use super::operators::{self, Property};
+use super::prepare::{self, Conditions};
 use super::site::{Refusal, Site, Value};
 use super::tail::{self, ClientBuilder};
 use super::{ImportOptions, Imported, inputs};
@@ -18,8 +20,15 @@ use super::{ImportOptions, Imported, inputs};
 const NEWEST_OPSET: i64 = 24;
 
 /// Builds the tensor graph of a model.
-pub(super) fn import_model(model: &Model, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let mut walk = Walk::new(model);
+///
+/// Conditions of branches that turn out to be constant are added to those that are known: the model is to be imported
+/// again with them.
+pub(super) fn import_model(
+    model: &Model,
+    options: &ImportOptions,
+    conditions: &mut Conditions,
+) -> Result<Imported, ImportError> {
+    let mut walk = Walk { evaluate: options.evaluate, ..Walk::new(model) };
     if model.graph.output.is_empty() {
         return Err(ImportError::NoOutput);
     }
@@ -27,6 +36,7 @@ pub(super) fn import_model(model: &Model, options: &ImportOptions) -> Result<Imp
     walk.read_weights()?;
     walk.warn_of_new_opset();
     let outcome = walk.nodes(options).and_then(|()| walk.outputs());
+    conditions.append(&mut walk.conditions);
     match outcome {
         // A node after an unsupported one can seem invalid because a shape had to be guessed.
         Err(ImportError::Invalid { .. }) | Ok(()) if !walk.unsupported.is_empty() => {
@@ -48,6 +58,9 @@ struct Walk<'m> {
     warnings: Vec<String>,
     /// By position of the node in the file.
     unsupported: BTreeMap<usize, UnsupportedNode>,
+    /// Of branches, as far as they are constant.
+    conditions: Conditions,
+    evaluate: Option<Evaluate>,
 }
 
 impl<'m> Walk<'m> {
@@ -60,6 +73,8 @@ impl<'m> Walk<'m> {
             client: ClientBuilder::default(),
             warnings: vec![],
             unsupported: BTreeMap::new(),
+            conditions: Conditions::new(),
+            evaluate: None,
         }
     }
 
@@ -91,11 +106,6 @@ impl<'m> Walk<'m> {
 
     fn read_weights(&mut self) -> Result<(), ImportError> {
         let graph = &self.model.graph;
-        let sparse = graph.sparse_initializer.iter().filter_map(|weight| weight.values.as_ref());
-        if let Some(weight) = sparse.into_iter().find(|weight| self.needed.contains(weight.name.as_str())) {
-            let problem = "sparse weights are not supported; export it dense".into();
-            return Err(ImportError::Weight { name: weight.name.clone(), problem });
-        }
         for weight in &graph.initializer {
             let name = weight.name.as_str();
             if self.needed.contains(name) && !self.values.contains_key(name) {
@@ -138,9 +148,16 @@ impl<'m> Walk<'m> {
             Ok(values) => return Ok(values),
             Err(refusal) => refusal,
         };
+        if let (Some(evaluate), Refusal::Unsupported { .. }) = (self.evaluate, &refusal)
+            && let Some(values) = evaluation::evaluated(evaluate, node, &operands, self.model.opset)
+        {
+            return Ok(values);
+        }
         match refusal {
             Refusal::Unsupported { reason, hint } => {
-                let reason = if operators::is_only_last(node) { self.with_reader(node, reason) } else { reason };
+                let is_known = self.model.notes.refusals.of(node).is_some();
+                let has_place = is_known || !operators::is_only_last(node);
+                let reason = if has_place { reason } else { self.with_reader(node, reason) };
                 self.note(position, reason, hint);
             }
             Refusal::UnknownOperand => {}
@@ -170,6 +187,13 @@ impl<'m> Walk<'m> {
         operands: Vec<Option<Value>>,
         is_trailing: bool,
     ) -> Result<Vec<Value>, Refusal> {
+        if let Some(refusal) = self.model.notes.refusals.of(node) {
+            return Err(refusal);
+        }
+        if let Some(holds) = prepare::known_condition(node, &operands) {
+            self.conditions.extend(node.output.first().map(|output| (output.clone(), holds)));
+            return Err(Refusal::UnknownOperand);
+        }
         let mut site = Site {
             graph: &mut self.graph,
             client: &mut self.client,
@@ -245,7 +269,7 @@ impl<'m> Walk<'m> {
 }
 
 /// The names on which the outputs depend.
-fn needed_names(graph: &GraphProto) -> BTreeSet<&str> {
+pub(super) fn needed_names(graph: &GraphProto) -> BTreeSet<&str> {
     let makers = graph.node.iter().flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node)));
     let makers: BTreeMap<&str, &NodeProto> = makers.collect();
     let mut needed = BTreeSet::new();
@@ -269,6 +293,7 @@ pub(super) fn name(node: &NodeProto) -> &str {
     }
 }
 
-fn invalid(node: &NodeProto, problem: String) -> ImportError {
+/// A node that breaks ONNX's rules.
+pub(super) fn invalid(node: &NodeProto, problem: String) -> ImportError {
     ImportError::Invalid { node: name(node).to_owned(), operator: node.op_type.clone(), problem }
 }

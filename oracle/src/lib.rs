@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use rayon::prelude::*;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
 use tract_onnx::pb::{ModelProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::*;
@@ -56,7 +57,19 @@ impl Oracle {
     /// # Errors
     /// [`OracleError`] for a file that is no model or that tract cannot analyse.
     pub fn load(path: &Path) -> Result<Self, OracleError> {
-        let shapes = input_shapes(path)?;
+        Self::load_for(path, &[])
+    }
+
+    /// Prepares a model for samples of these shapes, one for each input that is no weight, which say the sizes that the file
+    /// leaves open; without them these are 1.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for(path: &Path, samples: &[&[usize]]) -> Result<Self, OracleError> {
+        let mut shapes = input_shapes(path)?;
+        if shapes.len() == samples.len() {
+            shapes.iter_mut().zip(samples).for_each(|(shape, sample)| adopt(shape, sample));
+        }
         let prepare = || -> TractResult<Arc<TypedRunnableModel>> {
             let mut model = tract_onnx::onnx().with_ignore_value_info(true).model_for_path(path)?;
             for (port, shape) in shapes.iter().enumerate() {
@@ -110,6 +123,40 @@ impl Oracle {
     }
 }
 
+/// A constant that tract computed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its elements, row-major.
+    pub values: Vec<f64>,
+    /// The type of its elements, as ONNX numbers them.
+    pub element_type: i32,
+}
+
+/// The outputs of a model without inputs, given as the bytes of its file.
+///
+/// # Errors
+/// What tract says, in words.
+pub fn constants(model: &[u8]) -> Result<Vec<Computed>, String> {
+    let run = || -> TractResult<Vec<Computed>> {
+        let model = tract_onnx::onnx().with_ignore_value_info(true).model_for_read(&mut &*model)?;
+        let outputs = model.into_optimized()?.into_runnable()?.run(tvec![])?;
+        outputs.iter().map(|output| computed(output)).collect()
+    };
+    run().map_err(|error| format!("{error:#}"))
+}
+
+fn computed(output: &Tensor) -> TractResult<Computed> {
+    let element_type = match output.datum_type() {
+        DatumType::Bool => DataType::Bool,
+        integer if integer.is_integer() || integer == DatumType::TDim => DataType::Int64,
+        _ => DataType::Float,
+    };
+    let values = output.cast_to::<f64>()?.view().as_slice::<f64>()?.to_vec();
+    Ok(Computed { shape: output.shape().to_vec(), values, element_type: element_type as i32 })
+}
+
 impl std::fmt::Debug for Oracle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Oracle").field("path", &self.path).field("shapes", &self.shapes).finish_non_exhaustive()
@@ -122,6 +169,15 @@ fn in_words(path: &Path, error: &TractError) -> OracleError {
 
 fn problem(path: &Path, problem: impl Into<String>) -> OracleError {
     OracleError::Model { path: path.to_owned(), problem: problem.into() }
+}
+
+/// Gives a tensor the sizes of a sample, which may lack the first axis, that of a batch.
+fn adopt(shape: &mut Vec<usize>, sample: &[usize]) {
+    match shape.len().checked_sub(sample.len()) {
+        Some(0) => *shape = sample.to_vec(),
+        Some(1) => *shape = [&[1], sample].concat(),
+        _ => {}
+    }
 }
 
 /// The shapes of the inputs that are no weights, with 1 in the place of symbols.

@@ -1,4 +1,4 @@
-//! NumPy's `.npy` files: inputs in float32 or float64, results in float64, or as integers, truth values or texts.
+//! NumPy's `.npy` files: inputs as numbers of any kind, results in float64, or as integers, truth values or texts.
 
 use std::fs;
 use std::io::{self, BufWriter, IntoInnerError};
@@ -18,7 +18,7 @@ pub struct Array<T = f64> {
     pub data: Vec<T>,
 }
 
-/// Reads an array of float32 or float64.
+/// Reads an array of numbers of any kind.
 ///
 /// # Errors
 /// [`RuntimeError::Read`], [`RuntimeError::NotNpy`] or [`RuntimeError::Dtype`].

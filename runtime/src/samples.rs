@@ -92,9 +92,9 @@ impl Samples {
 }
 
 fn check_shape(port: &InputPort, array: &Array) -> Result<()> {
-    match array.shape.0.split_first() {
-        Some((_, sample)) if *sample == port.shape.0 => Ok(()),
-        _ => Err(RuntimeError::InputShape {
+    match array.shape.holds_samples_of(&port.shape) {
+        true => Ok(()),
+        false => Err(RuntimeError::InputShape {
             input: port.name.clone(),
             expected: port.shape.clone(),
             got: array.shape.clone(),
@@ -267,6 +267,17 @@ mod tests {
         let error = samples(&[2], &[0.0, 0.0]).unwrap_err();
         assert_eq!(error.to_string(), "x has shape [2], the circuit takes [k, 2] for k samples");
         assert!(matches!(samples(&[0, 2], &[]).unwrap_err(), RuntimeError::NoSamples(_)));
+    }
+
+    #[test]
+    fn samples_of_one_number_need_no_axis_of_their_own() {
+        for sample in [vec![], vec![1]] {
+            let one = InputPort { shape: Shape(sample), layout: Layout::dense(1, 4), ..port() };
+            for shape in [vec![2], vec![2, 1]] {
+                let array = Array { shape: Shape(shape), data: vec![0.5, -1.0] };
+                assert_eq!(Samples::new(std::slice::from_ref(&one), vec![array], None).unwrap().count(), 2);
+            }
+        }
     }
 
     #[test]

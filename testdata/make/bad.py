@@ -19,7 +19,7 @@ def main():
     files.write_bytes(BAD / "truncated.onnx", whole[: len(whole) // 2])
     for name, broken in (("nan_weights", np.nan), ("inf_weights", np.inf)):
         files.write_model(BAD / f"{name}.onnx", classifier(name, with_broken_weight(broken)))
-    for make in (unsupported_ops, dynamic_shape, integer_input, softmax_in_the_middle, control_flow):
+    for make in (unsupported_ops, dynamic_shape, text_input, softmax_in_the_middle, control_flow):
         files.write_model(BAD / f"{make.__name__}.onnx", make())
     files.write_unchecked_model(BAD / "gemm_shape_mismatch.onnx", gemm_shape_mismatch())
 
@@ -76,11 +76,10 @@ def dynamic_shape():
     return model("dynamic_shape", nodes, tensors, image=["N", 1, "H", "W"], output=["N", 2])
 
 
-def integer_input():
-    """Every node has a supported operator, but the tensors are int64."""
-    nodes = [node("Add", "add", "image offset", "moved"), node("Flatten", "flatten", "moved", "scores")]
-    tensors = {"offset": np.array([3], np.int64)}
-    return model("integer_input", nodes, tensors, output=["N", 36], element_type=TensorProto.INT64)
+def text_input():
+    """Every node has a supported operator, but the tensors hold strings."""
+    nodes = [node("Flatten", "flatten", "image", "scores")]
+    return model("text_input", nodes, {}, output=["N", 36], element_type=TensorProto.STRING)
 
 
 def softmax_in_the_middle():

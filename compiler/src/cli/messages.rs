@@ -3,12 +3,16 @@
 use paf_adapt::RecoveryError;
 use paf_compiler::error::{CompileError, OptionsError};
 use paf_files::Bytes;
+use paf_import::ImportError;
 use paf_passes::PassError;
 
 /// One line for the user.
 pub(crate) fn message(error: &CompileError) -> String {
     match error {
         CompileError::Options(error) => of_options(error),
+        CompileError::Import(error @ ImportError::DynamicAxis { .. }) => {
+            format!("{error}: --calibration X.npy, --size NAME=SIZE")
+        }
         CompileError::Recovery(error @ RecoveryError::NoTraining { .. }) => format!(
             "{error} in this program; paf-recover has it, and so has paf-compile built with its feature `train`"
         ),

@@ -16,7 +16,7 @@ use paf_compiler::options::{
 use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;
 use paf_files::Bytes;
-use paf_import::{ImportOptions, TrailingFunctions};
+use paf_import::TrailingFunctions;
 use paf_passes::lower::Lowering;
 use paf_scheme::EngineProfile;
 
@@ -35,6 +35,10 @@ pub(crate) struct Arguments {
     /// of the model, in order
     #[arg(long, value_name = "X.npy")]
     pub(crate) calibration: Vec<PathBuf>,
+    /// Size of an axis of the inputs that has a name in the place of a size; may be repeated [default: what the calibration
+    /// data have]
+    #[arg(long = "size", value_name = "NAME=SIZE", value_parser = parse_size)]
+    pub(crate) sizes: Vec<(String, usize)>,
     /// Range of the inputs where no calibration is given [default: what the PAF file or the recovery saw, or -1,1]
     #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, allow_hyphen_values = true)]
     pub(crate) input_range: Option<(f64, f64)>,
@@ -146,6 +150,14 @@ impl Ir {
     }
 }
 
+fn parse_size(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text.rsplit_once('=').ok_or("expected NAME=SIZE")?;
+    match size.parse() {
+        Ok(size) if size > 0 && !name.is_empty() => Ok((name.to_owned(), size)),
+        _ => Err("expected NAME=SIZE with a size of at least 1".into()),
+    }
+}
+
 fn parse_range(text: &str) -> Result<(f64, f64), String> {
     let (low, high) = text.split_once(',').ok_or("expected LOW,HIGH")?;
     let number = |part: &str| part.trim().parse::<f64>().map_err(|_| format!("`{part}` is no number"));
@@ -212,7 +224,8 @@ impl Arguments {
         Ok(CompileOptions {
             model: ModelInput::File(self.model.clone()),
             calibration: Calibration::Files(self.calibration.clone()),
-            import: ImportOptions { trailing: self.trailing, ..ImportOptions::default() },
+            trailing: self.trailing,
+            sizes: self.sizes.iter().cloned().collect(),
             input_range: self.input_range,
             pafs: self.pafs.clone(),
             fidelity: self.fidelity,

@@ -3,7 +3,13 @@
 mod against_tract;
 mod bad_models;
 mod built_models;
+mod constants;
 mod damaged_files;
+mod functions;
+mod fused;
+mod inputs;
 mod networks;
 mod operators;
+mod powers;
+mod quantized;
 mod support;

@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use paf_import::UnsupportedNode;
+use paf_import::{ImportError, Imported, UnsupportedNode, import};
+use paf_ir::tensor::Tensor;
+use prost::Message;
+use testkit::client_part::outputs;
+use tract_onnx::pb::ModelProto;
 
 /// How far a result may be from its reference, relative to the largest absolute value of the reference (at least 1).
 #[derive(Debug, Clone, Copy)]
@@ -64,4 +68,30 @@ impl TemporaryFile {
 
 pub(crate) fn names_and_operators(nodes: &[UnsupportedNode]) -> Vec<(&str, &str)> {
     nodes.iter().map(|node| (node.name.as_str(), node.operator.as_str())).collect()
+}
+
+/// Imports a model.
+pub(crate) fn import_model(model: &ModelProto) -> Result<Imported, ImportError> {
+    import(&TemporaryFile::new(&model.encode_to_vec()).path())
+}
+
+/// Imports a model that must be valid and evaluates its output.
+pub(crate) fn result(model: &ModelProto, input: &[f64]) -> Tensor {
+    let imported = import_model(model).unwrap_or_else(|problem| panic!("{problem}"));
+    outputs(&imported.graph, input.to_vec()).remove(0)
+}
+
+/// Imports a model that must be valid and checks its output.
+pub(crate) fn assert_result(model: &ModelProto, input: &[f64], shape: &[usize], expected: &[f64]) {
+    let got = result(model, input);
+    assert_eq!(got.shape.0, shape);
+    difference(&got.data, expected, Tolerance::SingleOperator).unwrap_or_else(|problem| panic!("{problem}: {got:?}"));
+}
+
+/// The only unsupported node's operator and reason.
+pub(crate) fn unsupported_reason(model: &ModelProto) -> (String, String) {
+    let Err(ImportError::Unsupported(mut nodes)) = import_model(model) else { panic!("no unsupported node") };
+    assert_eq!(nodes.len(), 1, "{nodes:?}");
+    let node = nodes.remove(0);
+    (node.operator, node.reason)
 }

@@ -47,6 +47,16 @@ impl Shape {
         element_count(&self.0)
     }
 
+    /// Whether an array of this shape holds samples of another one along its first axis. Of samples of one number it may have
+    /// axes of length 1 or not.
+    pub fn holds_samples_of(&self, sample: &Shape) -> bool {
+        let one_number = |sizes: &[usize]| sizes.iter().all(|&size| size == 1);
+        match self.0.split_first() {
+            Some((_, own)) => *own == sample.0 || one_number(own) && one_number(&sample.0),
+            None => false,
+        }
+    }
+
     /// Row-major strides in elements.
     pub fn strides(&self) -> Vec<usize> {
         let mut strides = vec![1; self.0.len()];

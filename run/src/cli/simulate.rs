@@ -84,7 +84,8 @@ fn read_model(path: &Path, circuit: &Circuit) -> Result<Oracle> {
     if Sha256::digest(&bytes)[..] != circuit.model.source_sha256 {
         eprintln!("warning: {} is not the file that the circuit was made of", path.display());
     }
-    Ok(Oracle::load(path)?)
+    let samples: Vec<&[usize]> = circuit.program.inputs.iter().map(|port| &port.shape.0[..]).collect();
+    Ok(Oracle::load_for(path, &samples)?)
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
