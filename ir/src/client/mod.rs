@@ -8,6 +8,7 @@ mod eval;
 mod ops;
 mod text;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::IrError;
@@ -136,17 +137,13 @@ impl ClientProgram {
 
     /// The ports that a tensor is computed from, ascending.
     pub fn ports_of(&self, value: ClientValue) -> Vec<usize> {
-        let mut ports = vec![];
-        let mut pending = vec![value];
-        while let Some(value) = pending.pop() {
-            match value {
-                ClientValue::Port(port) => ports.push(port),
-                ClientValue::Step(step) => pending.extend(self.steps.get(step).iter().flat_map(|step| &step.operands)),
-            }
-        }
-        ports.sort_unstable();
-        ports.dedup();
-        ports
+        let operands = self.steps_of(value).into_iter().flat_map(|step| step.operands.iter().copied());
+        let port = |value: ClientValue| match value {
+            ClientValue::Port(port) => Some(port),
+            ClientValue::Step(_) => None,
+        };
+        let ports: BTreeSet<usize> = operands.chain([value]).filter_map(port).collect();
+        ports.into_iter().collect()
     }
 
     /// Operations on the way from ports to a tensor, in order.
