@@ -9,6 +9,7 @@ use crate::options::CompileOptions;
 pub(crate) fn import_options(options: &CompileOptions) -> ImportOptions {
     ImportOptions {
         sizes: options.sizes.clone(),
+        outputs: options.outputs.clone(),
         input_shapes: calibration::shapes(&options.calibration),
         evaluate: Some(evaluate),
         trailing: options.trailing,

@@ -134,6 +134,8 @@ pub struct CompileOptions {
     pub model: ModelInput,
     /// Calibration samples.
     pub calibration: Calibration,
+    /// The outputs that are computed, of those that the model has; all of them if none is named.
+    pub outputs: Vec<String>,
     /// Who computes functions behind the last layer.
     pub trailing: TrailingFunctions,
     /// Sizes of axes of the inputs that have a name in the place of a size; files of samples say them too.
@@ -197,6 +199,7 @@ impl CompileOptions {
         CompileOptions {
             model,
             calibration: Calibration::default(),
+            outputs: vec![],
             trailing: TrailingFunctions::default(),
             sizes: BTreeMap::new(),
             input_range: None,

@@ -112,6 +112,14 @@ pub enum ImportError {
     /// The graph declares no output.
     #[error("the model has no output")]
     NoOutput,
+    /// The options name an output that the model does not have.
+    #[error("the model has no output `{name}`; its outputs are {}", .known.join(", "))]
+    NoSuchOutput {
+        /// The name in the options.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// An output does not depend on the input.
     #[error("output `{name}` is a constant: it does not depend on the input")]
     ConstantOutput {

@@ -75,6 +75,8 @@ pub struct Imported {
 pub struct ImportOptions {
     /// Graph inputs that hold constants, by name: weights of a model that takes them as inputs.
     pub constants: BTreeMap<String, Tensor>,
+    /// The outputs that are computed, of those that the model has; all of them if none is named.
+    pub outputs: Vec<String>,
     /// Who computes functions behind the last layer.
     pub trailing: TrailingFunctions,
     /// Sizes of axes of the inputs that have a name in the place of a size.

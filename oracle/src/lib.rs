@@ -8,7 +8,7 @@ use prost::Message as _;
 use rayon::prelude::*;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Size;
-use tract_onnx::pb::{ModelProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::*;
 
 /// Why a model gives no results.
@@ -49,6 +49,8 @@ pub struct Oracle {
     plan: Arc<TypedRunnableModel>,
     /// Of the inputs that are no weights.
     shapes: Vec<Vec<usize>>,
+    /// The names of its outputs.
+    outputs: Vec<String>,
 }
 
 impl Oracle {
@@ -66,7 +68,8 @@ impl Oracle {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_for(path: &Path, samples: &[&[usize]]) -> Result<Self, OracleError> {
-        let mut shapes = input_shapes(path)?;
+        let graph = graph(path)?;
+        let mut shapes = input_shapes(path, &graph)?;
         if shapes.len() == samples.len() {
             shapes.iter_mut().zip(samples).for_each(|(shape, sample)| adopt(shape, sample));
         }
@@ -78,7 +81,13 @@ impl Oracle {
             model.into_optimized()?.into_runnable()
         };
         let plan = prepare().map_err(|error| in_words(path, &error))?;
-        Ok(Oracle { path: path.to_owned(), plan, shapes })
+        let outputs = graph.output.into_iter().map(|output| output.name).collect();
+        Ok(Oracle { path: path.to_owned(), plan, shapes, outputs })
+    }
+
+    /// The names of its outputs, in their order.
+    pub fn output_names(&self) -> &[String] {
+        &self.outputs
     }
 
     /// The outputs on one sample of a model of one input, in the model's order; integer outputs become floats.
@@ -180,12 +189,16 @@ fn adopt(shape: &mut Vec<usize>, sample: &[usize]) {
     }
 }
 
-/// The shapes of the inputs that are no weights, with 1 in the place of symbols.
-fn input_shapes(path: &Path) -> Result<Vec<Vec<usize>>, OracleError> {
+/// The graph of a file.
+fn graph(path: &Path) -> Result<GraphProto, OracleError> {
     let bytes = std::fs::read(path).map_err(|source| OracleError::Read { path: path.to_owned(), source })?;
     let model =
         ModelProto::decode(&bytes[..]).map_err(|error| problem(path, format!("it is no ONNX model: {error}")))?;
-    let graph = model.graph.ok_or_else(|| problem(path, "a model without a graph"))?;
+    model.graph.ok_or_else(|| problem(path, "a model without a graph"))
+}
+
+/// The shapes of the inputs that are no weights, with 1 in the place of symbols.
+fn input_shapes(path: &Path, graph: &GraphProto) -> Result<Vec<Vec<usize>>, OracleError> {
     let is_weight = |input: &ValueInfoProto| graph.initializer.iter().any(|weight| weight.name == input.name);
     let shape_of = |input: &ValueInfoProto| {
         let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|it| it.value.as_ref()) else {

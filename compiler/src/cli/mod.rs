@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// data have]
     #[arg(long = "size", value_name = "NAME=SIZE", value_parser = parse_size)]
     pub(crate) sizes: Vec<(String, usize)>,
+    /// The outputs to compute, of those that the model has [default: all of them]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(crate) outputs: Vec<String>,
     /// Range of the inputs where no calibration is given [default: what the PAF file or the recovery saw, or -1,1]
     #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, allow_hyphen_values = true)]
     pub(crate) input_range: Option<(f64, f64)>,
@@ -224,6 +227,7 @@ impl Arguments {
         Ok(CompileOptions {
             model: ModelInput::File(self.model.clone()),
             calibration: Calibration::Files(self.calibration.clone()),
+            outputs: self.outputs.clone(),
             trailing: self.trailing,
             sizes: self.sizes.iter().cloned().collect(),
             input_range: self.input_range,

@@ -9,6 +9,7 @@ mod functions;
 mod fused;
 mod names;
 mod nodes;
+mod outputs;
 mod quantized;
 mod ranks;
 mod refusals;
@@ -53,6 +54,9 @@ impl<'a> Preparation<'a> {
     /// Rewrites a model for the walk.
     pub(super) fn prepare(self, model: &mut ModelProto, opset: i64) -> Result<Notes, ImportError> {
         let mut notes = Notes::default();
+        if let Some(graph) = &mut model.graph {
+            outputs::choose(graph, &self.options.outputs)?;
+        }
         functions::inline(model, opset, &mut notes.refusals)?;
         let Some(graph) = &mut model.graph else { return Ok(notes) };
         sparse::make_dense(graph, self.folder)?;

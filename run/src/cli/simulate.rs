@@ -68,7 +68,11 @@ fn original_results(model: &Oracle, shown: &Results<'_, ValueId>, samples: &Samp
     let inputs: Vec<Vec<Values>> = (0..samples.count())
         .map(|sample| samples.values(sample).map(|values| values.iter().map(|&value| value as f32).collect()).collect())
         .collect();
-    let results = model.run_all(&inputs)?;
+    let mut results = model.run_all(&inputs)?;
+    if let Some(places) = places_of(&shown.all, model.output_names()) {
+        let chosen = |result: &Vec<Values>| places.iter().map(|&place| result[place].clone()).collect();
+        results = results.iter().map(chosen).collect();
+    }
     let sizes = |result: &[Values]| result.iter().map(Vec::len).collect::<Vec<_>>();
     let expected: Vec<usize> = shown.all.iter().map(|result| result.shape.size()).collect();
     if let Some(other) = results.iter().find(|result| sizes(result) != expected) {
@@ -76,6 +80,11 @@ fn original_results(model: &Oracle, shown: &Results<'_, ValueId>, samples: &Samp
     }
     let in_double = |values: Values| values.into_iter().map(f64::from).collect();
     Ok(results.into_iter().map(|outputs| outputs.into_iter().map(in_double).collect()).collect())
+}
+
+/// Where the results stand among a model's outputs, if all of them are such: a circuit may have fewer, in another order.
+fn places_of(results: &[ClientResult], outputs: &[String]) -> Option<Vec<usize>> {
+    results.iter().map(|result| outputs.iter().position(|output| *output == result.name)).collect()
 }
 
 /// Reads the original; warns of one that the circuit was not made of, as a recovered network is not.
