@@ -38,11 +38,15 @@ impl<'a> Attributes<'a> {
 
     /// A finite number.
     pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Refusal> {
-        let value = self.get(name, AttributeType::Float)?.map(|attribute| f64::from(attribute.f));
-        match value {
+        match self.float(name)? {
             Some(value) if !value.is_finite() => Err(Refusal::invalid(format!("attribute `{name}` is {value}"))),
-            _ => Ok(value),
+            value => Ok(value),
         }
+    }
+
+    /// A number, which may be infinite or none.
+    pub(super) fn float(&self, name: &str) -> Result<Option<f64>, Refusal> {
+        Ok(self.get(name, AttributeType::Float)?.map(|attribute| f64::from(attribute.f)))
     }
 
     /// A list of integers.

@@ -9,6 +9,7 @@ use super::error::ImportError;
 use super::onnx::{GraphProto, ModelProto, OperatorSetIdProto};
 use super::prepare::{Conditions, Notes, Preparation};
 use super::source::ModelSource;
+use super::walk::NEWEST_OPSET;
 
 /// A decoded model, prepared for the walk.
 pub(super) struct Model {
@@ -31,6 +32,9 @@ pub(super) fn decoded(
 ) -> Result<Model, ImportError> {
     let mut rest = decode(&source.origin, &source.bytes)?;
     let opset = standard_opset(&rest)?;
+    if standard_version(&rest.opset_import).is_none() {
+        rest.opset_import.push(OperatorSetIdProto { domain: String::new(), version: opset });
+    }
     let notes = Preparation { folder: source.folder.as_deref(), options, conditions }.prepare(&mut rest, opset)?;
     let not_onnx = |reason: &str| ImportError::NotOnnx { path: source.origin.clone(), reason: reason.into() };
     let graph = rest.graph.take().ok_or_else(|| not_onnx("it holds no graph"))?;
@@ -60,9 +64,15 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
 fn standard_opset(model: &ModelProto) -> Result<i64, ImportError> {
     let of_functions = || model.functions.iter().find_map(|function| standard_version(&function.opset_import));
     let standard = standard_version(&model.opset_import).or_else(of_functions);
-    standard.ok_or_else(|| ImportError::UnknownOpset {
+    standard.or_else(|| has_only_others(model).then_some(NEWEST_OPSET)).ok_or_else(|| ImportError::UnknownOpset {
         domains: model.opset_import.iter().map(|opset| opset.domain.clone()).collect(),
     })
+}
+
+/// Whether a model has nodes and none of them is of the standard operator set.
+fn has_only_others(model: &ModelProto) -> bool {
+    let nodes = model.graph.iter().flat_map(|graph| &graph.node);
+    nodes.clone().next().is_some() && nodes.clone().all(|node| !is_standard(&node.domain))
 }
 
 /// The version of the standard operators among imported sets.

@@ -2,10 +2,11 @@
 
 use super::model::is_standard;
 use super::onnx::NodeProto;
+use super::prepare::CLASSICAL;
 use super::site::{Outcome, Refusal, Site};
 use super::{
     activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, quantized, reduce,
-    resize, sampling, select, shape, transposed,
+    resize, sampling, select, shape, tail, transposed,
 };
 use Property::KeepsShape;
 
@@ -171,6 +172,9 @@ const REFUSED: &[(&str, Option<&str>, &[Property])] = &[
 
 /// Imports a node for the circuit.
 pub(super) fn import(node: &NodeProto, site: &mut Site<'_>) -> Outcome {
+    if node.domain == CLASSICAL && is_only_last(node) {
+        return Err(Refusal::unsupported("the operator is not supported", LAST.unwrap_or_default()));
+    }
     if !is_standard(&node.domain) {
         let reason = format!("operators of the domain `{}` are not supported", node.domain);
         return Err(Refusal::unsupported(reason, "export the model with standard ONNX operators"));
@@ -184,7 +188,8 @@ pub(super) fn import(node: &NodeProto, site: &mut Site<'_>) -> Outcome {
 
 /// Whether nothing but the client computes an operator.
 pub(super) fn is_only_last(node: &NodeProto) -> bool {
-    REFUSED.iter().any(|(name, hint, _)| *name == node.op_type && *hint == LAST)
+    let is_classical = node.domain == CLASSICAL && tail::computes(node);
+    is_classical || REFUSED.iter().any(|(name, hint, _)| *name == node.op_type && *hint == LAST)
 }
 
 /// What would work in place of an operator that no function imports.

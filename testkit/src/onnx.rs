@@ -78,6 +78,17 @@ pub fn integers(name: &str, ints: &[i64]) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: 7, ints: ints.to_vec(), ..Default::default() }
 }
 
+/// An attribute that is a list of real numbers.
+pub fn reals(name: &str, floats: &[f32]) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 6, floats: floats.to_vec(), ..Default::default() }
+}
+
+/// An attribute that is a list of texts.
+pub fn texts(name: &str, list: &[&str]) -> AttributeProto {
+    let strings = list.iter().map(|text| text.as_bytes().to_vec()).collect();
+    AttributeProto { name: name.into(), r#type: 8, strings, ..Default::default() }
+}
+
 /// A weight of float32.
 pub fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     TensorProto {

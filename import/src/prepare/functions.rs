@@ -6,7 +6,7 @@ use super::refusals::Refusals;
 use super::scope::Scope;
 use crate::error::ImportError;
 use crate::model::{is_standard, standard_version};
-use crate::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 use crate::site::Refusal;
 use crate::walk::invalid;
 
@@ -33,9 +33,6 @@ pub(super) fn inline(model: &mut ModelProto, opset: i64, refusals: &mut Refusals
         return Ok(());
     }
     let functions = std::mem::take(&mut model.functions);
-    if standard_version(&model.opset_import).is_none() {
-        model.opset_import.push(OperatorSetIdProto { domain: String::new(), version: opset });
-    }
     let Some(graph) = &mut model.graph else { return Ok(()) };
     let names = Names::of(graph);
     let mut inliner = Inliner { functions: &functions, opset, names, refusals, count: 0, callers: vec![] };

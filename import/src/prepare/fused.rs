@@ -1,7 +1,7 @@
 //! Operators that onnxruntime writes into the models that it optimizes, as the standard operators that they stand for.
 
 use super::names::Names;
-use super::nodes::{MICROSOFT, Replacement, integer, integers, number, text};
+use super::nodes::{MICROSOFT, Replacement, integer, integers, number, replaced, text};
 use super::ranks::Ranks;
 use super::refusals::Refusals;
 use crate::attributes::Attributes;
@@ -9,7 +9,6 @@ use crate::error::ImportError;
 use crate::model::is_standard;
 use crate::onnx::{AttributeProto, GraphProto, NodeProto};
 use crate::site::Refusal;
-use crate::walk::invalid;
 
 /// Writes the standard nodes of one.
 type Unfuse = fn(&mut Unfusing<'_>) -> Result<(), Refusal>;
@@ -66,22 +65,11 @@ pub(super) fn unfuse(graph: &mut GraphProto, refusals: &mut Refusals) -> Result<
         return Ok(());
     }
     let (mut names, ranks) = (Names::of(graph), Ranks::of(graph));
-    let mut nodes = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node) {
-        if let Some(hint) = refused_hint(&node) {
-            refusals.note(&node, &Refusal::unsupported("it is an operator of onnxruntime alone", hint));
-        }
-        match unfused(&node, &mut names, &ranks) {
-            None => nodes.push(node),
-            Some(Ok(standard)) => nodes.extend(standard),
-            Some(Err(Refusal::Invalid(problem))) => return Err(invalid(&node, problem)),
-            Some(Err(refusal)) => {
-                refusals.note(&node, &refusal);
-                nodes.push(node);
-            }
-        }
-    }
-    graph.node = nodes;
+    let unsupported = |hint| Refusal::unsupported("it is an operator of onnxruntime alone", hint);
+    graph.node = replaced(std::mem::take(&mut graph.node), refusals, |node| match refused_hint(node) {
+        Some(hint) => Some(Err(unsupported(hint))),
+        None => unfused(node, &mut names, &ranks),
+    })?;
     Ok(())
 }
 

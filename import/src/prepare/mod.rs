@@ -4,6 +4,7 @@
 //! step knows to be unsupported it notes with the node, so that all such nodes still come in one report.
 
 mod branches;
+mod classical;
 mod flow;
 mod functions;
 mod fused;
@@ -26,6 +27,7 @@ use super::onnx::{GraphProto, ModelProto};
 use flow::Flow;
 
 pub(super) use branches::{Conditions, known_condition};
+pub(super) use classical::CLASSICAL;
 pub(super) use nodes::{message, single};
 pub(super) use refusals::Refusals;
 pub(super) use sizes::Unbatched;
@@ -46,6 +48,8 @@ pub(super) struct Preparation<'a> {
 pub(super) struct Notes {
     /// Nodes that are not supported.
     pub(super) refusals: Refusals,
+    /// What the user should know, one sentence each.
+    pub(super) warnings: Vec<String>,
     /// The batch that samples take the place of.
     pub(super) unbatched: Option<Unbatched>,
 }
@@ -64,6 +68,9 @@ impl<'a> Preparation<'a> {
             *graph = taken;
         }
         fused::unfuse(graph, &mut notes.refusals)?;
+        if let Some(nodes) = classical::rewrite(graph, &self.flow(graph), &mut notes)? {
+            graph.node = nodes;
+        }
         if let Some(nodes) = quantized::read_dynamic(graph, &self.flow(graph)) {
             graph.node = nodes;
         }

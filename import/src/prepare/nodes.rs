@@ -1,12 +1,36 @@
 //! Nodes and attributes that replace others.
 
 use super::names::Names;
+use super::refusals::Refusals;
 use crate::constants::{ConstantValue, ElementKind};
+use crate::error::ImportError;
 use crate::onnx::{AttributeProto, AttributeType, DataType, NodeProto, TensorProto};
-use crate::walk::name;
+use crate::site::Refusal;
+use crate::walk::{invalid, name};
 
 /// The domain of the operators that onnxruntime adds to the standard ones.
 pub(super) const MICROSOFT: &str = "com.microsoft";
+
+/// Nodes, each of which another list may take the place of. Those that are refused are noted and stay.
+pub(super) fn replaced(
+    nodes: Vec<NodeProto>,
+    refusals: &mut Refusals,
+    mut replace: impl FnMut(&NodeProto) -> Option<Result<Vec<NodeProto>, Refusal>>,
+) -> Result<Vec<NodeProto>, ImportError> {
+    let mut result = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        match replace(&node) {
+            None => result.push(node),
+            Some(Ok(others)) => result.extend(others),
+            Some(Err(Refusal::Invalid(problem))) => return Err(invalid(&node, problem)),
+            Some(Err(refusal)) => {
+                refusals.note(&node, &refusal);
+                result.push(node);
+            }
+        }
+    }
+    Ok(result)
+}
 
 /// The nodes that take the place of one.
 pub(super) struct Replacement<'a> {
@@ -54,18 +78,17 @@ impl<'a> Replacement<'a> {
 
     /// Adds a constant number and gives its name.
     pub(super) fn number(&mut self, value: f64) -> String {
-        self.add("Constant", &[], vec![tensor("value", scalar(value))])
+        self.constant(scalar(value))
     }
 
     /// Adds a constant list of numbers and gives its name.
     pub(super) fn numbers(&mut self, values: Vec<f64>) -> String {
-        let list = TensorProto {
-            dims: vec![values.len() as i64],
-            data_type: DataType::Double as i32,
-            double_data: values,
-            ..TensorProto::default()
-        };
-        self.add("Constant", &[], vec![tensor("value", list)])
+        self.constant(reals(vec![values.len()], values))
+    }
+
+    /// Adds a constant tensor and gives its name.
+    pub(super) fn constant(&mut self, value: TensorProto) -> String {
+        self.add("Constant", &[], vec![tensor("value", value)])
     }
 
     /// Adds a node that computes a further output.
@@ -177,4 +200,34 @@ pub(crate) fn single(tensor: TensorProto) -> TensorProto {
 /// A tensor of one number without axes.
 pub(super) fn scalar(value: f64) -> TensorProto {
     TensorProto { data_type: DataType::Double as i32, double_data: vec![value], ..TensorProto::default() }
+}
+
+/// A tensor of numbers.
+pub(super) fn reals(shape: Vec<usize>, values: Vec<f64>) -> TensorProto {
+    TensorProto {
+        dims: shape.into_iter().map(|size| size as i64).collect(),
+        data_type: DataType::Double as i32,
+        double_data: values,
+        ..TensorProto::default()
+    }
+}
+
+/// A list of whole numbers.
+pub(super) fn wholes(values: Vec<i64>) -> TensorProto {
+    TensorProto {
+        dims: vec![values.len() as i64],
+        data_type: DataType::Int64 as i32,
+        int64_data: values,
+        ..TensorProto::default()
+    }
+}
+
+/// A list of texts.
+pub(super) fn texts(values: &[String]) -> TensorProto {
+    TensorProto {
+        dims: vec![values.len() as i64],
+        data_type: DataType::String as i32,
+        string_data: values.iter().map(|text| text.as_bytes().to_vec()).collect(),
+        ..TensorProto::default()
+    }
 }

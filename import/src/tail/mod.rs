@@ -4,7 +4,9 @@
 //! `operators.rs`. Such a run begins at an operator that no circuit computes, or at a smooth one-to-one function, which a
 //! polynomial would only approximate at some levels; what follows goes along. Constants go to the client only where they are
 //! single numbers, tables of labels, thresholds, or scales of results that are bounded anyway: never the weights of a layer.
-//! Values of which several are combined must come from one tensor, so that nothing is decrypted that the outputs hide.
+//! Values of which several are combined must come from one tensor, so that nothing is decrypted that the outputs hide. Where a
+//! run meets what a circuit would compute from the tensor that the run begins at, the client computes that as well: votes of
+//! pairs of classes and sums of the same scores, say.
 
 mod operators;
 mod steps;
@@ -131,9 +133,14 @@ impl<'m> Fact<'m> {
 
 /// Positions of the nodes that the client computes.
 pub(super) fn positions(graph: &GraphProto, inputs: &[&str], choice: TrailingFunctions) -> BTreeSet<usize> {
-    let mut refused = BTreeSet::new();
+    let (mut refused, mut wanted) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let candidates = candidates(graph, inputs, choice, &refused);
+        let mut search = Search::new(graph, choice, &refused, &wanted);
+        let (candidates, more) = search.candidates(inputs);
+        if !more.is_subset(&wanted) {
+            wanted.extend(more);
+            continue;
+        }
         let kept = closed(graph, &candidates);
         let dropped: Vec<usize> = candidates.difference(&kept).copied().collect();
         if dropped.is_empty() {
@@ -159,65 +166,137 @@ fn closed(graph: &GraphProto, candidates: &BTreeSet<usize>) -> BTreeSet<usize> {
     kept
 }
 
-/// Nodes that the client can compute, whoever reads them.
-fn candidates<'m>(
+/// A search for the nodes that the client can compute, whoever reads them.
+struct Search<'m, 'a> {
     graph: &'m GraphProto,
-    inputs: &[&'m str],
     choice: TrailingFunctions,
-    refused: &BTreeSet<usize>,
-) -> BTreeSet<usize> {
-    let mut facts: BTreeMap<&str, Fact<'m>> = BTreeMap::new();
-    for weight in &graph.initializer {
-        let is_number = weight.dims.iter().all(|&size| size == 1);
-        facts.insert(&weight.name, Fact { is_number, ..Fact::default() });
-    }
-    inputs.iter().for_each(|&name| drop(facts.insert(name, Fact::itself(name))));
-    let mut found = BTreeSet::new();
-    for (position, node) in graph.node.iter().enumerate() {
-        let operands: Vec<Fact<'_>> =
-            node.input.iter().map(|name| facts.get(name.as_str()).cloned().unwrap_or_default()).collect();
-        let is_constant = is_shape_of(node) || operands.iter().all(|operand| operand.roots.is_empty());
-        let joined = (!is_constant && !refused.contains(&position)).then(|| joined(node, &operands, choice)).flatten();
-        for output in &node.output {
-            let fact = match &joined {
-                Some(fact) => fact.clone(),
-                None if is_constant => Fact { is_number: is_number(node, &operands), ..Fact::default() },
-                None => Fact::itself(output),
-            };
-            facts.insert(output, fact);
-        }
-        if joined.is_some() {
-            found.insert(position);
-        }
-    }
-    found
+    /// Nodes that others read.
+    refused: &'a BTreeSet<usize>,
+    /// Nodes that the client computes although no run begins before them.
+    wanted: &'a BTreeSet<usize>,
+    facts: BTreeMap<&'m str, Fact<'m>>,
+    /// Positions of nodes by the names of their results.
+    makers: BTreeMap<&'m str, usize>,
 }
 
-/// What is known of the result where the client can compute a node.
-fn joined<'m>(node: &NodeProto, operands: &[Fact<'m>], choice: TrailingFunctions) -> Option<Fact<'m>> {
-    let trailing = trailing(node)?;
-    let is_begun = operands.iter().any(|operand| operand.is_begun);
-    let begins = match trailing.part {
-        Part::Needed => true,
-        Part::Begins => choice == TrailingFunctions::Client,
-        Part::Follows => false,
-    };
-    let roots: BTreeSet<&str> = operands.iter().flat_map(|operand| operand.roots.iter().copied()).collect();
-    let data = || operands.iter().filter(|operand| !operand.roots.is_empty());
-    let is_one = roots.len() == 1 || trailing.joins;
-    let is_bounded = data().all(|operand| operand.is_bounded);
-    let constants_fit = match trailing.constants {
+impl<'m, 'a> Search<'m, 'a> {
+    fn new(
+        graph: &'m GraphProto,
+        choice: TrailingFunctions,
+        refused: &'a BTreeSet<usize>,
+        wanted: &'a BTreeSet<usize>,
+    ) -> Self {
+        let outputs = |(position, node): (usize, &'m NodeProto)| {
+            node.output.iter().map(move |output| (output.as_str(), position))
+        };
+        let makers = graph.node.iter().enumerate().flat_map(outputs).collect();
+        Search { graph, choice, refused, wanted, facts: BTreeMap::new(), makers }
+    }
+
+    /// The nodes that were found, and those that would have to be wanted for more.
+    fn candidates(&mut self, inputs: &[&'m str]) -> (BTreeSet<usize>, BTreeSet<usize>) {
+        for weight in &self.graph.initializer {
+            let is_number = weight.dims.iter().all(|&size| size == 1);
+            self.facts.insert(&weight.name, Fact { is_number, ..Fact::default() });
+        }
+        inputs.iter().for_each(|&name| drop(self.facts.insert(name, Fact::itself(name))));
+        let (mut found, mut more) = (BTreeSet::new(), BTreeSet::new());
+        for (position, node) in self.graph.node.iter().enumerate() {
+            let operands = self.operands(node);
+            let is_constant = is_shape_of(node) || operands.iter().all(|operand| operand.roots.is_empty());
+            let may_join = !is_constant && !self.refused.contains(&position);
+            let joined = may_join.then(|| self.joined(position, node, &operands)).flatten();
+            if may_join && joined.is_none() {
+                more.extend(self.missing(node, &operands));
+            }
+            for output in &node.output {
+                let fact = match &joined {
+                    Some(fact) => fact.clone(),
+                    None if is_constant => Fact { is_number: is_number(node, &operands), ..Fact::default() },
+                    None => Fact::itself(output),
+                };
+                self.facts.insert(output, fact);
+            }
+            if joined.is_some() {
+                found.insert(position);
+            }
+        }
+        (found, more)
+    }
+
+    fn operands(&self, node: &NodeProto) -> Vec<Fact<'m>> {
+        node.input.iter().map(|name| self.facts.get(name.as_str()).cloned().unwrap_or_default()).collect()
+    }
+
+    /// What is known of the result where the client can compute a node.
+    fn joined(&self, position: usize, node: &NodeProto, operands: &[Fact<'m>]) -> Option<Fact<'m>> {
+        let trailing = trailing(node)?;
+        let is_begun = operands.iter().any(|operand| operand.is_begun);
+        let begins = match trailing.part {
+            _ if self.wanted.contains(&position) => true,
+            Part::Needed => true,
+            Part::Begins => self.choice == TrailingFunctions::Client,
+            Part::Follows => false,
+        };
+        let roots: BTreeSet<&str> = operands.iter().flat_map(|operand| operand.roots.iter().copied()).collect();
+        let is_one = roots.len() == 1 || trailing.joins;
+        let is_bounded = are_bounded(operands);
+        ((begins || is_begun) && is_one && constants_fit(trailing, operands)).then_some(Fact {
+            roots,
+            is_begun: true,
+            is_bounded: trailing.bounds || (trailing.keeps_bounds && is_bounded),
+            is_number: false,
+        })
+    }
+
+    /// The nodes that keep others from joining the client's: a node that combines what the client computes from a tensor with
+    /// what a circuit computes from the same one.
+    fn missing(&self, node: &'m NodeProto, operands: &[Fact<'m>]) -> BTreeSet<usize> {
+        if trailing(node).is_none_or(|trailing| !constants_fit(trailing, operands)) {
+            return BTreeSet::new();
+        }
+        let begun = operands.iter().find(|operand| operand.is_begun && operand.roots.len() == 1);
+        let root = begun.and_then(|operand| operand.roots.first().copied());
+        root.and_then(|root| self.between(root, node)).unwrap_or_default()
+    }
+
+    /// The nodes between a tensor and the operands of a node, if the client can compute all of them from that tensor alone.
+    fn between(&self, root: &str, node: &'m NodeProto) -> Option<BTreeSet<usize>> {
+        let mut pending: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        let mut nodes = BTreeSet::new();
+        while let Some(name) = pending.pop() {
+            let fact = self.facts.get(name).cloned().unwrap_or_default();
+            let is_at_hand = fact.is_begun && fact.roots.iter().all(|&other| other == root);
+            if name == root || fact.roots.is_empty() || is_at_hand {
+                continue;
+            }
+            let position = *self.makers.get(name)?;
+            if nodes.insert(position) {
+                let maker = &self.graph.node[position];
+                let fits = constants_fit(trailing(maker)?, &self.operands(maker));
+                if !fits || self.refused.contains(&position) {
+                    return None;
+                }
+                pending.extend(maker.input.iter().map(String::as_str));
+            }
+        }
+        Some(nodes)
+    }
+}
+
+/// Whether all operands but constants have bounds.
+fn are_bounded(operands: &[Fact<'_>]) -> bool {
+    operands.iter().filter(|operand| !operand.roots.is_empty()).all(|operand| operand.is_bounded)
+}
+
+/// Whether a node brings no constants to the client but such as it may.
+fn constants_fit(trailing: Trailing, operands: &[Fact<'_>]) -> bool {
+    match trailing.constants {
         Constants::Any => true,
         Constants::Scales => {
-            is_bounded || operands.iter().all(|operand| !operand.roots.is_empty() || operand.is_number)
+            are_bounded(operands) || operands.iter().all(|operand| !operand.roots.is_empty() || operand.is_number)
         }
-    };
-    ((begins || is_begun) && is_one && constants_fit).then(|| Fact {
-        roots,
-        is_begun: true,
-        is_bounded: trailing.bounds || (trailing.keeps_bounds && is_bounded),
-        is_number: false,
-    })
+    }
 }
 
 /// Whether the result is a constant although an operand is none.
@@ -238,14 +317,32 @@ fn is_number(node: &NodeProto, operands: &[Fact<'_>]) -> bool {
     }
 }
 
-/// Imports a node of the client's, if it is one: where none of its operands is the client's, it must begin a run.
+/// Whether the client can compute a node.
+pub(super) fn computes(node: &NodeProto) -> bool {
+    trailing(node).is_some()
+}
+
+/// Imports a node of the client's, if it is one.
 pub(super) fn import(node: &NodeProto, site: &mut Site<'_>) -> Option<Outcome> {
     let Trailing { part, importer, .. } = trailing(node)?;
     let follows = site.operands.iter().flatten().any(|operand| matches!(operand, Value::Final(_)));
-    (follows || part != Part::Follows).then(|| importer(site))
+    if !follows && part == Part::Follows {
+        site.decrypt_operands();
+    }
+    Some(importer(site))
 }
 
 impl Site<'_> {
+    /// Makes the operands that a circuit computes the client's.
+    fn decrypt_operands(&mut self) {
+        for operand in self.operands.iter_mut().flatten() {
+            if let Value::Tensor(id) = operand {
+                let value = self.client.port(self.graph, *id);
+                *operand = Value::Final(Final { value, kind: ElementKind::Real, texts: None });
+            }
+        }
+    }
+
     /// A value as the client has it.
     pub(super) fn client_value(&mut self, value: &Value) -> Result<ClientValue, Refusal> {
         match value {

@@ -2,6 +2,7 @@
 
 use super::super::onnx::NodeProto;
 use super::super::operators::Importer;
+use super::super::prepare::CLASSICAL;
 use super::super::{select, shape};
 use super::steps;
 
@@ -144,14 +145,13 @@ const TRAILING_ML: &[(&str, Trailing)] = &[
     ("Binarizer", bounded(Part::Needed, steps::binarizer)),
     ("LabelEncoder", bounded(Part::Needed, steps::label_encoder)),
     ("Normalizer", bounded(Part::Begins, steps::normalizer)),
-    ("ZipMap", moving(shape::identity)),
 ];
 
 /// The operator of a node, if the client can compute it.
 pub(super) fn trailing(node: &NodeProto) -> Option<Trailing> {
     let table = match node.domain.as_str() {
         "" | "ai.onnx" => TRAILING,
-        "ai.onnx.ml" => TRAILING_ML,
+        CLASSICAL => TRAILING_ML,
         _ => return None,
     };
     table.iter().find(|(name, _)| *name == node.op_type).map(|(_, trailing)| *trailing)

@@ -1,17 +1,12 @@
 //! Operators that onnxruntime writes, against what its documents say of them.
 
-use testkit::onnx::{floats, input, integer, integers, model, model_of, node, real, text};
+use testkit::onnx::{floats, input, integer, integers, model, model_of, node, real, reals, text};
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
 
 use crate::support::{assert_result, unsupported_reason};
 
 fn fused(operator: &str, operands: &str, outputs: &str, attributes: Vec<AttributeProto>) -> NodeProto {
     NodeProto { domain: "com.microsoft".into(), ..node(operator, operands, outputs, attributes) }
-}
-
-/// An attribute that is a list of numbers.
-fn reals(name: &str, floats: &[f32]) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: 6, floats: floats.to_vec(), ..Default::default() }
 }
 
 fn one_node(shape: &[i64], node: NodeProto, weights: Vec<TensorProto>) -> ModelProto {

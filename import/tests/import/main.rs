@@ -3,6 +3,7 @@
 mod against_tract;
 mod bad_models;
 mod built_models;
+mod classical;
 mod constants;
 mod damaged_files;
 mod functions;
