@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use paf_adapt::config::{NamedMargin, ScaleMargin};
-use paf_adapt::fidelity::{Choice, DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
+use paf_adapt::fidelity::{Choice, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful, offered};
 use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
@@ -88,9 +88,9 @@ pub(crate) fn chosen(
     };
     let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
     let target = Target { options: lower.clone(), samples: Arc::new(vec![]) };
-    let mut deepest = DEEPEST;
+    let mut most = offered(&original).len();
     loop {
-        let request = Request { original: &original, data: &data, wanted, margin, deepest, target: &target };
+        let request = Request { original: &original, data: &data, wanted, margin, most, target: &target };
         let choices = faithful(&request, listener)?;
         let fitted = Arc::new(samples_of(&choices.fitted));
         let lowered = |choice: &Choice, listener: &mut Listener<'_>| -> Result<Lowering, CompileError> {
@@ -119,11 +119,11 @@ pub(crate) fn chosen(
         }
         match (fastest, choices.best_first.last()) {
             (Some((_, recovered)), _) => return Ok(recovered),
-            (None, Some(last)) if deepest == 0 => {
+            (None, Some(last)) if most <= 1 => {
                 let choice = Some(FidelityChoice::Made(last.fidelity));
                 return Ok(Recovered { lowering: lowered(last, listener)?, choice });
             }
-            _ => deepest = deepest.saturating_sub(1),
+            _ => most = most.saturating_sub(1),
         }
     }
 }
