@@ -10,6 +10,7 @@ pub mod decisions;
 mod error;
 pub mod fold;
 mod frontier;
+pub mod idle;
 pub mod lower;
 pub mod optimize;
 pub mod pack;
