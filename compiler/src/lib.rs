@@ -15,6 +15,7 @@ pub mod emit;
 pub mod error;
 pub mod fidelity;
 mod lowering;
+mod memory;
 pub mod options;
 pub mod pipeline;
 mod recovery;

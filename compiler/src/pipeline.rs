@@ -11,12 +11,14 @@ use paf_passes::PassError;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::optimize::{self, RuleEffect};
+use paf_passes::pack::check_sizes;
 use paf_passes::schedule::Alternative;
 
 use crate::emit;
 use crate::error::CompileError;
 use crate::fidelity::FidelityChoice;
 use crate::lowering::lower_options;
+use crate::memory;
 use crate::options::{CompileOptions, ModelInput, PipelineStep};
 use crate::recovery::recovered;
 
@@ -47,6 +49,8 @@ pub struct Compilation {
     pub choice: Option<FidelityChoice>,
     /// After [`Compilation::emit`].
     pub circuit: Option<Circuit>,
+    /// Bytes that the compilation takes at its peak, as they were estimated; after [`Compilation::recover`] begins.
+    pub memory: u64,
     /// Time of each step that was taken.
     pub timings: Vec<(PipelineStep, Duration)>,
 }
@@ -66,6 +70,7 @@ impl Compilation {
             lowering: None,
             choice: None,
             circuit: None,
+            memory: 0,
             timings: vec![],
         })
     }
@@ -104,7 +109,7 @@ impl Compilation {
     /// Other weights, and what was decided for nodes.
     ///
     /// # Errors
-    /// [`CompileError::Recovery`], [`CompileError::Calibration`], and those of the steps before.
+    /// [`CompileError::Memory`], [`CompileError::Recovery`], [`CompileError::Calibration`], and those of the steps before.
     pub fn recover(&mut self) -> Result<&Lowering, CompileError> {
         self.recover_with(&mut unheard)
     }
@@ -118,6 +123,8 @@ impl Compilation {
             self.import()?;
             let start = Instant::now();
             let model = (reached(&self.source), &reached(&self.imported).graph);
+            check_sizes(model.1, self.options.profile.chain.most_slots())?;
+            self.memory = memory::checked(&self.options, &self.lower, model.1)?;
             let recovered = recovered(&self.options, &self.lower, model, listener)?;
             (self.lowering, self.choice) = (Some(recovered.lowering), recovered.choice);
             self.timings.push((PipelineStep::Recover, start.elapsed()));
@@ -187,6 +194,7 @@ impl Compilation {
             bootstraps_optimal: scheduled.optimal,
             alternatives: scheduled.alternatives,
             chosen: lowering.polynomial.and_then(|polynomial| polynomial.chosen),
+            memory: self.memory,
             timings: self.timings,
         })
     }
@@ -224,6 +232,8 @@ pub struct Compiled {
     pub alternatives: Vec<Alternative>,
     /// Which PAFs were chosen, if a choice was asked for.
     pub chosen: Option<Chosen>,
+    /// Bytes that the compilation took at its peak, as they were estimated.
+    pub memory: u64,
     /// Time of each step.
     pub timings: Vec<(PipelineStep, Duration)>,
 }

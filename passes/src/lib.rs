@@ -12,6 +12,7 @@ pub mod fold;
 mod frontier;
 pub mod idle;
 pub mod lower;
+pub mod memory;
 pub mod optimize;
 pub mod pack;
 pub mod paf;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use paf_circuit::container::{self, FileKind};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_files::Bytes;
+use paf_files::memory::peak_bytes;
 use paf_ir::program::{InputPort, OutputPort};
 use paf_ir::tensor::{PostProcess, Shape};
 use paf_runtime::npy::{self, Array};
@@ -13,7 +14,6 @@ use paf_runtime::{Client, ClientOutput, InsecureTestParameters, RuntimeError, Sa
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
-use super::memory::peak_bytes;
 use super::progress::Progress;
 use super::report::{Format, Report, seconds, warn_if_insecure, wrote};
 use super::{Input, Machine, OpenFheEngine, facts};
