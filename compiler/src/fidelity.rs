@@ -9,6 +9,7 @@ use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
 use paf_passes::decisions::{CalibrationSamples, Decisions};
+use paf_passes::idle::without_idle_relus;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_scheme::bootstrap_count;
 
@@ -67,13 +68,19 @@ pub(crate) fn chosen(
     listener: &mut Listener<'_>,
 ) -> Result<Recovered, CompileError> {
     let asked_for = !options.pafs.is_empty();
-    let has_nodes = graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
-    if asked_for || !has_nodes {
+    let has_nodes = |graph: &Graph| graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
+    if asked_for || !has_nodes(graph) {
         let lowering = lowering(options, lower, graph.clone(), Decisions::default())?;
         return Ok(Recovered { lowering, choice: None });
     }
     let samples = calibration::samples(&options.calibration, graph)?;
-    let (original, data) = match prepared(options, lower, graph, &samples)? {
+    // What is fitted and judged is what is compiled.
+    let busy = without_idle_relus(graph, &samples, &lower.approximation)?;
+    if !has_nodes(&busy) {
+        let lower = with_decisions(options, lower.clone(), Decisions::default());
+        return Ok(Recovered { lowering: Lowering::new(graph.clone(), samples, lower), choice: None });
+    }
+    let (original, data) = match prepared(options, lower, &busy, &samples)? {
         Ok(prepared) => prepared,
         Err(reason) => {
             let lowering =

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use paf_circuit::Circuit;
 use paf_compiler::options::{Calibration, CompileOptions};
 use paf_compiler::pipeline::compile;
-use paf_circuit::Circuit;
 use paf_ir::client::ResultKind;
 use paf_ir::random::SplitMix64;
 use paf_ir::tensor::{Shape, Tensor};
 use paf_oracle::Oracle;
 use paf_runtime::{Samples, agreement_bits};
 use prost::Message;
-use testkit::onnx::{floats, integer, list, model, model_of, node, input, real};
+use testkit::onnx::{floats, input, integer, list, model, model_of, node, real};
 use testkit::parties::{Parties, clear_outputs, exclusive, samples_of};
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
 
@@ -38,8 +38,10 @@ fn weights(seed: u64, count: usize) -> Vec<f32> {
 /// A dense layer `x → h`, and what stands behind it.
 fn layered(opset: i64, nodes: Vec<NodeProto>, more: Vec<TensorProto>, outputs: &[&str]) -> ModelProto {
     let layer = node("Gemm", "x w b", "h", vec![]);
-    let layer_weights =
-        vec![floats("w", &[FEATURES as i64, CLASSES as i64], &weights(1, FEATURES * CLASSES)), floats("b", &[4], &weights(2, CLASSES))];
+    let layer_weights = vec![
+        floats("w", &[FEATURES as i64, CLASSES as i64], &weights(1, FEATURES * CLASSES)),
+        floats("b", &[4], &weights(2, CLASSES)),
+    ];
     let nodes = [vec![layer], nodes].concat();
     model_of(opset, vec![input("x", &[1, FEATURES as i64])], nodes, [layer_weights, more].concat(), outputs)
 }
@@ -144,11 +146,7 @@ fn trailing_functions_take_no_level() {
         (
             "actions within their bounds",
             13,
-            vec![
-                node("Tanh", "h", "t", vec![]),
-                node("Mul", "t high", "m", vec![]),
-                node("Add", "m low", "y", vec![]),
-            ],
+            vec![node("Tanh", "h", "t", vec![]), node("Mul", "t high", "m", vec![]), node("Add", "m low", "y", vec![])],
             vec![floats("high", &[1, 4], &[1.0, 20.0, 300.0, 4.0]), floats("low", &[4], &[0.0, 1.0, -2.0, 3.0])],
         ),
         ("softmax", 13, vec![node("Softmax", "h", "y", vec![integer("axis", -1)])], vec![]),
@@ -248,11 +246,8 @@ fn several_results_of_one_tensor() {
 /// computes what it can.
 #[test]
 fn what_outputs_hide_stays_encrypted() {
-    let gate = vec![
-        node("Gemm", "x w2", "k", vec![]),
-        node("Sigmoid", "h", "p", vec![]),
-        node("Mul", "p k", "y", vec![]),
-    ];
+    let gate =
+        vec![node("Gemm", "x w2", "k", vec![]), node("Sigmoid", "h", "p", vec![]), node("Mul", "p k", "y", vec![])];
     let more = vec![floats("w2", &[FEATURES as i64, CLASSES as i64], &weights(5, FEATURES * CLASSES))];
     let scaled = vec![node("Exp", "h", "e", vec![]), node("Mul", "e factors", "y", vec![])];
     let factors = vec![floats("factors", &[1, 4], &[1.0, 2.0, 3.0, 4.0])];

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use paf_ir::linear::Operator;
 use paf_ir::random::SplitMix64;
-use paf_ir::tensor::{Node, Op};
+use paf_ir::tensor::{Graph, Node, Op};
 use paf_passes::approximate::levels_with;
 use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
@@ -241,8 +241,17 @@ fn split(original: &Network, data: &Data, config: &Config, wanted: Wanted) -> (D
 
 /// Products with weights that one sample takes.
 fn work(network: &Network) -> usize {
+    products(&network.graph)
+}
+
+fn products(graph: &Graph) -> usize {
     let products = |op: &Op| if let Op::Linear(map) = op { Operator::new(map).products() } else { 0 };
-    network.graph.nodes().map(|(_, node)| products(&node.op)).sum()
+    graph.nodes().map(|(_, node)| products(&node.op)).sum()
+}
+
+/// How many of so many samples a choice is fitted to at once, at most.
+pub fn fitted_at_once(graph: &Graph, samples: usize) -> usize {
+    (FITTING_WORK / products(graph).max(1)).max(2 * LEAST_SAMPLES).min(samples)
 }
 
 /// Samples that no fit has seen, as they are and with noise, with the original network's results.
