@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use paf_import::TrailingFunctions;
 use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, Margin, PafChoice, Reduction};
+use paf_import::TrailingFunctions;
 use paf_ir::random::SplitMix64;
 use paf_passes::paf::Paf;
 use paf_runtime::{Noise, simulate};
