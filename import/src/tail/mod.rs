@@ -212,12 +212,9 @@ fn joined<'m>(node: &NodeProto, operands: &[Fact<'m>], choice: TrailingFunctions
             is_bounded || operands.iter().all(|operand| !operand.roots.is_empty() || operand.is_number)
         }
     };
-    ((begins || is_begun) && is_one && constants_fit).then(|| Fact {
-        roots,
-        is_begun: true,
-        is_bounded: trailing.bounds || (trailing.keeps_bounds && is_bounded),
-        is_number: false,
-    })
+    let is_bounded = trailing.bounds || (trailing.keeps_bounds && is_bounded);
+    let fact = Fact { roots, is_begun: true, is_bounded, is_number: false };
+    ((begins || is_begun) && is_one && constants_fit).then_some(fact)
 }
 
 /// Whether the result is a constant although an operand is none.
