@@ -43,6 +43,17 @@ pub fn input_values(data: &Data, range: std::ops::Range<usize>) -> Values {
 /// # Errors
 /// [`RecoveryError::Data`] if the network does not take these samples.
 pub fn logits(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryError> {
+    let size = network.graph.node(network.graph.outputs[0].node).shape.size();
+    let mut results = all_results(network, data)?;
+    results.iter_mut().for_each(|result| result.truncate(size));
+    Ok(results)
+}
+
+/// All outputs of the network on each sample, one after another, flat.
+///
+/// # Errors
+/// [`RecoveryError::Data`] if the network does not take these samples.
+pub fn all_results(network: &Network, data: &Data) -> Result<Vec<Vec<f64>>, RecoveryError> {
     data.check_for(&network.graph)?;
     let mut results = Vec::with_capacity(data.len());
     for start in (0..data.len()).step_by(BATCH) {

@@ -1,6 +1,6 @@
 //! The values of a network on samples while it is followed node by node.
 
-use paf_ir::tensor::{Graph, Live, Node, NodeId, Op};
+use paf_ir::tensor::{Graph, Live, Node, NodeId, Op, Output};
 use paf_passes::approximate::Values;
 
 use crate::data::Data;
@@ -19,9 +19,15 @@ pub(crate) fn follow<'g, E>(
     })
 }
 
-/// The first output's values, flat, sample by sample; none before they were computed.
+/// The outputs' values, one after another, sample by sample; none before they were computed.
 pub(crate) fn results(live: &Live<'_, Values>, graph: &Graph) -> Vec<Vec<f64>> {
-    live.get(graph.outputs[0].node).map(Values::samples).unwrap_or_default()
+    let samples = |output: &Output| live.get(output.node).map(Values::samples).unwrap_or_default();
+    let others: Vec<Vec<Vec<f64>>> = graph.outputs.iter().map(samples).collect();
+    let join = |mut all: Vec<Vec<f64>>, next: Vec<Vec<f64>>| {
+        all.iter_mut().zip(next).for_each(|(all, next)| all.extend(next));
+        all
+    };
+    others.into_iter().reduce(join).unwrap_or_default()
 }
 
 /// Elements of one sample that are kept.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use paf_adapt::RecoveryError;
 use paf_circuit::CircuitError;
-use paf_files::io_exit_code;
+use paf_files::{Bytes, io_exit_code};
 use paf_import::ImportError;
 use paf_passes::PassError;
 use paf_passes::paf::NoSuchPaf;
@@ -29,6 +29,23 @@ pub enum CompileError {
         path: PathBuf,
         /// What is wrong with it and what would work.
         problem: String,
+    },
+    /// The compilation itself would take more memory than it may.
+    #[error(
+        "compiling it takes about {} of memory, and {} may be used; {}",
+        Bytes(*needed),
+        Bytes(*allowed),
+        what_fits(*samples, *fitting)
+    )]
+    Memory {
+        /// Bytes that it takes, about.
+        needed: u64,
+        /// Bytes that it may take.
+        allowed: u64,
+        /// Calibration samples.
+        samples: usize,
+        /// The most samples with which it fits, if it does with any.
+        fitting: Option<usize>,
     },
     /// Options that have no meaning, or none together.
     #[error(transparent)]
@@ -76,6 +93,14 @@ pub enum OptionsError {
     RecoveryWithoutData,
 }
 
+/// What would help a compilation that takes too much memory.
+fn what_fits(samples: usize, fitting: Option<usize>) -> String {
+    match fitting {
+        Some(fitting) => format!("with {fitting} of the {samples} calibration samples it fits"),
+        None => "that takes more memory, a smaller input or fewer channels".to_owned(),
+    }
+}
+
 impl CompileError {
     /// 1 for the user's model or data, 2 for usage, 3 for the environment.
     pub fn exit_code(&self) -> u8 {
@@ -83,6 +108,7 @@ impl CompileError {
             CompileError::Import(ImportError::Read { source, .. }) => io_exit_code(source),
             CompileError::Recovery(error) => error.exit_code(),
             CompileError::Options(_) | CompileError::Pass(PassError::NoSuchNode { .. }) => 2,
+            CompileError::Memory { .. } => 3,
             CompileError::Import(_) | CompileError::Pass(_) | CompileError::Calibration { .. } => 1,
             CompileError::Run(error) => error.exit_code(),
             CompileError::MachineCosts(error) => match error.problem() {

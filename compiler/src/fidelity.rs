@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use paf_adapt::config::{NamedMargin, ScaleMargin};
-use paf_adapt::fidelity::{Choice, DEEPEST, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful};
+use paf_adapt::fidelity::{Choice, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful, offered};
 use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
 use paf_passes::approximate::Margin;
 use paf_passes::decisions::{CalibrationSamples, Decisions};
+use paf_passes::idle::without_idle_relus;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_scheme::bootstrap_count;
 
@@ -67,13 +68,19 @@ pub(crate) fn chosen(
     listener: &mut Listener<'_>,
 ) -> Result<Recovered, CompileError> {
     let asked_for = !options.pafs.is_empty();
-    let has_nodes = graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
-    if asked_for || !has_nodes {
+    let has_nodes = |graph: &Graph| graph.nodes().any(|(_, node)| matches!(node.op, Op::Relu | Op::MaxPool(_)));
+    if asked_for || !has_nodes(graph) {
         let lowering = lowering(options, lower, graph.clone(), Decisions::default())?;
         return Ok(Recovered { lowering, choice: None });
     }
     let samples = calibration::samples(&options.calibration, graph)?;
-    let (original, data) = match prepared(options, lower, graph, &samples)? {
+    // What is fitted and judged is what is compiled.
+    let busy = without_idle_relus(graph, &samples, &lower.approximation)?;
+    if !has_nodes(&busy) {
+        let lower = with_decisions(options, lower.clone(), Decisions::default());
+        return Ok(Recovered { lowering: Lowering::new(graph.clone(), samples, lower), choice: None });
+    }
+    let (original, data) = match prepared(options, lower, &busy, &samples)? {
         Ok(prepared) => prepared,
         Err(reason) => {
             let lowering =
@@ -88,9 +95,9 @@ pub(crate) fn chosen(
     };
     let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
     let target = Target { options: lower.clone(), samples: Arc::new(vec![]) };
-    let mut deepest = DEEPEST;
+    let mut most = offered(&original).len();
     loop {
-        let request = Request { original: &original, data: &data, wanted, margin, deepest, target: &target };
+        let request = Request { original: &original, data: &data, wanted, margin, most, target: &target };
         let choices = faithful(&request, listener)?;
         let fitted = Arc::new(samples_of(&choices.fitted));
         let lowered = |choice: &Choice, listener: &mut Listener<'_>| -> Result<Lowering, CompileError> {
@@ -119,11 +126,11 @@ pub(crate) fn chosen(
         }
         match (fastest, choices.best_first.last()) {
             (Some((_, recovered)), _) => return Ok(recovered),
-            (None, Some(last)) if deepest == 0 => {
+            (None, Some(last)) if most <= 1 => {
                 let choice = Some(FidelityChoice::Made(last.fidelity));
                 return Ok(Recovered { lowering: lowered(last, listener)?, choice });
             }
-            _ => deepest = deepest.saturating_sub(1),
+            _ => most = most.saturating_sub(1),
         }
     }
 }

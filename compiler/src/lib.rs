@@ -16,6 +16,7 @@ pub mod error;
 pub mod fidelity;
 mod importing;
 mod lowering;
+mod memory;
 pub mod options;
 pub mod pipeline;
 mod precision;

@@ -167,6 +167,8 @@ pub struct CompileOptions {
     pub precision: Option<f64>,
     /// Most bytes that a run may use.
     pub memory: Option<u64>,
+    /// Most bytes that the compilation itself may take, as it is estimated; no limit without one.
+    pub compile_memory: Option<u64>,
     /// Test parameters without any security.
     pub insecure: bool,
     /// Where bootstraps may be.
@@ -214,6 +216,7 @@ impl CompileOptions {
             max_pool: Reduction::default(),
             precision: None,
             memory: None,
+            compile_memory: None,
             insecure: false,
             bootstraps: Bootstraps::default(),
             bootstrap_iterations: None,

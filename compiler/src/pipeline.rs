@@ -11,6 +11,7 @@ use paf_passes::PassError;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{LowerOptions, Lowering};
 use paf_passes::optimize::{self, RuleEffect};
+use paf_passes::pack::check_sizes;
 use paf_passes::schedule::{Alternative, DEFAULT_PRECISION};
 
 use crate::emit;
@@ -18,6 +19,7 @@ use crate::error::CompileError;
 use crate::fidelity::FidelityChoice;
 use crate::importing::import_options;
 use crate::lowering::lower_options;
+use crate::memory;
 use crate::options::{CompileOptions, ModelInput, PipelineStep};
 use crate::precision;
 use crate::recovery::recovered;
@@ -55,6 +57,8 @@ pub struct Compilation {
     pub choice: Option<FidelityChoice>,
     /// After [`Compilation::emit`].
     pub circuit: Option<Circuit>,
+    /// Bytes that the compilation takes at its peak, as they were estimated; after [`Compilation::recover`] begins.
+    pub memory: u64,
     /// Time of each step that was taken.
     pub timings: Vec<(PipelineStep, Duration)>,
 }
@@ -74,6 +78,7 @@ impl Compilation {
             lowering: None,
             choice: None,
             circuit: None,
+            memory: 0,
             timings: vec![],
         })
     }
@@ -112,7 +117,7 @@ impl Compilation {
     /// Other weights, and what was decided for nodes.
     ///
     /// # Errors
-    /// [`CompileError::Recovery`], [`CompileError::Calibration`], and those of the steps before.
+    /// [`CompileError::Memory`], [`CompileError::Recovery`], [`CompileError::Calibration`], and those of the steps before.
     pub fn recover(&mut self) -> Result<&Lowering, CompileError> {
         self.recover_with(&mut unheard)
     }
@@ -126,6 +131,8 @@ impl Compilation {
             self.import()?;
             let start = Instant::now();
             let model = (reached(&self.source), &reached(&self.imported).graph);
+            check_sizes(model.1, self.options.profile.chain.most_slots())?;
+            self.memory = memory::checked(&self.options, &self.lower, model.1)?;
             let recovered = recovered(&self.options, &self.lower, model, listener)?;
             (self.lowering, self.choice) = (Some(recovered.lowering), recovered.choice);
             self.timings.push((PipelineStep::Recover, start.elapsed()));
@@ -232,6 +239,7 @@ impl Compilation {
             bootstraps_optimal: scheduled.optimal,
             alternatives: scheduled.alternatives,
             chosen: lowering.polynomial.and_then(|polynomial| polynomial.chosen),
+            memory: self.memory,
             timings: self.timings,
         })
     }
@@ -269,6 +277,8 @@ pub struct Compiled {
     pub alternatives: Vec<Alternative>,
     /// Which PAFs were chosen, if a choice was asked for.
     pub chosen: Option<Chosen>,
+    /// Bytes that the compilation took at its peak, as they were estimated.
+    pub memory: u64,
     /// Time of each step.
     pub timings: Vec<(PipelineStep, Duration)>,
 }

@@ -59,6 +59,7 @@ pub fn json(compiled: &Compiled) -> String {
         "choice": compiled.chosen.as_ref().map(choice),
         "levels_before_optimize": compiled.optimized.levels_before,
         "levels_after_optimize": compiled.optimized.levels_after,
+        "compile_memory_bytes": compiled.memory,
         "seconds": timings,
         "notes": circuit.model.notes,
         "fidelity": circuit.model.fidelity.map(|fidelity| fidelity.same),
@@ -135,7 +136,7 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         "time",
         format!("about {:.1} s an input on {}", circuit.prediction.seconds, machine(&circuit.prediction.machine)),
     );
-    line("compiled in", format!("{total:.2} s"));
+    line("compiled in", format!("{total:.2} s, with about {} of memory", Bytes(compiled.memory)));
     text.trim_end().to_owned()
 }
 

@@ -106,8 +106,8 @@ fn built_in_recovery_keeps_what_direct_replacement_loses() {
 }
 
 /// A search in a network too deep for one chain of levels.
-fn deep_search(max_bootstraps: u32) -> Config {
-    let pafs = ["alpha12", "alpha14"].map(String::from).to_vec();
+fn deep_search(shallowest: &str, max_bootstraps: u32) -> Config {
+    let pafs = [shallowest, "alpha14"].map(String::from).to_vec();
     let search = SearchConfig {
         pafs,
         max_bootstraps: Some(max_bootstraps),
@@ -125,14 +125,14 @@ fn a_search_counts_the_bootstraps_that_the_circuit_has() {
     let files = ModelFiles { model: testdata(MODEL), output, paf_output };
     let recovered =
         |config| recover_files(&files, &config, (&digits_data(), None), None, EngineProfile::openfhe(), &mut unheard);
-    let report = recovered(deep_search(4)).unwrap().search.unwrap();
+    let report = recovered(deep_search("alpha12", 4)).unwrap().search.unwrap();
     let cost = report.tried[report.chosen].cost;
     let options = options(&files.output, Recovery::PafFile(files.paf_output.clone()));
     let circuit = compiled(&CompileOptions { insecure: false, ..options }).circuit;
     assert!((1..=4).contains(&cost.bootstraps), "{cost:?}");
     assert_eq!(circuit.counts().bootstraps, cost.bootstraps as usize);
 
-    let error = recovered(deep_search(0)).unwrap_err().to_string();
+    let error = recovered(deep_search("alpha13", 0)).unwrap_err().to_string();
     assert!(error.contains("max_bootstraps = 0: the network is expected to take "), "{error}");
 }
 

@@ -2,6 +2,7 @@
 
 use paf_ir::Sparse;
 use paf_ir::diagonals::PackedMap;
+use paf_ir::sparse::Matrix as _;
 
 /// The map from all slots of one period of the inputs to those of the outputs, with bias.
 pub(crate) struct SlotMatrix {

@@ -17,6 +17,7 @@ mod bytes;
 mod child;
 mod error;
 mod hex;
+pub mod memory;
 pub mod npy;
 pub mod npz;
 mod unfinished;

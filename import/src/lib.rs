@@ -71,7 +71,7 @@ pub struct Imported {
 }
 
 /// How to import.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
     /// Graph inputs that hold constants, by name: weights of a model that takes them as inputs.
     pub constants: BTreeMap<String, Tensor>,

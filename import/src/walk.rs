@@ -187,8 +187,8 @@ impl<'m> Walk<'m> {
         operands: Vec<Option<Value>>,
         is_trailing: bool,
     ) -> Result<Vec<Value>, Refusal> {
-        // What the client computes knows the numbers.
-        if !is_trailing && let Some(refusal) = self.model.notes.refusals.of(node) {
+        let refusals = &self.model.notes.refusals;
+        if let Some(refusal) = if is_trailing { refusals.of_trailing(node) } else { refusals.of(node) } {
             return Err(refusal);
         }
         if let Some(holds) = prepare::known_condition(node, &operands) {

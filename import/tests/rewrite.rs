@@ -11,8 +11,9 @@ use paf_oracle::Oracle;
 use prost::Message;
 use testkit::client_part::outputs;
 use testkit::networks::TrainedNetwork;
+use testkit::onnx::{floats, model, node, text};
 use testkit::{digits, testdata};
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
 
 fn own_networks() -> Vec<PathBuf> {
     digits::NETWORKS.map(|network| network.model()).to_vec()
@@ -83,6 +84,47 @@ fn tract_runs_the_new_weights() {
 #[ignore = "needs PAF_SHARED"]
 fn tract_runs_the_new_weights_of_trained_networks() {
     trained_networks().iter().for_each(|path| check_new_weights(path));
+}
+
+/// A model of a fused operator, a function and quantized weights: the plain network is what gets other weights.
+#[test]
+fn tract_runs_the_new_weights_of_models_that_were_prepared() {
+    let set = |domain: &str, version| OperatorSetIdProto { domain: domain.into(), version };
+    let of_domain = |domain: &str, node: NodeProto| NodeProto { domain: domain.into(), ..node };
+    let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
+    let dense = FunctionProto {
+        name: Some("Dense".into()),
+        domain: Some("mine".into()),
+        input: names(&["x", "w", "b"]),
+        output: names(&["y"]),
+        node: vec![node("MatMul", "x w", "t", vec![]), node("Add", "t b", "y", vec![])],
+        opset_import: vec![set("", 17)],
+        ..Default::default()
+    };
+    let conv = of_domain("com.microsoft", node("FusedConv", "x k c", "a", vec![text("activation", "Relu")]));
+    let nodes = vec![
+        conv,
+        node("Flatten", "a", "f", vec![]),
+        of_domain("mine", node("Dense", "f w b", "d", vec![])),
+        node("DequantizeLinear", "q s", "v", vec![]),
+        node("MatMul", "d v", "y", vec![]),
+    ];
+    let small = |values: &[i32]| TensorProto { data_type: 3, int32_data: values.to_vec(), ..floats("q", &[2, 2], &[]) };
+    let weights = vec![
+        floats("k", &[2, 1, 1, 1], &[0.5, -1.0]),
+        floats("c", &[2], &[0.25, 0.75]),
+        floats("w", &[8, 2], &(0..16).map(|index| index as f32 / 8.0 - 0.9).collect::<Vec<_>>()),
+        floats("b", &[2], &[0.1, -0.2]),
+        small(&[10, -20, 30, 40]),
+        floats("s", &[], &[0.05]),
+    ];
+    let built = model(17, &[1, 1, 2, 2], nodes, weights);
+    let opset_import = vec![set("", 17), set("mine", 1), set("com.microsoft", 1)];
+    let built = ModelProto { opset_import, functions: vec![dense], ..built };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    std::fs::write(&path, built.encode_to_vec()).unwrap();
+    check_new_weights(&path);
 }
 
 fn check_new_weights(path: &Path) {

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layout::Layout;
 use crate::linear::LinearMap;
-use crate::sparse::Sparse;
+use crate::sparse::Matrix;
 
 /// One giant step: rotate the sum over `babies` by `rotation`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +151,7 @@ pub struct Diagonals {
 }
 
 /// Expands a matrix between two layouts into the non-zero diagonals that a plan takes, keyed by `i mod p_in`.
-pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, plan: &Plan) -> Diagonals {
+pub fn diagonals(matrix: &impl Matrix, input: &Layout, output: &Layout, plan: &Plan) -> Diagonals {
     let length = input.period.max(output.period);
     let representatives = plan.representatives(input.period);
     let mut blocks = vec![vec![Block::new(); input.ciphertexts]; output.ciphertexts];
@@ -165,7 +165,7 @@ pub fn diagonals(matrix: &Sparse, input: &Layout, output: &Layout, plan: &Plan) 
 }
 
 /// The set of non-zero diagonals modulo `modulus`, over all blocks, without their values.
-pub fn diagonal_indices(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> BTreeSet<usize> {
+pub fn diagonal_indices(matrix: &impl Matrix, input: &Layout, output: &Layout, modulus: usize) -> BTreeSet<usize> {
     let residues = Residues::new(input, output, modulus);
     let mut seen = vec![false; residues.modulus];
     residues.for_each(matrix, |_, residue| seen[residue] = true);
@@ -173,7 +173,7 @@ pub fn diagonal_indices(matrix: &Sparse, input: &Layout, output: &Layout, modulu
 }
 
 /// Number of plaintexts: non-zero diagonals counted in each block.
-pub fn plaintext_count(matrix: &Sparse, input: &Layout, output: &Layout, modulus: usize) -> usize {
+pub fn plaintext_count(matrix: &impl Matrix, input: &Layout, output: &Layout, modulus: usize) -> usize {
     let residues = Residues::new(input, output, modulus);
     let mut seen = vec![false; residues.modulus * input.ciphertexts * output.ciphertexts];
     residues.for_each(matrix, |block, residue| seen[block * residues.modulus + residue] = true);
@@ -195,16 +195,16 @@ impl<'l> Residues<'l> {
     }
 
     /// Visits the block, row-major over output and input ciphertexts, and the residue of every entry.
-    fn for_each(&self, matrix: &Sparse, mut visit: impl FnMut(usize, usize)) {
+    fn for_each(&self, matrix: &impl Matrix, mut visit: impl FnMut(usize, usize)) {
         let (input_bits, mask) = (self.input.period.trailing_zeros(), self.modulus - 1);
-        for row in 0..matrix.rows() {
+        matrix.each_row(&mut |row, columns, _| {
             let out_slot = self.output.slot(row);
             let first_block = out_slot / self.output.period * self.input.ciphertexts;
-            for (column, _) in matrix.row(row) {
-                let in_slot = self.input.slot(column);
+            for &column in columns {
+                let in_slot = self.input.slot(column as usize);
                 visit(first_block + (in_slot >> input_bits), in_slot.wrapping_sub(out_slot) & mask);
             }
-        }
+        });
     }
 }
 
@@ -215,20 +215,20 @@ struct Place {
     slot: usize,
 }
 
-fn for_each_entry(matrix: &Sparse, input: &Layout, output: &Layout, mut visit: impl FnMut(Place, f64)) {
+fn for_each_entry(matrix: &impl Matrix, input: &Layout, output: &Layout, mut visit: impl FnMut(Place, f64)) {
     let length = input.period.max(output.period);
-    for row in 0..matrix.rows() {
+    matrix.each_row(&mut |row, columns, values| {
         let out_global = output.slot(row);
         let (output_ciphertext, out_slot) = (out_global / output.period, out_global % output.period);
-        for (column, value) in matrix.row(row) {
-            let in_global = input.slot(column);
+        for (&column, &value) in columns.iter().zip(values) {
+            let in_global = input.slot(column as usize);
             let (input_ciphertext, in_slot) = (in_global / input.period, in_global % input.period);
             for slot in (out_slot..length).step_by(output.period) {
                 let diagonal = (in_slot + length - slot) % input.period;
                 visit(Place { output_ciphertext, input_ciphertext, diagonal, slot }, value);
             }
         }
-    }
+    });
 }
 
 /// The folds that finish a map of this modulus: `p_in/2, p_in/4, …, modulus`.
@@ -248,13 +248,13 @@ impl PackedMap {
         if self.input.ciphertexts * self.output.ciphertexts == 1 {
             return self.plan.giants.iter().map(|giant| giant.babies.len()).sum();
         }
-        plaintext_count(&self.map.matrix(), &self.input, &self.output, self.plan.modulus)
+        plaintext_count(&self.map.rows(), &self.input, &self.output, self.plan.modulus)
     }
 
     /// Values of the plaintexts, pre-rotated for their giant step: `(giant index, baby rotation)` to
     /// `rot_{−giant}(diagonal)`, a vector of `max(p_in, p_out)` values; per output and input ciphertext.
     pub fn plaintexts(&self) -> Vec<Vec<PlanPlaintexts>> {
-        let expanded = diagonals(&self.map.matrix(), &self.input, &self.output, &self.plan);
+        let expanded = diagonals(&self.map.rows(), &self.input, &self.output, &self.plan);
         let rotate = |block: Block| self.plan_block(&block, expanded.length);
         expanded.blocks.into_iter().map(|row| row.into_iter().map(rotate).collect()).collect()
     }

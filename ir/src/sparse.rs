@@ -1,5 +1,95 @@
 //! Sparse matrices in compressed rows, the common expansion of every linear map.
 
+use std::ops::Range;
+
+/// What looks at rows: the number of each, its columns, which ascend, and their values.
+pub type VisitRow<'v> = dyn FnMut(usize, &[u32], &[f64]) + 'v;
+
+/// A matrix that is read row by row.
+pub trait Matrix {
+    /// Number of rows.
+    fn rows(&self) -> usize;
+
+    /// Visits rows in order.
+    fn each_row_of(&self, rows: Range<usize>, visit: &mut VisitRow<'_>);
+
+    /// Visits all rows in order.
+    fn each_row(&self, visit: &mut VisitRow<'_>) {
+        self.each_row_of(0..self.rows(), visit);
+    }
+
+    /// Number of entries.
+    fn entry_count(&self) -> usize {
+        let mut count = 0;
+        self.each_row(&mut |_, columns, _| count += columns.len());
+        count
+    }
+
+    /// The matrix times a vector.
+    fn apply(&self, x: &[f64]) -> Vec<f64> {
+        let mut y = Vec::with_capacity(self.rows());
+        self.each_row(&mut |_, columns, values| {
+            y.push(columns.iter().zip(values).map(|(&column, value)| value * x[column as usize]).sum());
+        });
+        y
+    }
+
+    /// The matrix times several vectors side by side, to the same bits as [`Matrix::apply`].
+    fn apply_lanes<const L: usize>(&self, x: &[[f64; L]]) -> Vec<[f64; L]> {
+        let mut y = Vec::with_capacity(self.rows());
+        self.each_row(&mut |_, columns, values| {
+            let mut sums = [0.0; L];
+            for (&column, value) in columns.iter().zip(values) {
+                sums.iter_mut().zip(&x[column as usize]).for_each(|(sum, x)| *sum += value * x);
+            }
+            y.push(sums);
+        });
+        y
+    }
+}
+
+impl Matrix for Sparse {
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn entry_count(&self) -> usize {
+        self.entry_count()
+    }
+
+    fn each_row_of(&self, rows: Range<usize>, visit: &mut VisitRow<'_>) {
+        for row in rows {
+            let range = self.row_starts[row]..self.row_starts[row + 1];
+            visit(row, &self.column_indices[range.clone()], &self.values[range]);
+        }
+    }
+}
+
+/// Rows of a product that are made at a time to count its entries.
+const COUNTED_ROWS: usize = 64;
+
+/// Whether the product `left · right` has at most so many entries; no more of it than a few rows is made at a time.
+pub fn product_fits(left: &impl Matrix, right: &impl Matrix, most: usize) -> bool {
+    let mut count = 0;
+    (0..left.rows()).step_by(COUNTED_ROWS).all(|first| {
+        let rows = COUNTED_ROWS.min(left.rows() - first);
+        let part = Sparse::from_rows(rows, usize::MAX, |row, entries| product_row(left, right, first + row, entries));
+        count += part.entry_count();
+        count <= most
+    })
+}
+
+fn product_row(left: &impl Matrix, right: &impl Matrix, row: usize, entries: &mut Vec<(u32, f64)>) {
+    left.each_row_of(row..row + 1, &mut |_, middles, factors| {
+        for (&middle, factor) in middles.iter().zip(factors) {
+            let middle = middle as usize;
+            right.each_row_of(middle..middle + 1, &mut |_, columns, values| {
+                entries.extend(columns.iter().zip(values).map(|(&column, value)| (column, factor * value)));
+            });
+        }
+    });
+}
+
 /// A sparse matrix; column indices ascend within a row. Entries that add up to exactly zero are not stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sparse {
@@ -121,22 +211,5 @@ impl Sparse {
                 entries.extend(right.row(middle).map(|(column, value)| (column as u32, left_value * value)));
             }
         })
-    }
-
-    /// The matrix times a vector.
-    pub fn apply(&self, x: &[f64]) -> Vec<f64> {
-        (0..self.rows()).map(|row| self.row(row).map(|(column, value)| value * x[column]).sum()).collect()
-    }
-
-    /// The matrix times several vectors side by side, to the same bits as [`Sparse::apply`].
-    pub fn apply_lanes<const L: usize>(&self, x: &[[f64; L]]) -> Vec<[f64; L]> {
-        let sum_of_row = |row: usize| {
-            let mut sums = [0.0; L];
-            for (column, value) in self.row(row) {
-                sums.iter_mut().zip(&x[column]).for_each(|(sum, x)| *sum += value * x);
-            }
-            sums
-        };
-        (0..self.rows()).map(sum_of_row).collect()
     }
 }

@@ -4,6 +4,7 @@ mod common;
 
 use paf_ir::diagonals::{PackedMap, diagonals, plaintext_count};
 use paf_ir::layout::Gaps;
+use paf_ir::sparse::Matrix as _;
 use paf_ir::{Layout, slots};
 use proptest::prelude::*;
 

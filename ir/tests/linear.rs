@@ -4,6 +4,7 @@ mod common;
 
 use common::{constant, numbers};
 use paf_ir::linear::{Conv, MAX_SIDE, Window, ZERO};
+use paf_ir::sparse::Matrix as _;
 use paf_ir::{Bias, LinearMap, Primitive, Shape};
 use proptest::prelude::*;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use paf_ir::lanes::{LANES, apart, side_by_side};
 use paf_ir::linear::{Bias, Conv, LinearMap, Operator, Primitive, Window};
-use paf_ir::sparse::Sparse;
+use paf_ir::sparse::{Matrix as _, Sparse};
 use paf_ir::tensor::{BatchAxis, Graph, GraphEvaluator, Op, Output, Shape, Tensor};
 
 /// Values with many different bits.

@@ -55,4 +55,12 @@ impl Decisions {
         }
         self
     }
+
+    /// Without what is decided for some nodes.
+    #[must_use]
+    pub(crate) fn without(mut self, is_gone: impl Fn(&str) -> bool) -> Self {
+        self.pafs.retain(|node, _| !is_gone(node));
+        self.scales.retain(|node, _| !is_gone(node));
+        self
+    }
 }

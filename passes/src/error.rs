@@ -163,7 +163,11 @@ pub enum PassError {
         limit: u64,
     },
     /// A tensor needs more slots than the largest ring dimension has ciphertexts for.
-    #[error("node `{node}`: {elements} elements do not fit {slots} slots a ciphertext in at most {limit} ciphertexts")]
+    #[error(
+        "node `{node}`: {elements} elements do not fit {slots} slots a ciphertext in at most {limit} ciphertexts, which hold \
+         {} of them; a smaller input or fewer channels would fit",
+        slots * limit
+    )]
     TooLarge {
         /// Name of the node.
         node: String,

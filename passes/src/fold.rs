@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use paf_ir::linear::{Bias, Conv, LinearMap, Primitive};
+use paf_ir::sparse::{Matrix as _, product_fits};
 use paf_ir::tensor::{BatchNorm, Constant, Graph, Node, NodeId, Op, Shape, Tensor};
 
 use crate::error::PassError;
@@ -129,8 +130,8 @@ fn product_is_cheap(earlier: &LinearMap, later: &LinearMap) -> bool {
     if is_elementwise(earlier) || is_elementwise(later) {
         return true;
     }
-    let (first, second) = (earlier.matrix(), later.matrix());
-    second.multiply(&first).entry_count() <= PRODUCT_GROWTH * (first.entry_count() + second.entry_count())
+    let (first, second) = (earlier.rows(), later.rows());
+    product_fits(&second, &first, PRODUCT_GROWTH * (first.entry_count() + second.entry_count()))
 }
 
 /// Melts diagonals into the weights beside them.

@@ -16,6 +16,7 @@ use crate::choose::{Chosen, Goal, choose};
 use crate::coefficients::Coefficients;
 use crate::decisions::{CalibrationSamples, Decisions, a_few};
 use crate::error::PassError;
+use crate::idle::without_idle_relus;
 use crate::optimize::{self, optimize};
 use crate::pack::{self, Packed, pack};
 use crate::paf::Paf;
@@ -118,13 +119,14 @@ impl Lowering {
         &self.options
     }
 
-    /// Linear operations melt into each other, and quadratic polynomials become squares.
+    /// ReLUs that do nothing go, linear operations melt into each other, and quadratic polynomials become squares.
     ///
     /// # Errors
     /// [`PassError::Ir`] for a graph that was not verified, or a sample that does not fit it.
     pub fn fold(&mut self) -> Result<&Graph, PassError> {
         if self.folded.is_none() {
-            self.folded = Some(folded(&self.graph, || self.few_samples())?);
+            let busy = without_idle_relus(&self.graph, &self.samples, &self.options.approximation)?;
+            self.folded = Some(folded(&busy, || self.few_samples())?);
         }
         Ok(reached(&self.folded))
     }
@@ -136,7 +138,7 @@ impl Lowering {
     pub fn approximate(&mut self) -> Result<&Polynomial, PassError> {
         if self.polynomial.is_none() {
             self.fold()?;
-            let (folded, options, samples) = (reached(&self.folded), &self.options.approximation, &self.samples);
+            let (folded, options, samples) = (reached(&self.folded), &self.approximation(), &self.samples);
             let (approximated, chosen) = match self.options.goal {
                 Some(goal) => {
                     choose(folded, options, samples, goal).map(|(network, chosen)| (network, Some(chosen)))?
@@ -146,6 +148,14 @@ impl Lowering {
             self.polynomial = Some(Polynomial { approximated, chosen });
         }
         Ok(reached(&self.polynomial))
+    }
+
+    /// How the folded network is approximated: nothing is decided for ReLUs that are gone.
+    fn approximation(&self) -> ApproximationOptions {
+        let has = |graph: &Graph, name: &str| graph.nodes().any(|(_, node)| node.op == Op::Relu && node.name == name);
+        let is_gone = |name: &str| has(&self.graph, name) && !has(reached(&self.folded), name);
+        let options = &self.options.approximation;
+        ApproximationOptions { per_node: options.per_node.clone().without(is_gone), ..options.clone() }
     }
 
     /// A few inputs of the network, in the model's own units: samples, or drawn where there are none.

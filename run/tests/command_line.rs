@@ -199,8 +199,8 @@ fn bad_inputs_are_named() {
     fails("one.npy", "x has shape [1, 8, 8], the circuit takes [k, 1, 8, 8]");
     bench.write("none.npy", &[0, 1, 8, 8], Vec::<f64>::new());
     fails("none.npy", "x holds no samples");
-    bench.write("bytes.npy", &[1, 1, 8, 8], vec![2u8; 64]);
-    fails("bytes.npy", "2 is outside the calibrated range [-1, 1]");
+    bench.write("bytes.npy", &[1, 1, 8, 8], vec![255u8; 64]);
+    fails("bytes.npy", "255 is outside the calibrated range [-1, 1]");
     fs::write(bench.path("text.npy"), "1, 2, 3").unwrap();
     fails("text.npy", "text.npy is not a usable .npy file");
     fails("missing.npy", "cannot read missing.npy");

@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::samples::{Samples, agreement_bits, finish};
 use crate::simulate::{decrypt, run_one, values};
 
-/// By how many bits a key or a sample may be worse than the mean.
-const RESERVE: f64 = 2.0;
+/// By how many bits another key or sample may be worse than those that were tried.
+const RESERVE: f64 = 1.0;
 
 /// Runs with noise, for circuits whose encrypted runs take less than so many seconds each.
 const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 3)];
 
-/// Bits to which an encrypted run agrees with the clear one on such samples: the mean over samples and keys of the noise
-/// model, less what single ones may be worse by. `−log2` of the largest difference over the largest value of a sample; none
+/// Bits to which an encrypted run agrees with the clear one on such samples: half way between the mean and the least over
+/// samples and keys of the noise model, less what others may be worse by. `−log2` of the largest difference over the largest value of a sample; none
 /// where every result is zero.
 ///
 /// # Errors
@@ -41,5 +41,7 @@ pub fn expected_bits(circuit: &Circuit, samples: &Samples) -> Result<Option<f64>
     };
     let bits: Vec<Option<f64>> = (0..runs).into_par_iter().map(one).collect::<Result<_>>()?;
     let bits: Vec<f64> = bits.into_iter().flatten().collect();
-    Ok((!bits.is_empty()).then(|| bits.iter().sum::<f64>() / bits.len() as f64 - RESERVE))
+    let mean = bits.iter().sum::<f64>() / bits.len() as f64;
+    let least = bits.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok((!bits.is_empty()).then_some((mean + least) / 2.0 - RESERVE))
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use paf_ir::linear::Operator;
 use paf_ir::random::SplitMix64;
-use paf_ir::tensor::{Node, Op};
+use paf_ir::tensor::{Graph, Node, Op};
 use paf_passes::approximate::levels_with;
 use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
@@ -27,12 +27,12 @@ use crate::config::{Config, CtConfig, ScaleMargin, StepName};
 use crate::cost::{Cost, Costs};
 use crate::data::{CALIBRATION_SAMPLES, Data, shuffled};
 use crate::error::RecoveryError;
-use crate::evaluate::{Accuracy, Lost, logits, top1};
+use crate::evaluate::{Lost, all_results};
 use crate::events::{Event, Listener, Undertaking, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk};
 use crate::target::Target;
-use agreement::{Agreement, Results};
+use agreement::{Agreement, Meaning, Results, meanings};
 use mix::{Menu, Mix};
 
 /// Fewer samples say too little of what a node sees and of how well a choice does.
@@ -45,8 +45,15 @@ const JUDGING: f64 = 0.35;
 const OFFERED: [&str; 6] = ["relu4", "relu8", "relu16", "relu32", "relu63", "abs126"];
 const FIRST: usize = 3;
 
-/// Index of the deepest polynomial that is offered.
-pub const DEEPEST: usize = OFFERED.len() - 1;
+/// What is offered beside them where results are numbers, of which each error counts.
+const OFFERED_FOR_NUMBERS: [&str; 2] = ["alpha10", "alpha12"];
+
+/// The PAFs that are offered for a network, by ascending levels.
+pub fn offered(original: &Network) -> Vec<&'static str> {
+    let of_numbers = meanings(&original.graph).iter().any(|(meaning, _)| *meaning == Meaning::Numbers);
+    let more = OFFERED_FOR_NUMBERS.iter().filter(|_| of_numbers);
+    OFFERED.iter().chain(more).copied().collect()
+}
 
 /// By how much errors are taken to be larger on samples to come than on those that judge.
 const SAFETY: f64 = 2.5;
@@ -147,8 +154,8 @@ pub struct Request<'r> {
     pub wanted: Wanted,
     /// How much wider static scales are than what the samples show.
     pub margin: ScaleMargin,
-    /// The deepest polynomial that nodes may have, from 0 to [`DEEPEST`].
-    pub deepest: usize,
+    /// How many of those that are [`offered`] nodes may have, at least one.
+    pub most: usize,
     /// The circuit that it is for.
     pub target: &'r Target,
 }
@@ -188,12 +195,12 @@ impl Choices {
 /// # Errors
 /// As [`crate::steps::walk()`].
 pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Choices, RecoveryError> {
-    let Request { original, data, wanted, margin, deepest, target } = *request;
+    let Request { original, data, wanted, margin, most, target } = *request;
     data.check_for(&original.graph)?;
     tell(listener, Event::Begins(Undertaking::Fidelity))?;
     let config = Config { margin, ..config(wanted) };
     let (seen, judging, fitting) = split(original, data, &config, wanted);
-    let pafs = OFFERED[..=deepest].iter().map(|name| Paf::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let pafs = offered(original).into_iter().take(most.max(1)).map(Paf::by_name).collect::<Result<Vec<_>, _>>()?;
     let reference = Reference::for_steps(original, &seen, &config);
     let start = Walk::new(original, &reference, &seen, &config);
     let judges = Judges::new(original, judging)?;
@@ -234,8 +241,17 @@ fn split(original: &Network, data: &Data, config: &Config, wanted: Wanted) -> (D
 
 /// Products with weights that one sample takes.
 fn work(network: &Network) -> usize {
+    products(&network.graph)
+}
+
+fn products(graph: &Graph) -> usize {
     let products = |op: &Op| if let Op::Linear(map) = op { Operator::new(map).products() } else { 0 };
-    network.graph.nodes().map(|(_, node)| products(&node.op)).sum()
+    graph.nodes().map(|(_, node)| products(&node.op)).sum()
+}
+
+/// How many of so many samples a choice is fitted to at once, at most.
+pub fn fitted_at_once(graph: &Graph, samples: usize) -> usize {
+    (FITTING_WORK / products(graph).max(1)).max(2 * LEAST_SAMPLES).min(samples)
 }
 
 /// Samples that no fit has seen, as they are and with noise, with the original network's results.
@@ -259,35 +275,41 @@ struct Accuracies {
     kept: bool,
 }
 
+/// Which predictions are right.
+fn right(original: &Results, results: &[Vec<f64>], labels: &[u32]) -> Vec<bool> {
+    results.iter().zip(labels).map(|(result, label)| original.class(result) == *label as usize).collect()
+}
+
 /// Whether no more than [`MOST_LOST`] and its standard error are lost.
-fn keeps_accuracy(original: &[Vec<f64>], results: &[Vec<f64>], labels: &[u32]) -> bool {
-    let right = |results: &[Vec<f64>]| -> Vec<bool> {
-        results.iter().zip(labels).map(|(result, label)| top1(result) == *label as usize).collect()
-    };
-    let lost = Lost::between(&right(original), &right(results));
+fn keeps_accuracy(original: &Results, results: &[Vec<f64>], labels: &[u32]) -> bool {
+    let lost = Lost::between(&right(original, original.values(), labels), &right(original, results, labels));
     lost.points <= MOST_LOST + lost.standard_error
 }
 
 impl Judges {
     fn new(original: &Network, data: Data) -> Result<Self, RecoveryError> {
         let noisy = noisy(&data, NOISE);
-        let results = Results::of(logits(original, &data)?);
-        let noisy_results = Results::of(logits(original, &noisy)?);
+        let meanings = meanings(&original.graph);
+        let results = Results::of(all_results(original, &data)?, &meanings);
+        let noisy_results = Results::of(all_results(original, &noisy)?, &meanings);
         Ok(Judges { data, results, noisy, noisy_results })
     }
 
     /// The agreement, and whether the accuracy is kept; both on the samples and on the noisy ones.
     fn judge(&self, network: &Network) -> Result<(Agreements, Option<Accuracies>), RecoveryError> {
-        let (results, noisy) = (logits(network, &self.data)?, logits(network, &self.noisy)?);
+        let (results, noisy) = (all_results(network, &self.data)?, all_results(network, &self.noisy)?);
         let agreements =
             Agreements { on_samples: self.results.beside(&results), on_noisy: self.noisy_results.beside(&noisy) };
         let accuracies = self.data.y.as_deref().map(|labels| {
-            let percent = |results: &[Vec<f64>]| Accuracy::of(results, labels).percent();
-            let (original, noisy_original) = (self.results.values(), self.noisy_results.values());
+            let percent = |results: &[Vec<f64>]| {
+                let right = right(&self.results, results, labels).into_iter().filter(|right| *right).count();
+                100.0 * right as f64 / labels.len().max(1) as f64
+            };
             Accuracies {
-                original: percent(original),
+                original: percent(self.results.values()),
                 own: percent(&results),
-                kept: keeps_accuracy(original, &results, labels) && keeps_accuracy(noisy_original, &noisy, labels),
+                kept: keeps_accuracy(&self.results, &results, labels)
+                    && keeps_accuracy(&self.noisy_results, &noisy, labels),
             }
         });
         Ok((agreements, accuracies))

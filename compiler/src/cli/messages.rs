@@ -17,6 +17,7 @@ pub(crate) fn message(error: &CompileError) -> String {
             "{error} in this program; paf-recover has it, and so has paf-compile built with its feature `train`"
         ),
         CompileError::Pass(error) | CompileError::Recovery(RecoveryError::Pass(error)) => of_pass(error),
+        CompileError::Memory { .. } => format!("{error} (--compile-memory)"),
         other => other.to_string(),
     }
 }

@@ -1,11 +1,13 @@
 //! Command line of `paf-compile`.
 
 mod messages;
+mod progress;
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use paf_adapt::events::Event;
 use paf_adapt::progress::ProgressText;
 use paf_circuit::{read_machine_costs, write_circuit};
 use paf_compiler::error::CompileError;
@@ -16,11 +18,13 @@ use paf_compiler::options::{
 use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;
 use paf_files::Bytes;
+use paf_files::memory::available_bytes;
 use paf_import::TrailingFunctions;
 use paf_passes::lower::Lowering;
 use paf_scheme::EngineProfile;
 
 pub(crate) use messages::message;
+use progress::StepText;
 
 /// Compiles a trained ONNX network with ReLU and MaxPool to a CKKS circuit that runs on encrypted inputs
 #[derive(Debug, Parser)]
@@ -102,6 +106,9 @@ pub(crate) struct Arguments {
     /// Most memory a run may use, such as 16G
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<Bytes>,
+    /// Most memory that the compilation itself may take, such as 8G; it is estimated first [default: what the machine has free]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) compile_memory: Option<Bytes>,
     /// Where bootstraps may be: `auto` where levels run out, `never`, or a number of levels that each gives back
     #[arg(long, value_name = "auto | never | LEVELS", default_value = "auto", value_parser = parse_bootstraps)]
     pub(crate) bootstraps: Bootstraps,
@@ -242,6 +249,7 @@ impl Arguments {
             max_pool: self.max_pool,
             precision: self.precision,
             memory: self.memory.map(|size| size.0),
+            compile_memory: self.compile_memory.map(|size| size.0).or_else(available_bytes),
             insecure: self.insecure_test_parameters,
             bootstraps: self.bootstraps,
             bootstrap_iterations: self.bootstrap_iterations,
@@ -287,7 +295,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), CompileError> {
         eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
     let mut compilation = Compilation::new(arguments.options()?)?;
-    let result = take_steps(&mut compilation, arguments.last_step());
+    let result = take_steps(&mut compilation, arguments);
     if arguments.explain {
         explain(&compilation)?;
     }
@@ -301,16 +309,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), CompileError> {
     }
 }
 
-/// Takes the steps up to one; the recovery's progress goes to stderr.
-fn take_steps(compilation: &mut Compilation, last: PipelineStep) -> Result<(), CompileError> {
-    if last >= PipelineStep::Recover {
-        let mut progress = match stderr().is_terminal() {
-            true => ProgressText::in_place(stderr()),
-            false => ProgressText::in_lines(stderr()),
-        };
-        compilation.recover_with(&mut |event| progress.hear(event))?;
+/// Takes the steps that are wanted; progress goes to stderr.
+fn take_steps(compilation: &mut Compilation, arguments: &Arguments) -> Result<(), CompileError> {
+    let last = arguments.last_step();
+    for &step in PipelineStep::value_variants().iter().filter(|step| **step <= last) {
+        let text = (!arguments.json).then(|| StepText::begin(step));
+        match step {
+            PipelineStep::Recover => recover(compilation, text)?,
+            _ => compilation.run(step)?,
+        }
     }
-    compilation.run(last)
+    Ok(())
+}
+
+/// The step `recover`, which has progress of its own once it begins with what takes long.
+fn recover(compilation: &mut Compilation, mut text: Option<StepText>) -> Result<(), CompileError> {
+    let mut progress = match stderr().is_terminal() {
+        true => ProgressText::in_place(stderr()),
+        false => ProgressText::in_lines(stderr()),
+    };
+    let heard = &mut |event: Event<'_>| {
+        drop(text.take());
+        progress.hear(event)
+    };
+    compilation.recover_with(heard).map(drop)
 }
 
 /// Writes a circuit, and prints what there is to know of it.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use paf_circuit::Circuit;
 use paf_compiler::options::{CompileOptions, Margin, PafChoice, Reduction};
+use paf_import::TrailingFunctions;
 use paf_ir::random::SplitMix64;
 use paf_passes::paf::Paf;
 use paf_runtime::{Noise, simulate};
@@ -66,6 +67,7 @@ impl Choice {
         let path = folder.path().join("model.onnx");
         std::fs::write(&path, self.operator.model(side).encode_to_vec()).expect("a writable folder");
         let options = CompileOptions {
+            trailing: TrailingFunctions::Circuit,
             pafs: vec![PafChoice { node: None, paf: self.paf.into() }],
             margin: Margin::Fixed(1.0),
             input_range: Some(self.operator.range()),

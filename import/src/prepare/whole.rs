@@ -14,7 +14,7 @@ use crate::site::Refusal;
 pub(super) fn check(graph: &GraphProto, flow: &Flow<'_>, refusals: &mut Refusals) -> Option<Vec<NodeProto>> {
     for node in &graph.node {
         if let Some(refusal) = refusal(node, flow) {
-            refusals.note(node, &refusal);
+            refusals.note_for_circuit(node, &refusal);
         }
     }
     if !graph.node.iter().any(|node| is_widening(node, flow) || is_arithmetic(node, flow)) {

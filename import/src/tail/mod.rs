@@ -233,10 +233,9 @@ impl<'m, 'a> Search<'m, 'a> {
         let trailing = trailing(node)?;
         let is_begun = operands.iter().any(|operand| operand.is_begun);
         let begins = match trailing.part {
-            _ if self.wanted.contains(&position) => true,
             Part::Needed => true,
-            Part::Begins => self.choice == TrailingFunctions::Client,
-            Part::Follows => false,
+            Part::Begins => self.choice == TrailingFunctions::Client || self.wanted.contains(&position),
+            Part::Follows => self.wanted.contains(&position),
         };
         let roots: BTreeSet<&str> = operands.iter().flat_map(|operand| operand.roots.iter().copied()).collect();
         let is_one = roots.len() == 1 || trailing.joins;

@@ -113,8 +113,18 @@ fn integers_that_are_computed_with_are_named() {
     let (operator, reason) = unsupported_reason(&model(13, &[1, 2], nodes, weights()));
     assert_eq!(operator, "QuantizeLinear");
     assert_eq!(reason, "`y` reads it with another scale or zero point");
-    let (_, reason) = unsupported_reason(&model(13, &[1, 2], vec![quantize("x s", "y")], weights()));
+    let nodes = vec![quantize("x s", "q"), node("Flatten", "q", "y", vec![])];
+    let (_, reason) = unsupported_reason(&model(13, &[1, 2], nodes, weights()));
     assert_eq!(reason, "its integers are the output `y` of the model");
+}
+
+#[test]
+fn integers_that_are_an_output_are_those_of_the_client() {
+    let nodes = vec![node("Mul", "x w", "t", vec![]), quantize("t s z", "y")];
+    let weights = vec![floats("w", &[3], &[2.0, -3.0, 9.0]), floats("s", &[], &[0.5]), small("z", UINT8, &[], &[128])];
+    let model = model(13, &[1, 3], nodes, weights);
+    assert_result(&model, &[1.1, 2.0, 30.0], &[1, 3], &[132.0, 116.0, 255.0]);
+    assert_eq!(relus(&model), 0);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl PackedMap {
     /// [`IrError::Type`] with the first diagonal left out.
     pub fn check_complete(&self) -> Result<(), IrError> {
         let taken = self.plan.representatives(self.input.period);
-        let present = diagonal_indices(&self.map.matrix(), &self.input, &self.output, self.plan.modulus);
+        let present = diagonal_indices(&self.map.rows(), &self.input, &self.output, self.plan.modulus);
         match present.into_iter().find(|&diagonal| taken[diagonal].is_none()) {
             Some(diagonal) => fail(format!("the plan leaves out diagonal {diagonal}")),
             None => Ok(()),

@@ -6,12 +6,14 @@
 mod check;
 mod matrix;
 mod operator;
+mod rows;
 
 use std::sync::Arc;
 
-use crate::sparse::Sparse;
+use crate::sparse::{Matrix as _, Sparse};
 use crate::tensor::{Constant, Shape, Tensor};
 pub use operator::Operator;
+pub use rows::MapRows;
 
 /// One linear factor with its weights as the model has them, never expanded.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,10 +187,7 @@ impl Primitive {
     pub fn as_view(&self) -> Option<Vec<u32>> {
         match self {
             Primitive::Select { indices, .. } if indices.iter().flatten().any(|&index| index == ZERO) => None,
-            Primitive::Select { .. } | Primitive::Permute { .. } => {
-                let matrix = self.matrix();
-                Some((0..matrix.rows()).map(|row| matrix.row(row).next().map_or(0, |(c, _)| c as u32)).collect())
-            }
+            Primitive::Select { .. } | Primitive::Permute { .. } => Some(self.moves()),
             _ => None,
         }
     }
@@ -221,7 +220,10 @@ impl LinearMap {
         let mut product: Option<Sparse> = None;
         for factor in &self.factors {
             let matrix = factor.matrix();
-            product = Some(product.map_or_else(|| matrix.clone(), |right| matrix.multiply(&right)));
+            product = Some(match product {
+                Some(right) => matrix.multiply(&right),
+                None => matrix,
+            });
         }
         let mut product = product.unwrap_or_else(|| Sparse::identity(self.inputs));
         product.scale(self.scale);
@@ -230,7 +232,7 @@ impl LinearMap {
 
     /// `y = matrix · x + bias`.
     pub fn apply(&self, x: &[f64]) -> Vec<f64> {
-        let mut y = self.matrix().apply(x);
+        let mut y = self.rows().apply(x);
         self.add_bias(&mut y);
         y
     }
@@ -262,7 +264,7 @@ impl LinearMap {
     fn composed_bias(&self, later: &LinearMap) -> Option<Bias> {
         let Some(bias) = &self.bias else { return later.bias.clone() };
         let mut values: Vec<f64> = (0..self.outputs).map(|index| bias.at(index)).collect();
-        values = later.matrix().apply(&values);
+        values = later.rows().apply(&values);
         later.add_bias(&mut values);
         let shape = Shape(vec![values.len()]);
         Some(Bias { values: Arc::new(Tensor::new(shape, values)), repeat: 1 })

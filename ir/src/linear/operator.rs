@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use super::{Bias, Conv, LinearMap, Primitive};
-use crate::sparse::Sparse;
+use super::{Bias, Conv, LinearMap, Primitive, ZERO};
+use crate::sparse::{Matrix as _, Sparse};
 use crate::tensor::Tensor;
 
 /// A map ready to be applied to vectors side by side.
@@ -20,26 +20,60 @@ pub struct Operator {
 #[derive(Debug, Clone)]
 enum Kernel {
     Conv(Conv),
+    /// A convolution whose elements are moved: of each element of the result where it was, or [`ZERO`].
+    Moved {
+        conv: Conv,
+        from: Vec<u32>,
+        products: usize,
+    },
     Sparse(Sparse),
+    /// A map with a matrix that is not kept: its rows are computed each time.
+    Rows(LinearMap),
+}
+
+/// Entries of a matrix from which on its rows are computed where they are needed.
+const MANY_ENTRIES: usize = 1 << 22;
+
+impl Kernel {
+    fn of(map: &LinearMap) -> Self {
+        let moves = map.factors.iter().rev().take_while(|factor| factor.only_moves()).count();
+        let (mixing, moves) = map.factors.split_at(map.factors.len() - moves);
+        match as_convolution(mixing, map.scale) {
+            Some(conv) if moves.is_empty() => Kernel::Conv(conv),
+            Some(conv) => Kernel::Moved { conv, from: moved(moves), products: map.rows().entry_count() },
+            None if map.has_computed_rows() && map.rows().entry_count() >= MANY_ENTRIES => Kernel::Rows(map.clone()),
+            None => Kernel::Sparse(map.matrix()),
+        }
+    }
+}
+
+/// Where a chain of moves takes each element from.
+fn moved(moves: &[Primitive]) -> Vec<u32> {
+    let chained = |before: Vec<u32>, factor: &Primitive| {
+        let through = |&from: &u32| if from == ZERO { ZERO } else { before[from as usize] };
+        factor.moves().iter().map(through).collect()
+    };
+    moves[1..].iter().fold(moves[0].moves(), chained)
+}
+
+/// The elements that were at these places.
+fn gathered<const L: usize>(y: &[[f64; L]], from: &[u32]) -> Vec<[f64; L]> {
+    from.iter().map(|&from| if from == ZERO { [0.0; L] } else { y[from as usize] }).collect()
 }
 
 impl Operator {
     /// Prepares a map.
     pub fn new(map: &LinearMap) -> Self {
-        let kernel = match as_convolution(map) {
-            Some(conv) => Kernel::Conv(conv),
-            None => Kernel::Sparse(map.matrix()),
-        };
-        Operator { kernel, bias: map.bias.clone() }
+        Operator { kernel: Kernel::of(map), bias: map.bias.clone() }
     }
 
     /// `y = matrix · x + bias` in every lane.
     pub fn apply<const L: usize>(&self, x: &[[f64; L]]) -> Vec<[f64; L]> {
         let mut y = match &self.kernel {
-            // Several output channels of one sample, or few of several samples, fill the registers.
-            Kernel::Conv(conv) if L == 1 => convolve::<L, 8>(conv, x),
-            Kernel::Conv(conv) => convolve::<L, 2>(conv, x),
+            Kernel::Conv(conv) => convolution(conv, x),
+            Kernel::Moved { conv, from, .. } => gathered(&convolution(conv, x), from),
             Kernel::Sparse(matrix) => matrix.apply_lanes(x),
+            Kernel::Rows(map) => map.rows().apply_lanes(x),
         };
         if let Some(bias) = &self.bias {
             add_bias(bias, &mut y);
@@ -51,7 +85,9 @@ impl Operator {
     pub fn products(&self) -> usize {
         match &self.kernel {
             Kernel::Conv(conv) => conv.products(),
+            Kernel::Moved { products, .. } => *products,
             Kernel::Sparse(matrix) => matrix.entry_count(),
+            Kernel::Rows(map) => map.rows().entry_count(),
         }
     }
 }
@@ -75,24 +111,29 @@ fn add_bias<const L: usize>(bias: &Bias, y: &mut [[f64; L]]) {
     }
 }
 
-/// The map as one convolution, bias aside, if it is one.
-fn as_convolution(map: &LinearMap) -> Option<Conv> {
-    let place = map.factors.iter().position(|factor| matches!(factor, Primitive::Conv(_)))?;
-    let Primitive::Conv(conv) = &map.factors[place] else { return None };
+/// Several output channels of one sample, or few of several samples, fill the registers.
+fn convolution<const L: usize>(conv: &Conv, x: &[[f64; L]]) -> Vec<[f64; L]> {
+    if L == 1 { convolve::<L, 8>(conv, x) } else { convolve::<L, 2>(conv, x) }
+}
+
+/// Factors and a scale as one convolution, if they are one.
+fn as_convolution(factors: &[Primitive], scale: f64) -> Option<Conv> {
+    let place = factors.iter().position(|factor| matches!(factor, Primitive::Conv(_)))?;
+    let Primitive::Conv(conv) = &factors[place] else { return None };
     let (out_channels, group_inputs) = (conv.weight.shape.0[0], conv.weight.shape.0[1]);
     let mut before = vec![1.0; conv.window.input[0]];
-    for factor in &map.factors[..place] {
+    for factor in &factors[..place] {
         let factors = by_channel(factor, before.len())?;
         before.iter_mut().zip(factors).for_each(|(product, factor)| *product *= factor);
     }
     let after: Vec<Vec<f64>> =
-        map.factors[place + 1..].iter().map(|factor| by_channel(factor, out_channels)).collect::<Option<_>>()?;
+        factors[place + 1..].iter().map(|factor| by_channel(factor, out_channels)).collect::<Option<_>>()?;
     let kernel_size: usize = conv.window.kernel.iter().product();
     let group_outputs = out_channels / conv.groups;
     let scaled = |(index, weight): (usize, &f64)| {
         let (output, input) = (index / (group_inputs * kernel_size), index / kernel_size % group_inputs);
         let product = weight * before[output / group_outputs * group_inputs + input];
-        after.iter().fold(product, |product, factors| factors[output] * product) * map.scale
+        after.iter().fold(product, |product, factors| factors[output] * product) * scale
     };
     let data = conv.weight.data.iter().enumerate().map(scaled).collect();
     Some(Conv { weight: Arc::new(Tensor::new(conv.weight.shape.clone(), data)), ..conv.clone() })

@@ -89,6 +89,19 @@ impl Margins {
             }
         }
     }
+
+    /// The range that inputs to come keep of a channel which shows these ranges on the samples: the chance that one leaves it
+    /// is shared by so many channels. `None` where the samples say nothing of its tail, or that it has no scale.
+    pub(super) fn expected_range(&self, ranges: &[(f64, f64)], channels: usize) -> Option<(f64, f64)> {
+        let (low, high) = ranges.iter().copied().reduce(|all, range| (all.0.min(range.0), all.1.max(range.1)))?;
+        let is_known = ranges.len() >= 2 * TAIL.1 && ranges.iter().all(|(low, high)| (high - low).is_finite());
+        let (middle, half) = (f64::midpoint(low, high), (high - low) / 2.0);
+        let reach = |&(low, high): &(f64, f64)| vec![(low - middle).abs().max((high - middle).abs())];
+        let ratios = ratios_to_others(&ranges.iter().map(reach).collect::<Vec<_>>());
+        let margin = extrapolated(ratios, self.chance / channels as f64);
+        let margin = if let Margin::Fixed(fixed) = self.margin { margin.max(fixed) } else { margin };
+        (is_known && margin < MOST).then_some((middle - margin * half, middle + margin * half))
+    }
 }
 
 /// For each sample the largest ratio, over the channels, of what it reaches to what all other samples reach.

@@ -32,6 +32,7 @@ mod scales;
 mod scaling;
 mod sensitivity;
 mod series;
+mod signs;
 mod squares;
 mod values;
 
@@ -55,6 +56,7 @@ pub use scaling::Scaling;
 pub use sensitivity::Deviation;
 pub(crate) use sensitivity::{Effect, Sensitivity, measure};
 use series::Series;
+pub(crate) use signs::{Sign, channels, exact, signs};
 pub use values::Values;
 
 /// What to approximate with.

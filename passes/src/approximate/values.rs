@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use paf_ir::linear::{LinearMap, Operator, Window};
+use paf_ir::sparse::Matrix as _;
 use paf_ir::tensor::Op;
 
 use super::batch::{Batch, Extremes};
@@ -136,15 +137,17 @@ impl Values {
         match self {
             Values::Samples(_) => self.through(&Operator::new(map)),
             Values::Bounds(bounds) => {
-                let matrix = map.matrix();
-                let row_bounds = |row: usize| {
+                let mut results = Vec::with_capacity(map.outputs);
+                map.rows().each_row(&mut |row, columns, weights| {
                     let offset = map.bias.as_ref().map_or(0.0, |bias| bias.at(row));
-                    matrix.row(row).fold((offset, offset), |(low, high), (column, weight)| {
-                        let (a, b) = (weight * bounds[column].0, weight * bounds[column].1);
+                    let entries = columns.iter().zip(weights);
+                    results.push(entries.fold((offset, offset), |(low, high), (&column, weight)| {
+                        let (least, most) = bounds[column as usize];
+                        let (a, b) = (weight * least, weight * most);
                         (low + a.min(b), high + a.max(b))
-                    })
-                };
-                Values::Bounds((0..matrix.rows()).map(row_bounds).collect())
+                    }));
+                });
+                Values::Bounds(results)
             }
         }
     }

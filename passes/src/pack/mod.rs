@@ -18,10 +18,9 @@ use std::sync::Arc;
 use paf_ir::Layout;
 use paf_ir::client::ClientProgram;
 use paf_ir::diagonals::{PackedMap, Plan};
-use paf_ir::linear::LinearMap;
+use paf_ir::linear::{LinearMap, MapRows};
 use paf_ir::program::{InputPort, InputScaling, MapId, OutputPort, ValueId};
 use paf_ir::slots::{Op as SlotOp, SlotProgram};
-use paf_ir::sparse::Sparse;
 use paf_ir::tensor::{Graph, Node, NodeId, Op, Shape};
 use paf_scheme::PackingPrices;
 use rayon::prelude::*;
@@ -74,15 +73,30 @@ pub struct Packed {
 /// # Errors
 /// [`PassError::TooLarge`] for a tensor of too many ciphertexts.
 pub fn pack(graph: &Graph, options: &PackOptions) -> Result<Packed, PassError> {
-    let matrices: Vec<Option<Sparse>> = graph
-        .nodes()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|(_, node)| if let Op::Linear(map) = &node.op { Some(map.matrix()) } else { None })
-        .collect();
-    let mut packing = Packing::new(graph, &matrices, options);
+    let mut packing = Packing::new(graph, options);
     packing.choose_layouts()?;
     packing.build(options)
+}
+
+/// Refuses a network of which a tensor has more elements than its ciphertexts may hold, whatever becomes of it: an input, an
+/// output, or what no linear map gives.
+///
+/// # Errors
+/// [`PassError::TooLarge`].
+pub fn check_sizes(graph: &Graph, slots: usize) -> Result<(), PassError> {
+    let is_output = |id: NodeId| graph.outputs.iter().any(|output| output.node == id);
+    let stays = |op: &Op| matches!(op, Op::Input | Op::Relu | Op::MaxPool(_) | Op::Function(_) | Op::Mul);
+    let too_large = |&(id, node): &(NodeId, &Node)| {
+        (stays(&node.op) || is_output(id)) && node.shape.size().div_ceil(slots) > CIPHERTEXT_LIMIT
+    };
+    match graph.nodes().find(too_large) {
+        Some((_, node)) => Err(too_large_for(node, node.shape.size(), slots)),
+        None => Ok(()),
+    }
+}
+
+fn too_large_for(node: &Node, elements: usize, slots: usize) -> PassError {
+    PassError::TooLarge { node: node.name.clone(), elements, slots, limit: CIPHERTEXT_LIMIT }
 }
 
 /// A tensor class: tensors that must share a layout.
@@ -94,9 +108,14 @@ struct Class {
     layout: Option<(Layout, Option<Plane>)>,
 }
 
+/// A linear map into a class, from a tensor that is laid out.
+struct KnownMap<'a> {
+    rows: MapRows<'a>,
+    input: &'a Layout,
+}
+
 struct Packing<'a> {
     graph: &'a Graph,
-    matrices: &'a [Option<Sparse>],
     max_slots: usize,
     refreshed: bool,
     prices: &'a PackingPrices,
@@ -113,7 +132,7 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
 }
 
 impl<'a> Packing<'a> {
-    fn new(graph: &'a Graph, matrices: &'a [Option<Sparse>], options: &'a PackOptions) -> Self {
+    fn new(graph: &'a Graph, options: &'a PackOptions) -> Self {
         let mut parents: Vec<usize> = (0..graph.len()).collect();
         for (id, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Linear(_))) {
             for input in &node.inputs {
@@ -134,7 +153,7 @@ impl<'a> Packing<'a> {
             }
         }
         let PackOptions { max_slots, refreshed, ref prices, .. } = *options;
-        Packing { graph, matrices, max_slots, refreshed, prices, class_of, classes }
+        Packing { graph, max_slots, refreshed, prices, class_of, classes }
     }
 
     fn choose_layouts(&mut self) -> Result<(), PassError> {
@@ -142,12 +161,8 @@ impl<'a> Packing<'a> {
         for class in classes {
             let chosen = self.choose(class);
             if chosen.0.ciphertexts > CIPHERTEXT_LIMIT {
-                return Err(PassError::TooLarge {
-                    node: self.graph.node(NodeId(class as u32)).name.clone(),
-                    elements: self.classes[&class].size,
-                    slots: self.max_slots,
-                    limit: CIPHERTEXT_LIMIT,
-                });
+                let node = self.graph.node(NodeId(class as u32));
+                return Err(too_large_for(node, self.classes[&class].size, self.max_slots));
             }
             self.classes.get_mut(&class).expect("the class is in the table").layout = Some(chosen);
         }
@@ -180,7 +195,8 @@ impl<'a> Packing<'a> {
         }
         let (_, plane) = self.source(first).expect("known producers have a source layout");
         let candidates = layouts::candidates(self.map(first), *plane, self.max_slots);
-        let costs: Vec<f64> = candidates.par_iter().map(|(layout, _)| self.cost(layout, &known)).collect();
+        let maps: Vec<KnownMap<'_>> = known.iter().map(|&node| self.known_map(node)).collect();
+        let costs: Vec<f64> = candidates.par_iter().map(|(layout, _)| self.cost(layout, &maps)).collect();
         let best = (0..candidates.len()).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
         candidates[best].clone()
     }
@@ -198,13 +214,15 @@ impl<'a> Packing<'a> {
         (Layout::dense(size, self.max_slots), plane)
     }
 
+    /// A map whose source has a layout.
+    fn known_map(&self, node: NodeId) -> KnownMap<'_> {
+        let (input, _) = self.source(node).expect("known producers have a source layout");
+        KnownMap { rows: self.map(node).rows(), input }
+    }
+
     /// Plans from every known source; each ciphertext of the result also costs its element-wise work.
-    fn cost(&self, layout: &Layout, known: &[NodeId]) -> f64 {
-        let plans = known.iter().map(|&node| {
-            let (input, _) = self.source(node).expect("known producers have a source layout");
-            let matrix = self.matrices[node.index()].as_ref().expect("producers have a matrix");
-            Planner::new(matrix, input, layout, self.prices).least_cost()
-        });
+    fn cost(&self, layout: &Layout, maps: &[KnownMap<'_>]) -> f64 {
+        let plans = maps.iter().map(|map| Planner::new(&map.rows, map.input, layout, self.prices).least_cost());
         let more = self.prices.ciphertext * (layout.ciphertexts - 1) as f64;
         plans.sum::<f64>() + more + self.refresh_price(layout)
     }
@@ -311,8 +329,8 @@ impl<'a> Packing<'a> {
         let linear = self.graph.nodes().filter(|(_, node)| matches!(node.op, Op::Linear(_)));
         let nodes: Vec<NodeId> = linear.map(|(id, _)| id).filter(|&id| self.steps_of_view(id).is_none()).collect();
         let planner = |&id: &NodeId| {
-            let matrix = self.matrices[id.index()].as_ref().expect("linear nodes have a matrix");
-            Planner::new(matrix, self.layout_of(self.graph.node(id).inputs[0]), self.layout_of(id), self.prices)
+            let input = self.layout_of(self.graph.node(id).inputs[0]);
+            Planner::new(&self.map(id).rows(), input, self.layout_of(id), self.prices)
         };
         let planners: Vec<Planner<'_>> = nodes.par_iter().map(planner).collect();
         nodes.into_iter().zip(sharing::choose_plans(&planners, self.prices.key)).collect()

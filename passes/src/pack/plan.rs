@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paf_ir::Layout;
 use paf_ir::diagonals::{Giant, Plan, diagonal_indices, folds, giant_steps};
-use paf_ir::sparse::Sparse;
+use paf_ir::sparse::Matrix;
 use paf_scheme::PackingPrices;
 use rayon::prelude::*;
 
@@ -37,7 +37,7 @@ pub(super) struct Planner<'m> {
 }
 
 impl<'m> Planner<'m> {
-    pub(super) fn new(matrix: &Sparse, input: &'m Layout, output: &'m Layout, prices: &'m PackingPrices) -> Self {
+    pub(super) fn new(matrix: &impl Matrix, input: &'m Layout, output: &'m Layout, prices: &'m PackingPrices) -> Self {
         let all = diagonal_indices(matrix, input, output, input.period);
         let mut diagonals = BTreeMap::new();
         let mut modulus = input.period.min(output.period);
@@ -127,7 +127,7 @@ impl<'m> Planner<'m> {
     }
 
     /// Every rotation of [`Planner::plan`] that needs a key, ascending.
-    pub(super) fn rotations(&self, cut: &Cut) -> Vec<i64> {
+    pub(super) fn rotations(&self, cut: &Cut) -> Vec<i32> {
         let mut rotations = folds(self.input.period, cut.modulus);
         let mut seen = vec![false; cut.babies as usize];
         let mut last = None;
@@ -145,7 +145,7 @@ impl<'m> Planner<'m> {
         rotations.sort_unstable();
         rotations.dedup();
         rotations.retain(|&steps| steps != 0);
-        rotations
+        rotations.into_iter().map(|steps| steps as i32).collect()
     }
 
     pub(super) fn plan(&self, cut: &Cut) -> Plan {
@@ -214,6 +214,7 @@ pub(super) fn wrap(steps: i64, length: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use paf_ir::sparse::Sparse;
     use paf_scheme::EngineProfile;
 
     use super::*;
@@ -247,7 +248,7 @@ mod tests {
         let cuts = planner.cuts_within(2.0);
         assert!(cuts.iter().any(|(cut, _)| cut.outer_stride > 0), "{cuts:?}");
         for (cut, _) in cuts {
-            let rotations: Vec<i64> = planner.plan(&cut).rotations().into_iter().collect();
+            let rotations: Vec<i32> = planner.plan(&cut).rotations().into_iter().map(|steps| steps as i32).collect();
             assert_eq!(planner.rotations(&cut), rotations, "{cut:?}");
         }
     }

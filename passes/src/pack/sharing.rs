@@ -20,7 +20,7 @@ const ROUNDS: usize = 12;
 /// One way to evaluate a map.
 struct Candidate {
     cut: Cut,
-    rotations: Vec<i64>,
+    rotations: Vec<i32>,
     /// In rotations, all maps of the group together.
     cost: f64,
 }
@@ -71,23 +71,27 @@ fn groups(planners: &[Planner<'_>]) -> Vec<Group> {
     first.into_par_iter().map(group).collect()
 }
 
+/// Cuts whose rotations are listed at a time: there may be many cuts, and many of them rotate alike.
+const LISTED_CUTS: usize = 1024;
+
 /// The plans near the cheapest, one for each set of rotations.
 fn candidates(planner: &Planner<'_>, maps: usize) -> Vec<Candidate> {
-    let cuts = planner.cuts_within(SLACK);
-    let rotations: Vec<Vec<i64>> = cuts.par_iter().map(|(cut, _)| planner.rotations(cut)).collect();
-    let mut cheapest: BTreeMap<Vec<i64>, (Cut, f64)> = BTreeMap::new();
-    for ((cut, cost), rotations) in cuts.into_iter().zip(rotations) {
-        if cheapest.get(&rotations).is_none_or(|&(_, least)| cost < least) {
-            cheapest.insert(rotations, (cut, cost));
+    let mut cheapest: BTreeMap<Vec<i32>, (Cut, f64)> = BTreeMap::new();
+    for cuts in planner.cuts_within(SLACK).chunks(LISTED_CUTS) {
+        let rotations: Vec<Vec<i32>> = cuts.par_iter().map(|(cut, _)| planner.rotations(cut)).collect();
+        for (&(cut, cost), rotations) in cuts.iter().zip(rotations) {
+            if cheapest.get(&rotations).is_none_or(|&(_, least)| cost < least) {
+                cheapest.insert(rotations, (cut, cost));
+            }
         }
     }
     let candidate =
-        |(rotations, (cut, cost)): (Vec<i64>, (Cut, f64))| Candidate { cut, rotations, cost: cost * maps as f64 };
+        |(rotations, (cut, cost)): (Vec<i32>, (Cut, f64))| Candidate { cut, rotations, cost: cost * maps as f64 };
     cheapest.into_iter().map(candidate).collect()
 }
 
 /// The candidate that costs least beside the rotations in use elsewhere; the first of equals.
-fn cheapest(group: &Group, uses: &BTreeMap<i64, i32>, key: f64) -> usize {
+fn cheapest(group: &Group, uses: &BTreeMap<i32, i32>, key: f64) -> usize {
     let cost = |candidate: &Candidate| {
         let new = candidate.rotations.iter().filter(|steps| !uses.contains_key(steps)).count();
         candidate.cost + key * new as f64
@@ -96,7 +100,7 @@ fn cheapest(group: &Group, uses: &BTreeMap<i64, i32>, key: f64) -> usize {
     (0..costs.len()).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).expect("the cheapest plan is within the slack")
 }
 
-fn count(uses: &mut BTreeMap<i64, i32>, candidate: &Candidate, by: i32) {
+fn count(uses: &mut BTreeMap<i32, i32>, candidate: &Candidate, by: i32) {
     for &steps in &candidate.rotations {
         let entry = uses.entry(steps).or_default();
         *entry += by;

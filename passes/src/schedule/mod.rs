@@ -89,7 +89,11 @@ pub fn expects_bootstraps(levels: u32, request: &ScheduleRequest) -> bool {
     match request.bootstraps {
         Bootstraps::Never => false,
         Bootstraps::UpTo(_) => true,
-        Bootstraps::WhereNeeded => !request.insecure && levels > parameters::most_levels(1, request),
+        Bootstraps::WhereNeeded => {
+            // How many slots there will be is not known yet; of a full packing the fewest levels fit.
+            let slots = request.profile.chain.most_slots();
+            !request.insecure && levels > parameters::most_levels(slots, request)
+        }
     }
 }
 

@@ -198,7 +198,7 @@ pub(super) fn most_levels(slots: usize, request: &ScheduleRequest) -> u32 {
 pub(super) fn fits_smaller_ring(levels: Level, request: &ScheduleRequest) -> bool {
     let chain = &request.profile.chain;
     let mut smaller = chain.ring_dimensions.iter().copied().filter(|&n| n < chain.largest_ring());
-    let fits = |n: usize| (1..=levels.0 + 1).any(|digits| largest_scale(n, 1, levels, digits, request).is_some());
+    let fits = |n: usize| (1..=levels.0 + 1).any(|digits| largest_scale(n, n / 2, levels, digits, request).is_some());
     smaller.any(fits)
 }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use paf_circuit::container::{self, FileKind};
 use paf_circuit::{read_circuit, read_client, write_client};
 use paf_files::Bytes;
+use paf_files::memory::peak_bytes;
 use paf_ir::program::InputPort;
 use paf_runtime::npy;
 use paf_runtime::{Client, InsecureTestParameters, Samples, read_server_key_header};
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
-use super::memory::peak_bytes;
 use super::progress::Progress;
 use super::report::{Format, Report, seconds, warn_if_insecure, wrote};
 use super::results::{Results, named};

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::Bytes;
+use paf_files::memory::peak_bytes;
 use paf_ir::program::ValueId;
 use paf_runtime::{
     Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
@@ -14,7 +15,6 @@ use serde_json::json;
 
 use super::commands::read_samples;
 use super::error::Result;
-use super::memory::peak_bytes;
 use super::progress::{Phase, Progress};
 use super::report::{Format, Report, refuse_or_warn, seconds};
 use super::results::Results;

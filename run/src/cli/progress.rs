@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use paf_files::Bytes;
+use paf_files::memory::current_bytes;
 use paf_runtime::executor::Step;
 
-use super::memory::current_bytes;
 use super::report::{Format, about};
 
 /// How a command shows progress.

@@ -3,7 +3,7 @@
 //! The name of a quantized tensor becomes that of the numbers that it stands for. QuantizeLinear gives its operand back, and
 //! so does DequantizeLinear; operators on integers become those on numbers. Rounding is left out, and so are the ends of the
 //! range, for calibration chose the range: but where it begins at zero it stands for a ReLU, which quantizers take out of
-//! the model, and where it ends at 6 as well, for a ReLU6.
+//! the model, and where it ends at 6 as well, for a ReLU6. Integers that are an output of the model are rounded by the client.
 
 mod dynamic;
 mod integers;
@@ -81,7 +81,8 @@ impl<'g> Quantized<'g> {
         match node.op_type.as_str() {
             "QuantizeLinear" => {
                 let depends = node.input.first().is_some_and(|x| flow.depends(x));
-                if let (true, true, Some(parameters)) = (may, depends, Parameters::of(flow, node)) {
+                let may = may && depends && last(node, flow).is_none();
+                if let (true, Some(parameters)) = (may, Parameters::of(flow, node)) {
                     self.add(node, parameters, BTreeSet::from([position]));
                 }
             }
@@ -138,7 +139,7 @@ impl<'g> Quantized<'g> {
         let operands = moved(node);
         let values: Vec<_> = operands.iter().filter_map(|x| self.values.get(x.as_str())).collect();
         let Some((first, _)) = values.first() else { return };
-        let same = values.iter().all(|(own, _)| own.is_uniform() && own.agree(first));
+        let same = values.iter().all(|(own, _)| own.uniform().is_some() && own.agree(first));
         if same && values.len() == operands.len() {
             let roots = values.iter().flat_map(|(_, roots)| roots).copied().collect();
             self.add(node, first.clone(), roots);
@@ -189,7 +190,10 @@ impl Rewriting<'_> {
         match (node.op_type.as_str(), IntegerOperator::of(node)) {
             ("DequantizeLinear", _) if reads => it.finish("Identity", &[it.input(0)], &[it.output(0)], vec![]),
             ("QuantizeLinear", _) if gives => quantize(&mut it, self.flow, &self.signs),
-            ("QuantizeLinear", _) => it.nodes.push(with_type(node, self.flow)),
+            ("QuantizeLinear", _) => match last(node, self.flow) {
+                Some(parameters) => round(&mut it, &parameters),
+                None => it.nodes.push(with_type(node, self.flow)),
+            },
             (_, Some(operator)) if is_read => {
                 operator.write(&mut it, self.flow, &self.quantized, &mut self.signs);
             }
@@ -200,6 +204,25 @@ impl Rewriting<'_> {
             self.nodes.push(node);
         }
     }
+}
+
+/// Scale and zero point of a QuantizeLinear of data that no node reads: its integers are an output of the model.
+fn last(node: &NodeProto, flow: &Flow<'_>) -> Option<Parameters> {
+    let depends = node.input.first().is_some_and(|x| flow.depends(x));
+    let is_read = node.output.first().is_some_and(|output| !flow.readers(output).is_empty());
+    Parameters::of(flow, node).filter(|parameters| depends && !is_read && parameters.uniform().is_some())
+}
+
+/// The integers themselves, by operators that the client computes after decryption.
+fn round(it: &mut Replacement<'_>, parameters: &Parameters) {
+    let (scale, zero) = parameters.uniform().unwrap_or((1.0, 0.0));
+    let constants = [scale, zero, parameters.range.0, parameters.range.1].map(|value| it.number(value));
+    let scaled = it.add("Div", &[it.input(0), &constants[0]], vec![]);
+    let rounded = it.add("Round", &[&scaled], vec![]);
+    let moved = it.add("Add", &[&rounded, &constants[1]], vec![]);
+    let clipped = it.add("Clip", &[&moved, &constants[2], &constants[3]], vec![]);
+    let to = integer("to", parameters.element_type as i64);
+    it.finish("Cast", &[&clipped], &[it.output(0)], vec![to]);
 }
 
 /// The numbers that a QuantizeLinear gives.

@@ -11,7 +11,10 @@ pub(super) struct Parameters {
     zero: Vec<f64>,
     /// The axis along which they differ, where they do.
     axis: Option<i64>,
-    range: (f64, f64),
+    /// The integers.
+    pub(super) element_type: DataType,
+    /// The least and the largest of them.
+    pub(super) range: (f64, f64),
 }
 
 /// The axis of per-axis parameters where no attribute says it.
@@ -40,12 +43,16 @@ impl Parameters {
         };
         let zero = if zero.is_empty() { vec![0.0] } else { flow.values(zero)? };
         let axis = (scale.len() > 1).then_some(axis);
-        Some(Parameters { scale, zero, axis, range: integer_range(DataType::try_from(element_type).ok()?)? })
+        let element_type = DataType::try_from(element_type).ok()?;
+        Some(Parameters { scale, zero, axis, element_type, range: integer_range(element_type)? })
     }
 
-    /// Whether all elements share them.
-    pub(super) fn is_uniform(&self) -> bool {
-        self.axis.is_none() && self.zero.len() == 1
+    /// Scale and zero point where all elements share them.
+    pub(super) fn uniform(&self) -> Option<(f64, f64)> {
+        match (&self.scale[..], &self.zero[..]) {
+            (&[scale], &[zero]) => Some((scale, zero)),
+            _ => None,
+        }
     }
 
     /// Whether they mean the same, whatever the type of the integers.
@@ -61,9 +68,6 @@ impl Parameters {
 
     /// The largest number, where all elements share it.
     pub(super) fn largest(&self) -> Option<f64> {
-        match (&self.scale[..], &self.zero[..]) {
-            (&[scale], &[zero]) => Some(scale * (self.range.1 - zero)),
-            _ => None,
-        }
+        self.uniform().map(|(scale, zero)| scale * (self.range.1 - zero))
     }
 }
