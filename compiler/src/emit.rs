@@ -46,6 +46,11 @@ pub(crate) fn model(source: &ModelSource, notes: Vec<String>, fidelity: Option<F
     }
 }
 
+/// That a single sample says little of what others reach.
+pub(crate) fn note_of_few(samples: usize) -> Option<String> {
+    (samples == 1).then(|| "scales come from a single sample, which others may leave: a few hundred are enough".into())
+}
+
 /// Which scales come from interval bounds, if some do.
 pub(crate) fn note_of_bounds(lowering: &Lowering, approximated: &Approximated) -> Option<String> {
     if !lowering.samples().is_empty() {

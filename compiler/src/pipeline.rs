@@ -190,6 +190,7 @@ impl Compilation {
         let (approximated, scheduled) = (&reached(&lowering.polynomial).approximated, reached(&lowering.scheduled));
         let mut notes = imported.warnings.clone();
         notes.extend(emit::note_of_bounds(lowering, approximated));
+        notes.extend(emit::note_of_few(lowering.samples().len()));
         let fidelity = self.choice.as_ref().and_then(FidelityChoice::measured);
         notes.extend(self.choice.as_ref().and_then(|choice| choice.note(&self.options)));
         let (model, machine) = (emit::model(source, notes, fidelity), self.options.machine.as_ref());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use paf_circuit::ReplacedNode;
+use paf_circuit::{Circuit, ReplacedNode};
 use paf_files::Bytes;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{Optimized, Polynomial};
@@ -56,6 +56,7 @@ pub fn json(compiled: &Compiled) -> String {
         "predicted_precision_bits": circuit.prediction.precision_bits,
         "fingerprint": circuit.fingerprint().to_string(),
         "pafs": pafs,
+        "client_functions": client_functions(circuit),
         "choice": compiled.chosen.as_ref().map(choice),
         "levels_before_optimize": compiled.optimized.levels_before,
         "levels_after_optimize": compiled.optimized.levels_after,
@@ -119,6 +120,9 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
         line("PAFs", chosen_pafs(chosen));
         line("error", errors(chosen));
     }
+    if !circuit.program.client.is_empty() {
+        line("client", format!("computes {}", client_functions(circuit).join(", ")));
+    }
     line("ring", format!("N = {}, {} slots", parameters.ring_dimension, parameters.slots));
     line("security", security);
     line("rotations", format!("{} with {} keys", counts.rotations, counts.rotation_keys.len()));
@@ -138,6 +142,12 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
     );
     line("compiled in", format!("{total:.2} s, with about {} of memory", Bytes(compiled.memory)));
     text.trim_end().to_owned()
+}
+
+/// What the client computes from what it decrypts, in order.
+fn client_functions(circuit: &Circuit) -> Vec<&'static str> {
+    let names = circuit.program.client.steps.iter().map(|step| step.op.name());
+    names.filter(|name| !["constant", "reshape"].contains(name)).collect()
 }
 
 /// The machine that seconds are predicted for.

@@ -183,13 +183,14 @@ pub struct UnsupportedNode {
     pub operator: String,
     /// The attribute, or another reason.
     pub reason: String,
-    /// What would work.
+    /// What would work; empty where no more can be said than which operators do.
     pub hint: String,
 }
 
 impl fmt::Display for UnsupportedNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({}): {}; {}", self.name, self.operator, self.reason, self.hint)
+        write!(f, "`{}` ({}): {}", self.name, self.operator, self.reason)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "; {}", self.hint) }
     }
 }
 
@@ -198,7 +199,11 @@ fn nodes_in_words(count: usize) -> String {
 }
 
 fn list(nodes: &[UnsupportedNode]) -> String {
-    nodes.iter().map(|node| format!("\n  {node}")).collect()
+    let mut text: String = nodes.iter().map(|node| format!("\n  {node}")).collect();
+    if nodes.iter().any(|node| node.hint.is_empty()) {
+        text += &format!("\nthese operators work: {}", super::operators::all_names());
+    }
+    text
 }
 
 fn names_in_words(names: &[String]) -> String {

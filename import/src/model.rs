@@ -46,8 +46,8 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
     if bytes.is_empty() {
         return not_onnx("the file is empty".into());
     }
-    if bytes.starts_with(b"version https://git-lfs") {
-        return not_onnx("it is a Git LFS pointer; fetch the file itself with `git lfs pull`".into());
+    if let Some(reason) = other_kind(bytes) {
+        return not_onnx(reason.into());
     }
     match outline(bytes) {
         Outline::CutShort => return Err(ImportError::Truncated { path: path.into(), length: bytes.len() }),
@@ -59,6 +59,19 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
         Ok(model) => Ok(model),
         Err(problem) => not_onnx(problem.to_string()),
     }
+}
+
+/// What bytes are that are often taken for a model.
+fn other_kind(bytes: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 3] = [
+        (b"version https://git-lfs", "it is a Git LFS pointer; fetch the file itself with `git lfs pull`"),
+        (b"\x1f\x8b", "it is packed by gzip; unpack it with `gunzip`"),
+        (
+            b"PK\x03\x04",
+            "it is a zip archive, such as torch.save and np.savez write; unpack it, or export the model to ONNX",
+        ),
+    ];
+    KINDS.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, reason)| *reason)
 }
 
 fn standard_opset(model: &ModelProto) -> Result<i64, ImportError> {
@@ -131,6 +144,14 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_files_are_recognized() {
+        let reason = |bytes: &[u8]| decode(Path::new("m.onnx"), bytes).unwrap_err().to_string();
+        assert!(reason(b"\x1f\x8b\x08 and more").contains("gunzip"));
+        assert!(reason(b"version https://git-lfs.github.com/spec/v1").contains("git lfs pull"));
+        assert!(reason(b"PK\x03\x04").contains("zip archive"));
+    }
 
     #[test]
     fn tells_cut_models_from_foreign_files() {

@@ -195,10 +195,11 @@ pub(super) fn is_only_last(node: &NodeProto) -> bool {
 /// What would work in place of an operator that no function imports.
 fn hint(operator: &str) -> String {
     let known = REFUSED.iter().find(|(name, ..)| *name == operator).and_then(|(_, hint, _)| *hint);
-    known.map_or_else(|| format!("these operators work: {}", all_names()), str::to_owned)
+    known.map_or_else(String::new, str::to_owned)
 }
 
-fn all_names() -> String {
+/// The operators that a function imports.
+pub(super) fn all_names() -> String {
     IMPORTED.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
 }
 
