@@ -13,6 +13,9 @@ use super::Machine;
 use super::costs::predicted;
 use super::report::{Report, seconds};
 
+/// Operations of the client that are named at most for a result.
+const NAMED: usize = 16;
+
 /// Everything a circuit file says.
 pub(crate) fn circuit(report: &mut Report, circuit: &Circuit, costs: Option<&MachineCosts>) {
     let counts = circuit.counts();
@@ -188,7 +191,7 @@ fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>]
     let results = samples::results(outputs, client);
     for result in &results {
         let (steps, kind) = (steps_of(client, result), kind_of(result));
-        let after = if steps.is_empty() { String::new() } else { format!(", {} at the client", steps.join(", ")) };
+        let after = if steps.is_empty() { String::new() } else { format!(", {} at the client", in_short(&steps)) };
         report.line("output", format!("{} {}{kind}{after}", result.name, result.shape));
     }
     let own = |own: &OwnColumn| json!({ "column": own.column, "range": [own.range.0, own.range.1] });
@@ -206,6 +209,14 @@ fn ports<V>(report: &mut Report, inputs: &[InputPort], outputs: &[OutputPort<V>]
     };
     report.fact("inputs", inputs.iter().map(input).collect::<Vec<Value>>());
     report.fact("outputs", results.iter().map(output).collect::<Vec<Value>>());
+}
+
+/// The first names of a list, and how many there are more.
+fn in_short(names: &[&str]) -> String {
+    match names.get(..NAMED) {
+        Some(first) if names.len() > NAMED => format!("{} and {} more", first.join(", "), names.len() - NAMED),
+        _ => names.join(", "),
+    }
 }
 
 /// What the client computes for a result, in order.

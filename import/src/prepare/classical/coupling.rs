@@ -2,7 +2,7 @@
 
 use super::super::nodes::{integer, reals, wholes};
 use super::svm::pairs_of;
-use super::{Rewriting, dropped, kept};
+use super::{Affine, Rewriting, dropped, kept};
 use crate::onnx::TensorProto;
 use crate::site::Refusal;
 
@@ -35,70 +35,77 @@ struct Coupling {
 }
 
 impl Rewriting<'_> {
-    /// Probabilities of classes from decisions between pairs.
-    pub(super) fn coupled(&mut self, scores: &str, classes: usize) -> Result<String, Refusal> {
+    /// Probabilities of classes. The last scores are what those of pairs are functions of.
+    pub(super) fn coupled(&mut self, scores: &str, pairs: usize, classes: usize) -> Result<String, Refusal> {
         if classes > MOST_CLASSES {
             return Err(Refusal::unsupported(
                 format!("it computes probabilities of {classes} classes from those of pairs"),
                 format!("up to {MOST_CLASSES} classes work, and so does a model without probabilities"),
             ));
         }
-        let of_pairs = self.probabilities_of_pairs(scores, classes)?;
+        let of_pairs = self.probabilities_of_pairs(scores, pairs);
         let coupling = self.coupling(&of_pairs, classes);
         let (zero, even) = (self.to.number(0.0), self.to.number(1.0 / classes as f64));
         let diagonal: Vec<&str> = coupling.diagonal.iter().map(String::as_str).collect();
         let start = self.to.add("Concat", &diagonal, vec![integer("axis", 1)]);
         let start = self.to.add("Mul", &[&start, &zero], vec![]);
         let mut p = self.to.add("Add", &[&start, &even], vec![]);
-        let iterations = MOST_ITERATIONS.min(MOST_OPERATIONS / (10 + 17 * classes));
-        for _ in 0..iterations {
+        for _ in 0..MOST_ITERATIONS.min(MOST_OPERATIONS / (10 + 17 * classes)) {
             p = self.iterated(&coupling, &p);
         }
         Ok(p)
     }
 
-    /// Of the first class of each pair: `1/(1 + e^(a·s + b))`.
-    fn probabilities_of_pairs(&mut self, scores: &str, classes: usize) -> Result<String, Refusal> {
-        let (mut a, mut b) = (self.numbers("prob_a")?, self.numbers("prob_b")?);
-        let pairs = pairs_of(classes).count();
+    /// `−(a·s + b)` for the decision s of each pair: the probability of its first class is the logistic function of it.
+    pub(super) fn arguments(&self, decisions: &Affine) -> Result<Affine, Refusal> {
+        let (a, b) = (self.numbers("prob_a")?, self.numbers("prob_b")?);
+        let pairs = decisions.rows();
         if a.len() < pairs || b.len() < pairs {
             let problem = format!("prob_a and prob_b have {} and {} numbers for {pairs} pairs", a.len(), b.len());
             return Err(Refusal::invalid(problem));
         }
-        a.truncate(pairs);
-        b.truncate(pairs);
-        let [a, b] = [a, b].map(|list| self.to.numbers(list.into_iter().map(|value| -value).collect()));
-        let product = self.to.add("Mul", &[scores, &a], vec![]);
-        let argument = self.to.add("Add", &[&product, &b], vec![]);
-        let probability = self.to.add("Sigmoid", &[&argument], vec![]);
+        let rows = decisions.weights.chunks(decisions.columns()).zip(&a);
+        let weights = rows.flat_map(|(row, a)| row.iter().map(move |weight| -a * weight)).collect();
+        let bias = decisions.bias.iter().zip(a.iter().zip(&b)).map(|(bias, (a, b))| -a * bias - b).collect();
+        Affine::of(weights, bias)
+    }
+
+    /// Of the first class of each pair.
+    fn probabilities_of_pairs(&mut self, scores: &str, pairs: usize) -> String {
+        let all = self.to.add("Sigmoid", &[scores], vec![]);
+        let places = self.to.constant(wholes((pairs..2 * pairs).map(|place| place as i64).collect()));
+        let probability = self.to.add("Gather", &[&all, &places], vec![integer("axis", 1)]);
         let bounds = [LEAST, 1.0 - LEAST].map(|bound| self.to.number(bound));
-        Ok(self.to.add("Clip", &[&probability, &bounds[0], &bounds[1]], vec![]))
+        self.to.add("Clip", &[&probability, &bounds[0], &bounds[1]], vec![])
     }
 
     /// The matrix: `Q_ii` is the sum of all `r_ji²`, and `Q_ij` is `−r_ji·r_ij`, for the probability `r_ij` of i among i, j.
     fn coupling(&mut self, of_pairs: &str, classes: usize) -> Coupling {
-        let one = self.to.number(1.0);
-        let others = self.to.add("Sub", &[&one, of_pairs], vec![]);
-        let zero = self.to.number(0.0);
-        let zeros = self.to.add("Mul", &[of_pairs, &zero], vec![]);
-        let all = self.to.add("Concat", &[of_pairs, &others, &zeros], vec![integer("axis", 1)]);
-        let [r, transposed] = [false, true].map(|is_transposed| {
-            let places = self.to.constant(places(classes, is_transposed));
-            self.to.add("Gather", &[&all, &places], vec![integer("axis", 1)])
-        });
+        let [r, transposed] = self.matrices_of_pairs(of_pairs, classes);
         let products = self.to.add("Mul", &[&r, &transposed], vec![]);
         let squares = self.to.add("Mul", &[&r, &r], vec![]);
         let sums = self.to.add("ReduceSum", &[&squares], kept(1));
-        let unit = |class: usize| (0..classes).map(|other| f64::from(u8::from(other == class))).collect::<Vec<_>>();
-        let identity = reals(vec![classes, classes], (0..classes).flat_map(unit).collect());
-        let identity = self.to.constant(identity);
+        let identity = (0..classes).flat_map(|class| unit(classes, class)).collect();
+        let identity = self.to.constant(reals(vec![classes, classes], identity));
         let diagonal = self.to.add("Mul", &[&sums, &identity], vec![]);
         let matrix = self.to.add("Sub", &[&diagonal, &products], vec![]);
         let rows: Vec<String> = (0..classes).map(|class| self.without(&matrix, 1, class)).collect();
         let diagonal = rows.iter().enumerate().map(|(class, row)| self.column(row, class)).collect();
-        let units = (0..classes).map(|class| self.to.numbers(unit(class))).collect();
-        let (two, tolerance) = (self.to.number(2.0), self.to.number(TOLERANCE / classes as f64));
+        let units = (0..classes).map(|class| self.to.numbers(unit(classes, class))).collect();
+        let [one, two, tolerance] = [1.0, 2.0, TOLERANCE / classes as f64].map(|value| self.to.number(value));
         Coupling { classes, matrix, rows, diagonal, one, two, tolerance, units }
+    }
+
+    /// The matrix of all `r_ij`, with zeros on its diagonal, and its transpose.
+    fn matrices_of_pairs(&mut self, of_pairs: &str, classes: usize) -> [String; 2] {
+        let (zero, one) = (self.to.number(0.0), self.to.number(1.0));
+        let others = self.to.add("Sub", &[&one, of_pairs], vec![]);
+        let zeros = self.to.add("Mul", &[of_pairs, &zero], vec![]);
+        let all = self.to.add("Concat", &[of_pairs, &others, &zeros], vec![integer("axis", 1)]);
+        [places(classes, |i, j| (i, j)), places(classes, |i, j| (j, i))].map(|places| {
+            let places = self.to.constant(places);
+            self.to.add("Gather", &[&all, &places], vec![integer("axis", 1)])
+        })
     }
 
     /// The probabilities after an iteration, which changes them where they are not good enough.
@@ -160,15 +167,21 @@ impl Rewriting<'_> {
     }
 }
 
-/// Where `r_ij` lies among the probabilities of pairs, those of the second classes, and zeros.
-fn places(classes: usize, is_transposed: bool) -> TensorProto {
+/// A vector with 1 in the place of a class.
+fn unit(classes: usize, class: usize) -> Vec<f64> {
+    (0..classes).map(|other| f64::from(u8::from(other == class))).collect()
+}
+
+/// Where the elements of a matrix, each some `r_ij`, lie among the probabilities of pairs, those of their second classes, and
+/// zeros.
+fn places(classes: usize, element: impl Fn(usize, usize) -> (usize, usize)) -> TensorProto {
     let pairs: Vec<(usize, usize)> = pairs_of(classes).collect();
     let find = |pair: (usize, usize)| pairs.iter().position(|&other| other == pair);
-    let place = |i: usize, j: usize| {
+    let place = |(i, j): (usize, usize)| {
         let second = || find((j, i)).map(|place| place + pairs.len());
         find((i, j)).or_else(second).unwrap_or(2 * pairs.len()) as i64
     };
-    let element = |i: usize, j: usize| if is_transposed { place(j, i) } else { place(i, j) };
-    let all = (0..classes).flat_map(|i| (0..classes).map(move |j| element(i, j))).collect();
+    let all = (0..classes).flat_map(|i| (0..classes).map(move |j| (i, j)));
+    let all = all.map(|(i, j)| place(element(i, j))).collect();
     TensorProto { dims: vec![classes as i64; 2], ..wholes(all) }
 }

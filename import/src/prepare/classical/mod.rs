@@ -114,6 +114,13 @@ impl Affine {
         self.weights.len() / self.rows()
     }
 
+    /// Its rows, then those of another one.
+    fn above(mut self, mut other: Affine) -> Self {
+        self.weights.append(&mut other.weights);
+        self.bias.append(&mut other.bias);
+        self
+    }
+
     /// The only row behind its negative, plus `shift`.
     fn with_opposite(self, shift: f64) -> Self {
         let opposite = |values: &[f64], shift: f64| {

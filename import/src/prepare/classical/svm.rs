@@ -85,12 +85,14 @@ pub(super) fn svm_regressor(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
     let bias = rho.first().copied().ok_or_else(|| Refusal::invalid("rho is missing"))?;
     let supports = it.attributes().integer("n_supports")?.unwrap_or(0);
     let decision = Affine::of(coefficients, vec![bias])?;
-    let rows = it.rows();
     let result = match usize::try_from(supports).unwrap_or(0) {
-        0 => it.product(&rows, decision),
+        0 => {
+            let rows = it.rows();
+            it.product(&rows, decision)
+        }
         count => {
             let vectors = Vectors::of(it, count)?;
-            it.decisions(&rows, &vectors, decision)?
+            it.decisions(&vectors, decision)?
         }
     };
     if !it.attributes().flag("one_class")? {
@@ -112,26 +114,56 @@ pub(super) fn svm_classifier(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
         return of_scores(it, &labels, transform);
     }
     let pairs = Pairs::of(it, &labels, &counts)?;
-    let (rows, vectors) = (it.rows(), Vectors::of(it, pairs.vectors())?);
+    let vectors = Vectors::of(it, pairs.vectors())?;
     let decisions = pairs.decisions(it)?;
-    if !it.numbers("prob_a")?.is_empty() {
-        let scores = it.decisions(&rows, &vectors, decisions)?;
-        let probabilities = it.coupled(&scores, labels.len())?;
-        let probabilities = it.transformed(&probabilities, transform);
-        let place = it.most_votes(&scores, labels.len());
-        return it.labelled(&place, &labels, &probabilities);
+    match labels.len() {
+        _ if !it.numbers("prob_a")?.is_empty() => with_probabilities(it, &vectors, decisions, (&labels, transform)),
+        2 => of_one_pair(it, &vectors, decisions, (labels, transform)),
+        _ => of_pairs(it, &vectors, decisions, (&labels, transform)),
     }
-    if labels.len() > 2 {
-        let scores = it.decisions(&rows, &vectors, decisions)?;
-        let transformed = it.transformed(&scores, transform);
-        let place = it.most_votes(&scores, labels.len());
-        return it.labelled(&place, &labels, &transformed);
-    }
-    // A decision of two classes is for the first one if it is positive; it is the second score all the same.
+}
+
+/// The decisions are the scores. One of two classes is for the first class if it is positive, and the second score all the
+/// same.
+fn of_one_pair(
+    it: &mut Rewriting<'_>,
+    vectors: &Vectors,
+    decision: Affine,
+    (labels, transform): (Labels, Transform),
+) -> Result<bool, Refusal> {
     let shift = if matches!(transform, Transform::None | Transform::Logistic) { 0.0 } else { 1.0 };
-    let scores = it.decisions(&rows, &vectors, decisions.with_opposite(shift))?;
+    let scores = it.decisions(vectors, decision.with_opposite(shift))?;
     let probabilities = it.of_two(&scores, transform);
     it.classes(&scores, Place::WherePositive, &labels.exchanged(), &probabilities)
+}
+
+/// The decisions are the scores, and each of them is a vote for a class.
+fn of_pairs(
+    it: &mut Rewriting<'_>,
+    vectors: &Vectors,
+    decisions: Affine,
+    (labels, transform): (&Labels, Transform),
+) -> Result<bool, Refusal> {
+    let pairs = decisions.rows();
+    let scores = it.decisions(vectors, decisions)?;
+    let transformed = it.transformed(&scores, transform);
+    let place = it.most_votes(&scores, pairs, labels.len());
+    it.labelled(&place, labels, &transformed)
+}
+
+/// Decisions, then what probabilities are functions of: one product, and one tensor for the client.
+fn with_probabilities(
+    it: &mut Rewriting<'_>,
+    vectors: &Vectors,
+    decisions: Affine,
+    (labels, transform): (&Labels, Transform),
+) -> Result<bool, Refusal> {
+    let (pairs, arguments) = (decisions.rows(), it.arguments(&decisions)?);
+    let scores = it.decisions(vectors, decisions.above(arguments))?;
+    let probabilities = it.coupled(&scores, pairs, labels.len())?;
+    let probabilities = it.transformed(&probabilities, transform);
+    let place = it.most_votes(&scores, 2 * pairs, labels.len());
+    it.labelled(&place, labels, &probabilities)
 }
 
 /// A score for each class, from a product with coefficients.
@@ -212,11 +244,12 @@ pub(super) fn pairs_of(classes: usize) -> impl Iterator<Item = (usize, usize)> {
 
 impl Rewriting<'_> {
     /// Sums of the kernels of all vectors.
-    fn decisions(&mut self, rows: &str, vectors: &Vectors, decision: Affine) -> Result<String, Refusal> {
+    fn decisions(&mut self, vectors: &Vectors, decision: Affine) -> Result<String, Refusal> {
         let count = vectors.rows().count();
         if decision.columns() != count {
             return Err(Refusal::invalid(format!("{} coefficients for {count} support vectors", decision.columns())));
         }
+        let rows = &self.rows();
         let kernels = match Kernel::of(self)? {
             Kernel::Linear => {
                 let weights = vectors.combined(&decision.weights);
@@ -259,8 +292,8 @@ impl Rewriting<'_> {
         self.to.add("Exp", &[&distances], vec![])
     }
 
-    /// The class that most decisions of pairs are for, the first one of several.
-    fn most_votes(&mut self, scores: &str, classes: usize) -> String {
+    /// The class that most decisions of pairs are for, the first one of several. The decisions are the first of so many scores.
+    fn most_votes(&mut self, scores: &str, width: usize, classes: usize) -> String {
         let first = self.exceeds(scores, 0.0);
         let first = self.to.add("Cast", &[&first], vec![integer("to", DataType::Float as i64)]);
         let one = self.to.number(1.0);
@@ -269,7 +302,7 @@ impl Rewriting<'_> {
         let pairs: Vec<(usize, usize)> = pairs_of(classes).collect();
         let place = |class: usize, pair: usize| match pairs[pair] {
             (one, _) if one == class => Some(pair as i64),
-            (_, other) if other == class => Some((pairs.len() + pair) as i64),
+            (_, other) if other == class => Some((width + pair) as i64),
             _ => None,
         };
         let places = (0..classes).flat_map(|class| (0..pairs.len()).filter_map(move |pair| place(class, pair)));
