@@ -13,7 +13,7 @@ use crate::simulate::{decrypt, run_one, values};
 const RESERVE: f64 = 1.0;
 
 /// Runs with noise, for circuits whose encrypted runs take less than so many seconds each.
-const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 3)];
+const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 2)];
 
 /// Bits to which an encrypted run agrees with the clear one on such samples: half way between the mean and the least over
 /// samples and keys of the noise model, less what others may be worse by. `−log2` of the largest difference over the largest value of a sample; none

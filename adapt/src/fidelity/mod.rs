@@ -80,7 +80,7 @@ const FLATTERED: f64 = 0.0265;
 
 /// Products with weights that one pass over the samples may take: while a choice is made, and for what is fitted at last. A
 /// large network is looked at on fewer samples.
-const CHOOSING_WORK: usize = 11_000_000_000;
+const CHOOSING_WORK: usize = 9_000_000_000;
 const FITTING_WORK: usize = 25_000_000_000;
 
 /// How many times as much an accuracy is worth: whether predictions are right says less of samples than their errors do, and

@@ -67,7 +67,7 @@ pub(crate) fn signs(
 }
 
 /// Products with weights that looking for signs may take: more samples show little more.
-const MOST_WORK: usize = 25_000_000_000;
+const MOST_WORK: usize = 5_000_000_000;
 
 /// Samples that are looked at in any case.
 const LEAST_SAMPLES: usize = 100;
