@@ -163,7 +163,7 @@ impl Compilation {
             self.lower(PipelineStep::Schedule)?;
             let start = Instant::now();
             let samples = reached(&self.lowering).few_samples();
-            for _ in 0..MOST_SCHEDULES {
+            for schedule in 1..=MOST_SCHEDULES {
                 let mut circuit = self.assembled();
                 let bits = precision::predicted(&circuit, &samples)?;
                 circuit.prediction.precision_bits = bits;
@@ -174,7 +174,8 @@ impl Compilation {
                 }
                 let lowering = self.lowering.as_mut().expect("the network was lowered");
                 // Not a number, or without end, where nothing could be decrypted.
-                if missing <= 0.0 || lowering.reschedule(missing.clamp(0.0, MOST_MISSING)).is_err() {
+                let is_last = missing <= 0.0 || schedule == MOST_SCHEDULES;
+                if is_last || lowering.reschedule(missing.clamp(0.0, MOST_MISSING)).is_err() {
                     break;
                 }
             }

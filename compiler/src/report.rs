@@ -5,6 +5,7 @@ use std::path::Path;
 
 use paf_circuit::{Circuit, ReplacedNode};
 use paf_files::Bytes;
+use paf_ir::client::ClientProgram;
 use paf_passes::choose::Chosen;
 use paf_passes::lower::{Optimized, Polynomial};
 use paf_passes::optimize::RuleEffect;
@@ -146,8 +147,7 @@ pub fn text(compiled: &Compiled, output: Option<&Path>) -> String {
 
 /// What the client computes from what it decrypts, in order.
 fn client_functions(circuit: &Circuit) -> Vec<&'static str> {
-    let names = circuit.program.client.steps.iter().map(|step| step.op.name());
-    names.filter(|name| !["constant", "reshape"].contains(name)).collect()
+    ClientProgram::functions(&circuit.program.client.steps)
 }
 
 /// The machine that seconds are predicted for.

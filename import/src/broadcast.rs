@@ -10,14 +10,8 @@ use super::site::{Refusal, Site, Value, size};
 
 /// The shape to which two shapes broadcast: aligned at the end, sizes are equal or 1.
 pub(super) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, Refusal> {
-    let rank = a.0.len().max(b.0.len());
-    let (left, right) = (aligned(a, rank), aligned(b, rank));
-    let one = |(&a_size, &b_size): (&usize, &usize)| match (a_size, b_size) {
-        (1, other) | (other, 1) => Ok(other),
-        (same, other) if same == other => Ok(same),
-        _ => Err(Refusal::invalid(format!("shapes {a} and {b} do not broadcast"))),
-    };
-    let shape = Shape(left.iter().zip(&right).map(one).collect::<Result<_, _>>()?);
+    let fail = || Refusal::invalid(format!("shapes {a} and {b} do not broadcast"));
+    let shape = a.broadcast(b).ok_or_else(fail)?;
     size(&shape)?;
     Ok(shape)
 }

@@ -6,8 +6,8 @@ use paf_engine_clear::{ClearEngine, ClearEvaluator, ClearMaps, NoiseModel};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::samples::{Samples, agreement_bits, finish};
-use crate::simulate::{decrypt, run_one, values};
+use crate::samples::{Samples, agreement_bits};
+use crate::simulate::{decrypted, outputs, run_one, values};
 
 /// By how many bits another key or sample may be worse than those that were tried.
 const RESERVE: f64 = 1.0;
@@ -23,15 +23,14 @@ const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 2)];
 /// Those of [`crate::executor::run`].
 pub fn expected_bits(circuit: &Circuit, samples: &Samples) -> Result<Option<f64>> {
     let runs = RUNS.iter().find(|(seconds, _)| circuit.prediction.seconds < *seconds).map_or(1, |(_, runs)| *runs);
-    let (ports, client) = (&circuit.program.outputs, &circuit.program.client);
     let maps = ClearMaps::new(&circuit.program);
     let one = |seed: u64| -> Result<Option<f64>> {
         let sample = seed as usize % samples.count();
         let exact = values(run_one(circuit, &ClearEvaluator::new(&maps), samples, sample)?);
         let model = NoiseModel::new(ClearEngine::PROFILE, &circuit.parameters, seed);
         let evaluator = ClearEvaluator::with_noise(&maps, &model, seed);
-        let noisy = decrypt(&evaluator, run_one(circuit, &evaluator, samples, sample)?, &exact);
-        let result = |vectors| finish(ports, client, vectors).ports.concat();
+        let noisy = decrypted(circuit, &evaluator, samples, sample, &exact)?;
+        let result = |vectors| outputs(circuit, vectors).ports.concat();
         let exact = result(&exact);
         if exact.iter().all(|&value| value == 0.0) {
             return Ok(None);

@@ -38,14 +38,24 @@ pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Ve
             return Ok(outputs(circuit, &vectors));
         };
         let noisy = ClearEvaluator::with_noise(&maps, model, seed.wrapping_add(sample as u64));
-        let encrypted = run_one(circuit, &noisy, samples, sample)?;
-        Ok(outputs(circuit, &decrypt(&noisy, encrypted, &vectors)))
+        Ok(outputs(circuit, &decrypted(circuit, &noisy, samples, sample, &vectors)?))
     };
     (0..samples.count()).into_par_iter().map(one).collect()
 }
 
 /// The packed vectors of every output.
 pub(crate) type PortVectors = Vec<Vec<Vec<f64>>>;
+
+/// What an evaluator with noise leaves of exact results.
+pub(crate) fn decrypted(
+    circuit: &Circuit,
+    evaluator: &ClearEvaluator<'_>,
+    samples: &Samples,
+    sample: usize,
+    exact: &PortVectors,
+) -> Result<PortVectors> {
+    Ok(decrypt(evaluator, run_one(circuit, evaluator, samples, sample)?, exact))
+}
 
 pub(crate) fn run_one(
     circuit: &Circuit,
@@ -73,17 +83,13 @@ pub(crate) fn values(ciphertexts: Vec<Vec<ClearCiphertext>>) -> PortVectors {
     ciphertexts.into_iter().map(|port| port.into_iter().map(|ciphertext| ciphertext.values).collect()).collect()
 }
 
-pub(crate) fn decrypt(
-    evaluator: &ClearEvaluator<'_>,
-    encrypted: Vec<Vec<ClearCiphertext>>,
-    exact: &PortVectors,
-) -> PortVectors {
+fn decrypt(evaluator: &ClearEvaluator<'_>, encrypted: Vec<Vec<ClearCiphertext>>, exact: &PortVectors) -> PortVectors {
     let port = |(ciphertexts, exact): (Vec<ClearCiphertext>, &Vec<Vec<f64>>)| {
         ciphertexts.into_iter().zip(exact).map(|(ciphertext, exact)| evaluator.decrypt(ciphertext, exact)).collect()
     };
     encrypted.into_iter().zip(exact).map(port).collect()
 }
 
-fn outputs(circuit: &Circuit, vectors: &PortVectors) -> ClientOutput {
+pub(crate) fn outputs(circuit: &Circuit, vectors: &PortVectors) -> ClientOutput {
     finish(&circuit.program.outputs, &circuit.program.client, vectors)
 }

@@ -168,6 +168,12 @@ impl ClientProgram {
         if problems.is_empty() { Ok(()) } else { Err(IrError::Invalid(problems)) }
     }
 
+    /// Names of the functions among operations, in order: what only moves elements and constants are left out.
+    pub fn functions<'p>(steps: impl IntoIterator<Item = &'p ClientStep>) -> Vec<&'static str> {
+        let is_function = |step: &&ClientStep| !matches!(step.op, ClientOp::Constant(_) | ClientOp::Reshape);
+        steps.into_iter().filter(is_function).map(|step| step.op.name()).collect()
+    }
+
     /// Problems, for tensors of these sizes decrypted; empty for a valid program.
     pub(crate) fn problems(&self, sizes: &[usize]) -> Vec<String> {
         if self.is_empty() {

@@ -245,8 +245,8 @@ impl ClientOp {
         match (self, operands) {
             (ClientOp::Constant(constant), []) => Some(constant.shape.clone()),
             (ClientOp::Unary(_) | ClientOp::Function(_), [x]) => Some((*x).clone()),
-            (ClientOp::Binary(_), [a, b]) => broadcast(a, b),
-            (ClientOp::Choose, [condition, a, b]) => broadcast(condition, &broadcast(a, b)?),
+            (ClientOp::Binary(_), [a, b]) => a.broadcast(b),
+            (ClientOp::Choose, [condition, a, b]) => condition.broadcast(&a.broadcast(b)?),
             (ClientOp::Softmax(axis) | ClientOp::LogSoftmax(axis), [x]) => (*axis < x.0.len()).then(|| (*x).clone()),
             (ClientOp::Reduce(_, axes), [x]) => axes.iter().try_fold((*x).clone(), |x, &axis| with(&x, axis, 1)),
             (ClientOp::ArgMax { axis, .. }, [x]) => with(x, *axis, 1),
@@ -280,7 +280,7 @@ impl ClientOp {
                 };
                 others.iter().try_fold((*first).clone(), join)
             }
-            (ClientOp::Expand, [x]) => wanted.filter(|wanted| broadcast(x, wanted).as_ref() == Some(*wanted)).cloned(),
+            (ClientOp::Expand, [x]) => wanted.filter(|wanted| x.broadcast(wanted).as_ref() == Some(*wanted)).cloned(),
             (ClientOp::Gather(axis), [data, places]) => {
                 data.0.get(*axis)?;
                 Some(Shape([&data.0[..*axis], &places.0, &data.0[axis + 1..]].concat()))
@@ -288,18 +288,6 @@ impl ClientOp {
             _ => None,
         }
     }
-}
-
-/// The shape that two broadcast to.
-fn broadcast(a: &Shape, b: &Shape) -> Option<Shape> {
-    let rank = a.0.len().max(b.0.len());
-    let size = |shape: &Shape, axis: usize| (axis + shape.0.len()).checked_sub(rank).map_or(1, |axis| shape.0[axis]);
-    let axis = |axis: usize| match (size(a, axis), size(b, axis)) {
-        (a, b) if a == b => Some(a),
-        (1, size) | (size, 1) => Some(size),
-        _ => None,
-    };
-    (0..rank).map(axis).collect::<Option<Vec<_>>>().map(Shape)
 }
 
 /// For each axis its number of places, and the places; −1 for a zero.

@@ -57,6 +57,19 @@ impl Shape {
         }
     }
 
+    /// The shape to which two shapes broadcast: aligned at the end, sizes are equal or 1.
+    pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
+        let rank = self.0.len().max(other.0.len());
+        let size =
+            |shape: &Shape, axis: usize| (axis + shape.0.len()).checked_sub(rank).map_or(1, |axis| shape.0[axis]);
+        let axis = |axis: usize| match (size(self, axis), size(other, axis)) {
+            (a, b) if a == b => Some(a),
+            (1, size) | (size, 1) => Some(size),
+            _ => None,
+        };
+        (0..rank).map(axis).collect::<Option<Vec<_>>>().map(Shape)
+    }
+
     /// Row-major strides in elements.
     pub fn strides(&self) -> Vec<usize> {
         let mut strides = vec![1; self.0.len()];

@@ -41,11 +41,16 @@ pub(super) fn scaling(
     samples: &[&[f64]],
     shared: InputScaling,
 ) -> InputScaling {
-    let Some(first) = FirstMaps::of(graph, input) else { return shared };
+    let Some(elements) = samples.first().map(|sample| sample.len()) else { return shared };
+    let Some(first) = FirstMaps::of(graph, input, samples) else { return shared };
+    let before = first.noise(&vec![shared.scale.recip(); elements]);
+    if before <= ORDINARY {
+        return shared;
+    }
     let shape = batch.sample_shape(&graph.node(input).shape);
     let groups = (0..shape.0.len()).map(|axis| Grouping::along(&shape, axis));
     let groups = groups.filter(|group| (2..=MOST_COLUMNS).contains(&group.count));
-    let separated = groups.filter_map(|group| Columns::new(group, samples).separated(&first, samples, &shared));
+    let separated = groups.filter_map(|group| Columns::new(group, samples).separated(&first, elements, before));
     let best = separated.min_by(|a, b| a.1.total_cmp(&b.1));
     best.map_or(shared, |(scaling, _)| scaling)
 }
@@ -70,12 +75,15 @@ pub(super) fn unscaled(graph: &mut Graph, name: &str, x: NodeId, scaling: &Input
     Ok(graph.linear(name, LinearMap::of(diagonal, bias), x, shape)?)
 }
 
-/// The maps that read an input.
-struct FirstMaps(Vec<Operator>);
+/// The maps that read an input, and how much the results of each differ from sample to sample.
+struct FirstMaps {
+    maps: Vec<Operator>,
+    spread: Vec<f64>,
+}
 
 impl FirstMaps {
     /// None where something else reads it: there a scale by column would take a level.
-    fn of(graph: &Graph, input: NodeId) -> Option<Self> {
+    fn of(graph: &Graph, input: NodeId, samples: &[&[f64]]) -> Option<Self> {
         let consumers = graph.consumers();
         let (mut pending, mut maps) = (vec![input], vec![]);
         while let Some(id) = pending.pop() {
@@ -90,36 +98,36 @@ impl FirstMaps {
                 }
             }
         }
-        (!maps.is_empty()).then_some(FirstMaps(maps))
+        let spread = maps.iter().map(|map| spread(map, samples)).collect();
+        (!maps.is_empty()).then_some(FirstMaps { maps, spread })
     }
 
-    /// Root mean square of each map's results for elements drawn from noise of these sizes.
-    fn noise(&self, sizes: &[f64]) -> Vec<f64> {
+    /// Root mean square of a map's results for elements drawn from noise of these sizes, in parts of what samples make there:
+    /// the most of any map.
+    fn noise(&self, sizes: &[f64]) -> f64 {
         let mut numbers = SplitMix64::new(0);
         // Uniform numbers of variance 1.
         let mut number = || (numbers.uniform() - 0.5) * 12f64.sqrt();
         let x: Vec<[f64; LANES]> = sizes.iter().map(|size| [(); LANES].map(|()| size * number())).collect();
-        self.0.iter().map(|map| root_mean_square(map.apply(&x).as_flattened().iter().copied())).collect()
+        let of_map = |map: &Operator| root_mean_square(map.apply(&x).as_flattened().iter().copied());
+        self.maps.iter().zip(&self.spread).map(|(map, spread)| of_map(map) / spread).fold(0.0, f64::max)
     }
+}
 
-    /// How much each map's results differ from sample to sample; how large they are where they do not.
-    fn spread(&self, samples: &[&[f64]]) -> Vec<f64> {
-        let spread = |map: &Operator| {
-            let blocks = samples[..samples.len().min(SAMPLES)].chunks(LANES);
-            let results: Vec<Vec<[f64; LANES]>> = blocks.map(|block| map.apply(&side_by_side(block))).collect();
-            let size = results.first().map_or(0, Vec::len);
-            let of = |element: usize| results.iter().flat_map(move |result| result[element]);
-            let mean = |element: usize| of(element).sum::<f64>() / (results.len() * LANES) as f64;
-            let deviations = (0..size).flat_map(|element| {
-                let mean = mean(element);
-                of(element).map(move |value| value - mean)
-            });
-            match root_mean_square(deviations) {
-                0.0 => root_mean_square(results.iter().flatten().flatten().copied()),
-                spread => spread,
-            }
-        };
-        self.0.iter().map(spread).collect()
+/// How much a map's results differ from sample to sample; how large they are where they do not.
+fn spread(map: &Operator, samples: &[&[f64]]) -> f64 {
+    let blocks = samples[..samples.len().min(SAMPLES)].chunks(LANES);
+    let results: Vec<Vec<[f64; LANES]>> = blocks.map(|block| map.apply(&side_by_side(block))).collect();
+    let size = results.first().map_or(0, Vec::len);
+    let of = |element: usize| results.iter().flat_map(move |result| result[element]);
+    let mean = |element: usize| of(element).sum::<f64>() / (results.len() * LANES) as f64;
+    let deviations = (0..size).flat_map(|element| {
+        let mean = mean(element);
+        of(element).map(move |value| value - mean)
+    });
+    match root_mean_square(deviations) {
+        0.0 => root_mean_square(results.iter().flatten().flatten().copied()),
+        spread => spread,
     }
 }
 
@@ -172,19 +180,15 @@ impl Columns {
         if self.single { (high - low) / 2.0 } else { low.abs().max(high.abs()) }
     }
 
-    /// The scales with columns of their own, and the noise that they have, where that is worth it.
-    fn separated(&self, first: &FirstMaps, samples: &[&[f64]], shared: &InputScaling) -> Option<(InputScaling, f64)> {
+    /// The scales with columns of their own, and the noise that they have, where that is worth it beside the noise before.
+    fn separated(&self, first: &FirstMaps, elements: usize, before: f64) -> Option<(InputScaling, f64)> {
         let (constant, varying): (Vec<usize>, Vec<usize>) =
             (0..self.group.count).partition(|&column| self.ranges[column].0 == self.ranges[column].1);
-        let spread = first.spread(samples);
         let reach_of = |column: usize| self.ranges[column].0.abs().max(self.ranges[column].1.abs());
         let reach = varying.iter().map(|&column| reach_of(column)).fold(0.0, f64::max);
-        let worst =
-            |noise: Vec<f64>| noise.iter().zip(&spread).map(|(noise, spread)| noise / spread).fold(0.0, f64::max);
-        let elements = samples.first()?.len();
         let noise_of = |size: &dyn Fn(usize) -> f64| {
             let sizes: Vec<f64> = (0..elements).map(|element| size(self.group.column(element))).collect();
-            worst(first.noise(&sizes))
+            first.noise(&sizes)
         };
         let small: Vec<usize> = varying.iter().copied().filter(|&column| self.half(column) < SMALL * reach).collect();
         let is_small = |column: usize| small.binary_search(&column).is_ok();
@@ -192,7 +196,6 @@ impl Columns {
         let large = || varying.iter().copied().filter(|&column| !is_small(column));
         let range = large().map(|column| self.ranges[column]).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let scale = range.map_or(1.0, |(low, high)| low.abs().max(high.abs()));
-        let before = noise_of(&|_| shared.scale.recip());
         let after = noise_of(&|column| {
             if is_constant(column) {
                 0.0
@@ -202,7 +205,7 @@ impl Columns {
                 scale
             }
         });
-        if !(before > ORDINARY && before > WORTH * after) {
+        if before <= WORTH * after {
             return None;
         }
         let drowns = |column: usize| noise_of(&|other| if other == column { scale } else { 0.0 }) > ORDINARY;

@@ -221,9 +221,7 @@ fn in_short(names: &[&str]) -> String {
 
 /// What the client computes for a result, in order.
 fn steps_of(client: &ClientProgram, result: &ClientResult) -> Vec<&'static str> {
-    let moves = ["constant", "reshape"];
-    let steps = client.steps_of(result.value).into_iter().map(|step| step.op.name());
-    steps.filter(|name| !moves.contains(name)).collect()
+    ClientProgram::functions(client.steps_of(result.value))
 }
 
 fn kind_of(result: &ClientResult) -> &'static str {
