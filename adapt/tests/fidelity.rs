@@ -12,7 +12,8 @@ use paf_scheme::EngineProfile;
 
 fn choices(original: &Network, data: &Data, wanted: Wanted, most: usize) -> Choices {
     let target = Target::new(&Config::default(), data, EngineProfile::openfhe()).unwrap();
-    let request = Request { original, data, wanted, margin: ScaleMargin::AUTOMATIC, most, target: &target };
+    let margin = ScaleMargin::AUTOMATIC;
+    let request = Request { original, data, wanted, margin, most, probabilities: true, target: &target };
     faithful(&request, &mut unheard).unwrap()
 }
 

@@ -4,13 +4,17 @@
 use std::sync::Arc;
 
 use paf_adapt::config::{NamedMargin, ScaleMargin};
-use paf_adapt::fidelity::{Choice, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful, offered};
+use paf_adapt::fidelity::{
+    COARSEST_FOR_NUMBERS, Choice, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful, kept, offered,
+};
 use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
-use paf_passes::approximate::Margin;
+use paf_passes::approximate::{DEFAULT_FUNCTION_ERROR, Margin, least_depth};
 use paf_passes::decisions::{CalibrationSamples, Decisions};
 use paf_passes::idle::without_idle_relus;
 use paf_passes::lower::{LowerOptions, Lowering};
+use paf_passes::paf::Paf;
+use paf_passes::schedule::expects_bootstraps;
 use paf_scheme::bootstrap_count;
 
 use crate::calibration;
@@ -73,7 +77,7 @@ pub(crate) fn chosen(
         let lowering = lowering(options, lower, graph.clone(), Decisions::default())?;
         return Ok(Recovered { lowering, choice: None });
     }
-    let samples = calibration::samples(&options.calibration, graph)?;
+    let samples = Arc::new(calibration::samples(&options.calibration, graph)?);
     // What is fitted and judged is what is compiled.
     let busy = without_idle_relus(graph, &samples, &lower.approximation)?;
     if !has_nodes(&busy) {
@@ -95,9 +99,11 @@ pub(crate) fn chosen(
     };
     let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
     let target = Target { options: lower.clone(), samples: Arc::new(vec![]) };
-    let mut most = offered(&original).len();
+    let probabilities = !is_deep(&busy, &samples, lower)?;
+    let mut most = offered(&original, probabilities).len();
     loop {
-        let request = Request { original: &original, data: &data, wanted, margin, most, target: &target };
+        let request =
+            Request { original: &original, data: &data, wanted, margin, most, probabilities, target: &target };
         let choices = faithful(&request, listener)?;
         let fitted = Arc::new(samples_of(&choices.fitted));
         let lowered = |choice: &Choice, listener: &mut Listener<'_>| -> Result<Lowering, CompileError> {
@@ -133,6 +139,53 @@ pub(crate) fn chosen(
             _ => most = most.saturating_sub(1),
         }
     }
+}
+
+/// Whether PAFs that keep numbers would take bootstraps, which leave too few bits for them.
+fn is_deep(graph: &Graph, samples: &Arc<CalibrationSamples>, lower: &LowerOptions) -> Result<bool, CompileError> {
+    let mut lowering = Lowering::new(graph.clone(), Arc::clone(samples), lower.clone());
+    let paf = Paf::by_name(COARSEST_FOR_NUMBERS).map_err(RecoveryError::from)?;
+    let levels = least_depth(lowering.fold()?, &paf, lower.approximation.reduction);
+    Ok(expects_bootstraps(levels, &lower.schedule))
+}
+
+/// How often the error of smooth functions is taken a tenth as large, at most.
+const MOST_TENTHS: u32 = 4;
+
+/// The network with smooth functions so precise that its predictions on the samples are those of the most precise ones there
+/// are for it, where nobody says how precise they shall be.
+pub(crate) fn with_functions(options: &CompileOptions, lowering: Lowering) -> Lowering {
+    let has_functions = lowering.graph().nodes().any(|(_, node)| matches!(node.op, Op::Function(_)));
+    let is_chosen = options.function_error.is_some() || lowering.options().goal.is_some();
+    if is_chosen || !has_functions || lowering.samples().len() < LEAST_SAMPLES {
+        return lowering;
+    }
+    let mut errors: Vec<f64> =
+        (0..=MOST_TENTHS).map(|tenth| DEFAULT_FUNCTION_ERROR / 10f64.powi(tenth as i32)).collect();
+    let approximated = |error: f64| {
+        let is_as_it_was = error == lowering.options().approximation.function_error;
+        let mut lowering = if is_as_it_was { lowering.clone() } else { lowering.with_function_error(error) };
+        lowering.approximate().ok()?;
+        Some(lowering)
+    };
+    let outputs =
+        |lowering: &Lowering| lowering.polynomial.as_ref().map(|polynomial| polynomial.approximated.outputs.clone());
+    // A function that is steep on its range has no polynomial of a small error.
+    let mut finest = loop {
+        let Some(error) = errors.pop() else { return lowering };
+        if let Some(lowering) = approximated(error) {
+            break lowering;
+        }
+    };
+    let reference = outputs(&finest).unwrap_or_default();
+    let is_enough = |lowering: &Lowering| {
+        let outputs = outputs(lowering).unwrap_or_default();
+        kept(lowering.graph(), &reference, &outputs) >= options.fidelity
+    };
+    if let Some(coarser) = errors.into_iter().filter_map(approximated).find(is_enough) {
+        finest = coarser;
+    }
+    finest
 }
 
 /// The exact network and its samples, or why no choice can be made for them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paf_passes::approximate::ApproximationOptions;
+use paf_passes::approximate::{ApproximationOptions, DEFAULT_FUNCTION_ERROR};
 use paf_passes::choose::Goal;
 use paf_passes::decisions::Decisions;
 use paf_passes::lower::LowerOptions;
@@ -36,7 +36,7 @@ fn approximation(options: &CompileOptions) -> Result<ApproximationOptions, Optio
         per_node: Decisions { pafs, ..Decisions::default() },
         margin: options.margin,
         input_range: options.input_range.unwrap_or(DEFAULT_INPUT_RANGE),
-        function_error: options.function_error,
+        function_error: options.function_error.unwrap_or(DEFAULT_FUNCTION_ERROR),
         reduction: options.max_pool,
     })
 }

@@ -158,8 +158,10 @@ pub struct CompileOptions {
     pub max_levels: Option<u32>,
     /// Static scale: this times the largest magnitude seen.
     pub margin: Margin,
-    /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range.
-    pub function_error: f64,
+    /// Largest error of the polynomial of a smooth function, as a part of its largest value on its range. Without one it is
+    /// [`DEFAULT_FUNCTION_ERROR`](paf_passes::approximate::DEFAULT_FUNCTION_ERROR), and less where samples show that results
+    /// ask for it.
+    pub function_error: Option<f64>,
     /// How pools compare.
     pub max_pool: Reduction,
     /// Bits by which results must agree with the clear circuit's: kept or refused. Where none are asked for, circuits without
@@ -212,7 +214,7 @@ impl CompileOptions {
             max_error: None,
             max_levels: None,
             margin: Margin::default(),
-            function_error: DEFAULT_FUNCTION_ERROR,
+            function_error: None,
             max_pool: Reduction::default(),
             precision: None,
             memory: None,

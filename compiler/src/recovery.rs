@@ -31,7 +31,10 @@ pub(crate) fn recovered(
     listener: &mut Listener<'_>,
 ) -> Result<Recovered, CompileError> {
     let lowering = match &options.recovery {
-        Recovery::None => return fidelity::chosen(options, lower, graph, listener),
+        Recovery::None => {
+            let Recovered { lowering, choice } = fidelity::chosen(options, lower, graph, listener)?;
+            return Ok(Recovered { lowering: fidelity::with_functions(options, lowering), choice });
+        }
         Recovery::PafFile(path) => {
             let decisions = decided(&PafFile::read(path)?, path, graph)?;
             lowering(options, lower, graph.clone(), decisions)
@@ -39,7 +42,7 @@ pub(crate) fn recovered(
         Recovery::BuiltIn(path) => built_in(options, lower, path, graph, listener),
         Recovery::Command(command) => external(options, lower, command, (source, graph), listener),
     };
-    Ok(Recovered { lowering: lowering?, choice: None })
+    Ok(Recovered { lowering: fidelity::with_functions(options, lowering?), choice: None })
 }
 
 /// A network that is ready for the passes.

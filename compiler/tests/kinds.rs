@@ -259,3 +259,44 @@ fn what_outputs_hide_stays_encrypted() {
         assert_eq!(compiled.circuit.model.pafs.len(), 1);
     }
 }
+
+/// A perceptron that tells a class and how probable each class is, as scikit-learn's: both are the model's. Without the class
+/// the one that is most probable is kept, which takes fewer levels.
+#[test]
+fn probabilities_beside_a_class_are_kept() {
+    let rows = rows(&[(0.0, 1.0); FEATURES]);
+    let levels = |activation: &str, results: &[&str]| {
+        let hidden = CLASSES as i64;
+        let nodes = vec![
+            node(activation, "h", "a", vec![]),
+            node("Gemm", "a w2", "s", vec![]),
+            node("Softmax", "s", "p", vec![integer("axis", 1)]),
+            node("ArgMax", "p", "class", vec![integer("axis", 1), integer("keepdims", 0)]),
+            node("Gather", "table class", "label", vec![integer("axis", 0)]),
+        ];
+        let used = if results.len() > 1 { nodes } else { nodes[..3].to_vec() };
+        let more = vec![
+            floats("w2", &[hidden, 3], &weights(7, 3 * CLASSES).iter().map(|w| 6.0 * w).collect::<Vec<_>>()),
+            list("table", &[7, 8, 9]),
+        ];
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let compiled = compiled(&layered(13, used, more, results), folder.path(), &rows);
+        for (row, output) in rows.iter().zip(clear_outputs(&compiled.circuit, &compiled.samples)) {
+            let expected = original(folder.path(), row);
+            let off = output.results[0].iter().zip(&expected[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            if results.len() > 1 {
+                assert!(off <= 1.0 / 1024.0, "{activation}: a probability is off by {off}");
+                let mut shares = expected[0].clone();
+                shares.sort_by(f64::total_cmp);
+                let is_close = shares[2] - shares[1] <= 2.0 / 1024.0;
+                assert!(is_close || output.results[1] == expected[1], "{activation}: the label of {row:?}");
+            }
+        }
+        compiled.circuit.program.top_level().0
+    };
+    for activation in ["Relu", "Tanh"] {
+        let (alone, both) = (levels(activation, &["p"]), levels(activation, &["p", "label"]));
+        println!("{activation}: {alone} levels for the probabilities alone, {both} with the class beside them");
+        assert!(both >= alone);
+    }
+}

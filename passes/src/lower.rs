@@ -312,6 +312,14 @@ impl Lowering {
         Lowering { options, packed: None, scheduled: None, ..self.clone() }
     }
 
+    /// The same network before it is approximated, with another error of smooth functions.
+    #[must_use]
+    pub fn with_function_error(&self, function_error: f64) -> Self {
+        let mut options = self.options.clone();
+        options.approximation.function_error = function_error;
+        Lowering { options, polynomial: None, optimized: None, packed: None, scheduled: None, ..self.clone() }
+    }
+
     /// The most accurate PAF with which a network that is too deep would fit, and the levels it then has: the first one
     /// whose least depth is small enough and whose circuit has parameters indeed.
     fn fitting_paf(&self, available: u32) -> Option<(String, u32)> {

@@ -32,7 +32,7 @@ use crate::events::{Event, Listener, Undertaking, tell};
 use crate::network::Network;
 use crate::steps::{Reference, Walk};
 use crate::target::Target;
-use agreement::{Agreement, Meaning, Results, meanings};
+use agreement::{Agreement, Meanings, Results};
 use mix::{Menu, Mix};
 
 /// Fewer samples say too little of what a node sees and of how well a choice does.
@@ -46,12 +46,14 @@ const OFFERED: [&str; 6] = ["relu4", "relu8", "relu16", "relu32", "relu63", "abs
 const FIRST: usize = 3;
 
 /// What is offered beside them where results are numbers, of which each error counts.
-const OFFERED_FOR_NUMBERS: [&str; 2] = ["alpha10", "alpha12"];
+const OFFERED_FOR_NUMBERS: [&str; 3] = [COARSEST_FOR_NUMBERS, "alpha12", "alpha14"];
+/// The first of them.
+pub const COARSEST_FOR_NUMBERS: &str = "alpha10";
 
-/// The PAFs that are offered for a network, by ascending levels.
-pub fn offered(original: &Network) -> Vec<&'static str> {
-    let of_numbers = meanings(&original.graph).iter().any(|(meaning, _)| *meaning == Meaning::Numbers);
-    let more = OFFERED_FOR_NUMBERS.iter().filter(|_| of_numbers);
+/// The PAFs that are offered for a network, by ascending levels; `probabilities` as in [`Request`].
+pub fn offered(original: &Network, probabilities: bool) -> Vec<&'static str> {
+    let has_numbers = Meanings::of(&original.graph, probabilities).has_numbers();
+    let more = OFFERED_FOR_NUMBERS.iter().filter(|_| has_numbers);
     OFFERED.iter().chain(more).copied().collect()
 }
 
@@ -100,6 +102,17 @@ const LEAST_SAME: f64 = 0.93;
 
 /// The part of the nodes that may have a lower degree than the others, where accuracy counts: one in so many, the first ones.
 const FIRST_NODES: usize = 3;
+
+/// The share of samples whose predictions stay the same although each result moves by so much more as errors are taken to be
+/// larger on samples to come. The results are those of each output on every sample.
+pub fn kept(graph: &Graph, results: &[Vec<Vec<f64>>], moved: &[Vec<Vec<f64>>]) -> f64 {
+    let joined = |outputs: &[Vec<Vec<f64>>]| -> Vec<Vec<f64>> {
+        let samples = outputs.first().map_or(0, Vec::len);
+        (0..samples).map(|sample| outputs.iter().flat_map(|output| output[sample].iter().copied()).collect()).collect()
+    };
+    let results = Results::of(joined(results), &Meanings::of(graph, true));
+    results.kept(&results.beside(&joined(moved)), SAFETY)
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -156,6 +169,8 @@ pub struct Request<'r> {
     pub margin: ScaleMargin,
     /// How many of those that are [`offered`] nodes may have, at least one.
     pub most: usize,
+    /// Whether probabilities that a model tells beside a class are kept as numbers, not just the class.
+    pub probabilities: bool,
     /// The circuit that it is for.
     pub target: &'r Target,
 }
@@ -195,15 +210,19 @@ impl Choices {
 /// # Errors
 /// As [`crate::steps::walk()`].
 pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Choices, RecoveryError> {
-    let Request { original, data, wanted, margin, most, target } = *request;
+    let Request { original, data, wanted, margin, most, probabilities, target } = *request;
     data.check_for(&original.graph)?;
     tell(listener, Event::Begins(Undertaking::Fidelity))?;
     let config = Config { margin, ..config(wanted) };
     let (seen, judging, fitting) = split(original, data, &config, wanted);
-    let pafs = offered(original).into_iter().take(most.max(1)).map(Paf::by_name).collect::<Result<Vec<_>, _>>()?;
+    let pafs = offered(original, probabilities)
+        .into_iter()
+        .take(most.max(1))
+        .map(Paf::by_name)
+        .collect::<Result<Vec<_>, _>>()?;
     let reference = Reference::for_steps(original, &seen, &config);
     let start = Walk::new(original, &reference, &seen, &config);
-    let judges = Judges::new(original, judging)?;
+    let judges = Judges::new(original, judging, probabilities)?;
     let levels = LevelGraph::new(&original.graph, original.reduction, target.options.schedule.profile)?;
     let costs = Costs::new(&levels, target)?;
     let is_large = work(original) * data.len() > CHOOSING_WORK;
@@ -287,9 +306,9 @@ fn keeps_accuracy(original: &Results, results: &[Vec<f64>], labels: &[u32]) -> b
 }
 
 impl Judges {
-    fn new(original: &Network, data: Data) -> Result<Self, RecoveryError> {
+    fn new(original: &Network, data: Data, probabilities: bool) -> Result<Self, RecoveryError> {
         let noisy = noisy(&data, NOISE);
-        let meanings = meanings(&original.graph);
+        let meanings = Meanings::of(&original.graph, probabilities);
         let results = Results::of(all_results(original, &data)?, &meanings);
         let noisy_results = Results::of(all_results(original, &noisy)?, &meanings);
         Ok(Judges { data, results, noisy, noisy_results })

@@ -151,12 +151,18 @@ impl<'a> Walk<'a> {
         // Guards of pools differ a little from PAF to PAF; what is seen at one scale serves them all.
         let scale = static_scale(&self.network.graph, id, deepest, operand, &self.scale_options(deepest))?;
         let Some(arguments) = arguments(&node.op, operand, &scale, reduction) else { return Ok(vec![0.0; pafs.len()]) };
+        let is_composite = |paf: &Paf| paf.composite().is_some();
+        let signs = pafs.iter().any(is_composite).then(|| Histogram::of(&node.op, operand, &scale, reduction));
         let square = |paf: &Paf| {
             let fits = match &node.op {
                 Op::MaxPool(window) => paf.pool_guard(reduction.comparisons(window)).is_finite(),
                 _ => true,
             };
-            let error = fitted_to(paf, &node.op, &arguments).rectifier().map_or(0.0, |own| arguments.error(own));
+            let error = match (&fitted_to(paf, &node.op, &arguments).form, &signs) {
+                (Form::Rectifier(rectifier), _) => arguments.error(rectifier),
+                (Form::Sign(sign), Some(signs)) => signs.error(sign),
+                (Form::Sign(_), None) => 0.0,
+            };
             if fits { error.powi(2) / power.max(f64::MIN_POSITIVE) } else { f64::INFINITY }
         };
         Ok(pafs.par_iter().map(square).collect())

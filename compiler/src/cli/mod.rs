@@ -12,8 +12,8 @@ use paf_adapt::progress::ProgressText;
 use paf_circuit::{read_machine_costs, write_circuit};
 use paf_compiler::error::CompileError;
 use paf_compiler::options::{
-    Bootstraps, Calibration, CompileOptions, DEFAULT_FIDELITY, DEFAULT_FUNCTION_ERROR, Margin, ModelInput, PafChoice,
-    PipelineStep, Recovery, Reduction,
+    Bootstraps, Calibration, CompileOptions, DEFAULT_FIDELITY, Margin, ModelInput, PafChoice, PipelineStep, Recovery,
+    Reduction,
 };
 use paf_compiler::pipeline::{Compilation, Compiled};
 use paf_compiler::report;
@@ -88,9 +88,10 @@ pub(crate) struct Arguments {
     /// other inputs reach; for coarse composites, up to alpha7, it is 1.1
     #[arg(long, value_name = "auto | M", default_value = "auto", value_parser = parse_margin)]
     pub(crate) margin: Margin,
-    /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value
-    #[arg(long, value_name = "E", default_value_t = DEFAULT_FUNCTION_ERROR, value_parser = parse_function_error)]
-    pub(crate) function_error: f64,
+    /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value [default: 0.001, or a
+    /// tenth of it again and again until the results on at least 50 calibration samples are those of exact functions]
+    #[arg(long, value_name = "E", value_parser = parse_function_error)]
+    pub(crate) function_error: Option<f64>,
     /// Who computes functions behind the last layer, such as Sigmoid: the client exactly, from the value before it, or the
     /// circuit by a polynomial, so that the client sees the outputs only. Softmax, ArgMax and comparisons are the client's
     #[arg(long, value_name = "client | circuit", default_value = "client", value_parser = parse_trailing)]

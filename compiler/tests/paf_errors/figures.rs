@@ -71,7 +71,7 @@ impl Choice {
             pafs: vec![PafChoice { node: None, paf: self.paf.into() }],
             margin: Margin::Fixed(1.0),
             input_range: Some(self.operator.range()),
-            function_error: self.function_error,
+            function_error: Some(self.function_error),
             max_pool: if self.operator == Operator::Tree { Reduction::Tree } else { Reduction::Separable },
             insecure: true,
             ..CompileOptions::for_model(path)
