@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use half::f16;
 use ndarray::{ArrayViewD, IxDyn};
 pub use ndarray_npy::WritableElement;
 use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt, WriteNpyError, WriteNpyExt};
@@ -20,11 +21,15 @@ pub struct NumpyArray<T> {
     pub data: Vec<T>,
 }
 
-/// Reads an array of numbers of any kind: float32 or float64, integers, or truth values as 0 and 1.
+/// Reads an array of numbers of any kind: float16, float32 or float64, integers, or truth values as 0 and 1.
 ///
 /// # Errors
 /// [`FileError::NotNpy`] or [`FileError::ElementType`].
 pub fn floats(bytes: &[u8]) -> Result<NumpyArray<f64>, FileError> {
+    let needed = "float16, float32, float64, an integer type or bool";
+    if let Some(bits) = bits_of_halves(bytes) {
+        return first_that_fits(&bits, needed, &[view::<u16, f64>(|bits| f16::from_bits(bits).to_f64())]);
+    }
     let views = [
         view::<f32, f64>(f64::from),
         view::<f64, f64>(|value| value),
@@ -38,16 +43,20 @@ pub fn floats(bytes: &[u8]) -> Result<NumpyArray<f64>, FileError> {
         view::<i64, f64>(|value| value as f64),
         view::<bool, f64>(f64::from),
     ];
-    first_that_fits(bytes, "float32, float64, an integer type or bool", &views)
+    first_that_fits(bytes, needed, &views)
 }
 
-/// Reads an array of float32, float64 or uint8.
+/// Reads an array of float16, float32, float64 or uint8.
 ///
 /// # Errors
 /// [`FileError::NotNpy`] or [`FileError::ElementType`].
 pub fn samples(bytes: &[u8]) -> Result<NumpyArray<f32>, FileError> {
+    let needed = "float16, float32, float64 or uint8";
+    if let Some(bits) = bits_of_halves(bytes) {
+        return first_that_fits(&bits, needed, &[view::<u16, f32>(|bits| f16::from_bits(bits).to_f32())]);
+    }
     let views = [view::<f32, f32>(|value| value), view::<f64, f32>(|value| value as f32), view::<u8, f32>(f32::from)];
-    first_that_fits(bytes, "float32, float64 or uint8", &views)
+    first_that_fits(bytes, needed, &views)
 }
 
 /// Reads an array of int64, int32 or uint8.
@@ -123,6 +132,16 @@ fn view<T: ViewElement + Copy + 'static, U: 'static>(convert: fn(T) -> U) -> Vie
     })
 }
 
+/// The file with the numbers of 16 bits that its float16 are, which ndarray-npy does not know; none if it holds others.
+fn bits_of_halves(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (half, integer) = (b"'<f2'", b"'<u2'");
+    let header = bytes.iter().position(|&byte| byte == b'\n')?;
+    let place = bytes[..header].windows(half.len()).position(|part| part == half)?;
+    let mut bits = bytes.to_vec();
+    bits[place..][..integer.len()].copy_from_slice(integer);
+    Some(bits)
+}
+
 fn first_that_fits<T>(bytes: &[u8], needed: &'static str, views: &[View<T>]) -> Result<NumpyArray<T>, FileError> {
     check_header_length(bytes)?;
     let mut found = String::new();
@@ -196,7 +215,7 @@ mod tests {
     fn other_types_are_named() {
         let text = with_type(&npy(&[3], &[1u8; 3]), "|u1", "|S1");
         let error = floats(&text).unwrap_err().to_string();
-        assert_eq!(error, "holds numbers of type |S1; float32, float64, an integer type or bool is needed");
+        assert_eq!(error, "holds numbers of type |S1; float16, float32, float64, an integer type or bool is needed");
         let error = integers(&npy(&[1], &[1.0f32])).unwrap_err().to_string();
         assert_eq!(error, "holds numbers of type <f4; int64, int32 or uint8 is needed");
         assert_eq!(floats(&npy(&[2], &[-7i64, 7])).unwrap().data, [-7.0, 7.0]);
@@ -222,5 +241,18 @@ mod tests {
         assert!(matches!(floats(&bytes), Err(FileError::NotNpy(_))));
         let error = floats(b"\x93NUMPY\x02\x00\xff\xff\xff\xff").unwrap_err().to_string();
         assert_eq!(error, "is no .npy file: its header has 4294967295 bytes and the file 12");
+    }
+
+    #[test]
+    fn halves_are_converted() {
+        // As numpy.save writes numpy.float16([[1.0, -2.5, 65504.0]]).
+        let mut bytes = b"\x93NUMPY\x01\x00v\x00{'descr': '<f2', 'fortran_order': False, 'shape': (1, 3), }".to_vec();
+        bytes.resize(127, b' ');
+        bytes.push(b'\n');
+        bytes.extend([0x00, 0x3c, 0x00, 0xc1, 0xff, 0x7b]);
+        let expected = NumpyArray { shape: vec![1, 3], data: vec![1.0, -2.5, 65504.0] };
+        assert_eq!(floats(&bytes).unwrap(), expected);
+        assert_eq!(samples(&bytes).unwrap().data, [1.0, -2.5, 65504.0]);
+        assert!(integers(&bytes).unwrap_err().to_string().contains("<f2"));
     }
 }

@@ -126,7 +126,7 @@ fn matmul_of_batches(site: &mut Site<'_>, x: NodeId, constant: usize) -> Outcome
 }
 
 /// `[count, outputs, inner] · [count, inner, columns]`.
-fn grouped_product(site: &mut Site<'_>, x: NodeId, weight: &Constant, sizes: [usize; 4]) -> Outcome {
+pub(super) fn grouped_product(site: &mut Site<'_>, x: NodeId, weight: &Constant, sizes: [usize; 4]) -> Outcome {
     let [count, inner, outputs, columns] = sizes;
     let weight = Arc::new(Tensor::new(Shape(vec![count * outputs, inner, 1, 1]), weight.data.clone()));
     let window = Window {

@@ -19,6 +19,7 @@ mod broadcast;
 mod constants;
 mod conv;
 mod dense;
+mod einsum;
 mod elementwise;
 mod error;
 mod evaluation;

@@ -5,8 +5,8 @@ use super::onnx::NodeProto;
 use super::prepare::CLASSICAL;
 use super::site::{Outcome, Refusal, Site};
 use super::{
-    activation, blocks, conv, dense, elementwise, extremum, indexed, logic, norm, normalize, pool, quantized, reduce,
-    resize, sampling, select, shape, tail, transposed,
+    activation, blocks, conv, dense, einsum, elementwise, extremum, indexed, logic, norm, normalize, pool, quantized,
+    reduce, resize, sampling, select, shape, tail, transposed,
 };
 use Property::KeepsShape;
 
@@ -48,6 +48,7 @@ const IMPORTED: &[(&str, Importer, &[Property])] = &[
     ("DequantizeLinear", quantized::dequantize_linear, &[KeepsShape]),
     ("Div", elementwise::div, &[]),
     ("Dropout", shape::dropout, &[]),
+    ("Einsum", einsum::einsum, &[]),
     ("Elu", activation::elu, &[KeepsShape]),
     ("Equal", logic::equal, &[]),
     ("Erf", activation::erf, &[]),

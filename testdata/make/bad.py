@@ -52,13 +52,14 @@ def head(source):
 
 
 def unsupported_ops():
-    """Three nodes that no circuit can hold, each with a name that the one report must give."""
+    """Two nodes that no circuit can hold, each with a name that the one report must give."""
     nodes = [
         node("Conv", "conv", "image conv.weight", "convolved"),
-        node("Sin", "sine_wave", "convolved", "waves"),
+        node("Tan", "tangents", "convolved", "waves"),
         node("Relu", "relu", "waves", "positive"),
         node("Einsum", "channel_sums", "positive", "sums", equation="nchw->nc"),
-        node("TopK", "two_best", "sums count", "scores places", axis=1),
+        node("RandomNormalLike", "noise", "sums", "noises"),
+        node("TopK", "two_best", "noises count", "scores places", axis=1),
     ]
     tensors = {"conv.weight": weights()["conv.weight"], "count": np.array([2], np.int64)}
     return model("unsupported_ops", nodes, tensors, output=["N", 2])

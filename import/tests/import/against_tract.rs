@@ -53,6 +53,14 @@ fn kernel(shape: &[i64]) -> TensorProto {
     floats("w", shape, &random_values(7, count))
 }
 
+fn einsum(name: &'static str, equation: &str, shape: &[i64], weights: &[&[i64]]) -> Case {
+    let names = ["u", "v"].iter().zip(weights).zip(3..);
+    let constant = |((name, shape), seed): ((&&str, &&[i64]), u64)| {
+        floats(name, shape, &random_values(seed, shape.iter().product::<i64>() as usize))
+    };
+    with_weights(name, "Einsum", shape, vec![text("equation", equation)], names.map(constant).collect())
+}
+
 const PLANES: [i64; 4] = [1, 4, 5, 6];
 
 fn piecewise() -> Vec<Case> {
@@ -220,6 +228,12 @@ fn linear() -> Vec<Case> {
             vec![kernel(&[4, 3, 3])],
         ),
         doubled("resize_nearest", upsampled),
+        einsum("einsum_of_matrices", "bij,jk->bik", &[1, 3, 4], &[&[4, 5]]),
+        einsum("einsum_of_heads", "bhi,hio->boh", &[1, 2, 3], &[&[2, 3, 4]]),
+        einsum("einsum_with_two_constants", "bij,jk,k->ib", &[1, 3, 4], &[&[4, 5], &[5]]),
+        einsum("einsum_of_a_diagonal", "bijj->ji", &[1, 2, 3, 3], &[]),
+        einsum("einsum_with_an_ellipsis", "...cd,ce->...ed", &[1, 2, 3, 4], &[&[3, 5]]),
+        einsum("einsum_without_a_result", "bij,ji", &[1, 3, 4], &[&[4, 3]]),
         doubled("resize_linear", vec![text("mode", "linear")]),
         doubled("resize_cubic", vec![text("mode", "cubic")]),
         doubled("resize_cubic_of_corners", corners),
