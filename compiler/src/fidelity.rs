@@ -6,6 +6,7 @@ use std::sync::Arc;
 use paf_adapt::config::{NamedMargin, ScaleMargin};
 use paf_adapt::fidelity::{
     COARSEST_FOR_NUMBERS, Choice, Fidelity, LEAST_SAMPLES, Request, Wanted, faithful, kept, offered,
+    tells_probabilities,
 };
 use paf_adapt::{Data, Listener, Network, RecoveryError, Target};
 use paf_ir::tensor::{Graph, Op};
@@ -99,7 +100,7 @@ pub(crate) fn chosen(
     };
     let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
     let target = Target { options: lower.clone(), samples: Arc::new(vec![]) };
-    let probabilities = !is_deep(&busy, &samples, lower)?;
+    let probabilities = tells_probabilities(&busy) && !is_deep(&busy, &samples, lower)?;
     let mut most = offered(&original, probabilities).len();
     loop {
         let request =

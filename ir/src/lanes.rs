@@ -1,7 +1,16 @@
 //! Vectors of several samples side by side: element by element, one lane a sample.
 
+pub use pulp::NullaryFnOnce;
+
 /// Samples that are evaluated together.
 pub const LANES: usize = 8;
+
+/// Runs loops compiled for the widest vector instructions that the processor has. Nothing is fused: results are the same bits
+/// on every machine. A closure may stay a call, and is then compiled for the least of them; what should not is a type whose
+/// `call` is always inlined.
+pub fn vectorized<W: NullaryFnOnce>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(work)
+}
 
 /// Interleaves at most `L` vectors of one length; lanes that are left over repeat the last vector.
 pub fn side_by_side<const L: usize>(vectors: &[&[f64]]) -> Vec<[f64; L]> {

@@ -55,6 +55,11 @@ impl Meanings {
         Meanings { tensors, told }
     }
 
+    /// Whether a class and probabilities are told.
+    pub(super) fn tells_both(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// Whether each error of a number counts.
     pub(super) fn has_numbers(&self) -> bool {
         self.told.is_some() || self.tensors.iter().any(|(meaning, _)| *meaning == Meaning::Numbers)

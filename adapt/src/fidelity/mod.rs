@@ -22,6 +22,7 @@ use paf_ir::tensor::{Graph, Node, Op};
 use paf_passes::approximate::levels_with;
 use paf_passes::choose::LevelGraph;
 use paf_passes::paf::Paf;
+use rayon::prelude::*;
 
 use crate::config::{Config, CtConfig, ScaleMargin, StepName};
 use crate::cost::{Cost, Costs};
@@ -102,6 +103,11 @@ const LEAST_SAME: f64 = 0.93;
 
 /// The part of the nodes that may have a lower degree than the others, where accuracy counts: one in so many, the first ones.
 const FIRST_NODES: usize = 3;
+
+/// Whether a network tells a class and beside it how probable each class is.
+pub fn tells_probabilities(graph: &Graph) -> bool {
+    Meanings::of(graph, true).tells_both()
+}
 
 /// The share of samples whose predictions stay the same although each result moves by so much more as errors are taken to be
 /// larger on samples to come. The results are those of each output on every sample.
@@ -216,7 +222,7 @@ pub fn faithful(request: &Request<'_>, listener: &mut Listener<'_>) -> Result<Ch
     let config = Config { margin, ..config(wanted) };
     let (seen, judging, fitting) = split(original, data, &config, wanted);
     let pafs = offered(original, probabilities)
-        .into_iter()
+        .into_par_iter()
         .take(most.max(1))
         .map(Paf::by_name)
         .collect::<Result<Vec<_>, _>>()?;

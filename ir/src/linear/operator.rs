@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{Bias, Conv, LinearMap, Primitive, ZERO};
+use crate::lanes::{NullaryFnOnce, vectorized};
 use crate::sparse::{Matrix as _, Sparse};
 use crate::tensor::Tensor;
 
@@ -113,7 +114,21 @@ fn add_bias<const L: usize>(bias: &Bias, y: &mut [[f64; L]]) {
 
 /// Several output channels of one sample, or few of several samples, fill the registers.
 fn convolution<const L: usize>(conv: &Conv, x: &[[f64; L]]) -> Vec<[f64; L]> {
-    if L == 1 { convolve::<L, 8>(conv, x) } else { convolve::<L, 2>(conv, x) }
+    vectorized(Convolution { conv, x })
+}
+
+struct Convolution<'c, const L: usize> {
+    conv: &'c Conv,
+    x: &'c [[f64; L]],
+}
+
+impl<const L: usize> NullaryFnOnce for Convolution<'_, L> {
+    type Output = Vec<[f64; L]>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<[f64; L]> {
+        if L == 1 { convolve::<L, 8>(self.conv, self.x) } else { convolve::<L, 4>(self.conv, self.x) }
+    }
 }
 
 /// Factors and a scale as one convolution, if they are one.
@@ -149,6 +164,7 @@ fn by_channel(primitive: &Primitive, channels: usize) -> Option<Vec<f64>> {
 }
 
 /// A convolution of `L` samples, `OUTS` output channels at a time.
+#[inline(always)]
 fn convolve<const L: usize, const OUTS: usize>(conv: &Conv, x: &[[f64; L]]) -> Vec<[f64; L]> {
     let [out_height, out_width] = conv.window.output;
     let (plane, out_channels) = (out_height * out_width, conv.weight.shape.0[0]);
@@ -198,6 +214,7 @@ struct Patch<const L: usize> {
 }
 
 impl<const L: usize> Patch<L> {
+    #[inline(always)]
     fn gather(&mut self, conv: &Conv, group: usize, (out_y, out_x): (usize, usize), x: &[[f64; L]]) {
         let window = &conv.window;
         let ([_, height, width], [kernel_height, kernel_width]) = (window.input, window.kernel);
@@ -217,6 +234,7 @@ impl<const L: usize> Patch<L> {
         }
     }
 
+    #[inline(always)]
     fn weighted_sums<const OUTS: usize>(&self, weights: &[[f64; OUTS]]) -> [[f64; L]; OUTS] {
         let mut sums = [[0.0; L]; OUTS];
         for (x, &tap) in self.elements.iter().zip(&self.taps) {

@@ -1,5 +1,7 @@
 //! Polynomials in the Chebyshev basis: the only stable form at degree 13 and above.
 
+use paf_ir::lanes::{NullaryFnOnce, vectorized};
+
 use super::LANES;
 use super::high_precision::{Real, power_of_two, real};
 
@@ -23,21 +25,43 @@ pub(super) fn from_power_basis(power: &[Real], bound: &Real) -> Vec<Real> {
 
 /// Replaces each x by the polynomial at x/domain; the same as [`evaluate`], several values at a time.
 pub(super) fn evaluate_in_place(odd: &[f64], domain: f64, values: &mut [f64]) {
-    for lane in values.chunks_mut(LANES) {
-        let mut double_steps = [0.0; LANES];
-        for (x, double_step) in lane.iter_mut().zip(&mut double_steps) {
-            *x /= domain;
-            *double_step = 2.0 * (2.0 * *x * *x - 1.0);
-        }
-        let (mut current, mut next) = ([0.0; LANES], [0.0; LANES]);
-        for coefficient in odd.iter().rev() {
-            for k in 0..LANES {
-                let new = coefficient + double_steps[k] * current[k] - next[k];
-                (next[k], current[k]) = (current[k], new);
+    vectorized(Odd { odd, domain, values });
+}
+
+struct Odd<'v> {
+    odd: &'v [f64],
+    domain: f64,
+    values: &'v mut [f64],
+}
+
+impl NullaryFnOnce for Odd<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for lane in self.values.chunks_mut(LANES) {
+            let mut double_steps = [0.0; LANES];
+            for (x, double_step) in lane.iter_mut().zip(&mut double_steps) {
+                *x /= self.domain;
+                *double_step = 2.0 * (2.0 * *x * *x - 1.0);
             }
+            let (current, next) = recurrence(self.odd, &double_steps);
+            lane.iter_mut().zip(current.iter().zip(&next)).for_each(|(x, (current, next))| *x *= current - next);
         }
-        lane.iter_mut().zip(current.iter().zip(&next)).for_each(|(x, (current, next))| *x *= current - next);
     }
+}
+
+/// The last two terms of Clenshaw's recurrence.
+#[inline(always)]
+fn recurrence(coefficients: &[f64], factors: &[f64; LANES]) -> ([f64; LANES], [f64; LANES]) {
+    let (mut current, mut next) = ([0.0; LANES], [0.0; LANES]);
+    for coefficient in coefficients.iter().rev() {
+        for k in 0..LANES {
+            let new = coefficient + factors[k] * current[k] - next[k];
+            (next[k], current[k]) = (current[k], new);
+        }
+    }
+    (current, next)
 }
 
 /// Σ odd\[k\]·T_(2k+1)(t) by Clenshaw's recurrence in T_2(t).
@@ -80,17 +104,25 @@ pub(crate) fn clenshaw(series: &[f64], t: f64) -> f64 {
 
 /// Replaces each t by the series at t; the same as [`clenshaw`], several values at a time.
 pub(super) fn clenshaw_in_place(series: &[f64], values: &mut [f64]) {
-    for lane in values.chunks_mut(LANES) {
-        let mut doubled = [0.0; LANES];
-        doubled.iter_mut().zip(lane.iter()).for_each(|(doubled, t)| *doubled = 2.0 * t);
-        let (mut current, mut next) = ([0.0; LANES], [0.0; LANES]);
-        for coefficient in series[1..].iter().rev() {
-            for k in 0..LANES {
-                let new = coefficient + doubled[k] * current[k] - next[k];
-                (next[k], current[k]) = (current[k], new);
-            }
+    vectorized(General { series, values });
+}
+
+struct General<'v> {
+    series: &'v [f64],
+    values: &'v mut [f64],
+}
+
+impl NullaryFnOnce for General<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for lane in self.values.chunks_mut(LANES) {
+            let mut doubled = [0.0; LANES];
+            doubled.iter_mut().zip(lane.iter()).for_each(|(doubled, t)| *doubled = 2.0 * t);
+            let (current, next) = recurrence(&self.series[1..], &doubled);
+            let parts = current.iter().zip(&next);
+            lane.iter_mut().zip(parts).for_each(|(t, (current, next))| *t = self.series[0] + *t * current - next);
         }
-        let parts = current.iter().zip(&next);
-        lane.iter_mut().zip(parts).for_each(|(t, (current, next))| *t = series[0] + *t * current - next);
     }
 }

@@ -24,7 +24,7 @@ pub use rectifier::{Arguments, Rectifier, Symmetry};
 pub(crate) use squares::Squares;
 
 /// Values evaluated side by side.
-const LANES: usize = 8;
+const LANES: usize = 32;
 
 /// PAF of nodes for which none is asked: the smallest error of a ReLU of 7 levels (`docs/paf-errors.md`).
 pub const DEFAULT_PAF: &str = "alpha7";

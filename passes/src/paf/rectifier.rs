@@ -6,7 +6,10 @@
 //! and where values of either sign are not alike, as after a batch normalization, a general polynomial for ReLU itself
 //! spends its degree where the values lie. Every channel may have its own.
 
+use std::sync::OnceLock;
+
 use nalgebra::{Cholesky, DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::chebyshev::{clenshaw, clenshaw_in_place, from_even_powers};
 use super::high_precision::to_f64;
@@ -241,13 +244,13 @@ impl Rectifier {
     /// arguments tell apart where that is worth the plaintexts.
     pub fn fitted_to(&self, seen: &Arguments) -> Rectifier {
         let degree = self.degree() - if self.symmetry == Symmetry::Even { self.degree() % 2 } else { 0 };
-        let basis = Basis::new(degree);
-        let fit = |counts: &[f64]| self.fitted_as_squares(&basis, counts);
+        let basis = Basis::of(degree);
+        let fit = |counts: &Vec<f64>| self.fitted_as_squares(basis, counts);
         let of_node = Rectifier::of(self.symmetry, vec![fit(&seen.together())], true);
         if self.symmetry == Symmetry::Even || seen.counts.len() == 1 {
             return of_node;
         }
-        let series = seen.counts.iter().map(|counts| fit(counts)).collect();
+        let series = seen.counts.par_iter().map(fit).collect();
         let of_channels = Rectifier::of(self.symmetry, series, true);
         let is_worth_it = seen.error(&of_channels) < WORTH_CHANNELS * seen.error(&of_node);
         if is_worth_it { of_channels } else { of_node }
@@ -268,7 +271,7 @@ impl Rectifier {
 
     /// Least squares on the differences that a pool compares: an even polynomial for all channels.
     pub fn fitted_to_comparisons(&self, seen: &Arguments) -> Rectifier {
-        let basis = Basis::new(self.comparing(Symmetry::Even));
+        let basis = Basis::of(self.comparing(Symmetry::Even));
         Rectifier::of(Symmetry::Even, vec![basis.fit(Symmetry::Even, &seen.together(), None)], true)
     }
 }
@@ -351,6 +354,12 @@ struct Basis {
 }
 
 impl Basis {
+    /// The basis for a degree, computed once.
+    fn of(degree: usize) -> &'static Self {
+        static KNOWN: [OnceLock<Basis>; MAX_DEGREE + 1] = [const { OnceLock::new() }; MAX_DEGREE + 1];
+        KNOWN[degree].get_or_init(|| Basis::new(degree))
+    }
+
     fn new(degree: usize) -> Self {
         let row = |bin: usize| {
             let angle = middle(bin).acos();

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
+use paf_ir::lanes::{NullaryFnOnce, vectorized};
 use paf_passes::approximate::Scaling;
 use paf_passes::paf::{Form, Paf, Rectifier, Symmetry};
-use pulp::NullaryFnOnce;
 use rayon::prelude::*;
 
-use super::{Kernel, Real, each_pair, each_sample, sum_over_samples, vectorized};
+use super::{Kernel, Real, each_pair, each_sample, sum_over_samples};
 
 /// Elements worked on side by side.
 const LANES: usize = 32;

@@ -20,7 +20,7 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, WithDType,
 };
 use ndarray::LinalgScalar;
-use pulp::NullaryFnOnce;
+use paf_ir::lanes::vectorized;
 use rayon::prelude::*;
 
 /// Samples whose contributions to a gradient are added up before they join the others.
@@ -172,12 +172,6 @@ impl<K: Kernel> CustomOp3 for OnTape<K> {
         let mut found = self.gradients(&[x, a, b], gradient)?.into_iter();
         Ok((found.next().flatten(), found.next().flatten(), found.next().flatten()))
     }
-}
-
-/// Runs work compiled for the widest vector instructions that the processor has. A closure may stay a call, and is then
-/// compiled for the least of them; what should not is a type whose `call` is always inlined.
-fn vectorized<W: NullaryFnOnce>(work: W) -> W::Output {
-    pulp::Arch::new().dispatch(work)
 }
 
 /// Maps every sample of `x` to a sample of the result.
