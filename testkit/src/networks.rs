@@ -115,6 +115,11 @@ impl TrainedNetwork {
         shared(&format!("data/{}.onnx", self.path))
     }
 
+    /// Whether its images are those of CIFAR-10.
+    pub fn is_of_colors(&self) -> bool {
+        matches!(self.images, Images::Cifar | Images::CifarChannelsLast)
+    }
+
     /// Training images that calibrate it: fewer of those that are larger and in color.
     pub fn calibration_images(&self) -> usize {
         match self.images {
