@@ -1,7 +1,6 @@
 //! Kinds of models that people bring: tables in their own units, and functions behind the last layer.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use paf_circuit::Circuit;
 use paf_compiler::options::{Calibration, CompileOptions};
@@ -10,10 +9,10 @@ use paf_ir::client::ResultKind;
 use paf_ir::random::SplitMix64;
 use paf_ir::tensor::{Shape, Tensor};
 use paf_oracle::Oracle;
-use paf_runtime::{Samples, agreement_bits};
+use paf_runtime::Samples;
 use prost::Message;
 use testkit::onnx::{floats, input, integer, list, model, model_of, node, real};
-use testkit::parties::{Parties, clear_outputs, exclusive, samples_of};
+use testkit::parties::{assert_bits, clear_outputs, samples_of};
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
 
 const SAMPLES: usize = 64;
@@ -75,20 +74,6 @@ fn assert_close(got: &[f64], expected: &[f64], what: &str) {
     assert!(got.len() == expected.len() && worst <= 2e-6 * largest, "{what}: off by {worst}: {got:?}, {expected:?}");
 }
 
-/// Bits of a few samples, encrypted, lie about those that were predicted.
-fn check_bits(Compiled { circuit, samples }: Compiled, count: usize, what: &str) {
-    let _turn = exclusive();
-    let clear = clear_outputs(&circuit, &samples);
-    let predicted = circuit.prediction.precision_bits;
-    let parties = Parties::new(&Arc::new(circuit));
-    let bits: Vec<f64> = (0..count)
-        .map(|sample| agreement_bits(&parties.infer(&samples, sample).ports.concat(), &clear[sample].ports.concat()))
-        .collect();
-    let (least, mean) = (bits.iter().copied().fold(f64::INFINITY, f64::min), bits.iter().sum::<f64>() / count as f64);
-    println!("{what}: least {least:.1}, mean {mean:.1}, predicted {predicted:.1}");
-    assert!(least >= predicted - 2.0 && mean <= predicted + 4.0, "{what}: {least:.1}, {mean:.1} of {predicted:.1}");
-}
-
 /// A scaler in the graph, then a layer.
 fn scaled_table(means: &[f32], deviations: &[f32]) -> ModelProto {
     let count = means.len() as i64;
@@ -120,7 +105,7 @@ fn columns_of_different_size_keep_their_precision() {
         assert!(worst < 1e-4, "off by {worst}");
     }
     assert!(compiled.circuit.prediction.precision_bits > 20.0);
-    check_bits(compiled, 6, "columns of different size");
+    assert_bits(&compiled.circuit, &compiled.samples, 6, "columns of different size");
 }
 
 #[test]
@@ -134,7 +119,7 @@ fn a_constant_column_drowns_nothing() {
         assert_close(&output.results[0], &original(folder.path(), row)[0], "a constant column");
     }
     assert!(compiled.circuit.prediction.precision_bits > 20.0);
-    check_bits(compiled, 6, "a constant column");
+    assert_bits(&compiled.circuit, &compiled.samples, 6, "a constant column");
 }
 
 /// Functions behind a layer: one level, and the values of the original.
@@ -239,7 +224,7 @@ fn several_results_of_one_tensor() {
             assert_close(got, expected, "several results");
         }
     }
-    check_bits(compiled, 4, "several results of one tensor");
+    assert_bits(&compiled.circuit, &compiled.samples, 4, "several results of one tensor");
 }
 
 /// Where two tensors meet that the outputs would hide, and where a layer's weights would go to the client, the circuit
@@ -269,7 +254,7 @@ fn probabilities_beside_a_class_are_kept() {
         let hidden = CLASSES as i64;
         let nodes = vec![
             node(activation, "h", "a", vec![]),
-            node("Gemm", "a w2", "s", vec![]),
+            node("Gemm", "a w2 c", "s", vec![]),
             node("Softmax", "s", "p", vec![integer("axis", 1)]),
             node("ArgMax", "p", "class", vec![integer("axis", 1), integer("keepdims", 0)]),
             node("Gather", "table class", "label", vec![integer("axis", 0)]),
@@ -277,6 +262,7 @@ fn probabilities_beside_a_class_are_kept() {
         let used = if results.len() > 1 { nodes } else { nodes[..3].to_vec() };
         let more = vec![
             floats("w2", &[hidden, 3], &weights(7, 3 * CLASSES).iter().map(|w| 6.0 * w).collect::<Vec<_>>()),
+            floats("c", &[3], &[1.0, -1.5, 0.5]),
             list("table", &[7, 8, 9]),
         ];
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -292,11 +278,37 @@ fn probabilities_beside_a_class_are_kept() {
                 assert!(is_close || output.results[1] == expected[1], "{activation}: the label of {row:?}");
             }
         }
+        if results.len() > 1 {
+            assert_bits(&compiled.circuit, &compiled.samples, 6, activation);
+        }
         compiled.circuit.program.top_level().0
     };
     for activation in ["Relu", "Tanh"] {
         let (alone, both) = (levels(activation, &["p"]), levels(activation, &["p", "label"]));
         println!("{activation}: {alone} levels for the probabilities alone, {both} with the class beside them");
         assert!(both >= alone);
+    }
+}
+
+/// A ReLU that does nothing goes; what the client computes stays.
+#[test]
+fn the_client_keeps_its_part_where_a_relu_goes() {
+    let nodes = vec![
+        node("Relu", "h", "a", vec![]),
+        node("Add", "a one", "more", vec![]),
+        node("Relu", "more", "c", vec![]),
+        node("Gemm", "c w2", "s", vec![]),
+        node("Softmax", "s", "p", vec![integer("axis", 1)]),
+        node("ArgMax", "p", "class", vec![integer("axis", 1), integer("keepdims", 0)]),
+    ];
+    let more = vec![floats("w2", &[CLASSES as i64, 3], &weights(7, 3 * CLASSES)), floats("one", &[], &[1.0])];
+    let (folder, rows) = (tempfile::tempdir().expect("a temporary folder"), rows(&[(0.0, 1.0); FEATURES]));
+    let compiled = compiled(&layered(13, nodes, more, &["p", "class"]), folder.path(), &rows);
+    assert_eq!(compiled.circuit.model.pafs.len(), 1, "one ReLU is needed");
+    for (row, output) in rows.iter().zip(clear_outputs(&compiled.circuit, &compiled.samples)).take(5) {
+        let expected = original(folder.path(), row);
+        assert_eq!(output.results.len(), 2);
+        let off = output.results[0].iter().zip(&expected[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off <= 1.0 / 1024.0, "a probability is off by {off}");
     }
 }

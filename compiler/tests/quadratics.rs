@@ -11,7 +11,7 @@ use paf_compiler::pipeline::{Compiled, compile};
 use paf_ir::tensor::{Shape, Tensor};
 use paf_runtime::{Noise, simulate};
 use testkit::arrays::write_array;
-use testkit::parties::samples_of_ports;
+use testkit::parties::{assert_bits, samples_of_ports};
 use testkit::random::random_values;
 
 const SMALL: Size = Size { blocks: 3, channels: 8, side: 8 };
@@ -60,6 +60,14 @@ fn every_writing_of_a_function_becomes_the_best_circuit() {
             assert!((a - b).abs() < FLOAT32, "{form:?}: {a} and {b}");
         }
     }
+}
+
+/// Encrypted, squares of residual networks are as precise as predicted.
+#[test]
+fn encrypted_squares_are_as_precise_as_predicted() {
+    let circuit = compiled(Form::Exported, SMALL, 1.0, Bootstraps::default()).expect("a valid model").circuit;
+    let array = Tensor::new(Shape(vec![SAMPLES, 3, SMALL.side, SMALL.side]), images(SMALL, 1.0));
+    assert_bits(&circuit, &samples_of_ports(&circuit.program.inputs, vec![array]), 2, "a network of squares");
 }
 
 /// As many bootstraps for large inputs as for small ones.

@@ -1,7 +1,8 @@
 //! The operations of a circuit on plain slot vectors in f64, optionally with the noise that CKKS would add.
 //!
 //! A vector is as long as its period, not as the slot count: every operation takes vectors that repeat to vectors that
-//! repeat, so the result is that of full vectors at a fraction of the work.
+//! repeat, so the result is that of full vectors at a fraction of the work. With noise copies differ, and inputs of all slots
+//! tell more.
 
 use std::cell::RefCell;
 
@@ -165,8 +166,19 @@ impl Evaluator for ClearEvaluator<'_> {
         let mut results = self.linear_exact(step, &inputs)?;
         let matrix = &self.maps.matrices[step.id.index()];
         let magnitude = root_mean_square(&inputs);
+        // Folds give all slots one sum that are so far apart as the result repeats, within what was folded.
+        let (period, folded) = (step.map.output.period, step.map.output.period << step.map.plan.folds.len());
         for result in &mut results {
-            self.disturb(result, |model| model.linear(step.map, matrix.row_norm(), magnitude));
+            let deviation = |model: &NoiseModel| model.linear(step.map, matrix.row_norm(), magnitude);
+            if folded == period || result.len() <= period {
+                self.disturb(result, deviation);
+                continue;
+            }
+            for block in result.chunks_mut(folded) {
+                let mut errors = vec![0.0; period.min(block.len())];
+                self.disturb(&mut errors, deviation);
+                block.iter_mut().zip(errors.iter().cycle()).for_each(|(value, error)| *value += error);
+            }
         }
         Ok(results.into_iter().map(|values| ClearCiphertext::fresh(values, step.to, pair)).collect())
     }

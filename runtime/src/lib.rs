@@ -39,7 +39,7 @@ pub use keys::{EncryptionKey, EvaluationKeys, PublicKey, SecretKey, read_server_
 pub use local_keys::LocalKeys;
 pub use paf_scheme::InsecureTestParameters;
 pub use precision::expected_bits;
-pub use samples::{ClientOutput, Samples, agreement_bits};
+pub use samples::{ClientOutput, Samples, agreement_bits, result_bits};
 pub use security::check_security;
 pub use server::Server;
 pub use simulate::{Noise, simulate};

@@ -203,9 +203,24 @@ pub fn largest(values: impl Iterator<Item = f64>) -> usize {
 
 /// `−log2(max |a − b| / max |b|)`: bits to which `a` agrees with the reference `b`.
 pub fn agreement_bits(values: &[f64], reference: &[f64]) -> f64 {
-    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
-    let difference = largest(&mut values.iter().zip(reference).map(|(a, b)| (a - b).abs()));
-    let magnitude = largest(&mut reference.iter().map(|b| b.abs()));
+    bits_beside(values, reference, 0.0)
+}
+
+/// The part of what calibration showed that results are at least taken to be: a single number close to zero has no bits of
+/// its own.
+const LEAST_RESULT: f64 = 1.0 / 16.0;
+
+/// As [`agreement_bits`] of the decrypted results of a sample, in parts of the largest one, or of a sixteenth of the ports'
+/// scale where that is more.
+pub fn result_bits<V>(ports: &[OutputPort<V>], result: &ClientOutput, reference: &ClientOutput) -> f64 {
+    let scale = ports.iter().fold(0.0f64, |most, port| most.max(port.scale.abs()));
+    bits_beside(&result.ports.concat(), &reference.ports.concat(), LEAST_RESULT * scale)
+}
+
+fn bits_beside(values: &[f64], reference: &[f64], least: f64) -> f64 {
+    let largest = |values: &mut dyn Iterator<Item = f64>, least: f64| values.fold(least, f64::max);
+    let difference = largest(&mut values.iter().zip(reference).map(|(a, b)| (a - b).abs()), 0.0);
+    let magnitude = largest(&mut reference.iter().map(|b| b.abs()), least);
     -(difference / magnitude).log2()
 }
 

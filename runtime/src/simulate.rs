@@ -3,7 +3,9 @@
 use paf_circuit::Circuit;
 use paf_engine::{Engine as _, check_process};
 use paf_engine_clear::{ClearCiphertext, ClearEngine, ClearEvaluator, ClearMaps, NoiseModel};
+use paf_ir::IrError;
 use paf_ir::ckks::Level;
+use paf_ir::slots::repeat;
 use rayon::prelude::*;
 
 use crate::error::Result;
@@ -46,7 +48,11 @@ pub fn simulate(circuit: &Circuit, samples: &Samples, noise: Noise) -> Result<Ve
 /// The packed vectors of every output.
 pub(crate) type PortVectors = Vec<Vec<Vec<f64>>>;
 
-/// What an evaluator with noise leaves of exact results.
+/// Products of slots and plaintexts up to which a run with noise takes place on all slots.
+const MOST_PRODUCTS: usize = 1 << 22;
+
+/// What an evaluator with noise leaves of exact results. Where that is little work all slots are there, so that copies of a
+/// value have errors of their own, as under encryption, and the client averages what is averaged there.
 pub(crate) fn decrypted(
     circuit: &Circuit,
     evaluator: &ClearEvaluator<'_>,
@@ -54,7 +60,14 @@ pub(crate) fn decrypted(
     sample: usize,
     exact: &PortVectors,
 ) -> Result<PortVectors> {
-    Ok(decrypt(evaluator, run_one(circuit, evaluator, samples, sample)?, exact))
+    let (packed, slots) = (samples.packed(&circuit.program.inputs, sample), circuit.program.slots);
+    if slots.saturating_mul(circuit.counts().plaintext_products) > MOST_PRODUCTS {
+        return Ok(decrypt(evaluator, run(circuit, evaluator, packed)?, exact));
+    }
+    let on_all_slots = |ports: &PortVectors| ports.iter().map(|vectors| repeat(vectors, slots)).collect();
+    let packed: std::result::Result<PortVectors, IrError> = on_all_slots(&packed);
+    let exact: std::result::Result<PortVectors, IrError> = on_all_slots(exact);
+    Ok(decrypt(evaluator, run(circuit, evaluator, packed?)?, &exact?))
 }
 
 pub(crate) fn run_one(
@@ -63,7 +76,10 @@ pub(crate) fn run_one(
     samples: &Samples,
     sample: usize,
 ) -> Result<Vec<Vec<ClearCiphertext>>> {
-    let packed = samples.packed(&circuit.program.inputs, sample);
+    run(circuit, evaluator, samples.packed(&circuit.program.inputs, sample))
+}
+
+fn run(circuit: &Circuit, evaluator: &ClearEvaluator<'_>, packed: PortVectors) -> Result<Vec<Vec<ClearCiphertext>>> {
     executor::run(evaluator, &circuit.program, encrypted(evaluator, circuit, packed), &mut |_| {})
 }
 

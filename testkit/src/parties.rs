@@ -8,7 +8,9 @@ use paf_engine_openfhe::{OpenFheEngine, machine};
 use paf_ir::program::InputPort;
 use paf_ir::tensor::Tensor;
 use paf_runtime::npy::Array;
-use paf_runtime::{Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, simulate};
+use paf_runtime::{
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, result_bits, simulate,
+};
 
 /// Contexts and evaluation keys are process-wide in OpenFHE, and large: tests that use them take turns.
 pub fn exclusive() -> MutexGuard<'static, ()> {
@@ -94,4 +96,21 @@ impl Parties {
         let results = self.server.evaluate(&self.keys.evaluation, inputs, &mut |_| {}).expect("evaluation");
         self.client.decrypt(&self.keys.secret, sample, &results).expect("decryption")
     }
+}
+
+/// Bits of the first samples, encrypted, lie about those that were predicted: no sample has fewer by more than two, and on average
+/// they have no more than four more.
+///
+/// # Panics
+/// If they do not.
+pub fn assert_bits(circuit: &Circuit, samples: &Samples, count: usize, what: &str) {
+    let _turn = exclusive();
+    let (clear, predicted) = (clear_outputs(circuit, samples), circuit.prediction.precision_bits);
+    let parties = Parties::new(&Arc::new(circuit.clone()));
+    let bits: Vec<f64> = (0..count)
+        .map(|sample| result_bits(&circuit.program.outputs, &parties.infer(samples, sample), &clear[sample]))
+        .collect();
+    let (least, mean) = (bits.iter().copied().fold(f64::INFINITY, f64::min), bits.iter().sum::<f64>() / count as f64);
+    println!("{what}: least {least:.1}, mean {mean:.1}, predicted {predicted:.1}");
+    assert!(least >= predicted - 2.0 && mean <= predicted + 4.0, "{what}: {least:.1}, {mean:.1} of {predicted:.1}");
 }

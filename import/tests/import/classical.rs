@@ -251,9 +251,7 @@ fn normalizers_in_front_of_layers() {
     };
     check(&normalized("L1"), &[[&[-1.0], &[0.0]]]);
     check(&normalized("L2"), &[[&[-1.341_640_8], &[0.0]]]);
-    let (operator, reason) = unsupported_reason(&normalized("MAX"));
-    assert_eq!(operator, "Normalizer");
-    assert!(reason.contains("in the middle of the network"), "{reason}");
+    check(&normalized("MAX"), &[[&[-1.5], &[0.0]]]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl Graph {
         }
         let image = |output: &Output| Output { node: images[output.node.index()], ..output.clone() };
         result.outputs = self.outputs.iter().map(image).collect();
+        result.client.clone_from(&self.client);
         Ok(result)
     }
 

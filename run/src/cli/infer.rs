@@ -7,9 +7,10 @@ use std::time::Instant;
 use paf_circuit::{Circuit, read_circuit};
 use paf_files::Bytes;
 use paf_files::memory::peak_bytes;
-use paf_ir::program::ValueId;
+use paf_ir::program::{OutputPort, ValueId};
 use paf_runtime::{
-    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, result_bits,
+    simulate,
 };
 use serde_json::json;
 
@@ -57,7 +58,7 @@ pub(crate) fn infer(options: &Options<'_>, format: Format) -> Result<()> {
     let parties = set_up(&circuit, memory, insecure, progress, &mut times)?;
     let results = run(&parties, &samples, progress.phase("eval"), &mut times)?;
     let shown = Results::of_circuit(&circuit);
-    compare(&mut report, &shown, &results, &clear);
+    compare(&mut report, (&shown, &circuit.program.outputs), &results, &clear);
     shown.summarize(&mut report, &results);
     describe(&mut report, &circuit, &times, samples.count());
     describe_operations(&mut report, &parties.server, samples.count());
@@ -108,10 +109,15 @@ fn timed<T>(seconds: &mut f64, action: impl FnOnce() -> T) -> T {
 }
 
 /// Adds a line a sample, and the agreement over all of them.
-fn compare(report: &mut Report, shown: &Results<'_, ValueId>, results: &[ClientOutput], clear: &[ClientOutput]) {
+fn compare(
+    report: &mut Report,
+    (shown, ports): (&Results<'_, ValueId>, &[OutputPort<ValueId>]),
+    results: &[ClientOutput],
+    clear: &[ClientOutput],
+) {
     let mut bits = Vec::with_capacity(results.len());
     for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
-        let agreement = agreement_bits(&result.ports.concat(), &clear.ports.concat());
+        let agreement = result_bits(ports, result, clear);
         let (prediction, expected) = (shown.prediction(result), shown.prediction(clear));
         let is_refused = result.ports.iter().flatten().any(|value| value.is_nan());
         report.line(

@@ -1,8 +1,12 @@
 //! Operators on columns of samples, and ZipMap.
 
-use super::super::nodes::{integer, wholes};
+use std::collections::BTreeSet;
+
+use super::super::nodes::{integer, integers, wholes};
 use super::Rewriting;
+use crate::onnx::GraphProto;
 use crate::site::Refusal;
+use crate::tail;
 use crate::walk::name;
 
 /// ArrayFeatureExtractor: columns at constant places. Where places depend on the input the client looks them up.
@@ -42,16 +46,36 @@ pub(super) fn imputer(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
     ))
 }
 
-/// Normalizer: rows over their sum of magnitudes or their length. One over the largest is the client's alone.
+/// Normalizer: rows over their sum of magnitudes, their length or their largest magnitude. The last one is left to the client
+/// where layers do not follow.
 pub(super) fn normalizer(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
     let p = match it.attributes().text("norm")?.as_deref() {
         Some("L1") => 1,
         Some("L2") => 2,
+        None | Some("MAX") if is_followed_by_layers(it.graph, it.to.output(0)) => {
+            let x = it.real(0);
+            let magnitudes = it.to.add("Abs", &[&x], vec![]);
+            let largest =
+                it.to.add("ReduceMax", &[&magnitudes], vec![integers("axes", vec![-1]), integer("keepdims", 1)]);
+            return it.finish("Div", &[&x, &largest]);
+        }
         _ => return Ok(false),
     };
     let x = it.real(0);
     it.to.finish("LpNormalization", &[&x], &[it.to.output(0)], vec![integer("axis", -1), integer("p", p)]);
     Ok(true)
+}
+
+/// Whether something that only a circuit computes reads a value, or what is computed of it.
+fn is_followed_by_layers(graph: &GraphProto, value: &str) -> bool {
+    let mut known = BTreeSet::from([value]);
+    graph.node.iter().any(|node| {
+        let reads = node.input.iter().any(|input| known.contains(input.as_str()));
+        if reads {
+            known.extend(node.output.iter().map(String::as_str));
+        }
+        reads && !tail::computes(node) && node.op_type != "ZipMap"
+    })
 }
 
 /// ZipMap: the scores of the classes, in their order, as one tensor.

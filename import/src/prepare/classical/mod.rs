@@ -60,6 +60,7 @@ const TENSORS: &str = "export the model for tensors of numbers";
 /// A node on its way to standard ones.
 struct Rewriting<'a> {
     to: Replacement<'a>,
+    graph: &'a GraphProto,
     flow: &'a Flow<'a>,
     ranks: &'a Ranks,
     warnings: &'a mut Vec<String>,
@@ -84,7 +85,7 @@ pub(super) fn rewrite(
             return Some(Err(Refusal::unsupported(*reason, *hint)));
         }
         let (_, write) = REWRITTEN.iter().find(|(operator, _)| *operator == node.op_type)?;
-        let mut it = Rewriting { to: Replacement::of(node, &mut names), flow, ranks: &ranks, warnings };
+        let mut it = Rewriting { to: Replacement::of(node, &mut names), graph, flow, ranks: &ranks, warnings };
         write(&mut it).map(|is_written| is_written.then_some(it.to.nodes)).transpose()
     })?;
     Ok(Some(nodes))

@@ -200,7 +200,53 @@ DCRTPoly DCRTPoly::ApproxSwitchCRTBasis(const Basis& from, const Basis& to, cons
     return result;
 }
 
-// (x - [x mod P over Q]) / P: the limbs of P leave in coefficient format, come back over Q, and are subtracted.
+namespace {
+
+// What a quotient by P lacks on average, in every coefficient. The conversion from the k primes of P is approximate: it gives
+// x mod P and so many times P as the parts x_i/p_i of the residues add up to, k/2 in the mean with what rounding down takes.
+// Left alone, that is an error alike in all coefficients, which times the secret is a large one in the slots whose roots are
+// near 1: some bits in the slots of sparse packings. So (k/2)·P is added before the division: a half of P for an odd k, which
+// has residues over P too, and then whole ones, which have none.
+struct Missing {
+    explicit Missing(const Basis& p) : basis(p), half(p->GetParams().size() % 2 == 1) {}
+
+    std::uint64_t whole() const { return basis->GetParams().size() / 2; }
+
+    // (P - 1)/2 modulo a prime of P, where P is 0.
+    static std::uint64_t half_over_p(std::uint64_t prime) { return (prime - 1) / 2; }
+
+    // whole·P, with (P - 1)/2 if there is a half, modulo a prime of Q.
+    NativeInteger over_q(const NativeInteger& prime, bool with_whole) const {
+        NativeInteger product(1), sum(0);
+        for (const auto& factor : basis->GetParams())
+            product = product.ModMul(factor->GetModulus().Mod(prime), prime);
+        if (half)
+            sum = product.ModSub(NativeInteger(1), prime).ModMul(NativeInteger((word(prime) + 1) / 2), prime);
+        return with_whole ? sum.ModAdd(product.ModMul(NativeInteger(whole()), prime), prime) : sum;
+    }
+
+    const Basis& basis;
+    const bool half;
+};
+
+// A polynomial with one number in every coefficient, of which a function gives the residue for each prime.
+template <typename Residue>
+void add_to_coefficients(DCRTPoly& polynomial, Residue residue) {
+    DCRTPoly constant(polynomial.GetParams(), Format::COEFFICIENT, true);
+    std::vector<NativePoly> limbs = constant.GetAllElements();
+    for (std::size_t i = 0; i < limbs.size(); ++i) {
+        for (auto& coefficient : mut_words(limbs[i]))
+            coefficient = residue(i, limbs[i].GetModulus());
+        constant.SetElementAtIndex(i, limbs[i]);
+    }
+    constant.SetFormat(polynomial.GetFormat());
+    polynomial += constant;
+}
+
+}  // namespace
+
+// (x - [x mod P over Q]) / P: the limbs of P leave in coefficient format, come back over Q, and are subtracted; what is
+// missing on average is added before.
 template <>
 DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers& p_inverse,
                                  const Integers& p_inverse_shoup, const Integers& p_hat_inverse,
@@ -208,14 +254,23 @@ DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers&
                                  const std::vector<DoubleNativeInt>& ratios, const Integers& t_inverse,
                                  const Integers& t_inverse_shoup, const NativeInteger& t,
                                  const Integers& t_shoup) const {
+    const Missing missing(p);
     if (t > NativeInteger(0) || m_format != Format::EVALUATION || !kernels_can_run(*m_params)) {
         using Original = DCRTPoly(const DCRTPoly*, const Basis&, const Basis&, const Integers&, const Integers&,
                                   const Integers&, const Integers&, const std::vector<Integers>&,
                                   const std::vector<DoubleNativeInt>&, const Integers&, const Integers&,
                                   const NativeInteger&, const Integers&);
-        return stock<symbols::DIVIDE_BY_P, Original>()(this, q, p, p_inverse, p_inverse_shoup, p_hat_inverse,
-                                                       p_hat_inverse_shoup, p_hat, ratios, t_inverse,
-                                                       t_inverse_shoup, t, t_shoup);
+        DCRTPoly extended(*this);
+        const std::size_t of_q = extended.GetNumOfElements() - p->GetParams().size();
+        if (missing.half)
+            add_to_coefficients(extended, [&](std::size_t i, const NativeInteger& prime) {
+                return i < of_q ? word(missing.over_q(prime, false)) : Missing::half_over_p(word(prime));
+            });
+        DCRTPoly quotient = stock<symbols::DIVIDE_BY_P, Original>()(
+            &extended, q, p, p_inverse, p_inverse_shoup, p_hat_inverse, p_hat_inverse_shoup, p_hat, ratios, t_inverse,
+            t_inverse_shoup, t, t_shoup);
+        add_to_coefficients(quotient, [&](std::size_t, const NativeInteger&) { return missing.whole(); });
+        return quotient;
     }
     const std::size_t special = p->GetParams().size();
     const std::size_t kept    = m_vectors.size() - special;
@@ -223,6 +278,9 @@ DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers&
     for_each_limb(special, [&](int j) {
         above[j] = m_vectors[kept + j];
         above[j].SetFormat(Format::COEFFICIENT);
+        const std::uint64_t prime = word(above[j].GetModulus());
+        if (missing.half)
+            kernels::add_scalar(mut_words(above[j]), Missing::half_over_p(prime), prime);
     });
     DCRTPoly result(q, Format::EVALUATION);
     if (q->GetParams().size() > kept)
@@ -234,6 +292,7 @@ DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers&
     for_each_limb(kept, [&](int i) {
         auto& limb            = result.m_vectors[i];
         const std::uint64_t m = word(limb.GetModulus());
+        kernels::subtract_scalar(mut_words(limb), word(missing.over_q(limb.GetModulus(), true)), m);
         limb.SetFormat(Format::EVALUATION);
         kernels::subtract_and_scale(mut_words(limb), words(m_vectors[i]), m - word(p_inverse[i]), m);
     });
