@@ -5,7 +5,7 @@
 //! reads. Sources: Cheon, Kim, Kim, Song, "Homomorphic encryption for arithmetic of approximate numbers" (2017),
 //! section 3.4, and Kim, Papadimitriou, Polyakov, "Approximate homomorphic encryption with reduced approximation error"
 //! (2022), section 4, for hybrid key switching. Where a value repeats over the slots its copies get the same
-//! error here and independent ones in an encrypted run: the model errs on the safe side.
+//! error here and independent ones in an encrypted run, unless a run takes place on all slots.
 //!
 //! Part of an error is a product with the secret s, whose value at a slot is a constant of the key: its square is
 //! exponentially distributed over the slots of a full packing, and a mean of such numbers where fewer slots repeat, so some
@@ -94,8 +94,8 @@ impl NoiseModel {
     }
 
     /// The division of both parts by P: its error is a sum of one uniform number for each prime of P, because the
-    /// conversion from these primes is approximate (Halevi, Polyakov, Shoup 2019, section 2.2). Their mean is not zero,
-    /// which is felt in few slots, those of the lowest frequencies, and not modelled.
+    /// conversion from these primes is approximate (Halevi, Polyakov, Shoup 2019, section 2.2). Their mean, which would be felt
+    /// in the slots of the lowest frequencies, is taken off by the engine.
     fn division(&self, scale: f64) -> Deviation {
         self.rounding(scale).times(self.special_primes.sqrt())
     }
