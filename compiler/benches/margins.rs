@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p paf-compiler --bench margins [-- NETWORK... --images K --calibration-images K]`
 //!
-//! Needs `../shared/data`, or `PAF_SHARED`. PAFs are fitted and channel statistics brought back as a compilation does it, on
+//! Needs `../shared/data`, or `PAF_SHARED`. Channel statistics are brought back and polynomials of ReLU fitted as a compilation does it, on
 //! lossless training images; test images of CIFAR-10 went through JPEG. A cell is the share of test images that are predicted as
 //! by the original network, in percent, then in brackets how many of 1,000 are lost since a value left its scale; a line of JSON a
 //! network, then tables of means over the networks of each kind.

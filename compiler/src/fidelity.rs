@@ -143,8 +143,8 @@ pub(crate) fn chosen(
 }
 
 /// Whether PAFs that keep numbers would take bootstraps, which leave too few bits for them.
-fn is_deep(graph: &Graph, samples: &Arc<CalibrationSamples>, lower: &LowerOptions) -> Result<bool, CompileError> {
-    let mut lowering = Lowering::new(graph.clone(), Arc::clone(samples), lower.clone());
+fn is_deep(graph: &Graph, samples: &CalibrationSamples, lower: &LowerOptions) -> Result<bool, CompileError> {
+    let mut lowering = Lowering::new(graph.clone(), samples.clone(), lower.clone());
     let paf = Paf::by_name(COARSEST_FOR_NUMBERS).map_err(RecoveryError::from)?;
     let levels = least_depth(lowering.fold()?, &paf, lower.approximation.reduction);
     Ok(expects_bootstraps(levels, &lower.schedule))
@@ -153,40 +153,48 @@ fn is_deep(graph: &Graph, samples: &Arc<CalibrationSamples>, lower: &LowerOption
 /// How often the error of smooth functions is taken a tenth as large, at most.
 const MOST_TENTHS: u32 = 4;
 
-/// The network with smooth functions so precise that its predictions on the samples are those of the most precise ones there
-/// are for it, where nobody says how precise they shall be.
-pub(crate) fn with_functions(options: &CompileOptions, lowering: Lowering) -> Lowering {
+/// The network with smooth functions so precise that it predicts on the samples as with the most precise ones there are for it,
+/// where nobody says how precise they shall be; but no more precise than what takes no further bootstraps.
+///
+/// # Errors
+/// As [`Lowering::fold`].
+pub(crate) fn with_functions(options: &CompileOptions, lowering: Lowering) -> Result<Lowering, CompileError> {
     let has_functions = lowering.graph().nodes().any(|(_, node)| matches!(node.op, Op::Function(_)));
     let is_chosen = options.function_error.is_some() || lowering.options().goal.is_some();
     if is_chosen || !has_functions || lowering.samples().len() < LEAST_SAMPLES {
-        return lowering;
+        return Ok(lowering);
     }
-    let mut errors: Vec<f64> =
-        (0..=MOST_TENTHS).map(|tenth| DEFAULT_FUNCTION_ERROR / 10f64.powi(tenth as i32)).collect();
-    let approximated = |error: f64| {
-        let is_as_it_was = error == lowering.options().approximation.function_error;
-        let mut lowering = if is_as_it_was { lowering.clone() } else { lowering.with_function_error(error) };
-        lowering.approximate().ok()?;
-        Some(lowering)
+    let graph = lowering.graph();
+    let probabilities = tells_probabilities(graph) && !is_deep(graph, lowering.samples(), lowering.options())?;
+    let tenths = (1..=MOST_TENTHS).map(|tenth| DEFAULT_FUNCTION_ERROR / 10f64.powi(tenth as i32));
+    let outputs = |lowering: &mut Lowering| -> Option<Vec<Vec<Vec<f64>>>> {
+        Some(lowering.approximate().ok()?.approximated.outputs.clone())
     };
-    let outputs =
-        |lowering: &Lowering| lowering.polynomial.as_ref().map(|polynomial| polynomial.approximated.outputs.clone());
     // A function that is steep on its range has no polynomial of a small error.
-    let mut finest = loop {
-        let Some(error) = errors.pop() else { return lowering };
-        if let Some(lowering) = approximated(error) {
-            break lowering;
-        }
+    let exact = tenths.clone().rev().find_map(|error| outputs(&mut lowering.with_function_error(error)));
+    let Some(exact) = exact else { return Ok(lowering) };
+    let is_enough = |lowering: &mut Lowering| {
+        outputs(lowering)
+            .is_some_and(|outputs| kept(lowering.graph(), probabilities, &exact, &outputs) >= options.fidelity)
     };
-    let reference = outputs(&finest).unwrap_or_default();
-    let is_enough = |lowering: &Lowering| {
-        let outputs = outputs(lowering).unwrap_or_default();
-        kept(lowering.graph(), &reference, &outputs) >= options.fidelity
-    };
-    if let Some(coarser) = errors.into_iter().filter_map(approximated).find(is_enough) {
-        finest = coarser;
+    let bootstraps =
+        |lowering: &mut Lowering| lowering.schedule().ok().map(|scheduled| bootstrap_count(&scheduled.program));
+    let mut best = lowering;
+    if is_enough(&mut best) {
+        return Ok(best);
     }
-    finest
+    let Some(most) = bootstraps(&mut best) else { return Ok(best) };
+    for error in tenths {
+        let mut next = best.with_function_error(error);
+        if bootstraps(&mut next).is_none_or(|bootstraps| bootstraps > most) {
+            break;
+        }
+        best = next;
+        if is_enough(&mut best) {
+            break;
+        }
+    }
+    Ok(best)
 }
 
 /// The exact network and its samples, or why no choice can be made for them.

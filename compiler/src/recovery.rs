@@ -33,7 +33,7 @@ pub(crate) fn recovered(
     let lowering = match &options.recovery {
         Recovery::None => {
             let Recovered { lowering, choice } = fidelity::chosen(options, lower, graph, listener)?;
-            return Ok(Recovered { lowering: fidelity::with_functions(options, lowering), choice });
+            return Ok(Recovered { lowering: fidelity::with_functions(options, lowering)?, choice });
         }
         Recovery::PafFile(path) => {
             let decisions = decided(&PafFile::read(path)?, path, graph)?;
@@ -42,7 +42,7 @@ pub(crate) fn recovered(
         Recovery::BuiltIn(path) => built_in(options, lower, path, graph, listener),
         Recovery::Command(command) => external(options, lower, command, (source, graph), listener),
     };
-    Ok(Recovered { lowering: fidelity::with_functions(options, lowering?), choice: None })
+    Ok(Recovered { lowering: fidelity::with_functions(options, lowering?)?, choice: None })
 }
 
 /// A network that is ready for the passes.

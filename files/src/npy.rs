@@ -134,7 +134,7 @@ fn view<T: ViewElement + Copy + 'static, U: 'static>(convert: fn(T) -> U) -> Vie
 
 /// The file with the numbers of 16 bits that its float16 are, which ndarray-npy does not know; none if it holds others.
 fn bits_of_halves(bytes: &[u8]) -> Option<Vec<u8>> {
-    let (half, integer) = (b"'<f2'", b"'<u2'");
+    let (half, integer) = (b"'descr': '<f2'", b"'descr': '<u2'");
     let header = bytes.iter().position(|&byte| byte == b'\n')?;
     let place = bytes[..header].windows(half.len()).position(|part| part == half)?;
     let mut bits = bytes.to_vec();

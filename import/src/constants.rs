@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use half::{bf16, f16};
 use paf_ir::tensor::Tensor;
 use paf_ir::{Constant, Shape};
 
@@ -153,8 +154,8 @@ fn from_bytes(bytes: &[u8], element_type: DataType) -> Result<Vec<f64>, String> 
         DataType::Int8 => bytes.iter().map(|&byte| f64::from(byte as i8)).collect(),
         DataType::Uint16 => elements(bytes, |raw| f64::from(u16::from_le_bytes(raw)))?,
         DataType::Int16 => elements(bytes, |raw| f64::from(i16::from_le_bytes(raw)))?,
-        DataType::Float16 => elements(bytes, |raw| from_float16(u16::from_le_bytes(raw)))?,
-        DataType::Bfloat16 => elements(bytes, |raw| from_bfloat16(u16::from_le_bytes(raw)))?,
+        DataType::Float16 => elements(bytes, |raw| f16::from_le_bytes(raw).to_f64())?,
+        DataType::Bfloat16 => elements(bytes, |raw| bf16::from_le_bytes(raw).to_f64())?,
         DataType::Uint32 => elements(bytes, |raw| f64::from(u32::from_le_bytes(raw)))?,
         DataType::Int32 => elements(bytes, |raw| f64::from(i32::from_le_bytes(raw)))?,
         DataType::Float => elements(bytes, |raw| f64::from(f32::from_le_bytes(raw)))?,
@@ -174,30 +175,14 @@ fn elements<const WIDTH: usize>(bytes: &[u8], convert: impl Fn([u8; WIDTH]) -> f
     Err(format!("{} bytes are no whole number of {WIDTH}-byte elements", bytes.len()))
 }
 
-/// A number of IEEE 754's 16-bit format: 10 bits of fraction, and exponents from −14 to 15.
-fn from_float16(bits: u16) -> f64 {
-    let (exponent, fraction) = (i32::from((bits >> 10) & 0x1F), f64::from(bits & 0x3FF));
-    let magnitude = match exponent {
-        0 => fraction * 2f64.powi(-24),
-        31 if fraction > 0.0 => f64::NAN,
-        31 => f64::INFINITY,
-        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
-    };
-    if bits >> 15 == 1 { -magnitude } else { magnitude }
-}
-
-fn from_bfloat16(bits: u16) -> f64 {
-    f64::from(f32::from_bits(u32::from(bits) << 16))
-}
-
 /// Elements in the typed fields of the message.
 fn from_fields(tensor: &TensorProto, element_type: DataType) -> Result<Vec<f64>, String> {
     let narrow = || tensor.int32_data.iter();
     Ok(match element_type {
         DataType::Float => tensor.float_data.iter().copied().map(f64::from).collect(),
         DataType::Double => tensor.double_data.clone(),
-        DataType::Float16 => narrow().map(|&bits| from_float16(bits as u16)).collect(),
-        DataType::Bfloat16 => narrow().map(|&bits| from_bfloat16(bits as u16)).collect(),
+        DataType::Float16 => narrow().map(|&bits| f16::from_bits(bits as u16).to_f64()).collect(),
+        DataType::Bfloat16 => narrow().map(|&bits| bf16::from_bits(bits as u16).to_f64()).collect(),
         DataType::Bool => narrow().map(|&value| f64::from(value != 0)).collect(),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Uint8 | DataType::Uint16 => {
             narrow().copied().map(f64::from).collect()

@@ -37,13 +37,17 @@ pub(super) fn einsum(site: &mut Site<'_>) -> Outcome {
             format!("equation `{equation}` has {} operands, the node {}", operands.len(), site.operands.len());
         return Err(Refusal::invalid(problem));
     }
-    let mut terms = vec![];
+    let (mut terms, mut written) = (vec![], vec![]);
     for (index, names) in operands.iter().enumerate() {
         let value = site.operand(index)?;
+        if let Value::Constant(_) = value {
+            site.weights(index, "a constant operand")?;
+        }
         let labels = labels(names, site.shape(&value)?.0.len())?;
+        written.extend(labels.iter().copied());
         terms.push(diagonal(site, Term { value, labels })?);
     }
-    let result = result_labels(result, &terms)?;
+    let result = result_labels(result, &written)?;
     let sizes = sizes(site, &terms)?;
     // Constants first: their product is a constant.
     terms.sort_by_key(|term| matches!(term.value, Value::Tensor(_)));
@@ -55,7 +59,7 @@ pub(super) fn einsum(site: &mut Site<'_>) -> Outcome {
         product = multiplied(site, product, next, &needed, &sizes)?;
     }
     product = summed(site, product, &result)?;
-    aligned(site, product, &result, Some(&sizes))
+    aligned(site, product, &result, &sizes)
 }
 
 /// The names of an operand's axes.
@@ -76,12 +80,13 @@ fn labels(names: &str, rank: usize) -> Result<Vec<Label>, Refusal> {
 }
 
 /// The names of the result's axes: without an arrow what `...` stands for, then every letter that stands once, in order.
-fn result_labels(given: Option<&str>, terms: &[Term]) -> Result<Vec<Label>, Refusal> {
-    let all = || terms.iter().flat_map(|term| term.labels.iter().copied());
-    let most = all().filter_map(|label| if let Label::Rest(place) = label { Some(place + 1) } else { None }).max();
+fn result_labels(given: Option<&str>, written: &[Label]) -> Result<Vec<Label>, Refusal> {
+    let most =
+        written.iter().filter_map(|label| if let Label::Rest(place) = label { Some(place + 1) } else { None }).max();
     let rest: Vec<Label> = (0..most.unwrap_or(0)).rev().map(Label::Rest).collect();
     let Some(given) = given else {
-        let mut letters: Vec<Label> = all().filter(|label| matches!(label, Label::Letter(_))).collect();
+        let mut letters: Vec<Label> =
+            written.iter().copied().filter(|label| matches!(label, Label::Letter(_))).collect();
         letters.sort_unstable();
         let once = letters.chunk_by(|a, b| a == b).filter(|chunk| chunk.len() == 1).map(|chunk| chunk[0]);
         return Ok(rest.into_iter().chain(once).collect());
@@ -89,7 +94,7 @@ fn result_labels(given: Option<&str>, terms: &[Term]) -> Result<Vec<Label>, Refu
     let letters = given.replace("...", "").chars().count();
     let rank = letters + if given.contains("...") { rest.len() } else { 0 };
     let result = labels(given, rank)?;
-    let is_known = |label: &Label| all().any(|other| other == *label);
+    let is_known = |label: &Label| written.contains(label);
     match result.iter().enumerate().find(|(place, label)| !is_known(label) || result[..*place].contains(label)) {
         None => Ok(result),
         Some(_) => Err(Refusal::invalid(format!("`{given}` names an axis twice, or one that no operand has"))),
@@ -157,11 +162,12 @@ fn summed(site: &mut Site<'_>, term: Term, others: &[Label]) -> Result<Term, Ref
             Value::Tensor(mean_over(site, id, &reduced, count as f64)?)
         }
         value => {
-            let columns = reduced.iter().map(|&axis| shape.0[axis]).product();
+            let columns: usize = reduced.iter().map(|&axis| shape.0[axis]).product();
             let value = site.permuted(value, [kept, reduced].concat())?;
             let flat = site.reshaped(value, Shape(vec![size(&result)?, columns]))?;
             let Value::Constant(constant) = flat else { return Err(Refusal::UnknownOperand) };
-            let sums = constant.tensor.data.chunks(columns.max(1)).map(|row| row.iter().sum()).collect();
+            let row = |row: usize| constant.tensor.data[row * columns..][..columns].iter().sum();
+            let sums = (0..size(&result)?).map(row).collect();
             Value::Constant(ConstantValue::new(result.clone(), sums, constant.kind))
         }
     };
@@ -182,36 +188,58 @@ fn multiplied(
     let (with_other, with_constant) = ([&other.labels, needed].concat(), [&constant.labels, needed].concat());
     let constant = summed(site, constant, &with_other)?;
     let other = summed(site, other, &with_constant)?;
-    if let Value::Constant(_) = other.value {
-        let mut labels = constant.labels.clone();
-        labels.extend(other.labels.iter().filter(|label| !constant.labels.contains(label)));
-        let (a, b) = (aligned(site, constant, &labels, None)?, aligned(site, other, &labels, None)?);
-        return Ok(Term { value: combine(site, Binary::Mul, a, b)?, labels });
-    }
     let is_shared = |label: &Label| constant.labels.contains(label) && other.labels.contains(label);
     let (shared, columns): (Vec<Label>, Vec<Label>) = other.labels.iter().partition(|label| is_shared(label));
     let (batch, inner): (Vec<Label>, Vec<Label>) = shared.iter().partition(|label| needed.contains(label));
     let outputs: Vec<Label> = constant.labels.iter().filter(|label| !is_shared(label)).copied().collect();
     let count = |labels: &[Label]| labels.iter().map(|label| sizes[label]).product::<usize>();
-    let weight = aligned(site, constant, &[&batch[..], &outputs, &inner].concat(), Some(sizes))?;
-    let x = aligned(site, other, &[&batch[..], &inner].concat(), Some(sizes))?;
+    let weight = aligned(site, constant, &[&batch[..], &outputs, &inner].concat(), sizes)?;
+    if inner.is_empty() && outputs.is_empty() {
+        // A product element by element.
+        let labels = [batch, columns].concat();
+        let x = aligned(site, other, &labels[..shared.len()], sizes)?;
+        let ones = vec![1; labels.len() - shared.len()];
+        let shape = Shape([&site.shape(&weight)?.0[..], &ones].concat());
+        let weight = site.reshaped(weight, shape)?;
+        return Ok(Term { value: combine(site, Binary::Mul, x, weight)?, labels });
+    }
+    let x = aligned(site, other, &[&batch[..], &inner].concat(), sizes)?;
     // Columns keep the sizes that they have: 1 where `...` broadcasts.
     let of_columns = site.shape(&x)?.0[shared.len()..].to_vec();
     let numbers = [count(&batch), count(&inner), count(&outputs), of_columns.iter().product()];
     let [groups, inners, rows, places] = numbers;
     let x = site.reshaped(x, Shape(vec![groups, inners, places]))?;
     let weight = site.reshaped(weight, Shape(vec![groups, rows, inners]))?;
-    let (Value::Constant(weight), Value::Tensor(x)) = (weight, x) else { return Err(Refusal::UnknownOperand) };
-    let value = grouped_product(site, x, &weight.tensor, numbers)?;
+    let value = match (weight, x) {
+        (Value::Constant(weight), Value::Tensor(x)) => grouped_product(site, x, &weight.tensor, numbers)?,
+        (Value::Constant(weight), Value::Constant(x)) => product_of_constants(&weight, &x, numbers)?,
+        _ => return Err(Refusal::UnknownOperand),
+    };
     let labels = [batch, outputs, columns].concat();
     let first = labels[..labels.len() - of_columns.len()].iter().map(|label| sizes[label]);
     let shape = Shape(first.chain(of_columns).collect());
     Ok(Term { value: site.reshaped(value, shape)?, labels })
 }
 
-/// A term with these axes first, in this order, of these sizes if they are given; axes that it has not get size 1, others that
-/// it has stay behind them.
-fn aligned(site: &mut Site<'_>, term: Term, first: &[Label], sizes: Option<&BTreeMap<Label, usize>>) -> Outcome {
+/// `[groups, rows, inner] · [groups, inner, columns]`.
+fn product_of_constants(left: &ConstantValue, right: &ConstantValue, sizes: [usize; 4]) -> Outcome {
+    let [groups, inner, rows, columns] = sizes;
+    let result = Shape(vec![groups, rows, columns]);
+    size(&result)?;
+    let (left, right, kind) = (&left.tensor.data, &right.tensor.data, left.kind);
+    let mut data = vec![0.0; groups * rows * columns];
+    for (place, row) in data.chunks_mut(columns.max(1)).enumerate() {
+        let (group, factors) = (place / rows.max(1), &left[place * inner..][..inner]);
+        for (k, factor) in factors.iter().enumerate() {
+            let others = &right[(group * inner + k) * columns..][..columns];
+            row.iter_mut().zip(others).for_each(|(sum, other)| *sum += factor * other);
+        }
+    }
+    Ok(Value::Constant(ConstantValue::new(result, data, kind)))
+}
+
+/// A term with these axes first, in this order and of these sizes; axes that it has stay behind them.
+fn aligned(site: &mut Site<'_>, term: Term, first: &[Label], sizes: &BTreeMap<Label, usize>) -> Outcome {
     let shape = site.shape(&term.value)?;
     let place = |label: &Label| term.labels.iter().position(|own| own == label);
     let others = (0..term.labels.len()).filter(|&axis| !first.contains(&term.labels[axis]));
@@ -220,7 +248,6 @@ fn aligned(site: &mut Site<'_>, term: Term, first: &[Label], sizes: Option<&BTre
     let own = first.iter().map(|label| place(label).map_or(1, |axis| shape.0[axis]));
     let with_ones = Shape(own.chain(others.map(|axis| shape.0[axis])).collect());
     let value = site.reshaped(value, with_ones.clone())?;
-    let Some(sizes) = sizes else { return Ok(value) };
     let repeated = with_ones.0.iter().enumerate().map(|(axis, &own)| match first.get(axis) {
         Some(label) if own == 1 => vec![0; sizes[label]],
         _ => (0..own as u32).collect(),

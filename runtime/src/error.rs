@@ -44,7 +44,7 @@ pub enum RuntimeError {
         message: String,
     },
     /// An input file holds numbers of another type.
-    #[error("{} holds numbers of type {dtype}, inputs are float32, float64, of an integer type or bool; convert with x.astype(\"float32\"), scaled as the network expects", path.display())]
+    #[error("{} holds numbers of type {dtype}, inputs are float16, float32, float64, of an integer type or bool; convert with x.astype(\"float32\"), scaled as the network expects", path.display())]
     Dtype {
         /// The file.
         path: PathBuf,

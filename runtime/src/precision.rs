@@ -12,9 +12,9 @@ use crate::simulate::{decrypted, outputs, run_one, values};
 /// By how many bits another key or sample may be worse than those that were tried.
 const RESERVE: f64 = 0.5;
 
-/// By how many bits what is predicted may be below the mean: results close to zero have few bits of their own, whatever is
-/// predicted for the others.
+/// By how many bits what is predicted may be below the mean, and above the least.
 const MOST_BELOW: f64 = 3.5;
+const MOST_ABOVE: f64 = 2.0;
 
 /// Runs with noise, for circuits whose encrypted runs take less than so many seconds each.
 const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 2)];
@@ -34,8 +34,9 @@ pub fn expected_bits(circuit: &Circuit, samples: &Samples) -> Result<Option<f64>
         let model = NoiseModel::new(ClearEngine::PROFILE, &circuit.parameters, seed);
         let evaluator = ClearEvaluator::with_noise(&maps, &model, seed);
         let noisy = decrypted(circuit, &evaluator, samples, sample, &exact)?;
-        let (noisy, exact) = (outputs(circuit, &noisy), outputs(circuit, &exact));
-        if exact.ports.iter().flatten().all(|&value| value == 0.0) {
+        let results = |vectors| outputs(circuit, vectors).ports.concat();
+        let (noisy, exact) = (results(&noisy), results(&exact));
+        if exact.iter().all(|&value| value == 0.0) {
             return Ok(None);
         }
         let bits = result_bits(&circuit.program.outputs, &noisy, &exact);
@@ -46,6 +47,6 @@ pub fn expected_bits(circuit: &Circuit, samples: &Samples) -> Result<Option<f64>
     let mean = bits.iter().sum::<f64>() / bits.len() as f64;
     let least = bits.iter().copied().fold(f64::INFINITY, f64::min);
     let between = f64::midpoint(mean, least) - RESERVE;
-    let expected = if least.is_finite() { between.max(mean - MOST_BELOW) } else { between };
+    let expected = if least.is_finite() { between.max(mean - MOST_BELOW).min(least + MOST_ABOVE) } else { between };
     Ok((!bits.is_empty()).then_some(expected))
 }

@@ -210,11 +210,11 @@ pub fn agreement_bits(values: &[f64], reference: &[f64]) -> f64 {
 /// its own.
 const LEAST_RESULT: f64 = 1.0 / 16.0;
 
-/// As [`agreement_bits`] of the decrypted results of a sample, in parts of the largest one, or of a sixteenth of the ports'
-/// scale where that is more.
-pub fn result_bits<V>(ports: &[OutputPort<V>], result: &ClientOutput, reference: &ClientOutput) -> f64 {
+/// As [`agreement_bits`] of decrypted results, of all ports together, in parts of the largest one, or of a sixteenth of the
+/// ports' scale where that is more.
+pub fn result_bits<V>(ports: &[OutputPort<V>], results: &[f64], reference: &[f64]) -> f64 {
     let scale = ports.iter().fold(0.0f64, |most, port| most.max(port.scale.abs()));
-    bits_beside(&result.ports.concat(), &reference.ports.concat(), LEAST_RESULT * scale)
+    bits_beside(results, reference, LEAST_RESULT * scale)
 }
 
 fn bits_beside(values: &[f64], reference: &[f64], least: f64) -> f64 {

@@ -98,8 +98,7 @@ fn simulated(case: &Case, seed: u64) -> Vec<f64> {
 }
 
 /// The size of an error depends on the secret's values at the ten slots read, so some keys are noisier than others: 200
-/// simulated keys give the spread, and a real key must not be far outside it. Copies of a result have errors of their own in an
-/// encrypted run, and are averaged; simulated they have the same one.
+/// simulated keys give the spread, and a real key must not be far outside it.
 #[test]
 fn simulated_noise_is_about_that_of_encryption() {
     let _turn = exclusive();

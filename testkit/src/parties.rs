@@ -108,7 +108,10 @@ pub fn assert_bits(circuit: &Circuit, samples: &Samples, count: usize, what: &st
     let (clear, predicted) = (clear_outputs(circuit, samples), circuit.prediction.precision_bits);
     let parties = Parties::new(&Arc::new(circuit.clone()));
     let bits: Vec<f64> = (0..count)
-        .map(|sample| result_bits(&circuit.program.outputs, &parties.infer(samples, sample), &clear[sample]))
+        .map(|sample| {
+            let encrypted = parties.infer(samples, sample).ports.concat();
+            result_bits(&circuit.program.outputs, &encrypted, &clear[sample].ports.concat())
+        })
         .collect();
     let (least, mean) = (bits.iter().copied().fold(f64::INFINITY, f64::min), bits.iter().sum::<f64>() / count as f64);
     println!("{what}: least {least:.1}, mean {mean:.1}, predicted {predicted:.1}");

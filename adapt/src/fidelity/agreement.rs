@@ -23,6 +23,9 @@ const PROBABILITY: f64 = 1.0 / 4096.0;
 /// Most pairs of a sample and an error for which the client's program is run: each run takes some microseconds.
 const MOST_RUNS: usize = 2048;
 
+/// Spreads neighbouring numbers (Knuth, The Art of Computer Programming, vol. 3, section 6.4).
+const SCATTER: usize = 0x9e37_79b1;
+
 /// What the values of a tensor say that the client decrypts, and so what it is for them to stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -227,7 +230,8 @@ impl Results {
         };
         let (mut kept, mut all) = (0usize, 0usize);
         for sample in 0..self.values.len() {
-            for error in errors.iter().skip(sample % step).step_by(step) {
+            // Scattered, so that no sample always meets its own error.
+            for error in errors.iter().skip(sample.wrapping_mul(SCATTER) % step).step_by(step) {
                 kept += usize::from(self.keeps(sample, error, factor));
                 all += 1;
             }

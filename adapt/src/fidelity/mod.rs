@@ -110,13 +110,13 @@ pub fn tells_probabilities(graph: &Graph) -> bool {
 }
 
 /// The share of samples whose predictions stay the same although each result moves by so much more as errors are taken to be
-/// larger on samples to come. The results are those of each output on every sample.
-pub fn kept(graph: &Graph, results: &[Vec<Vec<f64>>], moved: &[Vec<Vec<f64>>]) -> f64 {
+/// larger on samples to come. The results are those of each output on every sample; `probabilities` as in [`Request`].
+pub fn kept(graph: &Graph, probabilities: bool, results: &[Vec<Vec<f64>>], moved: &[Vec<Vec<f64>>]) -> f64 {
     let joined = |outputs: &[Vec<Vec<f64>>]| -> Vec<Vec<f64>> {
         let samples = outputs.first().map_or(0, Vec::len);
         (0..samples).map(|sample| outputs.iter().flat_map(|output| output[sample].iter().copied()).collect()).collect()
     };
-    let results = Results::of(joined(results), &Meanings::of(graph, true));
+    let results = Results::of(joined(results), &Meanings::of(graph, probabilities));
     results.kept(&results.beside(&joined(moved)), SAFETY)
 }
 

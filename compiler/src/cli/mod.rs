@@ -89,7 +89,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "auto | M", default_value = "auto", value_parser = parse_margin)]
     pub(crate) margin: Margin,
     /// Largest error of the polynomial of Sigmoid, Gelu and the like, as a part of its largest value [default: 0.001, or a
-    /// tenth of it again and again until the results on at least 50 calibration samples are those of exact functions]
+    /// tenth of it again and again until predictions on at least 50 calibration samples are those of the most precise functions,
+    /// to the share --fidelity]
     #[arg(long, value_name = "E", value_parser = parse_function_error)]
     pub(crate) function_error: Option<f64>,
     /// Who computes functions behind the last layer, such as Sigmoid: the client exactly, from the value before it, or the

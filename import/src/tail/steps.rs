@@ -296,15 +296,14 @@ pub(super) fn lp_normalization(site: &mut Site<'_>) -> Outcome {
     divided(site, &x, reduction, axis)
 }
 
-/// Normalizer of scikit-learn: rows divided by their largest magnitude, their sum of magnitudes or their length.
+/// Normalizer of scikit-learn: rows divided by their largest value, their sum of magnitudes or their length.
 pub(super) fn normalizer(site: &mut Site<'_>) -> Outcome {
     let x = site.operand(0)?;
     let last = axis(-1, site.shape(&x)?.0.len())?;
     match site.attributes.text("norm")?.as_deref() {
         None | Some("MAX") => {
-            let magnitudes = site.client_step(ClientOp::Unary(Unary::Abs), &[&x], ElementKind::Real)?;
             let largest = ClientOp::Reduce(Reduction::Max, vec![last]);
-            let largest = site.client_step(largest, &[&magnitudes], ElementKind::Real)?;
+            let largest = site.client_step(largest, &[&x], ElementKind::Real)?;
             not_by_zero(site, &x, largest)
         }
         Some("L1") => divided(site, &x, Reduction::L1, last),

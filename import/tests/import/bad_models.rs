@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use paf_import::{ImportError, import};
+use testkit::onnx::{floats, model, node, text};
 use testkit::{entries, testdata};
+use tract_onnx::pb::TensorProto;
 
-use crate::support::{TemporaryFile, names_and_operators};
+use crate::support::{TemporaryFile, import_model, names_and_operators};
 
 fn refused(name: &str) -> ImportError {
     import(&testdata("bad").join(name)).expect_err(name)
@@ -86,4 +88,37 @@ fn weights_of_a_wrong_shape() {
     let ImportError::Invalid { node, operator, problem } = refused("gemm_shape_mismatch.onnx") else { panic!() };
     assert_eq!((node.as_str(), operator.as_str()), ("gemm", "Gemm"));
     assert_eq!(problem, "the weight takes 31 values and gets 32");
+}
+
+/// Equations that name what is not there, and products that no circuit takes: words, and no panic.
+#[test]
+fn equations_that_mean_nothing() {
+    let refusal = |equation: &str, operands: &str, weights: Vec<TensorProto>| {
+        let nodes = vec![node("Einsum", operands, "y", vec![text("equation", equation)])];
+        import_model(&model(13, &[1, 3, 4], nodes, weights)).expect_err(equation).to_string()
+    };
+    let matrix = || vec![floats("w", &[4, 5], &[0.5; 20])];
+    for (equation, operands, weights, expected) in [
+        ("bij,jk->bik", "x", vec![], "2 operands"),
+        ("bi,jk->bik", "x w", matrix(), "does not name 3 axes"),
+        ("bij,jk->biz", "x w", matrix(), "that no operand has"),
+        ("bij,jk->bii", "x w", matrix(), "names an axis twice"),
+        ("bij,kj->bik", "x w", matrix(), "sizes 4 and 5"),
+        ("b?j->bj", "x", vec![], "does not name 3 axes"),
+        ("......->b", "x", vec![], "does not name"),
+        ("bij,bij->b", "x x", vec![], "depend on the input"),
+        ("bij->", "x", vec![], ""),
+    ] {
+        if expected.is_empty() {
+            let nodes = vec![node("Einsum", operands, "y", vec![text("equation", equation)])];
+            import_model(&model(13, &[1, 3, 4], nodes, weights)).expect("a sum of everything");
+            continue;
+        }
+        let problem = refusal(equation, operands, weights);
+        assert!(problem.contains(expected), "`{equation}`: {problem}");
+    }
+    let empty = vec![floats("w", &[0], &[]), floats("v", &[5], &[0.5; 5])];
+    let nodes = vec![node("Einsum", "x w v", "y", vec![text("equation", "bij,k,l->bijl")])];
+    // The sum of nothing is zero.
+    drop(import_model(&model(13, &[1, 3, 4], nodes, empty)));
 }

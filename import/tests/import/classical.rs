@@ -251,7 +251,7 @@ fn normalizers_in_front_of_layers() {
     };
     check(&normalized("L1"), &[[&[-1.0], &[0.0]]]);
     check(&normalized("L2"), &[[&[-1.341_640_8], &[0.0]]]);
-    check(&normalized("MAX"), &[[&[-1.5], &[0.0]]]);
+    check(&normalized("MAX"), &[[&[-3.0], &[0.0]]]);
 }
 
 #[test]

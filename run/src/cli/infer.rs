@@ -9,8 +9,7 @@ use paf_files::Bytes;
 use paf_files::memory::peak_bytes;
 use paf_ir::program::{OutputPort, ValueId};
 use paf_runtime::{
-    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, agreement_bits, result_bits,
-    simulate,
+    Client, ClientOutput, InsecureTestParameters, LocalKeys, Noise, Samples, Server, result_bits, simulate,
 };
 use serde_json::json;
 
@@ -117,7 +116,7 @@ fn compare(
 ) {
     let mut bits = Vec::with_capacity(results.len());
     for (sample, (result, clear)) in results.iter().zip(clear).enumerate() {
-        let agreement = result_bits(ports, result, clear);
+        let agreement = result_bits(ports, &result.ports.concat(), &clear.ports.concat());
         let (prediction, expected) = (shown.prediction(result), shown.prediction(clear));
         let is_refused = result.ports.iter().flatten().any(|value| value.is_nan());
         report.line(
@@ -133,7 +132,7 @@ fn compare(
     let usable = results.iter().zip(clear).zip(&bits).filter(|(_, bits)| bits.is_some());
     let (got, expected): (Vec<_>, Vec<_>) =
         usable.map(|((result, clear), _)| (result.ports.concat(), clear.ports.concat())).unzip();
-    let all = agreement_bits(&got.concat(), &expected.concat());
+    let all = result_bits(ports, &got.concat(), &expected.concat());
     report.fact("agreement_bits", all);
     report.fact("agreement_bits_per_sample", bits);
     report.fact("clear_top1", clear.iter().map(|output| shown.prediction(output)).collect::<Vec<_>>());

@@ -46,17 +46,15 @@ pub(super) fn imputer(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
     ))
 }
 
-/// Normalizer: rows over their sum of magnitudes, their length or their largest magnitude. The last one is left to the client
-/// where layers do not follow.
+/// Normalizer: rows over their sum of magnitudes, their length or their largest value (not magnitude: so ONNX and onnxruntime
+/// have it). The last one is left to the client where layers do not follow.
 pub(super) fn normalizer(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
     let p = match it.attributes().text("norm")?.as_deref() {
         Some("L1") => 1,
         Some("L2") => 2,
         None | Some("MAX") if is_followed_by_layers(it.graph, it.to.output(0)) => {
             let x = it.real(0);
-            let magnitudes = it.to.add("Abs", &[&x], vec![]);
-            let largest =
-                it.to.add("ReduceMax", &[&magnitudes], vec![integers("axes", vec![-1]), integer("keepdims", 1)]);
+            let largest = it.to.add("ReduceMax", &[&x], vec![integers("axes", vec![-1]), integer("keepdims", 1)]);
             return it.finish("Div", &[&x, &largest]);
         }
         _ => return Ok(false),
@@ -66,6 +64,9 @@ pub(super) fn normalizer(it: &mut Rewriting<'_>) -> Result<bool, Refusal> {
     Ok(true)
 }
 
+/// Operators that are rewritten to what the client can compute.
+const BESIDE_TAILS: &[&str] = &["FeatureVectorizer", "Imputer", "Scaler", "ZipMap"];
+
 /// Whether something that only a circuit computes reads a value, or what is computed of it.
 fn is_followed_by_layers(graph: &GraphProto, value: &str) -> bool {
     let mut known = BTreeSet::from([value]);
@@ -74,7 +75,7 @@ fn is_followed_by_layers(graph: &GraphProto, value: &str) -> bool {
         if reads {
             known.extend(node.output.iter().map(String::as_str));
         }
-        reads && !tail::computes(node) && node.op_type != "ZipMap"
+        reads && !tail::computes(node) && !BESIDE_TAILS.contains(&node.op_type.as_str())
     })
 }
 

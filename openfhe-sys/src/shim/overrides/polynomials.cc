@@ -260,6 +260,11 @@ DCRTPoly DCRTPoly::ApproxModDown(const Basis& q, const Basis& p, const Integers&
                                   const Integers&, const Integers&, const std::vector<Integers>&,
                                   const std::vector<DoubleNativeInt>&, const Integers&, const Integers&,
                                   const NativeInteger&, const Integers&);
+        // Where plaintexts are integers modulo t, what is added would have to be a multiple of it.
+        if (t > NativeInteger(0))
+            return stock<symbols::DIVIDE_BY_P, Original>()(this, q, p, p_inverse, p_inverse_shoup, p_hat_inverse,
+                                                           p_hat_inverse_shoup, p_hat, ratios, t_inverse,
+                                                           t_inverse_shoup, t, t_shoup);
         DCRTPoly extended(*this);
         const std::size_t of_q = extended.GetNumOfElements() - p->GetParams().size();
         if (missing.half)
