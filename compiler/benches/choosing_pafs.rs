@@ -24,15 +24,13 @@ use paf_passes::paf::{DEFAULT_PAF, Paf};
 use paf_scheme::EngineProfile;
 use serde_json::{Value, json};
 
-use common::bench::{Result, parse_margin, started_by_cargo};
+use common::bench::{Result, is_lost, largest, parse_margin, started_by_cargo};
 use testkit::images::LabelledImages;
 use testkit::networks::TrainedNetwork;
 
 const MODEL: &str = "onnc_resnet20_bn_cifar10";
 /// Rows for a choice of PAFs where none is named.
 const GOALS: [&str; 8] = ["E=0.05", "E=0.02", "E=0.01", "L=154", "L=173", "L=192", "L=205", "L=215"];
-/// A result that is off by more than this, in parts of the largest score, is lost.
-const LOST: f64 = 2.0;
 /// Samples that one thread evaluates together.
 const TOGETHER: usize = 16;
 
@@ -191,16 +189,6 @@ fn outputs(graph: &Graph, samples: &CalibrationSamples) -> Result<Vec<Vec<f64>>>
 
 fn top1(scores: &[f64]) -> usize {
     (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0)
-}
-
-/// The largest magnitude of a score.
-fn largest(original: &[Vec<f64>]) -> f64 {
-    original.iter().flatten().fold(0f64, |most, y| most.max(y.abs()))
-}
-
-/// Whether a result is beyond what an error of PAFs on their range explains.
-fn is_lost(original: &[f64], result: &[f64], largest: f64) -> bool {
-    !original.iter().zip(result).all(|(a, b)| (a - b).abs() <= LOST * largest)
 }
 
 /// Images on which a PAF left its range.

@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p paf-compiler --bench margins [-- NETWORK... --images K --calibration-images K]`
 //!
-//! Needs `../shared/data`, or `PAF_SHARED`. Channel statistics are brought back and polynomials of ReLU fitted as a compilation does it, on
-//! lossless training images; test images of CIFAR-10 went through JPEG. A cell is the share of test images that are predicted as
+//! Needs `../shared/data`, or `PAF_SHARED`. Channel statistics are brought back and polynomials of ReLU fitted as a compilation
+//! does it, on lossless training images; test images of CIFAR-10 went through JPEG. A cell is the share of test images that are predicted as
 //! by the original network, in percent, then in brackets how many of 1,000 are lost since a value left its scale; a line of JSON a
 //! network, then tables of means over the networks of each kind.
 
@@ -20,14 +20,12 @@ use paf_import::import;
 use paf_passes::paf::Paf;
 use serde_json::json;
 
-use common::bench::{Result, started_by_cargo};
+use common::bench::{Result, is_lost, largest, started_by_cargo};
 use testkit::networks::{NETWORKS, TrainedNetwork};
 
 const PAFS: [&str; 6] = ["relu16", "relu32", "relu63", "abs126", "alpha7", "alpha10"];
 /// Automatic at last.
 const MARGINS: [Option<f64>; 7] = [Some(1.1), Some(1.2), Some(1.3), Some(1.5), Some(1.75), Some(2.0), None];
-/// A result that is off by more than this, in parts of the largest, is lost.
-const LOST: f64 = 2.0;
 
 /// Measures margins of static scales
 #[derive(Debug, Parser)]
@@ -95,11 +93,9 @@ fn cells(network: &TrainedNetwork, arguments: &Arguments) -> Result<Option<Vec<C
         let paf = Paf::by_name(name)?;
         for margin in MARGINS {
             let margin = margin.map_or(ScaleMargin::AUTOMATIC, ScaleMargin::Fixed);
-            let steps = vec![StepName::Calibrate, StepName::Bn, StepName::Ct];
+            let mut steps = vec![StepName::Calibrate, StepName::Bn];
+            steps.extend(paf.rectifier().map(|_| StepName::Ct));
             let config = Config { margin, steps, ..Config::default() };
-            let is_tuned = paf.rectifier().is_some();
-            let config =
-                if is_tuned { config } else { Config { steps: vec![StepName::Calibrate, StepName::Bn], ..config } };
             let walked = walk(&original, &|_| paf.clone(), &fitted, &config, &mut unheard)?;
             cells.push(Cell::of(&exact, &all_results(&walked.network, &test)?));
         }
@@ -109,10 +105,8 @@ fn cells(network: &TrainedNetwork, arguments: &Arguments) -> Result<Option<Vec<C
 
 impl Cell {
     fn of(exact: &[Vec<f64>], results: &[Vec<f64>]) -> Self {
-        let largest = exact.iter().flatten().fold(0.0f64, |most, x| most.max(x.abs()));
-        let is_near = |exact: &[f64], result: &[f64]| {
-            exact.iter().zip(result).all(|(exact, result)| (exact - result).abs() <= LOST * largest)
-        };
+        let largest = largest(exact);
+        let is_near = |exact: &[f64], result: &[f64]| !is_lost(exact, result, largest);
         let count = |is: &dyn Fn(&[f64], &[f64]) -> bool| {
             exact.iter().zip(results).filter(|(exact, result)| is(exact, result)).count() as f64 / exact.len() as f64
         };

@@ -100,7 +100,8 @@ pub(crate) fn chosen(
     };
     let wanted = if data.y.is_some() { Wanted::Accuracy } else { Wanted::Same(options.fidelity) };
     let target = Target { options: lower.clone(), samples: Arc::new(vec![]) };
-    let probabilities = tells_probabilities(&busy) && !is_deep(&busy, &samples, lower)?;
+    let exactly = || Lowering::new(busy.clone(), Arc::clone(&samples), lower.clone());
+    let probabilities = tells_probabilities(&busy) && !is_deep(exactly())?;
     let mut most = offered(&original, probabilities).len();
     loop {
         let request =
@@ -143,11 +144,11 @@ pub(crate) fn chosen(
 }
 
 /// Whether PAFs that keep numbers would take bootstraps, which leave too few bits for them.
-fn is_deep(graph: &Graph, samples: &CalibrationSamples, lower: &LowerOptions) -> Result<bool, CompileError> {
-    let mut lowering = Lowering::new(graph.clone(), samples.clone(), lower.clone());
+fn is_deep(mut lowering: Lowering) -> Result<bool, CompileError> {
     let paf = Paf::by_name(COARSEST_FOR_NUMBERS).map_err(RecoveryError::from)?;
-    let levels = least_depth(lowering.fold()?, &paf, lower.approximation.reduction);
-    Ok(expects_bootstraps(levels, &lower.schedule))
+    let reduction = lowering.options().approximation.reduction;
+    let levels = least_depth(lowering.fold()?, &paf, reduction);
+    Ok(expects_bootstraps(levels, &lowering.options().schedule))
 }
 
 /// How often the error of smooth functions is taken a tenth as large, at most.
@@ -164,8 +165,7 @@ pub(crate) fn with_functions(options: &CompileOptions, lowering: Lowering) -> Re
     if is_chosen || !has_functions || lowering.samples().len() < LEAST_SAMPLES {
         return Ok(lowering);
     }
-    let graph = lowering.graph();
-    let probabilities = tells_probabilities(graph) && !is_deep(graph, lowering.samples(), lowering.options())?;
+    let probabilities = tells_probabilities(lowering.graph()) && !is_deep(lowering.clone())?;
     let tenths = (1..=MOST_TENTHS).map(|tenth| DEFAULT_FUNCTION_ERROR / 10f64.powi(tenth as i32));
     let outputs = |lowering: &mut Lowering| -> Option<Vec<Vec<Vec<f64>>>> {
         Some(lowering.approximate().ok()?.approximated.outputs.clone())

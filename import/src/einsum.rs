@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use paf_ir::Shape;
 
+use super::broadcast::expanded;
 use super::constants::ConstantValue;
 use super::dense::grouped_product;
 use super::elementwise::{Binary, combine};
@@ -246,12 +247,9 @@ fn aligned(site: &mut Site<'_>, term: Term, first: &[Label], sizes: &BTreeMap<La
     let permutation: Vec<usize> = first.iter().filter_map(place).chain(others.clone()).collect();
     let value = site.permuted(term.value, permutation)?;
     let own = first.iter().map(|label| place(label).map_or(1, |axis| shape.0[axis]));
-    let with_ones = Shape(own.chain(others.map(|axis| shape.0[axis])).collect());
-    let value = site.reshaped(value, with_ones.clone())?;
-    let repeated = with_ones.0.iter().enumerate().map(|(axis, &own)| match first.get(axis) {
-        Some(label) if own == 1 => vec![0; sizes[label]],
-        _ => (0..own as u32).collect(),
-    });
-    let indices = repeated.collect();
-    site.selected(value, indices)
+    let behind: Vec<usize> = others.map(|axis| shape.0[axis]).collect();
+    let with_ones = Shape(own.chain(behind.iter().copied()).collect());
+    let value = site.reshaped(value, with_ones)?;
+    let target = first.iter().map(|label| sizes[label]).chain(behind);
+    expanded(site, value, &Shape(target.collect()))
 }

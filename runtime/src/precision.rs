@@ -20,7 +20,7 @@ const MOST_ABOVE: f64 = 2.0;
 const RUNS: [(f64, u64); 3] = [(3.0, 24), (20.0, 8), (f64::INFINITY, 2)];
 
 /// Bits to which an encrypted run agrees with the clear one on such samples: half way between the mean and the least over
-/// samples and keys of the noise model, less what others may be worse by, and not far below the mean. Bits are those of
+/// samples and keys of the noise model, less what others may be worse by, neither far below the mean nor far above the least. Bits are those of
 /// [`result_bits`]; none where every result is zero.
 ///
 /// # Errors

@@ -3,7 +3,6 @@
 use paf_circuit::Circuit;
 use paf_engine::{Engine as _, check_process};
 use paf_engine_clear::{ClearCiphertext, ClearEngine, ClearEvaluator, ClearMaps, NoiseModel};
-use paf_ir::IrError;
 use paf_ir::ckks::Level;
 use paf_ir::slots::repeat;
 use rayon::prelude::*;
@@ -64,10 +63,11 @@ pub(crate) fn decrypted(
     if slots.saturating_mul(circuit.counts().plaintext_products) > MOST_PRODUCTS {
         return Ok(decrypt(evaluator, run(circuit, evaluator, packed)?, exact));
     }
-    let on_all_slots = |ports: &PortVectors| ports.iter().map(|vectors| repeat(vectors, slots)).collect();
-    let packed: std::result::Result<PortVectors, IrError> = on_all_slots(&packed);
-    let exact: std::result::Result<PortVectors, IrError> = on_all_slots(exact);
-    Ok(decrypt(evaluator, run(circuit, evaluator, packed?)?, &exact?))
+    let on_all_slots = |ports: &PortVectors| -> Result<PortVectors> {
+        Ok(ports.iter().map(|vectors| repeat(vectors, slots)).collect::<std::result::Result<_, _>>()?)
+    };
+    let encrypted = run(circuit, evaluator, on_all_slots(&packed)?)?;
+    Ok(decrypt(evaluator, encrypted, &on_all_slots(exact)?))
 }
 
 pub(crate) fn run_one(

@@ -184,12 +184,8 @@ impl Results {
             is_found(&error).then_some(error)
         };
         let errors: Vec<Option<Vec<f64>>> = self.values.iter().zip(others).map(error).collect();
-        let is_same = |(sample, error): &(usize, &Option<Vec<f64>>)| {
-            error.as_ref().is_some_and(|error| self.keeps(*sample, error, 1.0))
-        };
-        let same = errors.iter().enumerate().filter(is_same).count();
         let lost = errors.iter().filter(|error| error.is_none()).count();
-        Agreement { same: same as f64 / self.values.len().max(1) as f64, lost, errors }
+        Agreement { same: self.kept_with(&errors, 1.0), lost, errors }
     }
 
     /// Whether the prediction of a sample is the same with an error, so many times as large.
@@ -198,7 +194,7 @@ impl Results {
         match &self.told {
             Some(told) => {
                 let moved: Vec<f64> = own.iter().zip(error).map(|(own, error)| own + factor * error).collect();
-                told.keeps(sample, &self.tensors(&moved))
+                told.keeps(sample, &tensors(&moved, &self.parts))
             }
             None => {
                 let is_kept = |part: &Part| part.keeps(&own[part.places.clone()], &error[part.places.clone()], factor);
@@ -207,16 +203,16 @@ impl Results {
         }
     }
 
-    fn tensors(&self, values: &[f64]) -> Vec<Vec<f64>> {
-        tensors(values, &self.parts)
-    }
-
     /// The share of samples that keep their prediction with their own error, times a factor.
     pub(super) fn kept(&self, agreement: &Agreement, factor: f64) -> f64 {
+        self.kept_with(&agreement.errors, factor)
+    }
+
+    fn kept_with(&self, errors: &[Option<Vec<f64>>], factor: f64) -> f64 {
         let is_kept = |(sample, error): &(usize, &Option<Vec<f64>>)| {
             error.as_ref().is_some_and(|error| self.keeps(*sample, error, factor))
         };
-        let kept = agreement.errors.iter().enumerate().filter(is_kept).count();
+        let kept = errors.iter().enumerate().filter(is_kept).count();
         kept as f64 / self.values.len().max(1) as f64
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paf_ir::tensor::{Live, Node, NodeId, Op};
 use paf_passes::PassError;
 use paf_passes::approximate::{ApproximationOptions, Reduction, Values, arguments, fitted_to, static_scale};
-use paf_passes::paf::{Form, Paf};
+use paf_passes::paf::{Arguments, Form, Paf};
 use rayon::prelude::*;
 
 use super::reconstruction;
@@ -106,12 +106,8 @@ impl<'a> Walk<'a> {
             ScaleMargin::Fixed(margin) => margin,
             ScaleMargin::Named(NamedMargin::Automatic) => 1.0f64.max(1.0 / histogram.largest().max(LEAST_REACH)),
         };
-        let error_of = |paf: &Paf| match (&paf.form, &seen) {
-            (Form::Sign(sign), _) => histogram.error(sign),
-            (Form::Rectifier(rectifier), Some(seen)) => seen.error(rectifier),
-            (Form::Rectifier(_), None) => 0.0,
-        };
-        let before = error_of(&paf);
+        let error_with = |paf: &Paf| error_of(paf, Some(&histogram), seen.as_ref());
+        let before = error_with(&paf);
         let tunes = self.does(StepName::Ct);
         let mut chosen = NodePaf {
             paf: if tunes { paf } else { paf.settled() },
@@ -132,7 +128,7 @@ impl<'a> Walk<'a> {
                 Err(reason) => kept = Some(reason),
             }
         }
-        let error = (before, error_of(&chosen.paf));
+        let error = (before, error_with(&chosen.paf));
         let warnings = histogram.warnings();
         Ok(Tuned { chosen, report: NodeReport { node: node.name.clone(), histogram, error, kept, warnings } })
     }
@@ -158,11 +154,7 @@ impl<'a> Walk<'a> {
                 Op::MaxPool(window) => paf.pool_guard(reduction.comparisons(window)).is_finite(),
                 _ => true,
             };
-            let error = match (&fitted_to(paf, &node.op, &arguments).form, &signs) {
-                (Form::Rectifier(rectifier), _) => arguments.error(rectifier),
-                (Form::Sign(sign), Some(signs)) => signs.error(sign),
-                (Form::Sign(_), None) => 0.0,
-            };
+            let error = error_of(&fitted_to(paf, &node.op, &arguments), signs.as_ref(), Some(&arguments));
             if fits { error.powi(2) / power.max(f64::MIN_POSITIVE) } else { f64::INFINITY }
         };
         Ok(pafs.par_iter().map(square).collect())
@@ -288,5 +280,14 @@ impl<'a> Walk<'a> {
             }
             None => Ok(values),
         }
+    }
+}
+
+/// Root of the mean square error of a node: of a composite by its histogram, of a polynomial of ReLU by its arguments; 0 where
+/// nothing was seen.
+fn error_of(paf: &Paf, histogram: Option<&Histogram>, seen: Option<&Arguments>) -> f64 {
+    match &paf.form {
+        Form::Sign(sign) => histogram.map_or(0.0, |histogram| histogram.error(sign)),
+        Form::Rectifier(rectifier) => seen.map_or(0.0, |seen| seen.error(rectifier)),
     }
 }

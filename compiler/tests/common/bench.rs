@@ -20,3 +20,16 @@ pub(crate) fn parse_margin(text: &str) -> std::result::Result<Margin, String> {
         Err(_) => Err("expected auto, or a number".into()),
     }
 }
+
+/// A result that is off by more than this, in parts of the largest score, is lost.
+const LOST: f64 = 2.0;
+
+/// The largest magnitude of a score.
+pub(crate) fn largest(original: &[Vec<f64>]) -> f64 {
+    original.iter().flatten().fold(0f64, |most, y| most.max(y.abs()))
+}
+
+/// Whether a result is beyond what an error of PAFs on their range explains.
+pub(crate) fn is_lost(original: &[f64], result: &[f64], largest: f64) -> bool {
+    !original.iter().zip(result).all(|(a, b)| (a - b).abs() <= LOST * largest)
+}
