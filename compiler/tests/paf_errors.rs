@@ -32,6 +32,9 @@ use testkit::{repository, shared};
 /// PAFs whose published figures are those of a rounding error: see [`published_figures_of_high_degrees_are_those_of_the_power_basis`].
 const ROUNDED: [&str; 4] = ["alpha11", "alpha12", "alpha13", "alpha14"];
 
+/// The composite that the published tables do not have.
+const OURS: &str = "alpha15";
+
 /// How far that rounding takes the published figures.
 const HORNER_ROUNDING: f64 = 1e-4;
 
@@ -120,8 +123,8 @@ fn golden_errors_equal_the_tables() {
         }
         compared += 1;
     }
-    let composites =
-        Paf::names().into_iter().filter(|name| Paf::by_name(name).is_ok_and(|paf| paf.composite().is_some()));
+    let is_published = |name: &&str| Paf::by_name(name).is_ok_and(|paf| paf.composite().is_some()) && *name != OURS;
+    let composites = Paf::names().into_iter().filter(is_published);
     assert_eq!(compared, 3 * composites.count());
 }
 

@@ -110,6 +110,7 @@ fn relu_reaches_its_least_depth_with_scales_folded() {
         ("alpha10", (11, Some(18))),
         ("alpha13", (14, Some(27))),
         ("alpha14", (15, Some(30))),
+        ("alpha15", (16, Some(37))),
         ("f1_g2.smartpaf", (6, None)),
         ("f2_g2.cheon", (7, None)),
         ("f2_g3.cheon", (7, None)),

@@ -161,7 +161,7 @@ fn outputs_of_a_component_stay_in_the_domain_of_the_next() {
 #[test]
 fn depths_are_those_of_the_published_composites() {
     let depths = [("f1_g2.cheon", 5), ("f2_g3.smartpaf", 6), ("f1sq_g1sq.smartpaf", 8), ("f3_g3.cheon", 6)];
-    let alpha_depths = [("alpha7", 6), ("alpha10", 10), ("alpha13", 13), ("alpha14", 14)];
+    let alpha_depths = [("alpha7", 6), ("alpha10", 10), ("alpha13", 13), ("alpha14", 14), ("alpha15", 15)];
     for (name, depth) in depths.into_iter().chain(alpha_depths) {
         assert_eq!(composite(name).sign_depth(), depth, "{name}");
     }

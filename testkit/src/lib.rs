@@ -15,11 +15,11 @@ pub mod images;
 pub mod networks;
 #[cfg(feature = "onnx")]
 pub mod onnx;
-#[cfg(feature = "onnx")]
 #[cfg(feature = "parties")]
 pub mod parties;
 mod places;
 pub mod program;
+pub mod python;
 pub mod random;
 
 pub use places::{entries, file_name, repository, shared, stem, testdata};

@@ -47,7 +47,7 @@ const OFFERED: [&str; 6] = ["relu4", "relu8", "relu16", "relu32", "relu63", "abs
 const FIRST: usize = 3;
 
 /// What is offered beside them where results are numbers, of which each error counts.
-const OFFERED_FOR_NUMBERS: [&str; 3] = [COARSEST_FOR_NUMBERS, "alpha12", "alpha14"];
+const OFFERED_FOR_NUMBERS: [&str; 4] = [COARSEST_FOR_NUMBERS, "alpha12", "alpha14", "alpha15"];
 /// The first of them.
 pub const COARSEST_FOR_NUMBERS: &str = "alpha10";
 

@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn steps_equal_the_paf() {
-        for name in ["alpha4", "alpha5", "alpha7", "alpha10", "alpha13", "alpha14", "f1sq_g1sq.cheon"] {
+        for name in ["alpha4", "alpha5", "alpha7", "alpha10", "alpha13", "alpha14", "alpha15", "f1sq_g1sq.cheon"] {
             let paf = Paf::by_name(name).unwrap();
             let sign = paf.composite().unwrap();
             let xs: Vec<f64> = (-50..=50).map(|k| f64::from(k) / 50.0).collect();

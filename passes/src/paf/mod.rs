@@ -2,7 +2,7 @@
 //!
 //! Composites p of odd polynomials approximate sign on \[-1,1\] ([`Composite`]), and ReLU and max are exact formulas around
 //! the sign: with a scale S ≥ max |input|, ReLU(x) ≈ (x + x·p(x/S))/2 and max(a,b) ≈ b + ReLU(a − b).
-//! `alpha4` … `alpha14` are minimax composites whose ReLU error on \[-1,1\] stays below 2^-α (see [`remez`]); the f/g
+//! `alpha4` … `alpha15` are minimax composites whose ReLU error on \[-1,1\] stays below 2^-α (see [`remez`]); the f/g
 //! composites come from closed forms (see [`families`]); [`Paf::from_components`] takes coefficients from elsewhere,
 //! such as a fine-tuning run.
 //!

@@ -1,4 +1,4 @@
-//! Minimax composite approximations of sign, `alpha4` … `alpha14`, computed rather than stored.
+//! Minimax composite approximations of sign, `alpha4` … `alpha15`, computed rather than stored.
 //!
 //! By symmetry the best odd polynomial for sign on \[-b,-a\] ∪ \[a,b\] is the best approximation of the constant 1 on
 //! \[a,b\] from span{x, x³, …, x^d}. That span has n = (d+1)/2 elements and is a Haar system, so the error
@@ -9,7 +9,9 @@
 //! as Haar (in x²); the same exchange finds it. Its error is 0.28/d (Bernstein, Acta Math. 37, 1914).
 //!
 //! The chain of components and its parameters are those of Lee, Lee, No, Kim: "Minimax approximation of sign
-//! function by composite polynomial for homomorphic comparison" (ePrint 2020/834) and arXiv:2105.10879.
+//! function by composite polynomial for homomorphic comparison" (ePrint 2020/834) and arXiv:2105.10879, whose tables end at
+//! α = 14. The one after it is made likewise: the degrees of least error at 15 levels, and the first interval that makes the
+//! errors of ReLU near 0 and at 1 alike.
 
 use super::high_precision::{
     Real, find_root, magnitude, odd_derivative_in_square, odd_polynomial_with_slope, polynomial_with_slope,
@@ -37,7 +39,7 @@ pub(super) struct Recipe {
     zeta: u32,
 }
 
-pub(super) const RECIPES: [Recipe; 11] = [
+pub(super) const RECIPES: [Recipe; 12] = [
     Recipe { name: "alpha4", alpha: 4, degrees: &[5], zeta: 5 },
     Recipe { name: "alpha5", alpha: 5, degrees: &[13], zeta: 5 },
     Recipe { name: "alpha6", alpha: 6, degrees: &[3, 7], zeta: 10 },
@@ -49,6 +51,7 @@ pub(super) const RECIPES: [Recipe; 11] = [
     Recipe { name: "alpha12", alpha: 12, degrees: &[7, 15, 27], zeta: 15 },
     Recipe { name: "alpha13", alpha: 13, degrees: &[15, 15, 27], zeta: 16 },
     Recipe { name: "alpha14", alpha: 14, degrees: &[15, 27, 29], zeta: 17 },
+    Recipe { name: "alpha15", alpha: 15, degrees: &[31, 31, 31], zeta: 14 },
 ];
 
 /// The best odd polynomial of its degree for sign on ±\[lower, upper\].
