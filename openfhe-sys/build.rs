@@ -19,7 +19,6 @@ type Result<T> = std::result::Result<T, String>;
 
 const VERSION: &str = "1.4.2";
 const SUPPORTED: &str = "1.4.";
-const USUAL_PREFIXES: [&str; 3] = ["/usr/local", "/usr", "/opt/openfhe"];
 const LIBRARIES: [&str; 3] = ["OPENFHEpke", "OPENFHEbinfhe", "OPENFHEcore"];
 
 /// The official shared libraries, and the headers that belong to them: pip refuses anything but these bytes.
@@ -97,16 +96,12 @@ fn find_prefix(out_dir: &Path) -> Result<PathBuf> {
     if let Some(directory) = env::var_os("OPENFHE_DIR") {
         return from_variable(PathBuf::from(directory));
     }
-    if let Some(prefix) = USUAL_PREFIXES.map(PathBuf::from).into_iter().find(|prefix| is_prefix(prefix)) {
-        return Ok(prefix);
-    }
     if env::var_os("CARGO_FEATURE_FETCH").is_some() {
         return fetch(&cache_directory(out_dir));
     }
     Err(format!(
-        "OpenFHE is not in {} and the feature `fetch` is off\n\
-         hint: set OPENFHE_DIR to the prefix of an OpenFHE {VERSION} installation, or build with the feature `fetch`",
-        USUAL_PREFIXES.join(", ")
+        "OPENFHE_DIR is not set and the feature `fetch` is off\n\
+         hint: set it to the prefix of an OpenFHE {VERSION} installation (/usr/local, for example), or build with the feature"
     ))
 }
 
@@ -275,6 +270,11 @@ fn compile_shim(prefix: &Path, version: &str) -> Result<()> {
         .include("src/shim")
         .std("c++17")
         .flag("-fopenmp")
+        .flag("-fstack-protector-strong")
+        .flag("-fstack-clash-protection")
+        .define("_GLIBCXX_ASSERTIONS", None)
+        .flag("-U_FORTIFY_SOURCE")
+        .define("_FORTIFY_SOURCE", "2")
         .opt_level(2)
         .debug(false)
         .define("PARALLEL", None)

@@ -37,6 +37,7 @@ pub(crate) fn client_body(client: &ClientPart) -> Vec<u8> {
         part: Some(client_part(client)),
         model_name: client.model_name.clone(),
         fingerprint: client.fingerprint.0.to_vec(),
+        precision_bits: client.precision_bits,
     };
     message.encode_to_vec()
 }

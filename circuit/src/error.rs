@@ -34,6 +34,9 @@ pub enum CircuitError {
     /// The bytes are intact but do not describe something valid.
     #[error("the file is not valid: {0}")]
     Malformed(String),
+    /// A pipe or a device where the same bytes are read more than once.
+    #[error("it is a pipe or a device, which can be read once only; save it to a file first")]
+    ReadOnce,
     /// The operating system refused to read or write.
     #[error("{}: {source}", path.display())]
     Io {

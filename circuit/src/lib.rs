@@ -178,6 +178,8 @@ pub struct ClientPart {
     pub fingerprint: Fingerprint,
     /// File stem of the ONNX file.
     pub model_name: String,
+    /// Precision of the result in bits, as the compiler predicts it.
+    pub precision_bits: f64,
 }
 
 /// SHA-256 of the canonical encoding of the client's part of a circuit, model name left out.
@@ -228,6 +230,7 @@ impl Circuit {
             input_levels: input_levels(&self.program),
             fingerprint: Fingerprint::default(),
             model_name: self.model.name.clone(),
+            precision_bits: self.prediction.precision_bits,
         };
         client.fingerprint = encode::fingerprint(&client);
         client

@@ -174,6 +174,9 @@ pub(crate) struct ClientFile {
     pub(crate) model_name: String,
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) fingerprint: Vec<u8>,
+    /// Of the result, as the compiler predicts it.
+    #[prost(double, tag = "4")]
+    pub(crate) precision_bits: f64,
 }
 
 /// All that keys and ciphertexts depend on.

@@ -25,7 +25,7 @@ fn server_keys(key: u8, bodies: &[&[u8]]) -> Vec<u8> {
     for body in bodies {
         writer.section(EVALUATION_KEY, body).unwrap();
     }
-    writer.finish().unwrap()
+    writer.finish().unwrap().0
 }
 
 fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CircuitError> {
@@ -127,8 +127,8 @@ fn other_kinds_and_versions_are_named() {
     bytes[8] = 9;
     fs::write(&path, &bytes).unwrap();
     let error = read_file(&path, FileKind::Ciphertexts).unwrap_err();
-    assert!(matches!(error.problem(), CircuitError::Version { found: 9, supported: 3 }));
-    assert!(error.to_string().ends_with("format version 9, this program reads version 3"));
+    assert!(matches!(error.problem(), CircuitError::Version { found: 9, supported: 4 }));
+    assert!(error.to_string().ends_with("format version 9, this program reads version 4"));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn write_to(disk: SmallDisk) -> Result<SmallDisk, CircuitError> {
     for body in BODIES {
         writer.section(EVALUATION_KEY, body)?;
     }
-    writer.finish()
+    writer.finish().map(|(disk, _)| disk)
 }
 
 #[test]

@@ -190,8 +190,8 @@ fn bytes_of_a_tiny_circuit_do_not_change() {
     let files = [encode_circuit(&circuit), encode_client(&circuit.client())];
     let digests = files.each_ref().map(|file| hex(&Sha256::digest(file)));
     let golden = [
-        "bedc068d3f141ede15117818d2ab231286321aa14b4ba8ad3d963dd3b397006d",
-        "6a2b5b5146d3d5af6d802f8726ee4a91d62e4d1f11999494d6ed212c4b3b4109",
+        "648c1cce903c99ec2ec099a3ad679e1a2d8b715fdcfc730446cd3da4249af2cf",
+        "df80781ec508aefe78bdd245e82f26b6e8542d92850edace05b3fc885bc085d7",
     ];
     assert_eq!(digests, golden, "the format changed: raise FORMAT_VERSION ({} bytes)", files[0].len());
 }

@@ -207,7 +207,7 @@ fn run_stock(
     })?;
     let keys = fhe::generate_key_pair(&context)?;
     fhe::generate_multiplication_key(&keys.secret_key)?;
-    let plaintext = fhe::encode(&context, points, slots, 0, context.scaling_factors()[0])?;
+    let plaintext = fhe::encode(&context, points, slots, 0, context.scaling_factors().unwrap()[0])?;
     let input = fhe::encrypt(&keys.public_key, &plaintext)?;
     let mut seconds = Vec::with_capacity(runs);
     let mut result = None;
@@ -220,7 +220,7 @@ fn run_stock(
     // A product that is not rescaled yet has its level to come.
     let levels = result.level() + result.noise_scale_degree() - 1;
     let values = fhe::decrypt(&keys.secret_key, &result, result.scaling_factor())?;
-    fhe::clear_multiplication_keys();
-    fhe::release_contexts();
+    fhe::clear_multiplication_keys().unwrap();
+    fhe::release_contexts().unwrap();
     Ok((levels, median(seconds), error(component, points, &values)))
 }

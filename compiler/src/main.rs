@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Arguments, run};
+use paf_ir::printable::printable_lines;
+
+#[global_allocator]
+static ALLOCATOR: paf_files::OrExit = paf_files::OrExit;
 
 /// Exit code for a bug of this program; the panic message has been printed.
 const EXIT_BUG: u8 = 4;
@@ -18,7 +22,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {}", cli::message(&error));
+            eprintln!("error: {}", printable_lines(&cli::message(&error)));
             ExitCode::from(error.exit_code())
         }
         Err(_) => ExitCode::from(EXIT_BUG),

@@ -14,6 +14,20 @@ fn nothing_unfinished_stays() {
     bench.interrupts_leave_nothing(&arguments);
 }
 
+/// What is killed is compiled again to the same bytes.
+#[test]
+fn kills_leave_nothing_and_change_nothing() {
+    let bench = Workbench::new(env!("CARGO_BIN_EXE_paf-compile"));
+    let path = |name: &str| testdata(name).display().to_string();
+    let data = path("digits_calibration.npy");
+    let arguments = |output: &str| format!("{} -o {output} --calibration {data}", path("digits_mlp.onnx"));
+    bench.succeeds(&arguments("expected.bin"));
+    bench.kills_leave_nothing(&arguments("circuit.bin"), 60);
+    bench.succeeds(&arguments("circuit.bin"));
+    let bytes = |name: &str| std::fs::read(bench.path(name)).unwrap();
+    assert!(bytes("circuit.bin") == bytes("expected.bin"));
+}
+
 /// A process that has ended and that nobody has waited for yet still has a number.
 #[cfg(target_os = "linux")]
 fn runs(process: &str) -> bool {

@@ -136,9 +136,8 @@ impl Engine for OpenFheEngine {
             KeyPurpose::Rotation(steps) => vec![self.rotation_id(steps)?],
             KeyPurpose::Relinearization => vec![EvaluationKeyId(fhe::MULTIPLICATION_KEY)],
             KeyPurpose::Refresh => {
-                let conjugation = fhe::conjugation_key_id(self.context());
-                let ids = fhe::encapsulation_key_ids(self.context()).into_iter().chain([conjugation]);
-                ids.map(EvaluationKeyId).collect()
+                let (conjugation, encapsulation) = self.refresh_ids()?;
+                encapsulation.into_iter().chain([conjugation]).collect()
             }
         })
     }
@@ -206,18 +205,23 @@ impl OpenFheEngine {
         id.map(EvaluationKeyId).map_err(failed("rotation key"))
     }
 
+    /// The keys of the conjugation and of the two sides of the encapsulation.
+    fn refresh_ids(&self) -> Result<(EvaluationKeyId, [EvaluationKeyId; 2])> {
+        let conjugation = fhe::conjugation_key_id(self.context()).map_err(failed("conjugation key"))?;
+        let encapsulation = fhe::encapsulation_key_ids(self.context()).map_err(failed("encapsulation keys"))?;
+        Ok((EvaluationKeyId(conjugation), encapsulation.map(EvaluationKeyId)))
+    }
+
     fn list_bootstrap(&self, slots: usize, list: &mut KeyList) -> Result<()> {
         let parameters = self.declared();
         let Some(bootstrap) = parameters.bootstrap else { return Err(EngineError::BootstrapUnsupported) };
         for (steps, level) in bootstrap.rotations(slots, parameters.ring_dimension, parameters.levels) {
             list.need(self.rotation_id(steps)?, level);
         }
-        let conjugation = EvaluationKeyId(fhe::conjugation_key_id(self.context()));
+        let (conjugation, encapsulation) = self.refresh_ids()?;
         list.need(conjugation, bootstrap.conjugation_level(parameters.levels));
         list.need(EvaluationKeyId(fhe::MULTIPLICATION_KEY), parameters.levels);
-        for id in fhe::encapsulation_key_ids(self.context()) {
-            list.need_whole(EvaluationKeyId(id));
-        }
+        encapsulation.into_iter().for_each(|id| list.need_whole(id));
         Ok(())
     }
 

@@ -34,7 +34,7 @@ impl KeySet<OpenFheEngine> for OpenFheKeys {
 
     fn remove(&self, ids: &[EvaluationKeyId]) -> Result<()> {
         let _turn = alone()?;
-        let held = fhe::evaluation_key_ids(&self.inside);
+        let held = fhe::evaluation_key_ids(&self.inside).map_err(failed("evaluation key"))?;
         let mut there = ids.iter().filter(|id| held.contains(&id.0));
         there.try_for_each(|id| fhe::remove_evaluation_key(&self.inside, id.0).map_err(failed("evaluation key")))
     }
@@ -65,7 +65,7 @@ impl Drop for OpenFheKeys {
     fn drop(&mut self) {
         // In a forked process nobody uses them.
         let Ok(_turn) = alone() else { return };
-        for id in fhe::evaluation_key_ids(&self.inside) {
+        for id in fhe::evaluation_key_ids(&self.inside).unwrap_or_default() {
             // A key that is no longer there needs no removal.
             let _ = fhe::remove_evaluation_key(&self.inside, id);
         }

@@ -115,7 +115,7 @@ impl Rows<'_> {
 
 /// `Σ rot_step(sum(term))`, with as many rotations at a time as there are threads.
 fn rotated_sum<T>(terms: &[(T, i64)], sum: impl Fn(&T) -> Result<Ciphertext>) -> Result<Ciphertext> {
-    let mut total = fhe::start_rotation_sum();
+    let mut total = fhe::start_rotation_sum()?;
     for terms in terms.chunks(fhe::threads().max(1) as usize) {
         let sums = terms.iter().map(|(term, _)| sum(term)).collect::<Result<Vec<_>>>()?;
         let rotations = sums.iter().zip(terms);

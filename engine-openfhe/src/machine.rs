@@ -27,6 +27,12 @@ pub struct Machine {
     pub allocator_keeps_pages: bool,
 }
 
+/// Makes this process end with a sentence and exit code 3 where OpenFHE or the shim finds no memory. A program calls it; the
+/// library does not.
+pub fn exit_when_out_of_memory() {
+    openfhe_sys::exit_when_out_of_memory();
+}
+
 /// Sets the allocator, the threads and the kernels of this process. Call it first in `main`.
 ///
 /// # Errors
@@ -36,12 +42,12 @@ pub fn set_up() -> Result<Machine> {
     let _turn = alone()?;
     let allocator_keeps_pages = openfhe_sys::configure_allocator();
     let threads = thread::available_parallelism().map_or(1, |count| count.get());
-    openfhe_sys::set_threads(threads as u32);
+    openfhe_sys::set_threads(threads as u32).map_err(failed("threads"))?;
     let kernels = kernels::select_from_environment().map_err(|unavailable| EngineError::Environment {
         variable: kernels::VARIABLE,
         message: unavailable.to_string(),
     })?;
-    let openfhe = openfhe_sys::openfhe_version();
+    let openfhe = openfhe_sys::openfhe_version().map_err(failed("version"))?;
     Ok(Machine { openfhe, kernels, available: kernels::available(), threads, allocator_keeps_pages })
 }
 

@@ -3,10 +3,10 @@
 use openfhe_sys as fhe;
 use paf_engine::{EngineError, Result};
 use paf_ir::ckks::{Kind, Level, Type};
-use paf_scheme::{Parameters, Secret, log_qp_limit_128};
+use paf_scheme::{Parameters, Secret, encapsulation_problem, log_qp_limit_128};
 
 use crate::turns::alone;
-use crate::{NAME, failed};
+use crate::{NAME, failed, message};
 
 /// Parameters of a circuit as OpenFHE realises them.
 pub struct OpenFheEngine {
@@ -16,23 +16,26 @@ pub struct OpenFheEngine {
     scales: Vec<f64>,
     /// The primes of Q, `q_0` first.
     primes: Vec<u64>,
+    /// Those of P.
+    special_primes: Vec<u64>,
 }
 
 impl OpenFheEngine {
     /// Makes the context and checks that it is what the circuit declares, its security included.
     ///
     /// # Errors
-    /// [`EngineError::Library`] if OpenFHE refuses the parameters, [`EngineError::ParameterMismatch`] if it makes
-    /// something else of them.
+    /// [`EngineError::ParameterMismatch`] if OpenFHE refuses the parameters or makes something else of them,
+    /// [`EngineError::Library`].
     pub(crate) fn create(parameters: &Parameters) -> Result<Self> {
         let wanted = to_openfhe(parameters)?;
         let mut turn = alone()?;
-        let context = fhe::create_context(&wanted).map_err(failed("parameters"))?;
+        let context = fhe::create_context(&wanted).map_err(|exception| mismatch(message(&exception)))?;
         turn.prepare(&context)?;
         drop(turn);
         let engine = OpenFheEngine {
-            scales: context.scaling_factors(),
-            primes: context.moduli_q(),
+            scales: context.scaling_factors().map_err(failed("scales"))?,
+            primes: context.moduli_q().map_err(failed("primes"))?,
+            special_primes: context.moduli_p().map_err(failed("primes"))?,
             context,
             parameters: parameters.clone(),
         };
@@ -52,14 +55,25 @@ impl OpenFheEngine {
         if self.primes.len() != declared.limbs() || self.scales.len() != declared.limbs() {
             return mismatch(format!("{} primes instead of {}", self.primes.len(), declared.limbs()));
         }
-        if context.moduli_p().len() > declared.special_primes as usize {
-            let got = context.moduli_p().len();
+        if self.special_primes.len() > declared.special_primes as usize {
+            let got = self.special_primes.len();
             return mismatch(format!("{got} special primes instead of {}", declared.special_primes));
         }
         if !declared.is_insecure() && log_qp > limit {
             return mismatch(format!("log2(QP) = {log_qp:.1}, above {limit} for 128 bits of security"));
         }
-        Ok(())
+        self.check_encapsulation()
+    }
+
+    /// Checks the key under the sparse secret of bootstraps, which OpenFHE makes modulo the first prime of Q and the first of P.
+    fn check_encapsulation(&self) -> Result<()> {
+        let declared = &self.parameters;
+        let sparse = declared.secret == Secret::UniformTernaryEncapsulated && !declared.is_insecure();
+        let (Some(&first), Some(&special), true) = (self.primes.first(), self.special_primes.first(), sparse) else {
+            return Ok(());
+        };
+        let log_qp = (first as f64).log2() + (special as f64).log2();
+        encapsulation_problem(declared.ring_dimension, log_qp).map_or(Ok(()), |problem| Err(mismatch(problem)))
     }
 
     /// Checks that a bootstrap takes as many levels as the compiler counted on.

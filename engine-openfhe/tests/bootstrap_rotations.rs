@@ -21,7 +21,7 @@ fn rotations_of_openfhe(bootstrap: &Bootstrap, slots: usize) -> Result<Vec<i64>,
     })?;
     fhe::setup_bootstrap(&context, &bootstrap.level_budget, &[0, 0], slots as u32, 0)?;
     let steps = fhe::bootstrap_rotation_steps(&context, slots as u32)?;
-    fhe::release_contexts();
+    fhe::release_contexts().unwrap();
     Ok(steps.into_iter().map(i64::from).collect())
 }
 

@@ -4,6 +4,8 @@
 //! * [`AtomicFile`] makes files appear whole or not at all.
 //! * [`TemporaryFolder`] is a folder that vanishes, and [`remove_when_interrupted`] makes it and half-written files vanish when
 //!   a signal ends the process.
+//! * [`ScratchFile`] is a file without a name.
+//! * [`OrExit`] is the allocator of programs that end with a sentence where there is no memory.
 //! * [`ChildProgram`] is a program that was started and ends with this process.
 //! * [`npy`] and [`npz`] read NumPy's arrays and allocate no more than their bytes can hold.
 //! * [`BoundFile`] is a file that belongs to one run: it names what it was made with.
@@ -20,6 +22,7 @@ mod hex;
 pub mod memory;
 pub mod npy;
 pub mod npz;
+mod out_of_memory;
 mod unfinished;
 
 pub use atomic_file::{AtomicFile, write_whole};
@@ -28,4 +31,5 @@ pub use bytes::Bytes;
 pub use child::ChildProgram;
 pub use error::{FileError, io_exit_code};
 pub use hex::hex;
-pub use unfinished::{TemporaryFolder, remove_when_interrupted};
+pub use out_of_memory::OrExit;
+pub use unfinished::{ScratchFile, TemporaryFolder, remove_when_interrupted};

@@ -8,15 +8,17 @@
 //! sees all there are, and no more come.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use tempfile::TempDir;
@@ -115,10 +117,35 @@ impl TemporaryFolder {
     }
 }
 
+/// A file for as long as it is open, which no folder lists: nothing is left of it, whatever ends the process.
+#[derive(Debug)]
+pub struct ScratchFile(File);
+
+impl ScratchFile {
+    /// Makes an empty one in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn new() -> io::Result<Self> {
+        tempfile::tempfile().map(ScratchFile)
+    }
+
+    /// What to write to.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+
+    /// Where this process, and no other, can open it again to read it from its beginning.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+}
+
 /// Makes SIGINT, SIGTERM and SIGHUP end the programs that were started ([`ChildProgram`](crate::ChildProgram)), remove all that
 /// is unfinished, and end the process with 128 and the signal's number, as
 /// shells count: 130 after Ctrl-C. A second signal ends it at once. Signals that the process was started to ignore stay
-/// ignored (`nohup`). Programs call it first in `main`.
+/// ignored (`nohup`). A file that grows beyond the limit of the process is an error of writing, not its end. Programs call it first
+/// in `main`.
 ///
 /// # Errors
 /// Any I/O error; then some of the signals may end the process without this.
@@ -131,6 +158,7 @@ pub fn remove_when_interrupted() -> io::Result<()> {
         flag::register_conditional_shutdown(signal, exit_code(signal), Arc::clone(&interrupted))?;
         flag::register(signal, Arc::clone(&interrupted))?;
     }
+    flag::register(SIGXFSZ, Arc::default())?;
     let mut coming = Signals::new(&signals)?;
     let wait = move || {
         if let Some(signal) = coming.forever().next() {

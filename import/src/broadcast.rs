@@ -6,13 +6,13 @@ use paf_ir::linear::Bias;
 use paf_ir::tensor::Tensor;
 use paf_ir::{Constant, Shape};
 
-use super::site::{Refusal, Site, Value, size};
+use super::site::{Refusal, Site, Value, size_beside};
 
 /// The shape to which two shapes broadcast: aligned at the end, sizes are equal or 1.
 pub(super) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, Refusal> {
     let fail = || Refusal::invalid(format!("shapes {a} and {b} do not broadcast"));
     let shape = a.broadcast(b).ok_or_else(fail)?;
-    size(&shape)?;
+    size_beside(&shape, a.size().max(b.size()))?;
     Ok(shape)
 }
 
@@ -54,6 +54,6 @@ pub(super) fn repeating(constant: &Constant, target: &Shape) -> Result<Bias, Ref
         let varies = coordinates.iter().zip(&strides).zip(&sizes).filter(|(_, axis)| **axis != 1);
         varies.map(|((index, stride), _)| index * stride).sum::<usize>()
     };
-    let data = (0..size(target)?).map(|element| constant.data[place(element)]).collect();
+    let data = (0..target.size()).map(|element| constant.data[place(element)]).collect();
     Ok(Bias { values: Arc::new(Tensor::new(target.clone(), data)), repeat: 1 })
 }

@@ -1,8 +1,6 @@
 //! Constant tensors: weights, and the integers that shape chains compute. Reads them from the file.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path};
 use std::sync::Arc;
 
 use half::{bf16, f16};
@@ -11,9 +9,17 @@ use paf_ir::{Constant, Shape};
 
 use super::error::ImportError;
 use super::onnx::{DataLocation, DataType, TensorProto};
+use super::source::WeightFolder;
 
 /// No tensor of a model may have more elements, so that sizes can be multiplied without overflow.
 pub(super) const MAX_ELEMENTS: usize = 1 << 27;
+
+/// No tensor that nodes make of smaller ones may have more: no circuit has room for it, and a small file cannot ask for it.
+pub(super) const MAX_COMPUTED: usize = 1 << 22;
+
+/// Elements that the constants may have together that nodes compute, beside so many times those of the weights.
+pub(super) const COMPUTED_CONSTANTS: usize = 1 << 21;
+pub(super) const COMPUTED_OF_WEIGHTS: usize = 8;
 
 /// What the elements of a constant are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,17 +76,22 @@ impl ConstantValue {
 
 /// Number of elements of a shape, if no tensor is too large.
 pub(super) fn checked_size(shape: &[usize]) -> Option<usize> {
+    size_within(shape, MAX_ELEMENTS)
+}
+
+/// Number of elements of a shape, if it is within a limit.
+pub(super) fn size_within(shape: &[usize], limit: usize) -> Option<usize> {
     let size = shape.iter().try_fold(1usize, |size, &axis| size.checked_mul(axis))?;
     // A zero hides the sizes beside it; they are bounded too.
-    let all_small = shape.iter().all(|&axis| axis <= MAX_ELEMENTS);
-    (size <= MAX_ELEMENTS && all_small).then_some(size)
+    let all_small = shape.iter().all(|&axis| axis <= limit);
+    (size <= limit && all_small).then_some(size)
 }
 
 /// Reads a weight and checks that it is finite. `folder` is where external data lies, if there may be such.
 pub(super) fn read_weight(
     tensor: &TensorProto,
     name: &str,
-    folder: Option<&Path>,
+    folder: Option<&WeightFolder>,
 ) -> Result<ConstantValue, ImportError> {
     let failed = |problem: String| ImportError::Weight { name: name.into(), problem };
     let value = read(tensor, folder).map_err(failed)?;
@@ -90,7 +101,7 @@ pub(super) fn read_weight(
     }
 }
 
-fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<ConstantValue, String> {
+fn read(tensor: &TensorProto, folder: Option<&WeightFolder>) -> Result<ConstantValue, String> {
     let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
     let shape = axes.ok_or_else(|| format!("the sizes {:?} are not valid", tensor.dims))?;
     let size = checked_size(&shape).ok_or_else(|| format!("the sizes {:?} are too large", tensor.dims))?;
@@ -194,7 +205,7 @@ fn from_fields(tensor: &TensorProto, element_type: DataType) -> Result<Vec<f64>,
 }
 
 /// The bytes of a tensor that lies in a file beside the model, as many as its shape and type say.
-pub(super) fn external_raw_data(tensor: &TensorProto, folder: Option<&Path>) -> Result<Vec<u8>, String> {
+pub(super) fn external_raw_data(tensor: &TensorProto, folder: Option<&WeightFolder>) -> Result<Vec<u8>, String> {
     let element_type = DataType::try_from(tensor.data_type).ok().and_then(width);
     let width = element_type.ok_or_else(|| format!("the element type {} is not supported", tensor.data_type))?;
     let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
@@ -204,18 +215,14 @@ pub(super) fn external_raw_data(tensor: &TensorProto, folder: Option<&Path>) -> 
 }
 
 /// The bytes of a tensor that lies in a file beside the model.
-fn external_bytes(tensor: &TensorProto, folder: Option<&Path>, length: usize) -> Result<Vec<u8>, String> {
+fn external_bytes(tensor: &TensorProto, folder: Option<&WeightFolder>, length: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let location = entry("location").ok_or("its external data has no location")?;
-    let inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
-    if !Path::new(location).components().all(inside) {
-        return Err(format!("its external data `{location}` lies outside the model's folder"));
-    }
     let offset: u64 = entry("offset").map_or(Ok(0), |text| text.parse().map_err(|_| format!("bad offset `{text}`")))?;
     let folder =
         folder.ok_or_else(|| format!("its external data `{location}` lie in a file, and only the model is given"))?;
     let failed = |problem: std::io::Error| format!("its external data `{location}` cannot be read: {problem}");
-    let mut file = File::open(folder.join(location)).map_err(failed)?;
+    let mut file = folder.open(location)?;
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(length as u64).read_to_end(&mut bytes).map_err(failed)?;

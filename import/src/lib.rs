@@ -28,6 +28,7 @@ mod indexed;
 mod inputs;
 mod logic;
 mod model;
+mod names;
 mod norm;
 mod normalize;
 pub mod onnx;
@@ -60,7 +61,7 @@ use prepare::Conditions;
 pub use error::{ImportError, UnsupportedNode};
 pub use evaluation::{Evaluate, Evaluated};
 pub use rewrite::with_weights;
-pub use source::ModelSource;
+pub use source::{ModelSource, WeightFolder};
 
 /// A model as a tensor graph.
 #[derive(Debug)]

@@ -1,14 +1,15 @@
 //! From bytes to a decoded ONNX graph and its operator set version.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prost::Message;
 
 use super::ImportOptions;
 use super::error::ImportError;
+use super::names;
 use super::onnx::{GraphProto, ModelProto, OperatorSetIdProto};
 use super::prepare::{Conditions, Notes, Preparation};
-use super::source::ModelSource;
+use super::source::{ModelSource, WeightFolder};
 use super::walk::NEWEST_OPSET;
 
 /// A decoded model, prepared for the walk.
@@ -19,7 +20,7 @@ pub(super) struct Model {
     /// Version of the standard operator set.
     pub(super) opset: i64,
     /// Where external weights lie, if there may be such.
-    pub(super) folder: Option<PathBuf>,
+    pub(super) folder: Option<WeightFolder>,
     /// What is known of it.
     pub(super) notes: Notes,
 }
@@ -35,7 +36,7 @@ pub(super) fn decoded(
     if standard_version(&rest.opset_import).is_none() {
         rest.opset_import.push(OperatorSetIdProto { domain: String::new(), version: opset });
     }
-    let notes = Preparation { folder: source.folder.as_deref(), options, conditions }.prepare(&mut rest, opset)?;
+    let notes = Preparation { folder: source.folder.as_ref(), options, conditions }.prepare(&mut rest, opset)?;
     let not_onnx = |reason: &str| ImportError::NotOnnx { path: source.origin.clone(), reason: reason.into() };
     let graph = rest.graph.take().ok_or_else(|| not_onnx("it holds no graph"))?;
     Ok(Model { graph, rest, opset, folder: source.folder.clone(), notes })
@@ -56,7 +57,10 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
     }
     match ModelProto::decode(bytes) {
         Ok(model) if model.graph.is_none() => not_onnx("it holds no graph".into()),
-        Ok(model) => Ok(model),
+        Ok(mut model) => match names::make_printable(&mut model) {
+            Ok(()) => Ok(model),
+            Err(length) => not_onnx(format!("a name in it has {length} bytes")),
+        },
         Err(problem) => not_onnx(problem.to_string()),
     }
 }

@@ -4,8 +4,6 @@
 //! name; a weight that several nodes share, or that other nodes compute, gets an initializer of its own. Weights in
 //! external files move into the model, so that it can be written anywhere.
 
-use std::path::Path;
-
 use paf_ir::linear::{Bias, LinearMap, Primitive};
 use paf_ir::tensor::{Graph, Node, Op};
 use prost::Message;
@@ -14,7 +12,7 @@ use super::attributes::Attributes;
 use super::constants::external_raw_data;
 use super::error::ImportError;
 use super::onnx::{DataLocation, DataType, GraphProto, ModelProto, NodeProto, TensorProto};
-use super::source::ModelSource;
+use super::source::{ModelSource, WeightFolder};
 use super::{ImportOptions, settled, walk};
 
 /// The bytes of a model whose weights are those of `changed`, which was imported from it as `original` and then
@@ -28,7 +26,7 @@ pub fn with_weights(source: &ModelSource, original: &Graph, changed: &Graph) -> 
     let mut message = ModelProto { graph: Some(model.graph), ..model.rest };
     let graph = message.graph.get_or_insert_with(GraphProto::default);
     for tensor in &mut graph.initializer {
-        inline(tensor, source.folder.as_deref())?;
+        inline(tensor, source.folder.as_ref())?;
     }
     for ((_, before), (_, after)) in original.nodes().zip(changed.nodes()) {
         if before.op != after.op {
@@ -232,7 +230,7 @@ fn set_values(tensor: &mut TensorProto, values: &[f64]) {
     };
 }
 
-fn inline(tensor: &mut TensorProto, folder: Option<&Path>) -> Result<(), ImportError> {
+fn inline(tensor: &mut TensorProto, folder: Option<&WeightFolder>) -> Result<(), ImportError> {
     if tensor.data_location != Some(DataLocation::External as i32) {
         return Ok(());
     }

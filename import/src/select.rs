@@ -8,8 +8,8 @@ use paf_ir::tensor::{NodeId, Op};
 use paf_ir::{Bias, LinearMap};
 
 use super::broadcast::{broadcast_shape, expanded};
-use super::constants::{ConstantValue, ElementKind, MAX_ELEMENTS};
-use super::site::{Outcome, Refusal, Site, Value, axes, axis, size};
+use super::constants::{ConstantValue, ElementKind, MAX_COMPUTED};
+use super::site::{Outcome, Refusal, Site, Value, axes, axis, size, size_beside};
 
 /// Every index of every axis.
 fn everything(shape: &Shape) -> Vec<Vec<u32>> {
@@ -126,7 +126,7 @@ fn fill(site: &Site<'_>) -> Result<f64, Refusal> {
 }
 
 fn padded_axis(size: usize, begin: i64, end: i64, mode: &str) -> Result<Vec<u32>, Refusal> {
-    let (signed, limit) = (size as i64, MAX_ELEMENTS as i64);
+    let (signed, limit) = (size as i64, MAX_COMPUTED as i64);
     let (start, stop) = (begin.saturating_neg(), signed.saturating_add(end));
     let length = stop.saturating_sub(start);
     if size == 0 || !(1..=limit).contains(&length) {
@@ -204,7 +204,7 @@ pub(super) fn concat(site: &mut Site<'_>) -> Outcome {
     }
     let mut result = first.clone();
     result.0[axis] = shapes.iter().map(|shape| shape.0[axis]).sum();
-    size(&result)?;
+    size_beside(&result, shapes.iter().map(Shape::size).max().unwrap_or(0))?;
     let mut joined = Joined { axis, result, used: 0, constants: None, tensors: None };
     for (part, shape) in parts.into_iter().zip(&shapes) {
         joined.push(site, part, shape)?;

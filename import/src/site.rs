@@ -1,6 +1,5 @@
 //! What an operator's importer sees: its node, its operands, and the graph that it adds to.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use paf_ir::client::{ClientOp, ClientValue};
@@ -9,9 +8,10 @@ use paf_ir::tensor::{Graph, NodeId, Op, Tensor};
 use paf_ir::{IrError, LinearMap, Shape};
 
 use super::attributes::Attributes;
-use super::constants::{self, ConstantValue, ElementKind, MAX_ELEMENTS, checked_size};
+use super::constants::{self, ConstantValue, ElementKind, MAX_COMPUTED, MAX_ELEMENTS, size_within};
 use super::error::ImportError;
 use super::onnx::TensorProto;
+use super::source::WeightFolder;
 use super::tail::ClientBuilder;
 
 /// What a name of the ONNX graph stands for.
@@ -99,7 +99,7 @@ pub(super) struct Site<'a> {
     /// Version of the standard operator set.
     pub(super) opset: i64,
     /// The model's folder, where external data lies, if there may be such.
-    pub(super) folder: Option<&'a Path>,
+    pub(super) folder: Option<&'a WeightFolder>,
     pub(super) warnings: &'a mut Vec<String>,
 }
 
@@ -183,7 +183,7 @@ impl Site<'_> {
         Ok(self.graph.add(self.name, op, inputs)?)
     }
 
-    /// Adds a linear map; `shape` has been checked by [`checked_size`].
+    /// Adds a linear map; `shape` has been checked by [`size`].
     pub(super) fn add_linear(&mut self, map: LinearMap, input: NodeId, shape: Shape) -> Result<NodeId, Refusal> {
         Ok(self.graph.linear(self.name, map, input, shape)?)
     }
@@ -199,7 +199,7 @@ impl Site<'_> {
     /// The same elements of a value under another shape.
     pub(super) fn reshaped(&mut self, value: Value, shape: Shape) -> Outcome {
         let given = self.shape(&value)?;
-        if size(&given)? != size(&shape)? {
+        if given.size() != size_beside(&shape, given.size())? {
             return Err(Refusal::invalid(format!("{given} cannot become {shape}: the numbers of elements differ")));
         }
         match value {
@@ -243,7 +243,7 @@ impl Site<'_> {
     pub(super) fn selected(&mut self, value: Value, indices: Vec<Vec<u32>>) -> Outcome {
         let input = self.shape(&value)?;
         let shape = Shape(indices.iter().map(Vec::len).collect());
-        size(&shape)?;
+        size_beside(&shape, input.size())?;
         if indices.iter().zip(&input.0).all(|(list, &size)| list.iter().copied().eq(0..size as u32)) {
             return Ok(value);
         }
@@ -285,8 +285,14 @@ fn gathered(source: &ConstantValue, shape: Shape, offset: impl Fn(usize, usize) 
 
 /// Number of elements of a shape that the file determines.
 pub(super) fn size(shape: &Shape) -> Result<usize, Refusal> {
-    checked_size(&shape.0)
-        .ok_or_else(|| Refusal::invalid(format!("a tensor of shape {shape} is larger than {MAX_ELEMENTS} elements")))
+    size_beside(shape, 0)
+}
+
+/// The same for what is made of a tensor that is there and has so many elements.
+pub(super) fn size_beside(shape: &Shape, elements: usize) -> Result<usize, Refusal> {
+    let limit = MAX_COMPUTED.max(elements.saturating_mul(2)).min(MAX_ELEMENTS);
+    let too_large = || Refusal::invalid(format!("a tensor of shape {shape} is larger than {limit} elements"));
+    size_within(&shape.0, limit).ok_or_else(too_large)
 }
 
 /// An axis of a tensor of some rank; negative axes count from the end.

@@ -61,6 +61,10 @@ struct Walk<'m> {
     /// Of branches, as far as they are constant.
     conditions: Conditions,
     evaluate: Option<Evaluate>,
+    /// Elements of the file's weights.
+    weight_elements: usize,
+    /// Elements of constants that nodes have computed.
+    computed_elements: usize,
 }
 
 impl<'m> Walk<'m> {
@@ -75,6 +79,8 @@ impl<'m> Walk<'m> {
             unsupported: BTreeMap::new(),
             conditions: Conditions::new(),
             evaluate: None,
+            weight_elements: 0,
+            computed_elements: 0,
         }
     }
 
@@ -109,7 +115,8 @@ impl<'m> Walk<'m> {
         for weight in &graph.initializer {
             let name = weight.name.as_str();
             if self.needed.contains(name) && !self.values.contains_key(name) {
-                let constant = constants::read_weight(weight, name, self.model.folder.as_deref())?;
+                let constant = constants::read_weight(weight, name, self.model.folder.as_ref())?;
+                self.weight_elements += constant.tensor.data.len();
                 self.values.insert(name, Value::Constant(constant));
             }
         }
@@ -131,8 +138,27 @@ impl<'m> Walk<'m> {
         for (position, node) in self.model.graph.node.iter().enumerate() {
             if self.is_needed(node) {
                 let values = self.node(position, node, trailing.contains(&position))?;
+                self.count_computed(node, &values)?;
                 self.values.extend(node.output.iter().map(String::as_str).zip(values));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a model whose constants grow far beyond its weights.
+    fn count_computed(&mut self, node: &NodeProto, values: &[Value]) -> Result<(), ImportError> {
+        let elements_of = |value: &Value| match value {
+            Value::Constant(constant) => constant.tensor.data.len(),
+            _ => 0,
+        };
+        let elements = values.iter().map(elements_of).sum::<usize>();
+        match node.op_type.as_str() {
+            "Constant" => self.weight_elements += elements,
+            _ => self.computed_elements += elements,
+        }
+        let most = constants::COMPUTED_CONSTANTS + constants::COMPUTED_OF_WEIGHTS.saturating_mul(self.weight_elements);
+        if self.computed_elements > most {
+            return Err(invalid(node, format!("constants up to here have more than {most} elements")));
         }
         Ok(())
     }
@@ -205,7 +231,7 @@ impl<'m> Walk<'m> {
             outputs: node.output.len(),
             more_outputs: vec![],
             opset: self.model.opset,
-            folder: self.model.folder.as_deref(),
+            folder: self.model.folder.as_ref(),
             warnings: &mut self.warnings,
         };
         let by_client = if is_trailing { tail::import(node, &mut site) } else { None };

@@ -120,16 +120,14 @@ impl Layout {
 
     /// The layout as mixed-radix digits, innermost first, if it is one. Slot = first slot + Σ digit · stride.
     pub fn digits(&self) -> Option<Vec<Digit>> {
-        let mut digits = Vec::new();
-        let mut heads: Vec<i64> = self.slots.iter().map(|&slot| i64::from(slot)).collect();
-        let mut divisor = 1;
-        while heads.len() > 1 {
-            let size = regular_run(&heads)?;
-            digits.push(Digit { divisor, size, stride: heads[1] - heads[0] });
+        let (mut digits, mut divisor) = (Vec::new(), 1);
+        while divisor < self.size() {
+            let heads = Heads { slots: &self.slots, divisor };
+            let size = heads.regular_run()?;
+            digits.push(Digit { divisor, size, stride: heads.step(1) });
             divisor *= size;
-            heads = heads.iter().step_by(size).copied().collect();
         }
-        (heads.len() == 1).then_some(digits)
+        (divisor == self.size()).then_some(digits)
     }
 
     /// Rebuilds a layout from its digits. `None` where [`Layout::new`] gives none or a digit is empty.
@@ -155,14 +153,32 @@ fn slot_count(period: usize, ciphertexts: usize) -> Option<usize> {
     (period.is_power_of_two() && (1..=MAX_SLOTS).contains(&slots)).then_some(slots)
 }
 
-/// Length of the longest arithmetic run that tiles the whole list in blocks of the same stride.
-fn regular_run(heads: &[i64]) -> Option<usize> {
-    let stride = heads[1] - heads[0];
-    let longest = heads.windows(2).take_while(|pair| pair[1] - pair[0] == stride).count() + 1;
-    (2..=longest).rev().find(|&size| {
-        heads.len().is_multiple_of(size)
-            && heads.chunks(size).all(|block| block.windows(2).all(|pair| pair[1] - pair[0] == stride))
-    })
+/// The slot of every element whose number is a multiple of a divisor of their number; at least two of them.
+struct Heads<'l> {
+    slots: &'l [u32],
+    divisor: usize,
+}
+
+impl Heads<'_> {
+    fn len(&self) -> usize {
+        self.slots.len() / self.divisor
+    }
+
+    /// Slots from the head before to this one.
+    fn step(&self, index: usize) -> i64 {
+        let slot = |index: usize| i64::from(self.slots[index * self.divisor]);
+        slot(index) - slot(index - 1)
+    }
+
+    /// Length of the longest arithmetic run that tiles the whole list in blocks of the same stride.
+    fn regular_run(&self) -> Option<usize> {
+        let (stride, count) = (self.step(1), self.len());
+        let longest = (1..count).take_while(|&index| self.step(index) == stride).count() + 1;
+        (2..=longest).rev().find(|&size| {
+            let in_block = |index: &usize| !index.is_multiple_of(size);
+            count.is_multiple_of(size) && (1..count).filter(in_block).all(|index| self.step(index) == stride)
+        })
+    }
 }
 
 #[cfg(test)]

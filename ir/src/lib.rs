@@ -16,6 +16,7 @@ mod error;
 pub mod lanes;
 pub mod layout;
 pub mod linear;
+pub mod printable;
 pub mod program;
 pub mod random;
 pub mod slots;

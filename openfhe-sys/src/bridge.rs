@@ -226,6 +226,7 @@ pub(crate) mod ffi {
         );
     }
 
+    // A function that returns no `Result` is `noexcept` in C++: an exception would end the process. A test looks.
     unsafe extern "C++" {
         include!("openfhe-sys/src/shim/shim.h");
         include!("openfhe-sys/src/shim/overrides/canary.h");
@@ -255,24 +256,27 @@ pub(crate) mod ffi {
         type RotationSum;
 
         /// The files of overrides whose functions OpenFHE does not call, separated by commas: none where all is well.
-        fn deaf_overrides() -> String;
+        fn deaf_overrides() -> Result<String>;
         /// Raises glibc's mmap and trim thresholds, so that freed limbs are reused instead of unmapped. False when
         /// the allocator refuses. Call it first in `main`.
         fn configure_allocator() -> bool;
         /// Keeps the memory of this process out of core dumps, and debuggers away from it.
         fn forbid_core_dumps() -> Result<()>;
+        /// Makes this process end with a sentence and exit code 3 where C++ code finds no memory, also in loops that no
+        /// exception leaves.
+        fn exit_when_out_of_memory();
         /// Sets the threads of OpenFHE's loops, for loops started by this thread.
-        fn set_threads(count: u32);
+        fn set_threads(count: u32) -> Result<()>;
         /// The threads of OpenFHE's loops.
         fn threads() -> u32;
         /// The version that this crate was built against.
-        fn openfhe_version() -> String;
+        fn openfhe_version() -> Result<String>;
         /// Drops all multiplication keys of the process.
-        fn clear_multiplication_keys();
+        fn clear_multiplication_keys() -> Result<()>;
         /// Drops all rotation, conjugation and bootstrapping keys of the process.
-        fn clear_rotation_keys();
+        fn clear_rotation_keys() -> Result<()>;
         /// Drops OpenFHE's references to all contexts; those still in use stay alive.
-        fn release_contexts();
+        fn release_contexts() -> Result<()>;
 
         /// Makes a context, or finds the equal one that the process already has.
         fn create_context(parameters: &ContextParameters) -> Result<UniquePtr<Context>>;
@@ -286,13 +290,13 @@ pub(crate) mod ffi {
         /// Primes of Q, one more than the multiplicative depth.
         fn limb_count(self: &Context) -> u32;
         /// The primes of Q. A rescale at level k drops the prime at index `limb_count() - 1 - k`.
-        fn moduli_q(self: &Context) -> Vec<u64>;
+        fn moduli_q(self: &Context) -> Result<Vec<u64>>;
         /// The special primes, P.
-        fn moduli_p(self: &Context) -> Vec<u64>;
+        fn moduli_p(self: &Context) -> Result<Vec<u64>>;
         /// log2 of Q·P, the size that security depends on.
         fn log2_qp(self: &Context) -> f64;
         /// The scale of a ciphertext at rest, by level.
-        fn scaling_factors(self: &Context) -> Vec<f64>;
+        fn scaling_factors(self: &Context) -> Result<Vec<f64>>;
 
         /// Makes a key pair from the context's secret key distribution.
         fn generate_key_pair(context: &Context) -> Result<KeyPair>;
@@ -312,7 +316,7 @@ pub(crate) mod ffi {
         /// The id of the key that rotates left by `step`.
         fn rotation_key_id(context: &Context, step: i32) -> Result<u32>;
         /// The id of the conjugation key.
-        fn conjugation_key_id(context: &Context) -> u32;
+        fn conjugation_key_id(context: &Context) -> Result<u32>;
         /// A name that no keys have yet: 128 random bits, as OpenFHE names key pairs.
         fn fresh_key_tag(context: &Context) -> Result<String>;
         /// Makes the key with this id: a rotation, the conjugation, or
@@ -324,7 +328,7 @@ pub(crate) mod ffi {
         /// Limbs of Q that the key has: it serves ciphertexts of no more.
         fn limbs(self: &LooseKey) -> u32;
         /// The ids of the keys that the process holds under this tag, in ascending order.
-        fn evaluation_key_ids(tag: &str) -> Vec<u32>;
+        fn evaluation_key_ids(tag: &str) -> Result<Vec<u32>>;
         /// One evaluation key of the process-wide maps, where it stays too.
         fn evaluation_key(tag: &str, id: u32) -> Result<UniquePtr<LooseKey>>;
         /// Puts a key into the process-wide maps under this tag, replacing one that has its id.
@@ -420,7 +424,7 @@ pub(crate) mod ffi {
         /// The sum of products of rotations and plaintexts of one level and scale; the scales multiply.
         fn sum_of_sparse_products(terms: &[SparseTerm]) -> Result<UniquePtr<Ciphertext>>;
         /// A sum without terms.
-        fn start_rotation_sum() -> UniquePtr<RotationSum>;
+        fn start_rotation_sum() -> Result<UniquePtr<RotationSum>>;
         /// Adds the rotations of ciphertexts of one level and scale, those of one call side by side.
         fn add_rotations(sum: Pin<&mut RotationSum>, terms: &[RotationTerm]) -> Result<()>;
         /// The sum of at least one term, which is empty afterwards.
@@ -438,7 +442,7 @@ pub(crate) mod ffi {
             correction_factor: u32,
         ) -> Result<()>;
         /// The ids of the two keys of sparse encapsulation.
-        fn encapsulation_key_ids(context: &Context) -> [u32; 2];
+        fn encapsulation_key_ids(context: &Context) -> Result<[u32; 2]>;
         /// Makes the two keys of sparse encapsulation alone, for callers that make the others one by one.
         fn generate_encapsulation_keys(key: &SecretKey) -> Result<EncapsulationKeys>;
         /// Says that a ciphertext's content repeats after so many slots, a power of two.

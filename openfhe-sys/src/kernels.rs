@@ -63,6 +63,8 @@ pub enum Unavailable {
     Version(String),
     /// OpenFHE does not call the overrides of these files.
     NotCalled(String),
+    /// The system gives no threads.
+    Threads(String),
 }
 
 impl fmt::Display for Unavailable {
@@ -75,6 +77,7 @@ impl fmt::Display for Unavailable {
             Unavailable::Version(version) => {
                 write!(f, "the kernels were checked with OpenFHE {CHECKED_VERSION}, and this is {version}")
             }
+            Unavailable::Threads(problem) => write!(f, "threads cannot be started: {problem}"),
             Unavailable::NotCalled(files) => write!(
                 f,
                 "OpenFHE's libraries do not call the kernels ({files}); were they loaded before this program's code, or \
@@ -111,8 +114,7 @@ pub fn select(code: Code) -> Result<(), Unavailable> {
     check(code)?;
     STATE.store(encode(code), Ordering::Relaxed);
     // Which loops get the threads depends on the code.
-    ffi::set_threads(ffi::threads());
-    Ok(())
+    ffi::set_threads(ffi::threads()).map_err(|problem| Unavailable::Threads(problem.to_string()))
 }
 
 /// What [`VARIABLE`] asks for, or else the fastest code that this process can use. Call it early: without it the first
@@ -168,12 +170,12 @@ fn overrides() -> Result<(), Unavailable> {
 
 /// While the canary runs OpenFHE's code does, so that the overrides do not ask for the selection that waits for it.
 fn find_overrides() -> Result<(), Unavailable> {
-    let version = ffi::openfhe_version();
+    let version = ffi::openfhe_version().map_err(|problem| Unavailable::NotCalled(problem.to_string()))?;
     if version != CHECKED_VERSION {
         return Err(Unavailable::Version(version));
     }
     let before = STATE.swap(encode(Code::OpenFhe), Ordering::Relaxed);
-    let deaf = ffi::deaf_overrides();
+    let deaf = ffi::deaf_overrides().unwrap_or_else(|problem| problem.to_string());
     let _ = STATE.compare_exchange(encode(Code::OpenFhe), before, Ordering::Relaxed, Ordering::Relaxed);
     if deaf.is_empty() { Ok(()) } else { Err(Unavailable::NotCalled(deaf)) }
 }

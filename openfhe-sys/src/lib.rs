@@ -23,7 +23,7 @@
 //! let keys = fhe::generate_key_pair(&context)?;
 //! let key = fhe::generate_evaluation_key(&keys.secret_key, fhe::MULTIPLICATION_KEY, context.limb_count())?;
 //! fhe::insert_evaluation_key(&keys.secret_key.key_tag()?, key)?;
-//! let scales = context.scaling_factors();
+//! let scales = context.scaling_factors()?;
 //!
 //! let plaintext = fhe::encode(&context, &[0.5, -1.5], 512, 0, scales[0])?;
 //! let ciphertext = fhe::encrypt(&keys.public_key, &plaintext)?;

@@ -59,7 +59,7 @@ fn operands(case: &Case) -> Result<Operands> {
     for step in [1, -3] {
         fhe::generate_rotation_keys(&keys.secret_key, &[step])?;
     }
-    let scale = context.scaling_factors()[0];
+    let scale = context.scaling_factors().unwrap()[0];
     let encrypt =
         |seed| fhe::encrypt(&keys.public_key, &*fhe::encode(&context, &values(seed, SLOTS), SLOTS, 0, scale)?);
     let (x, y) = (encrypt(1)?, encrypt(2)?);
@@ -70,7 +70,7 @@ fn operands(case: &Case) -> Result<Operands> {
 fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let Operands { context, x, y, lower } = operands;
     let bytes = |ciphertext: &fhe::Ciphertext| fhe::ciphertext_to_bytes(ciphertext);
-    let scale = context.scaling_factors()[0];
+    let scale = context.scaling_factors().unwrap()[0];
     let plaintext = fhe::encode(context, &values(3, SLOTS), SLOTS, 0, scale)?;
     let extended = fhe::encode_extended(context, &values(3, SLOTS), SLOTS, 0, scale)?;
     let digits = fhe::precompute_digits(x)?;
@@ -81,7 +81,7 @@ fn operations(operands: &Operands) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let sparse = fhe::encode_sparse(context, &vectors, SLOTS, 0, scale)?;
     let rotations = fhe::rotate_all(x, &[0, 1, -3])?;
     let sparse_term = |i| fhe::SparseTerm { rotations: &rotations, rotation: i, plaintexts: &sparse, plaintext: i };
-    let mut sum = fhe::start_rotation_sum();
+    let mut sum = fhe::start_rotation_sum().unwrap();
     let [one, two, three] = [(x, 1), (y, -3), (x, 0)].map(|(ciphertext, step)| fhe::RotationTerm { ciphertext, step });
     fhe::add_rotations(sum.pin_mut(), &[one, two, three])?;
     let terms: Vec<_> = (0..3).map(|_| fhe::ExtendedTerm { ciphertext: &lifted, plaintext: &extended }).collect();
@@ -161,7 +161,7 @@ fn exhausted(budget: [u32; 2], slots: u32) -> Result<fhe::UniquePtr<fhe::Ciphert
     let keys = fhe::generate_key_pair(&context)?;
     fhe::generate_multiplication_key(&keys.secret_key)?;
     fhe::generate_bootstrap_keys(&keys.secret_key, slots)?;
-    let (last, scales) = (context.limb_count() - 2, context.scaling_factors());
+    let (last, scales) = (context.limb_count() - 2, context.scaling_factors().unwrap());
     let values = values(1, slots);
     fhe::encrypt(&keys.public_key, &*fhe::encode(&context, &values, slots, last, scales[last as usize])?)
 }

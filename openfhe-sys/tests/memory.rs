@@ -16,7 +16,7 @@ fn resident_bytes() -> Option<u64> {
 #[test]
 fn two_hundred_rotations_do_not_grow() {
     fhe::configure_allocator();
-    fhe::set_threads(2);
+    fhe::set_threads(2).unwrap();
     let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: 2 * SLOTS,
         slots: SLOTS,
@@ -31,7 +31,7 @@ fn two_hundred_rotations_do_not_grow() {
     .expect("the parameters are valid");
     let keys = fhe::generate_key_pair(&context).expect("key generation");
     fhe::generate_rotation_keys(&keys.secret_key, &[1]).expect("key generation");
-    let plaintext = fhe::encode(&context, &vec![0.5; SLOTS as usize], SLOTS, 0, context.scaling_factors()[0]);
+    let plaintext = fhe::encode(&context, &vec![0.5; SLOTS as usize], SLOTS, 0, context.scaling_factors().unwrap()[0]);
     let mut x = fhe::encrypt(&keys.public_key, &plaintext.expect("it fits")).expect("the key fits");
     let mut rotate = |times: usize| {
         for _ in 0..times {

@@ -33,7 +33,7 @@ fn a_public_key_shows_its_residues() {
         fhe::public_key_residues(key, part, limb, fhe::Representation::Evaluation).expect("a limb of the key")
     };
     let bytes = fhe::public_key_to_bytes(key).expect("export");
-    for (limb, &prime) in (0..).zip(&party.context.moduli_q()) {
+    for (limb, &prime) in (0..).zip(&party.context.moduli_q().unwrap()) {
         let (body, mask) = (residues(fhe::PublicKeyPart::Body, limb), residues(fhe::PublicKeyPart::Mask, limb));
         let quotient = residues(fhe::PublicKeyPart::Quotient, limb);
         assert_eq!(body.len(), RING_DIMENSION as usize);

@@ -32,7 +32,7 @@ fn multiply(
         let term = |i| fhe::SparseTerm { rotations: &rotations, rotation: i, plaintexts: &plaintexts, plaintext: i };
         fhe::sum_of_sparse_products(&(0..babies as u32).map(term).collect::<Vec<_>>())
     };
-    let mut sum = fhe::start_rotation_sum();
+    let mut sum = fhe::start_rotation_sum().unwrap();
     let giants: Vec<usize> = (0..diagonals.len() / babies).collect();
     for giants in giants.chunks(2) {
         let inner = giants.iter().map(|&giant| inner_sum(giant)).collect::<Result<Vec<_>>>()?;
@@ -105,8 +105,8 @@ fn what_does_not_fit_is_refused() {
     refused(term(0, &plaintexts, 1), "fewer plaintexts");
     assert!(term(1, &plaintexts, 0).is_err() && fhe::sum_of_sparse_products(&[]).is_err());
     assert!(fhe::rotate_all(&ciphertext, &[77]).is_err(), "there is no such key");
-    refused(fhe::finish_rotation_sum(fhe::start_rotation_sum().pin_mut()), "at least one term");
+    refused(fhe::finish_rotation_sum(fhe::start_rotation_sum().unwrap().pin_mut()), "at least one term");
     let dropped = fhe::drop_levels(&ciphertext, 1).expect("limbs are left");
     let [one, other] = [&ciphertext, &dropped].map(|ciphertext| fhe::RotationTerm { ciphertext, step: 0 });
-    assert!(fhe::add_rotations(fhe::start_rotation_sum().pin_mut(), &[one, other]).is_err());
+    assert!(fhe::add_rotations(fhe::start_rotation_sum().unwrap().pin_mut(), &[one, other]).is_err());
 }

@@ -44,7 +44,7 @@ impl Party {
 
     fn encrypted(&self, limbs: u32) -> Result<fhe::UniquePtr<fhe::Ciphertext>> {
         let dropped = LIMBS - limbs;
-        let scale = self.context.scaling_factors()[dropped as usize];
+        let scale = self.context.scaling_factors().unwrap()[dropped as usize];
         fhe::encrypt(&self.keys.public_key, &*fhe::encode(&self.context, &values(), SLOTS, dropped, scale)?)
     }
 
@@ -90,7 +90,7 @@ fn a_key_of_few_limbs_is_small_and_serves_up_to_them() {
     for limbs in [1, 2, 3, 4, 7] {
         generate(&party, limbs).expect("key generation");
         assert_eq!(fhe::evaluation_key(&party.tag(), id).expect("there").limbs(), limbs);
-        let (special, digits) = (party.context.moduli_p().len() as u32, limbs.div_ceil(3));
+        let (special, digits) = (party.context.moduli_p().unwrap().len() as u32, limbs.div_ceil(3));
         let expected = f64::from(digits * (limbs + special)) / f64::from(3 * (LIMBS + special));
         let ratio = size() as f64 / full_size as f64;
         assert!((ratio / expected - 1.0).abs() < 0.01, "{limbs} limbs: {ratio} of the full key, not {expected}");

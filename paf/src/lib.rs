@@ -32,7 +32,7 @@
 //! let mut results = Vec::new();
 //! server.evaluate_stream(&keys, &inputs[..], &mut results, &mut |_, _| {})?;
 //!
-//! let outputs = client.decrypt_from(&secret, &results[..], &mut |_, _| {})?.remove(0)?;
+//! let outputs = client.decrypt_from(&secret, &results[..], &mut |_, _| {})?.samples.remove(0)?;
 //! let clear = circuit.simulate(&samples)?;
 //! assert_eq!(outputs.top1(), clear[0].top1());
 //! # Ok(())

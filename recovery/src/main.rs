@@ -8,6 +8,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Arguments, run};
+use paf_ir::printable::printable_lines;
+
+#[global_allocator]
+static ALLOCATOR: paf_files::OrExit = paf_files::OrExit;
 
 /// Exit code for a bug of this program; the panic message has been printed.
 const EXIT_BUG: u8 = 4;
@@ -20,7 +24,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", printable_lines(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
         Err(_) => ExitCode::from(EXIT_BUG),

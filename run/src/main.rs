@@ -5,6 +5,10 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use paf_ir::printable::printable_lines;
+
+#[global_allocator]
+static ALLOCATOR: paf_files::OrExit = paf_files::OrExit;
 
 /// Exit code for a bug of this program; the panic message has been printed.
 const EXIT_BUG: u8 = 4;
@@ -17,7 +21,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| cli::run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", printable_lines(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
         Err(_) => ExitCode::from(EXIT_BUG),

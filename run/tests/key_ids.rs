@@ -56,7 +56,7 @@ fn a_public_key_of_another_secret_key_is_refused() {
 fn every_file_of_a_pair_names_it() {
     let bench = Bench::with_keys(&network_case());
     bench.succeeds("eval circuit.bin --public server.key --input x.ct --output y.ct");
-    let made = bench.json("keygen client.bin --secret client.key --public server.key");
+    let made = bench.json("keygen client.bin --secret client.key --public server.key --force");
     let id = made["key_id"].as_str().unwrap();
     assert_eq!(id.len(), 64);
     assert_eq!(bench.json("encrypt client.bin --public server.key --input x.npy --output x.ct")["key_id"], id);

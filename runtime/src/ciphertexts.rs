@@ -1,9 +1,10 @@
-//! Ciphertexts of all samples in order, one section each: what files of inputs and results hold.
+//! Ciphertexts of all samples in order, one section each: what files of inputs and results hold. Results end with a section
+//! that names the inputs that they were computed from.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use paf_circuit::container::{Binding, FileKind, Header, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{Binding, ContentId, FileKind, Header, SectionKind, SectionReader, SectionWriter};
 use paf_engine::{Engine, EngineError, KeySet as _};
 use paf_files::AtomicFile;
 use paf_ir::ckks::{Kind, Level, Type};
@@ -28,6 +29,14 @@ impl Role {
         }
     }
 
+    /// Sections behind the ciphertexts.
+    fn further_sections(self) -> u64 {
+        match self {
+            Role::Inputs => 0,
+            Role::Results => 1,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Role::Inputs => "inputs",
@@ -39,6 +48,14 @@ impl Role {
     pub(crate) fn thing(self) -> &'static Path {
         Path::new(self.name())
     }
+}
+
+/// The section of results that holds the [`ContentId`] of the inputs.
+const SOURCE: SectionKind = SectionKind(5);
+
+/// Most bytes of a section for so many bytes of polynomials: what engines write beside them is small.
+pub(crate) fn most_section_bytes(polynomials: u64) -> u64 {
+    polynomials.saturating_mul(2).saturating_add(1 << 16)
 }
 
 /// What the ciphertexts of one port must be.
@@ -81,7 +98,7 @@ impl<E: Engine> Owner<'_, E> {
 pub struct CiphertextReader<'s, E: Engine, R> {
     engine: &'s E,
     owner: Owner<'s, E>,
-    reader: SectionReader<R>,
+    pub(crate) reader: SectionReader<R>,
     path: PathBuf,
     role: Role,
     ports: Vec<PortType>,
@@ -101,7 +118,9 @@ impl<'s, E: Engine, R: Read> CiphertextReader<'s, E, R> {
     ) -> Result<Self> {
         check_binding(&reader.header().binding, owner.binding(), path)?;
         let per_sample: usize = ports.iter().map(|port| port.ciphertexts).sum();
-        let sections = reader.header().sections;
+        let Some(sections) = reader.header().sections.checked_sub(role.further_sections()) else {
+            return Err(RuntimeError::content(path, "it does not say which inputs it is of"));
+        };
         if per_sample == 0 || !sections.is_multiple_of(per_sample as u64) {
             let message = format!("{sections} ciphertexts are no whole number of samples of {per_sample}");
             return Err(RuntimeError::content(path, message));
@@ -125,18 +144,44 @@ impl<'s, E: Engine, R: Read> CiphertextReader<'s, E, R> {
         ports.iter().map(|port| (0..port.ciphertexts).map(|_| self.next_ciphertext(*port)).collect()).collect()
     }
 
-    /// Checks that the file ends after its last sample.
+    /// Checks all samples that are left, each as [`CiphertextReader::next_sample`] does, and the end of the file.
+    ///
+    /// # Errors
+    /// Those of [`CiphertextReader::next_sample`].
+    pub(crate) fn check(mut self, samples: std::ops::Range<usize>) -> Result<ContentId> {
+        samples.into_iter().try_for_each(|_| self.next_sample().map(drop))?;
+        self.finish()
+    }
+
+    /// Checks that the file ends after its last sample, and names what it held.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`].
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<ContentId> {
         match self.reader.next_section(&mut self.body)? {
-            None => Ok(()),
+            None => Ok(self.reader.content()),
             Some(_) => Err(RuntimeError::content(&self.path, "there are more ciphertexts than samples")),
         }
     }
 
+    /// After the last sample of results: which inputs they were computed from.
+    ///
+    /// # Errors
+    /// Those of [`CiphertextReader::finish`].
+    pub(crate) fn source(mut self) -> Result<ContentId> {
+        self.reader.limit_sections(most_section_bytes(0));
+        let source = match self.reader.next_section(&mut self.body)? {
+            Some(SOURCE) => <[u8; 32]>::try_from(&self.body[..]).ok(),
+            _ => None,
+        };
+        let source =
+            source.ok_or_else(|| RuntimeError::content(&self.path, "it does not say which inputs it is of"))?;
+        self.finish()?;
+        Ok(ContentId(source))
+    }
+
     fn next_ciphertext(&mut self, port: PortType) -> Result<E::Ciphertext> {
+        self.reader.limit_sections(most_section_bytes(self.engine.parameters().ciphertext_bytes(port.level)));
         match self.reader.next_section(&mut self.body)? {
             Some(kind) if kind == self.role.section() => {}
             _ => return Err(RuntimeError::content(&self.path, format!("it does not hold {}", self.role.name()))),
@@ -163,23 +208,24 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    fn header(self, binding: &Binding) -> Header {
-        Header { kind: FileKind::Ciphertexts, binding: *binding, sections: (self.samples * self.per_sample) as u64 }
+    fn header(self, role: Role, binding: &Binding) -> Header {
+        let sections = (self.samples * self.per_sample) as u64 + role.further_sections();
+        Header { kind: FileKind::Ciphertexts, binding: *binding, sections }
     }
 }
 
 impl<'e, E: Engine> CiphertextWriter<'e, E, AtomicFile> {
     /// Starts a file.
     pub(crate) fn create(engine: &'e E, path: &Path, role: Role, binding: &Binding, count: Count) -> Result<Self> {
-        let writer = SectionWriter::create(path, count.header(binding))?;
+        let writer = SectionWriter::create(path, count.header(role, binding))?;
         Ok(CiphertextWriter { engine, writer, role, body: Vec::new() })
     }
 
-    /// Ends the file and gives it its name.
+    /// Ends the file and gives it its name. Names what it holds.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`].
-    pub fn commit(self) -> Result<()> {
+    pub fn commit(self) -> Result<ContentId> {
         Ok(self.writer.commit()?)
     }
 }
@@ -187,7 +233,7 @@ impl<'e, E: Engine> CiphertextWriter<'e, E, AtomicFile> {
 impl<'e, E: Engine, W: Write> CiphertextWriter<'e, E, W> {
     /// Starts with any sink.
     pub(crate) fn new(engine: &'e E, out: W, role: Role, binding: &Binding, count: Count) -> Result<Self> {
-        let writer = SectionWriter::new(out, role.thing(), count.header(binding))?;
+        let writer = SectionWriter::new(out, role.thing(), count.header(role, binding))?;
         Ok(CiphertextWriter { engine, writer, role, body: Vec::new() })
     }
 
@@ -203,12 +249,17 @@ impl<'e, E: Engine, W: Write> CiphertextWriter<'e, E, W> {
         Ok(())
     }
 
-    /// Writes the end mark and gives the sink back.
+    /// After the last sample of results: says which inputs they were computed from.
+    pub(crate) fn source(&mut self, inputs: &ContentId) -> Result<()> {
+        Ok(self.writer.section(SOURCE, &inputs.0)?)
+    }
+
+    /// Writes the end mark. Names what was written.
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`].
-    pub fn finish(self) -> Result<W> {
-        Ok(self.writer.finish()?)
+    pub fn finish(self) -> Result<ContentId> {
+        Ok(self.writer.finish()?.1)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{FileKind, KeyId, SectionReader};
+use paf_circuit::container::{ContentId, FileKind, KeyId, SectionReader};
 use paf_circuit::{read_client_or_circuit, read_client_or_circuit_from};
 use paf_engine::{Answer, Engine, EngineError, KeyList};
 use paf_ir::ckks::Level;
@@ -16,6 +16,7 @@ use paf_scheme::InsecureTestParameters;
 use crate::ciphertexts::{CiphertextReader, CiphertextWriter, Count, Owner, PortType, Role};
 use crate::error::{Result, RuntimeError};
 use crate::keys::{self, EncryptionKey, EvaluationKeys, PublicKey, SecretKey};
+use crate::protected::Passphrase;
 use crate::samples::{ClientOutput, Samples, check_output, finish};
 use crate::security::check_security;
 
@@ -33,12 +34,14 @@ use crate::security::check_security;
 ///
 /// let samples = Samples::new(client.inputs(), vec![npy::read(Path::new("x.npy"))?], None)?;
 /// let public = client.load_public_key(Path::new("server.key"))?;
-/// client.encrypt_file(&public, &samples, Path::new("x.ct"), &mut |_, _| {})?;
+/// let sent = client.encrypt_file(&public, &samples, Path::new("x.ct"), &mut |_, _| {})?;
 ///
 /// // The server makes y.ct from circuit.bin, server.key and x.ct.
 ///
 /// let secret = client.load_secret_key(Path::new("client.key"))?;
-/// for outputs in client.decrypt_file(&secret, Path::new("y.ct"), &mut |_, _| {})? {
+/// let results = client.decrypt_file(&secret, Path::new("y.ct"), &mut |_, _| {})?;
+/// assert_eq!(results.source, sent, "results of other inputs");
+/// for outputs in results.samples {
 ///     println!("class {}", outputs?.top1());
 /// }
 /// # Ok(())
@@ -137,7 +140,22 @@ impl<E: Engine> Client<E> {
         observer: &mut dyn FnMut(usize, usize) -> A,
     ) -> Result<KeyId> {
         let watch = &mut |done, total| observer(done, total).flow();
-        keys::generate_files(&*self.engine, &self.part, secret, server, watch)
+        keys::generate_files(&*self.engine, &self.part, (secret, server), None, watch)
+    }
+
+    /// The same with the secret key under a passphrase.
+    ///
+    /// # Errors
+    /// Those of [`Client::generate_key_files`]; [`RuntimeError::Sealing`].
+    pub fn generate_protected_key_files<A: Answer>(
+        &self,
+        secret: &Path,
+        server: &Path,
+        passphrase: &Passphrase,
+        observer: &mut dyn FnMut(usize, usize) -> A,
+    ) -> Result<KeyId> {
+        let watch = &mut |done, total| observer(done, total).flow();
+        keys::generate_files(&*self.engine, &self.part, (secret, server), Some(passphrase), watch)
     }
 
     /// Makes the evaluation keys of a pair and writes what `server.key` holds.
@@ -160,15 +178,32 @@ impl<E: Engine> Client<E> {
     /// # Errors
     /// [`RuntimeError::Circuit`], [`RuntimeError::Engine`].
     pub fn write_secret_key(&self, key: &SecretKey<E>, out: impl Write) -> Result<()> {
-        key.write(&*self.engine, out)
+        key.write(&*self.engine, out, None)
     }
 
-    /// Reads `client.key`, which must belong to the circuit.
+    /// The same under a passphrase.
     ///
     /// # Errors
-    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`].
+    /// Those of [`Client::write_secret_key`]; [`RuntimeError::Sealing`].
+    pub fn write_protected_key(&self, key: &SecretKey<E>, passphrase: &Passphrase, out: impl Write) -> Result<()> {
+        key.write(&*self.engine, out, Some(passphrase))
+    }
+
+    /// Reads `client.key`, which must belong to the circuit, be under no passphrase, and be readable by its owner only.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Circuit`] for a file that is damaged or of another circuit, [`RuntimeError::Content`],
+    /// [`RuntimeError::LooseMode`], [`RuntimeError::PassphraseNeeded`].
     pub fn load_secret_key(&self, path: &Path) -> Result<SecretKey<E>> {
-        SecretKey::load(&*self.engine, &self.part, path)
+        self.load_protected_key(path, || Err(RuntimeError::PassphraseNeeded))
+    }
+
+    /// Reads `client.key`; `ask` gives the passphrase if it is under one.
+    ///
+    /// # Errors
+    /// Those of [`Client::load_secret_key`] and of `ask`; [`RuntimeError::WrongPassphrase`].
+    pub fn load_protected_key(&self, path: &Path, mut ask: impl FnMut() -> Result<Passphrase>) -> Result<SecretKey<E>> {
+        SecretKey::load(&*self.engine, &self.part, path, &mut ask)
     }
 
     /// Reads what `client.key` holds, to the end of the stream.
@@ -176,7 +211,19 @@ impl<E: Engine> Client<E> {
     /// # Errors
     /// Those of [`Client::load_secret_key`].
     pub fn read_secret_key(&self, stream: impl Read) -> Result<SecretKey<E>> {
-        SecretKey::read(&*self.engine, &self.part, stream)
+        self.read_protected_key(stream, || Err(RuntimeError::PassphraseNeeded))
+    }
+
+    /// The same; `ask` gives the passphrase if the key is under one.
+    ///
+    /// # Errors
+    /// Those of [`Client::load_protected_key`].
+    pub fn read_protected_key(
+        &self,
+        stream: impl Read,
+        mut ask: impl FnMut() -> Result<Passphrase>,
+    ) -> Result<SecretKey<E>> {
+        SecretKey::read(&*self.engine, &self.part, stream, &mut ask)
     }
 
     /// Reads the public key out of `server.key`, which must belong to the circuit; evaluation keys are not read. A key
@@ -215,7 +262,8 @@ impl<E: Engine> Client<E> {
         packed.iter().zip(&self.part.input_levels).map(port).collect()
     }
 
-    /// Encrypts all samples into a file; the observer gets the number done and the total.
+    /// Encrypts all samples into a file; the observer gets the number done and the total. Gives what names the file's content,
+    /// which its results will name too ([`Decrypted::source`]).
     ///
     /// # Errors
     /// [`RuntimeError::Circuit`] if the disk refuses, [`RuntimeError::Engine`], [`RuntimeError::Cancelled`].
@@ -225,7 +273,7 @@ impl<E: Engine> Client<E> {
         samples: &Samples,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<()> {
+    ) -> Result<ContentId> {
         let (key, count) = (key.into(), self.input_count(samples));
         let mut writer = CiphertextWriter::create(&*self.engine, path, Role::Inputs, key.binding(), count)?;
         self.encrypt_all(key, samples, &mut writer, observer)?;
@@ -242,11 +290,11 @@ impl<E: Engine> Client<E> {
         samples: &Samples,
         out: impl Write,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<()> {
+    ) -> Result<ContentId> {
         let (key, count) = (key.into(), self.input_count(samples));
         let mut writer = CiphertextWriter::new(&*self.engine, out, Role::Inputs, key.binding(), count)?;
         self.encrypt_all(key, samples, &mut writer, observer)?;
-        writer.finish().map(drop)
+        writer.finish()
     }
 
     fn input_count(&self, samples: &Samples) -> Count {
@@ -298,7 +346,7 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Result<ClientOutput>>> {
+    ) -> Result<Decrypted> {
         let sections: SectionReader<File> = SectionReader::open(path, FileKind::Ciphertexts)?;
         self.decrypt_all(key, sections, path, observer)
     }
@@ -312,7 +360,7 @@ impl<E: Engine> Client<E> {
         key: &SecretKey<E>,
         stream: impl Read,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Result<ClientOutput>>> {
+    ) -> Result<Decrypted> {
         let path = Role::Results.thing();
         self.decrypt_all(key, SectionReader::new(stream, None, path, FileKind::Ciphertexts)?, path, observer)
     }
@@ -323,7 +371,7 @@ impl<E: Engine> Client<E> {
         sections: SectionReader<R>,
         path: &Path,
         observer: &mut dyn FnMut(usize, usize) -> A,
-    ) -> Result<Vec<Result<ClientOutput>>> {
+    ) -> Result<Decrypted> {
         let ports = self.part.outputs.iter().map(port_type).collect();
         let owner = Owner::Client(key);
         let mut reader = CiphertextReader::new(&*self.engine, owner, sections, path, Role::Results, ports)?;
@@ -332,9 +380,28 @@ impl<E: Engine> Client<E> {
             RuntimeError::unless_cancelled(observer(sample, reader.samples()).flow())?;
             outputs.push(self.decrypt(key, sample, &reader.next_sample()?));
         }
-        reader.finish()?;
-        Ok(outputs)
+        Ok(Decrypted { samples: outputs, source: reader.source()? })
     }
+}
+
+/// What a file of results held.
+#[derive(Debug)]
+pub struct Decrypted {
+    /// Each sample by itself: one that is refused leaves the others as they are.
+    pub samples: Vec<Result<ClientOutput>>,
+    /// The content of the file of inputs that the results were computed from, as the server says: compare it with what
+    /// [`Client::encrypt_file`] gave, or [`inputs_content`].
+    pub source: ContentId,
+}
+
+/// What names the content of a file of encrypted inputs.
+///
+/// # Errors
+/// [`RuntimeError::Circuit`] for a file that is damaged.
+pub fn inputs_content(path: &Path) -> Result<ContentId> {
+    let (mut sections, mut body) = (SectionReader::open(path, FileKind::Ciphertexts)?, Vec::new());
+    while sections.next_section(&mut body)?.is_some() {}
+    Ok(sections.content())
 }
 
 fn port_type(port: &OutputPort<Level>) -> PortType {

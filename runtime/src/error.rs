@@ -35,6 +35,34 @@ pub enum RuntimeError {
         /// The reason.
         source: io::Error,
     },
+    /// There is no room for temporary files.
+    #[error("cannot write to the folder for temporary files, {} (TMPDIR names another one): {source}", folder.display())]
+    Scratch {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A secret key file that others than its owner may read or write.
+    #[error("{} is open to others (mode {mode:03o}): run `chmod 600` on it; if it may have been read, make new keys", path.display())]
+    LooseMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A secret key is under a passphrase, and none was given.
+    #[error("the secret key is under a passphrase")]
+    PassphraseNeeded,
+    /// An empty passphrase protects nothing.
+    #[error("the passphrase is empty")]
+    NoPassphrase,
+    /// A file under a passphrase cannot be opened.
+    #[error("the passphrase is wrong, or the file is damaged")]
+    WrongPassphrase,
+    /// A secret key could not be put under a passphrase: there was no memory, or no randomness.
+    #[error("the system did not give what it takes to put the secret key under a passphrase")]
+    Sealing,
     /// An input file is no `.npy` file, or a damaged one.
     #[error("{} is not a usable .npy file: {message}", path.display())]
     NotNpy {
@@ -172,6 +200,14 @@ pub enum RuntimeError {
         /// What is not the same: `circuit` or `input file`.
         other: &'static str,
     },
+    /// Results were computed from other encrypted inputs than those they are to be for.
+    #[error("{}: these are results of other inputs than {}", results.display(), inputs.display())]
+    OtherInputs {
+        /// The results.
+        results: PathBuf,
+        /// The inputs.
+        inputs: PathBuf,
+    },
     /// A key or ciphertext file is intact but its content is not what its kind promises.
     #[error("{}: {message}", path.display())]
     Content {
@@ -212,6 +248,7 @@ impl RuntimeError {
                 CircuitError::Io { source, .. } => io_exit_code(source),
                 _ => EXIT_DATA,
             },
+            RuntimeError::Scratch { .. } | RuntimeError::Sealing => EXIT_ENVIRONMENT,
             RuntimeError::Engine(
                 EngineError::Library { .. } | EngineError::Environment { .. } | EngineError::Forked { .. },
             ) => EXIT_ENVIRONMENT,
@@ -232,6 +269,10 @@ impl RuntimeError {
             EngineError::OtherKey => RuntimeError::content(&path, EngineError::OtherKey.to_string()),
             other => other.into(),
         }
+    }
+
+    pub(crate) fn scratch(source: io::Error) -> RuntimeError {
+        RuntimeError::Scratch { folder: std::env::temp_dir(), source }
     }
 
     pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> RuntimeError + use<> {

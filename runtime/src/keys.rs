@@ -5,21 +5,26 @@
 //! carry the circuit's fingerprint and the key pair's id, the SHA-256 of the public key.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use paf_circuit::container::{self, Binding, FileKind, Header, KeyId, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{
+    self, Binding, FileKind, Header, KeyId, SectionKind, SectionReader, SectionWriter, WholeFile,
+};
 use paf_circuit::{Circuit, CircuitError};
 use paf_engine::{Engine, EvaluationKeyId, KeyList, KeyNeeds, KeySet as _, Watch};
-use paf_files::AtomicFile;
 use paf_ir::ckks::Level;
 use paf_ir::program::ValueId;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::ciphertexts::most_section_bytes;
 use crate::error::{Result, RuntimeError};
 use crate::executor::MakeReady;
+use crate::protected::{self, Passphrase};
 use crate::staged_keys::StagedKeys;
 
 /// The public key, first in `server.key`.
@@ -113,8 +118,9 @@ pub(crate) fn generate_pair<E: Engine>(
 }
 
 /// The first section of a server key file, whose hash its header has as the id of the pair.
-fn public_section<R: Read>(reader: &mut SectionReader<R>, path: &Path) -> Result<Vec<u8>> {
+fn public_section<R: Read>(reader: &mut SectionReader<R>, most: u64, path: &Path) -> Result<Vec<u8>> {
     let mut body = Vec::new();
+    reader.limit_sections(most);
     if reader.next_section(&mut body)? != Some(PUBLIC) || key_id(&body) != reader.header().binding.key {
         return Err(RuntimeError::content(path, "the public key is not where it must be"));
     }
@@ -127,23 +133,48 @@ fn public_section<R: Read>(reader: &mut SectionReader<R>, path: &Path) -> Result
 /// [`RuntimeError::Circuit`] for a file that is damaged, [`RuntimeError::Content`] for one without that key.
 pub fn read_server_key_header(path: &Path) -> Result<Header> {
     let mut reader = SectionReader::open(path, FileKind::ServerKey)?;
-    public_section(&mut reader, path)?;
+    public_section(&mut reader, MOST_PUBLIC_KEY_BYTES, path)?;
     Ok(*reader.header())
 }
+
+/// Most bytes of a public key where the parameters are not known: twice those of the largest ring that protects with all its
+/// primes.
+const MOST_PUBLIC_KEY_BYTES: u64 = 1 << 29;
 
 fn key_id(public_key: &[u8]) -> KeyId {
     KeyId(Sha256::digest(public_key).into())
 }
 
 impl<E: Engine> SecretKey<E> {
-    pub(crate) fn load(engine: &E, part: &paf_circuit::ClientPart, path: &Path) -> Result<Self> {
-        let (binding, body) = container::read_file(path, FileKind::SecretKey)?;
-        Self::of_body(engine, part, binding, Zeroizing::new(body), path)
+    pub(crate) fn load(engine: &E, part: &paf_circuit::ClientPart, path: &Path, ask: Ask<'_>) -> Result<Self> {
+        let (file, length) = container::open_file(path)?;
+        check_mode(&file, path)?;
+        Self::of_stream(engine, part, file, length, path, ask)
     }
 
-    pub(crate) fn read(engine: &E, part: &paf_circuit::ClientPart, stream: impl Read) -> Result<Self> {
-        let (binding, body) = container::read_from(stream, FileKind::SecretKey)?;
-        Self::of_body(engine, part, binding, Zeroizing::new(body), FileKind::SecretKey.thing())
+    pub(crate) fn read(engine: &E, part: &paf_circuit::ClientPart, stream: impl Read, ask: Ask<'_>) -> Result<Self> {
+        Self::of_stream(engine, part, stream, None, FileKind::SecretKey.thing(), ask)
+    }
+
+    fn of_stream(
+        engine: &E,
+        part: &paf_circuit::ClientPart,
+        stream: impl Read,
+        length: Option<u64>,
+        path: &Path,
+        ask: Ask<'_>,
+    ) -> Result<Self> {
+        let kinds = [FileKind::SecretKey, FileKind::ProtectedKey];
+        let mut reader = SectionReader::of_kinds(stream, length, path, &kinds, FileKind::SecretKey.name())?;
+        reader.limit_sections(most_section_bytes(engine.parameters().ciphertext_bytes(Level(0))));
+        let kind = reader.header().kind;
+        let (binding, body) = container::read_body(reader).map_err(|error| error.in_file(path))?;
+        let mut body = Zeroizing::new(body);
+        binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
+        if kind == FileKind::ProtectedKey {
+            body = protected::open(&ask()?, &binding, &body)?;
+        }
+        Self::of_body(engine, part, binding, body, path)
     }
 
     fn of_body(
@@ -157,13 +188,28 @@ impl<E: Engine> SecretKey<E> {
         Ok(SecretKey { key: engine.read_secret_key(&body).map_err(RuntimeError::in_content(path))?, binding })
     }
 
-    /// Writes `client.key`, readable by its owner only.
-    pub(crate) fn save(&self, engine: &E, path: &Path) -> Result<()> {
-        Ok(container::write_file(path, FileKind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
+    /// `client.key`, readable by its owner only, whole and without its name yet.
+    fn save(&self, engine: &E, path: &Path, passphrase: Option<&Passphrase>) -> Result<WholeFile> {
+        let (kind, body) = self.body(engine, passphrase)?;
+        let mut writer = SectionWriter::create(path, Header { kind, binding: self.binding, sections: 1 })?;
+        writer.section(SectionKind::BODY, &body)?;
+        Ok(writer.complete()?)
     }
 
-    pub(crate) fn write(&self, engine: &E, out: impl Write) -> Result<()> {
-        Ok(container::write_to(out, FileKind::SecretKey, self.binding, &engine.write_secret_key(&self.key)?)?)
+    pub(crate) fn write(&self, engine: &E, out: impl Write, passphrase: Option<&Passphrase>) -> Result<()> {
+        let (kind, body) = self.body(engine, passphrase)?;
+        Ok(container::write_to(out, kind, self.binding, &body)?)
+    }
+
+    fn body(&self, engine: &E, passphrase: Option<&Passphrase>) -> Result<(FileKind, Zeroizing<Vec<u8>>)> {
+        let key = engine.write_secret_key(&self.key)?;
+        Ok(match passphrase {
+            None => (FileKind::SecretKey, key),
+            Some(passphrase) => {
+                let sealed = protected::seal(passphrase, &self.binding, &key)?;
+                (FileKind::ProtectedKey, Zeroizing::new(sealed))
+            }
+        })
     }
 
     /// The circuit and the key pair.
@@ -190,7 +236,9 @@ impl<E: Engine> PublicKey<E> {
     ) -> Result<Self> {
         let binding = reader.header().binding;
         binding.check_circuit(&part.fingerprint).map_err(|error| error.in_file(path))?;
-        let body = public_section(reader, path)?;
+        let parameters = engine.parameters();
+        let most = most_section_bytes(parameters.ciphertext_bytes(parameters.levels));
+        let body = public_section(reader, most, path)?;
         Ok(PublicKey { key: engine.read_public_key(&body).map_err(RuntimeError::in_content(path))?, binding })
     }
 
@@ -256,6 +304,7 @@ impl<E: Engine> EvaluationKeys<E> {
         let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: public.binding, staged: None };
         let (mut body, mut missing) = (Vec::new(), list.ids().collect::<BTreeSet<_>>());
         let mut read = Vec::with_capacity(list.len());
+        reader.limit_sections(most_section_bytes(engine.parameters().evaluation_key_bytes()));
         while let Some(kind) = reader.next_section(&mut body)? {
             RuntimeError::unless_cancelled(watch(read.len(), list.len()))?;
             let (id, key) = read_key(engine, &list, &body, path)?;
@@ -319,34 +368,47 @@ pub(crate) fn read_key<E: Engine>(
     Ok((id, key))
 }
 
-/// Makes a key pair and the evaluation keys that a circuit lists, and writes both key files. Memory holds one evaluation
-/// key. After an error neither file is there. Gives the id of the pair.
+/// Who is asked for a passphrase, where one is needed.
+pub(crate) type Ask<'a> = &'a mut dyn FnMut() -> Result<Passphrase>;
+
+/// Refuses a file that others may read or write.
+fn check_mode(file: &File, path: &Path) -> Result<()> {
+    let metadata = file.metadata().map_err(RuntimeError::read(path))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        return Err(RuntimeError::LooseMode { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Makes a key pair and the evaluation keys that a circuit lists, and writes both key files, which get their names at about the
+/// same moment. Memory holds one evaluation key. After an error neither file is there. Gives the id of the pair.
 pub(crate) fn generate_files<E: Engine>(
     engine: &E,
     part: &paf_circuit::ClientPart,
-    secret_path: &Path,
-    server_path: &Path,
+    (secret_path, server_path): (&Path, &Path),
+    passphrase: Option<&Passphrase>,
     watch: &mut Watch<'_>,
 ) -> Result<KeyId> {
     let (secret, public) = generate_pair(engine, part)?;
-    let writer = generate_server_file(engine, part, (&secret, &public), server_path, watch)?;
-    secret.save(engine, secret_path)?;
-    writer.commit().inspect_err(|_| discard(secret_path))?;
+    let server_file = generate_server_file(engine, part, (&secret, &public), server_path, watch)?;
+    secret.save(engine, secret_path, passphrase)?.commit()?;
+    server_file.commit().inspect_err(|_| discard(secret_path))?;
     Ok(secret.binding.key)
 }
 
-/// The evaluation keys of a pair in a file that does not have its name yet.
-pub(crate) fn generate_server_file<E: Engine>(
+/// The evaluation keys of a pair in a file that is whole and does not have its name yet.
+fn generate_server_file<E: Engine>(
     engine: &E,
     part: &paf_circuit::ClientPart,
     pair: (&SecretKey<E>, &PublicKey<E>),
     path: &Path,
     watch: &mut Watch<'_>,
-) -> Result<SectionWriter<AtomicFile>> {
+) -> Result<WholeFile> {
     let list = key_list(engine, part)?;
     let mut writer = SectionWriter::create(path, server_header(&pair.1.binding, &list))?;
     write_server_sections(engine, &list, pair, &mut writer, watch)?;
-    Ok(writer)
+    Ok(writer.complete()?)
 }
 
 /// The same into any sink.

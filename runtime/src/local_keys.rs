@@ -1,11 +1,13 @@
 //! The keys of both sides in one process: for first tries, checks and measurements.
 
+use std::io::BufWriter;
+
 use paf_engine::{Answer, Engine};
-use paf_files::TemporaryFolder;
+use paf_files::ScratchFile;
 
 use crate::client::Client;
 use crate::error::{Result, RuntimeError};
-use crate::keys::{self, EvaluationKeys, PublicKey, SecretKey};
+use crate::keys::{EvaluationKeys, PublicKey, SecretKey};
 use crate::server::Server;
 
 /// A fresh key pair with the evaluation keys of a circuit.
@@ -17,12 +19,12 @@ pub struct LocalKeys<E: Engine> {
     pub public: PublicKey<E>,
     /// What the server has.
     pub evaluation: EvaluationKeys<E>,
-    /// Where the evaluation keys are that are not in memory; removed with this.
-    pub folder: Option<TemporaryFolder>,
+    /// Where the evaluation keys are that are not in memory.
+    pub file: Option<ScratchFile>,
 }
 
 impl<E: Engine> LocalKeys<E> {
-    /// Makes all keys in memory, or with a `key_memory` that is not 0 in a temporary folder, from where no more than so
+    /// Makes all keys in memory, or with a `key_memory` that is not 0 in a file without a name, from where no more than so
     /// many bytes of them are in memory at a time. The observer gets the number of evaluation keys made and the total.
     ///
     /// # Errors
@@ -37,14 +39,11 @@ impl<E: Engine> LocalKeys<E> {
         let (secret, public) = client.generate_pair()?;
         if key_memory == 0 {
             let evaluation = client.generate_evaluation_keys(&secret, &public, observer)?;
-            return Ok(LocalKeys { secret, public, evaluation, folder: None });
+            return Ok(LocalKeys { secret, public, evaluation, file: None });
         }
-        let folder = TemporaryFolder::new().map_err(RuntimeError::write(&std::env::temp_dir()))?;
-        let path = folder.path().join("server.key");
-        let (engine, pair) = (&**client.engine(), (&secret, &public));
-        let watch = &mut |done, total| observer(done, total).flow();
-        keys::generate_server_file(engine, client.part(), pair, &path, watch)?.commit()?;
-        let evaluation = server.load_keys(&path, key_memory, &mut |_, _| {})?;
-        Ok(LocalKeys { secret, public, evaluation, folder: Some(folder) })
+        let file = ScratchFile::new().map_err(RuntimeError::scratch)?;
+        client.generate_keys_to(&secret, &public, BufWriter::new(file.file()), observer)?;
+        let evaluation = server.load_keys(&file.path(), key_memory, &mut |_, _| {})?;
+        Ok(LocalKeys { secret, public, evaluation, file: Some(file) })
     }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{FileKind, SectionReader};
+use paf_circuit::container::{ContentId, FileKind, SectionReader, require_file};
 use paf_circuit::{Circuit, ClientPart, read_circuit};
 use paf_engine::{Answer, Engine, Evaluator, KeySet as _};
 use paf_ir::ckks::Op;
@@ -217,6 +217,7 @@ impl<E: Engine> Server<E> {
         results: &Path,
         observer: &mut dyn FnMut(usize, Step<'_>) -> A,
     ) -> Result<usize> {
+        self.check_inputs(keys, inputs)?;
         let reader = self.open_inputs(keys, inputs)?;
         let (samples, count) = (reader.samples(), self.result_count(reader.samples()));
         let mut writer = CiphertextWriter::create(&*self.engine, results, Role::Results, keys.binding(), count)?;
@@ -225,8 +226,20 @@ impl<E: Engine> Server<E> {
         Ok(samples)
     }
 
+    /// Checks every sample of a file of encrypted inputs and the file's end, before any work is done for the first of them.
+    /// Names what the file holds.
+    ///
+    /// # Errors
+    /// Those of [`Server::open_inputs`]; [`RuntimeError::Circuit`] for a pipe.
+    pub fn check_inputs(&self, keys: &EvaluationKeys<E>, path: &Path) -> Result<ContentId> {
+        require_file(path)?;
+        let reader = self.open_inputs(keys, path)?;
+        let samples = 0..reader.samples();
+        reader.check(samples)
+    }
+
     /// Evaluates all samples of what a file of inputs holds, to the end of the stream, into any sink. Gives the number of
-    /// samples.
+    /// samples. A stream is read once: each sample is checked when its turn comes.
     ///
     /// # Errors
     /// Those of [`Server::evaluate_file`]; what was written before is of no use then.
@@ -257,7 +270,7 @@ impl<E: Engine> Server<E> {
             let inputs = reader.next_sample()?;
             writer.sample(&self.evaluate_told(keys, inputs, &mut |step| observer(sample, step).flow())?)?;
         }
-        reader.finish()
+        writer.source(&reader.finish()?)
     }
 
     /// How much a file of results holds.

@@ -52,7 +52,10 @@ fn circuits_run_through_files() {
         for key_memory in [0, 1] {
             let keys = server.load_keys(&path("server.key"), key_memory, &mut |_, _| {}).unwrap();
             server.evaluate_file(&keys, &path("x.ct"), &path("y.ct"), &mut |_, _| {}).unwrap();
-            check(&case, &usable(client.decrypt_file(&secret, &path("y.ct"), &mut |_, _| {})));
+            check(
+                &case,
+                &usable(client.decrypt_file(&secret, &path("y.ct"), &mut |_, _| {}).map(|results| results.samples)),
+            );
         }
         let keys = server.load_keys(&path("server.key"), 0, &mut |_, _| {}).unwrap();
         with_checkpoints(&server, &keys, folder.path());
@@ -91,5 +94,5 @@ fn circuits_run_through_pipes() {
         result_reader.read_to_end(&mut results).unwrap();
         results
     });
-    check(&case, &usable(client.decrypt_from(&secret, &results[..], &mut |_, _| {})));
+    check(&case, &usable(client.decrypt_from(&secret, &results[..], &mut |_, _| {}).map(|results| results.samples)));
 }

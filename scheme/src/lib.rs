@@ -27,8 +27,8 @@ pub use keys::{
 };
 pub use memory::MemoryPlan;
 pub use parameters::{
-    InsecureTestParameters, LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE, LOG_QP_MARGIN, Parameters, Secret,
-    is_secure_choice, log_qp_limit_128,
+    ENCAPSULATION_LOG_QP, ENCAPSULATION_RING, InsecureTestParameters, LOG_QP_LIMITS_128, LOG_QP_LIMITS_SOURCE,
+    LOG_QP_MARGIN, Parameters, Secret, encapsulation_problem, is_secure_choice, log_qp_limit_128,
 };
 pub use prices::{CostModel, MapWork, Prices};
 pub use profile::{

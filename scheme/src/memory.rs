@@ -96,6 +96,12 @@ impl Prices<'_> {
         self.profile.memory.base_bytes + (held + self.live_bytes(program)) * self.profile.memory.peak_percent / 100
     }
 
+    /// Predicted peak of a process with so many bytes of keys in memory at a time; 0 for all of them.
+    pub fn peak_bytes(&self, program: &CkksProgram, key_memory: u64) -> u64 {
+        let all: u64 = key_sizes(program, self.parameters).values().sum();
+        self.peak_with(program, if key_memory == 0 { all } else { key_memory.min(all) })
+    }
+
     /// Memory for a program, within a limit if there is one and that is possible: all keys at once, or as many at a time
     /// as fit; beyond that, the least there is. What is read then is not known yet: [`Prices::loaded_bytes`].
     pub fn memory(&self, program: &CkksProgram, limit: Option<u64>) -> MemoryPlan {

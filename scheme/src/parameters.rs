@@ -104,6 +104,26 @@ pub fn is_secure_choice(ring_dimension: usize, log_qp: u32) -> bool {
     log_qp + LOG_QP_MARGIN <= log_qp_limit_128(ring_dimension)
 }
 
+/// Smallest ring for the sparse secret of Hamming weight 32 of bootstraps.
+///
+/// Source of both limits: Bossuat et al. (see [`Secret::UniformTernaryEncapsulated`]) take weight 32 for up to 121 bits. The
+/// lattice estimator's primal hybrid attack (MATZOV) gives 147 bits at N = 2^15 and 172 at 2^16 for a modulus of 120 bits,
+/// and 123 at 2^14. The guidelines of [`LOG_QP_LIMITS_SOURCE`] have no rows for sparse secrets.
+pub const ENCAPSULATION_RING: usize = 1 << 15;
+
+/// Largest log2 of the modulus of the one key under that secret: of the first prime of Q and the first of P.
+pub const ENCAPSULATION_LOG_QP: u32 = 121;
+
+/// Why the sparse secret of bootstraps does not protect a key modulo so many bits, if it does not.
+pub fn encapsulation_problem(ring_dimension: usize, log_qp: f64) -> Option<String> {
+    let protects = ring_dimension >= ENCAPSULATION_RING && log_qp <= f64::from(ENCAPSULATION_LOG_QP);
+    (!protects).then(|| {
+        format!(
+            "a bootstrap's sparse secret with log2(q0 P0) = {log_qp:.0} and N = {ring_dimension}; 128-bit security allows {ENCAPSULATION_LOG_QP} from N = {ENCAPSULATION_RING} on"
+        )
+    })
+}
+
 impl Parameters {
     /// Whether the parameters are for tests only and protect nothing.
     pub fn is_insecure(&self) -> bool {

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -47,6 +47,31 @@ impl Printed {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|problem| panic!("{problem}: {}", self.stdout))
     }
+}
+
+/// Starts a program that prints nowhere, sends it a signal after some time, and waits for its end.
+///
+/// # Panics
+/// If it cannot be started, or does not end.
+pub fn ended_by(mut command: Command, signal: &str, after: Duration) -> ExitStatus {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a program");
+    std::thread::sleep(after);
+    let process = child.id().to_string();
+    let _ = Command::new("kill").args([signal, &process]).stderr(Stdio::null()).status();
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status;
+        }
+        assert!(Instant::now() < end, "it hangs");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// So many moments of a time, spread over all of it and in no order; always the same ones.
+pub fn moments(time: Duration, count: u32) -> impl Iterator<Item = Duration> {
+    let golden = 0.5 * (5f64.sqrt() - 1.0);
+    (1..=count).map(move |index| time.mul_f64((f64::from(index) * golden).fract()))
 }
 
 impl Workbench {
@@ -101,19 +126,31 @@ impl Workbench {
     pub fn interrupts_leave_nothing(&self, arguments: &str) {
         let mut interrupted = 0;
         for milliseconds in [0, 1, 5, 20, 50, 100, 200, 400] {
-            let mut command = self.command(arguments);
-            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             // The handler is there before anything is written; before it, the signal ends the process by itself.
-            std::thread::sleep(Duration::from_millis(30 + milliseconds));
-            let process = child.id().to_string();
-            let _ = Command::new("kill").args(["-INT", &process]).stderr(Stdio::null()).status();
-            let code = child.wait().unwrap().code();
+            let code = ended_by(self.command(arguments), "-INT", Duration::from_millis(30 + milliseconds)).code();
             interrupted += usize::from(code == Some(130));
             assert!(matches!(code, Some(0 | 130) | None), "{code:?}");
-            let left = self.files().into_iter().filter(|name| name.starts_with('.')).collect::<Vec<_>>();
-            assert!(left.is_empty(), "{left:?}");
+            self.assert_nothing_hidden();
         }
         assert!(interrupted > 0);
+    }
+
+    /// Kills the program at so many moments of its usual time: it never leaves a hidden file.
+    ///
+    /// # Panics
+    /// If it does.
+    pub fn kills_leave_nothing(&self, arguments: &str, kills: u32) {
+        let usual = Instant::now();
+        self.succeeds(arguments);
+        for delay in moments(usual.elapsed(), kills) {
+            ended_by(self.command(arguments), "-KILL", delay);
+            self.assert_nothing_hidden();
+        }
+    }
+
+    fn assert_nothing_hidden(&self) {
+        let left = self.files().into_iter().filter(|name| name.starts_with('.')).collect::<Vec<_>>();
+        assert!(left.is_empty(), "{left:?}");
     }
 
     /// The run ends well.

@@ -24,14 +24,13 @@ use paf_files::hex;
 use sha2::{Digest, Sha256};
 
 pub use index::SectionIndex;
-pub(crate) use reader::open_file;
-pub use reader::{SectionReader, read_header};
-pub use writer::SectionWriter;
+pub use reader::{SectionReader, open_file, read_header, require_file};
+pub use writer::{SectionWriter, WholeFile};
 
 use crate::{CircuitError, Fingerprint};
 
 /// The format version that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Bytes of a file's header.
 pub const HEADER_BYTES: usize = 116;
@@ -48,6 +47,8 @@ pub enum FileKind {
     Client,
     /// A secret key.
     SecretKey,
+    /// A secret key under a passphrase.
+    ProtectedKey,
     /// A public key and evaluation keys.
     ServerKey,
     /// Encrypted inputs or results.
@@ -55,8 +56,14 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    const ALL: [FileKind; 5] =
-        [FileKind::Circuit, FileKind::Client, FileKind::SecretKey, FileKind::ServerKey, FileKind::Ciphertexts];
+    const ALL: [FileKind; 6] = [
+        FileKind::Circuit,
+        FileKind::Client,
+        FileKind::SecretKey,
+        FileKind::ProtectedKey,
+        FileKind::ServerKey,
+        FileKind::Ciphertexts,
+    ];
 
     /// The kind in words, with its article.
     pub fn name(self) -> &'static str {
@@ -64,6 +71,7 @@ impl FileKind {
             FileKind::Circuit => "a circuit file",
             FileKind::Client => "a client file",
             FileKind::SecretKey => "a secret key file",
+            FileKind::ProtectedKey => "a secret key file under a passphrase",
             FileKind::ServerKey => "a server key file",
             FileKind::Ciphertexts => "a ciphertext file",
         }
@@ -74,7 +82,7 @@ impl FileKind {
         Path::new(match self {
             FileKind::Circuit => "circuit",
             FileKind::Client => "client",
-            FileKind::SecretKey => "secret key",
+            FileKind::SecretKey | FileKind::ProtectedKey => "secret key",
             FileKind::ServerKey => "server key",
             FileKind::Ciphertexts => "ciphertexts",
         })
@@ -86,6 +94,7 @@ impl FileKind {
             FileKind::Circuit => *b"\x89PAFcirc",
             FileKind::Client => *b"\x89PAFclnt",
             FileKind::SecretKey => *b"\x89PAFskey",
+            FileKind::ProtectedKey => *b"\x89PAFpkey",
             FileKind::ServerKey => *b"\x89PAFeval",
             FileKind::Ciphertexts => *b"\x89PAFctxt",
         }
@@ -126,6 +135,41 @@ pub struct NotKeyId;
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyId({self})")
+    }
+}
+
+/// Names the content of a file of many sections: the SHA-256 of the checksums of its header and sections, the end mark's
+/// included. It costs nothing where the sections are read or written anyway.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentId(pub [u8; 32]);
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentId({self})")
+    }
+}
+
+/// Computes a [`ContentId`] from one checksum after another.
+#[derive(Debug, Clone)]
+struct Transcript(Sha256);
+
+impl Transcript {
+    fn begin(header: &Checksum) -> Self {
+        Transcript(Sha256::new().chain_update(header))
+    }
+
+    fn section(&mut self, checksum: &[u8]) {
+        self.0.update(checksum);
+    }
+
+    fn content(&self) -> ContentId {
+        ContentId(self.0.clone().finalize().into())
     }
 }
 
@@ -191,7 +235,7 @@ impl SectionKind {
 pub fn write_file(path: &Path, kind: FileKind, binding: Binding, body: &[u8]) -> Result<(), CircuitError> {
     let mut writer = SectionWriter::create(path, Header { kind, binding, sections: 1 })?;
     writer.section(SectionKind::BODY, body)?;
-    writer.commit()
+    writer.commit().map(drop)
 }
 
 /// Reads a file of one section.
@@ -239,7 +283,11 @@ pub fn open(bytes: &[u8], kind: FileKind) -> Result<(Binding, Vec<u8>), CircuitE
     reader.and_then(read_body).map_err(CircuitError::into_problem)
 }
 
-pub(crate) fn read_body<R: Read>(mut reader: SectionReader<R>) -> Result<(Binding, Vec<u8>), CircuitError> {
+/// Reads the section of a file that has only one, to the file's end.
+///
+/// # Errors
+/// Any [`CircuitError`] about the frame.
+pub fn read_body<R: Read>(mut reader: SectionReader<R>) -> Result<(Binding, Vec<u8>), CircuitError> {
     let (mut body, mut after) = (Vec::new(), Vec::new());
     let only_one = reader.header().sections == 1
         && reader.next_section(&mut body)? == Some(SectionKind::BODY)

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Binding, Checksum, FORMAT_VERSION, FileKind, HEADER_BYTES, Header, KeyId, SECTION_HEADER_BYTES, SectionKind,
-    header_bytes, section_checksum,
+    Binding, Checksum, ContentId, FORMAT_VERSION, FileKind, HEADER_BYTES, Header, KeyId, SECTION_HEADER_BYTES,
+    SectionKind, Transcript, header_bytes, section_checksum,
 };
 use crate::{CircuitError, Fingerprint};
 
@@ -16,7 +16,10 @@ pub struct SectionReader<R> {
     pub(super) source: Source<R>,
     header: Header,
     digest: Checksum,
+    transcript: Transcript,
     pub(super) read: u64,
+    /// Most bytes of the next section.
+    most: u64,
 }
 
 /// A byte stream that may know how much is left of it.
@@ -90,7 +93,10 @@ impl<R: Read> SectionReader<R> {
     }
 
     /// As [`SectionReader::new`] for one of several kinds, which `needed` puts in words.
-    pub(crate) fn of_kinds(
+    ///
+    /// # Errors
+    /// Any [`CircuitError`] about the header.
+    pub fn of_kinds(
         stream: R,
         length: Option<u64>,
         path: &Path,
@@ -100,12 +106,23 @@ impl<R: Read> SectionReader<R> {
         let mut source = Source { stream, path: path.to_owned(), left: length };
         let in_file = |error: CircuitError| error.in_file(path);
         let (header, digest) = header_of(&mut source, kinds, needed).map_err(in_file)?;
-        Ok(SectionReader { source, header, digest, read: 0 })
+        let transcript = Transcript::begin(&digest);
+        Ok(SectionReader { source, header, digest, transcript, read: 0, most: u64::MAX })
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Refuses sections of more bytes from here on, before they are read.
+    pub fn limit_sections(&mut self, most: u64) {
+        self.most = most;
+    }
+
+    /// Names the content of the file, which has been read to its end.
+    pub fn content(&self) -> ContentId {
+        self.transcript.content()
     }
 
     /// Replaces `body` by the next section's; `None` after the last one, when the end mark was there and nothing
@@ -126,10 +143,18 @@ impl<R: Read> SectionReader<R> {
         let mut head = [0; SECTION_HEADER_BYTES];
         self.source.fill(&mut head)?;
         let kind = SectionKind(u32::from_le_bytes(array(&head, 0)));
-        self.source.body(u64::from_le_bytes(array(&head, 4)), body)?;
+        let length = u64::from_le_bytes(array(&head, 4));
+        if length > self.most {
+            let (number, most) = (self.read, self.most);
+            return Err(CircuitError::malformed(format!(
+                "section {number} has {length} bytes where {most} are possible"
+            )));
+        }
+        self.source.body(length, body)?;
         if section_checksum(&self.digest, self.read, kind, body) != array::<32>(&head, 12) {
             return Err(CircuitError::Checksum(format!("section {}", self.read)));
         }
+        self.transcript.section(&head[12..]);
         let is_end = kind == SectionKind::END;
         if is_end != (self.read == self.header.sections) {
             return Err(CircuitError::malformed(format!("section {} has kind {}", self.read, kind.0)));
@@ -150,13 +175,27 @@ impl<R: Read> SectionReader<R> {
 /// # Errors
 /// Any [`CircuitError`] about the header, with the path.
 pub fn read_header(path: &Path) -> Result<Header, CircuitError> {
+    require_file(path)?;
     let (stream, left) = open_file(path)?;
     let needed = "a circuit, client, key or ciphertext file";
     Ok(*SectionReader::of_kinds(stream, left, path, &FileKind::ALL, needed)?.header())
 }
 
+/// Refuses pipes and devices: what is read more than once must be a file.
+///
+/// # Errors
+/// [`CircuitError::ReadOnce`], [`CircuitError::Io`]; with the path.
+pub fn require_file(path: &Path) -> Result<(), CircuitError> {
+    // Asked of the name: to open a pipe would wait for a writer.
+    let metadata = std::fs::metadata(path).map_err(|source| CircuitError::io(path, source))?;
+    if metadata.is_file() || metadata.is_dir() { Ok(()) } else { Err(CircuitError::ReadOnce.in_file(path)) }
+}
+
 /// The stream of a file and its length; pipes and devices have none.
-pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>), CircuitError> {
+///
+/// # Errors
+/// [`CircuitError::Io`] with the path.
+pub fn open_file(path: &Path) -> Result<(File, Option<u64>), CircuitError> {
     let open = || {
         let file = File::open(path)?;
         let metadata = file.metadata()?;

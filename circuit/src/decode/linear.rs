@@ -9,7 +9,8 @@ use paf_ir::{Bias, Layout, LinearMap};
 
 use super::ports::shape;
 use super::{Result, malformed, product, required, row, size};
-use crate::{limits, schema};
+use crate::limits::{self, Budget};
+use crate::schema;
 
 /// The table of weights.
 pub(super) fn constants(messages: Vec<schema::Constant>) -> Result<Vec<Constant>> {
@@ -39,8 +40,8 @@ pub(super) struct Tables<'t> {
     pub(super) names: &'t [Arc<str>],
 }
 
-/// A map that the IR's own checks can look at without overflow.
-pub(super) fn map(message: &schema::Map, tables: &Tables<'_>, slots: usize) -> Result<PackedMap> {
+/// A map that the IR's own checks can look at without overflow, and whose matrix the budget has room for.
+pub(super) fn map(message: &schema::Map, tables: &Tables<'_>, slots: usize, budget: &mut Budget) -> Result<PackedMap> {
     let name = row(tables.names, message.name, "name")?.to_string();
     let input = row(tables.layouts, message.input_layout, "layout")?.clone();
     let output = row(tables.layouts, message.output_layout, "layout")?.clone();
@@ -51,6 +52,9 @@ pub(super) fn map(message: &schema::Map, tables: &Tables<'_>, slots: usize) -> R
         inputs: input.size(),
         outputs: output.size(),
     };
+    let left = budget.entries.checked_sub(map.most_entries());
+    budget.entries =
+        left.ok_or_else(|| malformed(format!("map `{name}`: the file is too short for so large a map")))?;
     let plan = plan(required(message.plan.as_ref(), "a plan")?, input.period)?;
     let packed = PackedMap { name, map: Arc::new(map), input, output, plan };
     packed.check(slots).map_err(|error| malformed(format!("map `{}`: {error}", packed.name)))?;

@@ -11,10 +11,14 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use paf_ir::ckks::Level;
+use paf_ir::printable::printable;
 use paf_scheme::{Work, WorkKind};
 use prost::Message;
 
+use crate::limits::Budget;
 use crate::{
     Circuit, CircuitError, ClientPart, Fidelity, Fingerprint, Model, Prediction, ReplacedNode, encode, schema,
 };
@@ -24,14 +28,14 @@ type Result<T> = std::result::Result<T, CircuitError>;
 /// A circuit from the body of its file.
 pub(crate) fn circuit(body: &[u8]) -> Result<Circuit> {
     let message = schema::Circuit::decode(body).map_err(|error| malformed(error.to_string()))?;
-    let circuit = circuit_of(message)?;
+    let circuit = circuit_of(message, &mut Budget::of(body.len()))?;
     if encode::circuit_body(&circuit) == body { Ok(circuit) } else { Err(not_canonical()) }
 }
 
 /// A client from the body of its file.
 pub(crate) fn client(body: &[u8]) -> Result<ClientPart> {
     let message = schema::ClientFile::decode(body).map_err(|error| malformed(error.to_string()))?;
-    let client = client_of(message)?;
+    let client = client_of(message, &mut Budget::of(body.len()))?;
     if encode::client_body(&client) == body { Ok(client) } else { Err(not_canonical()) }
 }
 
@@ -39,11 +43,11 @@ fn not_canonical() -> CircuitError {
     malformed("the content is not in the canonical encoding")
 }
 
-fn circuit_of(message: schema::Circuit) -> Result<Circuit> {
+fn circuit_of(message: schema::Circuit, budget: &mut Budget) -> Result<Circuit> {
     let parameters = parameters::parameters(&required(message.parameters, "parameters")?)?;
     let circuit = Circuit {
         model: model(required(message.model, "model")?)?,
-        program: program::program(required(message.program, "program")?, &parameters)?,
+        program: program::program(required(message.program, "program")?, &parameters, budget)?,
         parameters,
         prediction: prediction(&required(message.prediction, "prediction")?)?,
     };
@@ -57,10 +61,10 @@ fn circuit_of(message: schema::Circuit) -> Result<Circuit> {
     Ok(circuit)
 }
 
-fn client_of(message: schema::ClientFile) -> Result<ClientPart> {
+fn client_of(message: schema::ClientFile, budget: &mut Budget) -> Result<ClientPart> {
     let part = required(message.part, "client part")?;
     let parameters = parameters::parameters(&required(part.parameters, "parameters")?)?;
-    let layouts = ports::layouts(&part.layouts)?;
+    let layouts = ports::layouts(&part.layouts, budget)?;
     let mut client = ClientPart {
         rotations: parameters::rotations(&part.rotations, &parameters)?,
         bootstrap_slots: parameters::bootstrap_slots(&part.bootstrap_slots, &parameters)?,
@@ -70,9 +74,13 @@ fn client_of(message: schema::ClientFile) -> Result<ClientPart> {
         input_levels: levels(&part.input_levels),
         program: ports::client_program(part.client)?,
         fingerprint: Fingerprint::default(),
-        model_name: message.model_name,
+        model_name: name(message.model_name)?,
+        precision_bits: message.precision_bits,
         parameters,
     };
+    if client.precision_bits.is_nan() {
+        return Err(malformed("the precision is not a number"));
+    }
     parameters::check_levels(&client)?;
     let sizes: Vec<usize> = client.outputs.iter().map(|port| port.shape.size()).collect();
     client.program.check(&sizes).map_err(|error| malformed(error.to_string()))?;
@@ -92,11 +100,11 @@ fn check_fingerprint(found: &[u8], computed: Fingerprint) -> Result<()> {
 fn model(message: schema::Model) -> Result<Model> {
     let source_sha256 = message.source_sha256.try_into();
     Ok(Model {
-        name: message.name,
+        name: name(message.name)?,
         source_sha256: source_sha256.map_err(|_| malformed("the model's SHA-256 does not have 32 bytes"))?,
-        compiler: message.compiler,
+        compiler: name(message.compiler)?,
         pafs: message.pafs.into_iter().map(node_paf).collect::<Result<_>>()?,
-        notes: message.notes,
+        notes: message.notes.into_iter().map(name).collect::<Result<_>>()?,
         fidelity: message.fidelity.map(fidelity).transpose()?,
     })
 }
@@ -115,7 +123,7 @@ fn node_paf(message: schema::NodePaf) -> Result<ReplacedNode> {
     if !scale.is_finite() || max_error.is_nan() {
         return Err(malformed(format!("node `{node}`: scale {scale}, error {max_error}")));
     }
-    Ok(ReplacedNode { node, operator, paf, scale, max_error })
+    Ok(ReplacedNode { node: name(node)?, operator: name(operator)?, paf: name(paf)?, scale, max_error })
 }
 
 fn prediction(message: &schema::Prediction) -> Result<Prediction> {
@@ -124,7 +132,7 @@ fn prediction(message: &schema::Prediction) -> Result<Prediction> {
     if seconds.is_nan() || precision_bits.is_nan() || work.total().is_nan() {
         return Err(malformed("a prediction is not a number"));
     }
-    Ok(Prediction { peak_bytes, seconds, precision_bits, work, machine, key_memory })
+    Ok(Prediction { peak_bytes, seconds, precision_bits, work, machine: name(machine)?, key_memory })
 }
 
 fn work(message: &schema::Work) -> Work {
@@ -138,6 +146,14 @@ fn work(message: &schema::Work) -> Work {
     work[WorkKind::Bootstrap] = message.bootstrap;
     work[WorkKind::KeyLoading] = message.key_loading;
     work
+}
+
+/// A name that a terminal shows as it is.
+fn name(name: String) -> Result<String> {
+    match printable(&name) {
+        Cow::Borrowed(_) => Ok(name),
+        Cow::Owned(escaped) => Err(malformed(format!("the name `{escaped}` has control characters"))),
+    }
 }
 
 fn malformed(message: impl Into<String>) -> CircuitError {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paf_ir::ckks::Level;
-use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, log_qp_limit_128};
+use paf_scheme::{Bootstrap, EngineProfile, Parameters, Secret, encapsulation_problem, log_qp_limit_128};
 
 use super::{Result, malformed, size};
 use crate::{ClientPart, limits, schema};
@@ -25,8 +25,8 @@ pub(super) fn parameters(message: &schema::Parameters) -> Result<Parameters> {
     };
     check_chain(&parameters)?;
     check_bootstrap(&parameters)?;
-    EngineProfile::of_parameters(&parameters).map_err(malformed)?;
-    check_security(&parameters)?;
+    let profile = EngineProfile::of_parameters(&parameters).map_err(malformed)?;
+    check_security(&parameters, profile)?;
     Ok(parameters)
 }
 
@@ -88,14 +88,22 @@ fn check_chain(parameters: &Parameters) -> Result<()> {
     Ok(())
 }
 
-fn check_security(parameters: &Parameters) -> Result<()> {
+fn check_security(parameters: &Parameters, profile: &EngineProfile) -> Result<()> {
     let (log_qp, limit) = (parameters.log_qp, log_qp_limit_128(parameters.ring_dimension));
     match parameters.security_bits {
         0 => Ok(()),
-        128 if log_qp <= limit => Ok(()),
+        128 if log_qp <= limit => check_encapsulation(parameters, profile),
         128 => Err(malformed(format!("log2(QP) is {log_qp}, 128-bit security allows {limit}"))),
         other => Err(malformed(format!("unknown security level of {other} bits"))),
     }
+}
+
+/// Checks the key under the sparse secret of bootstraps, where there are any.
+fn check_encapsulation(parameters: &Parameters, profile: &EngineProfile) -> Result<()> {
+    let log_qp = parameters.first_modulus_bits + profile.chain.log_p(1);
+    let sparse = parameters.secret == Secret::UniformTernaryEncapsulated;
+    let problem = sparse.then(|| encapsulation_problem(parameters.ring_dimension, f64::from(log_qp))).flatten();
+    problem.map_or(Ok(()), |problem| Err(malformed(problem)))
 }
 
 /// Rotations that ascend, are not empty, shorter than the slots, and used at levels that there are.

@@ -7,13 +7,13 @@ use paf_ir::layout::{Digit, Gaps};
 use paf_ir::program::{InputPort, InputScaling, OutputPort, OwnColumn, OwnColumns};
 use paf_ir::{Layout, Shape};
 
-use super::{Result, linear, malformed, product, required, row, size};
-use crate::{limits, schema};
+use super::{Result, linear, malformed, name, product, required, row, size};
+use crate::limits::{self, Budget};
+use crate::schema;
 
 /// The table of layouts.
-pub(super) fn layouts(messages: &[schema::Layout]) -> Result<Vec<Layout>> {
-    let mut slots_left = limits::LAYOUT_SLOTS;
-    messages.iter().map(|message| layout(message, &mut slots_left)).collect()
+pub(super) fn layouts(messages: &[schema::Layout], budget: &mut Budget) -> Result<Vec<Layout>> {
+    messages.iter().map(|message| layout(message, &mut budget.layout_slots)).collect()
 }
 
 fn layout(message: &schema::Layout, slots_left: &mut u64) -> Result<Layout> {
@@ -75,7 +75,7 @@ fn input(message: schema::InputPort, layouts: &[Layout], slots: usize) -> Result
         shape: shape(&message.shape, limits::ELEMENTS)?,
         layout: row(layouts, message.layout, "layout")?.clone(),
         scaling: InputScaling { scale: message.scale, range, own: own_columns(message.own)? },
-        name: message.name,
+        name: name(message.name)?,
     };
     if let Some(problem) = port.scaling.own.problem(port.shape.size()) {
         return Err(malformed(format!("input `{}`: {problem}", port.name)));
@@ -102,7 +102,7 @@ fn output<V>(message: schema::OutputPort, value: V, layouts: &[Layout], slots: u
     let port = OutputPort {
         layout: row(layouts, message.layout, "layout")?.clone(),
         scale: message.scale,
-        name: message.name,
+        name: name(message.name)?,
         value,
         shape,
     };
@@ -145,7 +145,7 @@ pub(super) fn client_program(message: Option<schema::ClientProgram>) -> Result<C
     for result in message.results {
         let kind = result_kind(result.kind(), result.texts)?;
         let (value, shape) = (value(result.value), sizes(result.shape)?);
-        results.push(ClientResult { name: result.name, value, shape, kind });
+        results.push(ClientResult { name: name(result.name)?, value, shape, kind });
     }
     Ok(ClientProgram { ports, steps, results })
 }

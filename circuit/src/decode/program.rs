@@ -7,20 +7,21 @@ use paf_ir::program::{MapId, ValueId};
 use paf_scheme::Parameters;
 
 use super::linear::{Tables, constants, map};
-use super::{Result, malformed, ports, required, row};
+use super::{Result, malformed, name, ports, required, row};
+use crate::limits::Budget;
 use crate::schema;
 
 /// A program that passed the verifier and fits its parameters.
-pub(super) fn program(message: schema::Program, parameters: &Parameters) -> Result<Verified> {
+pub(super) fn program(message: schema::Program, parameters: &Parameters, budget: &mut Budget) -> Result<Verified> {
     let slots = parameters.slots;
     if message.slots != slots as u64 {
         return Err(malformed(format!("a program for {} slots with parameters for {slots}", message.slots)));
     }
-    let layouts = ports::layouts(&message.layouts)?;
+    let layouts = ports::layouts(&message.layouts, budget)?;
     let constants = constants(message.constants)?;
-    let names: Vec<Arc<str>> = message.names.into_iter().map(Arc::from).collect();
+    let names = message.names.into_iter().map(|text| Ok(Arc::from(name(text)?))).collect::<Result<Vec<Arc<str>>>>()?;
     let tables = Tables { constants: &constants, layouts: &layouts, names: &names };
-    let maps = message.maps.iter().map(|message| map(message, &tables, slots)).collect::<Result<_>>()?;
+    let maps = message.maps.iter().map(|message| map(message, &tables, slots, budget)).collect::<Result<_>>()?;
     let mut program = CkksProgram::new(slots, maps, ports::inputs(message.inputs, &layouts, slots)?);
     for value in &message.values {
         push(&mut program, value, &names)?;

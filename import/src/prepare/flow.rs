@@ -1,13 +1,13 @@
 //! What is known of the values of a graph before any node is imported: constants, and what depends on the input.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::whole::cast_target;
 use crate::attributes::Attributes;
 use crate::constants::{self, ElementKind};
 use crate::inputs;
 use crate::onnx::{DataType, GraphProto, NodeProto, TensorProto};
+use crate::source::WeightFolder;
 
 /// Operators whose result does not depend on the numbers in their operand.
 const OF_SHAPES: &[&str] = &["Shape", "Size"];
@@ -54,7 +54,7 @@ pub(super) fn moved(node: &NodeProto) -> &[String] {
 /// The values of a graph.
 pub(super) struct Flow<'g> {
     /// Where external weights lie, if there may be such.
-    folder: Option<&'g Path>,
+    folder: Option<&'g WeightFolder>,
     /// Weights and the tensors of Constant nodes, by name.
     constants: BTreeMap<&'g str, &'g TensorProto>,
     /// Names of values that depend on the numbers in an input.
@@ -69,7 +69,11 @@ pub(super) struct Flow<'g> {
 
 impl<'g> Flow<'g> {
     /// The values of a graph, of whose inputs some stand for constants.
-    pub(super) fn of(graph: &'g GraphProto, folder: Option<&'g Path>, is_constant: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn of(
+        graph: &'g GraphProto,
+        folder: Option<&'g WeightFolder>,
+        is_constant: impl Fn(&str) -> bool,
+    ) -> Self {
         let mut flow = Flow {
             folder,
             constants: known_constants(graph),

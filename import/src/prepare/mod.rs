@@ -19,11 +19,10 @@ mod sizes;
 mod sparse;
 mod whole;
 
-use std::path::Path;
-
 use super::ImportOptions;
 use super::error::ImportError;
 use super::onnx::{GraphProto, ModelProto};
+use crate::source::WeightFolder;
 use flow::Flow;
 
 pub(super) use branches::{Conditions, known_condition};
@@ -36,7 +35,7 @@ pub(super) use sizes::Unbatched;
 #[derive(Clone, Copy)]
 pub(super) struct Preparation<'a> {
     /// Where external weights lie, if there may be such.
-    pub(super) folder: Option<&'a Path>,
+    pub(super) folder: Option<&'a WeightFolder>,
     /// How the model is imported.
     pub(super) options: &'a ImportOptions,
     /// Conditions that are known to be constant.

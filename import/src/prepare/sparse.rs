@@ -1,17 +1,16 @@
 //! Sparse weights, made dense.
 
-use std::path::Path;
-
 use paf_ir::Shape;
 
 use super::nodes;
 use crate::constants::{self, ConstantValue, checked_size};
 use crate::error::ImportError;
 use crate::onnx::{DataType, GraphProto, SparseTensorProto, TensorProto};
+use crate::source::WeightFolder;
 use crate::walk::name;
 
 /// Puts dense weights and constants in the place of sparse ones.
-pub(super) fn make_dense(graph: &mut GraphProto, folder: Option<&Path>) -> Result<(), ImportError> {
+pub(super) fn make_dense(graph: &mut GraphProto, folder: Option<&WeightFolder>) -> Result<(), ImportError> {
     for weight in std::mem::take(&mut graph.sparse_initializer) {
         let name = weight.values.as_ref().map_or("", |values| &values.name).to_owned();
         graph.initializer.push(dense(&weight, &name, folder)?);
@@ -27,7 +26,7 @@ pub(super) fn make_dense(graph: &mut GraphProto, folder: Option<&Path>) -> Resul
     Ok(())
 }
 
-fn dense(sparse: &SparseTensorProto, name: &str, folder: Option<&Path>) -> Result<TensorProto, ImportError> {
+fn dense(sparse: &SparseTensorProto, name: &str, folder: Option<&WeightFolder>) -> Result<TensorProto, ImportError> {
     let failed = |problem: String| ImportError::Weight { name: name.to_owned(), problem };
     let part = |part: &Option<TensorProto>, what: &str| {
         let tensor = part.as_ref().ok_or_else(|| failed(format!("it has no {what}")))?;

@@ -192,6 +192,16 @@ impl Primitive {
         }
     }
 
+    /// Most entries of a row of the matrix.
+    fn row_entries(&self) -> usize {
+        match self {
+            Primitive::Conv(conv) => conv.weight.shape.0[1..].iter().product(),
+            Primitive::Dense { weight, .. } => weight.shape.0[1],
+            Primitive::AveragePool(window) => window.kernel.iter().product(),
+            Primitive::Select { .. } | Primitive::Permute { .. } | Primitive::Diagonal { .. } => 1,
+        }
+    }
+
     /// The weights the factor holds, if any.
     pub fn constant(&self) -> Option<&Constant> {
         match self {
@@ -213,6 +223,17 @@ impl LinearMap {
     pub fn of(factor: Primitive, bias: Option<Bias>) -> Self {
         let (inputs, outputs) = (factor.input_size(), factor.output_size());
         LinearMap { factors: vec![factor], scale: 1.0, bias, inputs, outputs }
+    }
+
+    /// No less than the entries of the matrix and of each of its factors, found without expanding any.
+    pub fn most_entries(&self) -> u64 {
+        let mut row = 1u64;
+        let mut most = self.inputs as u64;
+        for factor in &self.factors {
+            row = row.saturating_mul(factor.row_entries() as u64);
+            most = most.max((factor.output_size() as u64).saturating_mul(row));
+        }
+        most
     }
 
     /// The matrix, scale included, bias not.

@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let Code::Kernels(variant) = selection.code else {
         return Err(format!("no kernels to compare with: {}", selection.reason).into());
     };
-    println!("OpenFHE {} against its kernels `{variant}`: {}", fhe::openfhe_version(), selection.reason);
+    println!("OpenFHE {} against its kernels `{variant}`: {}", fhe::openfhe_version().unwrap(), selection.reason);
     let mut table = Table::new(selection.code);
     limbs::measure(&mut table)?;
     ciphertexts::measure(&mut table)?;

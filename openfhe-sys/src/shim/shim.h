@@ -69,13 +69,13 @@ struct Context {
 
     explicit Context(lbcrypto::CryptoContext<DCRTPoly> context);
 
-    std::uint32_t ring_dimension() const;
+    std::uint32_t ring_dimension() const noexcept;
     std::uint32_t cyclotomic_order() const;
-    std::uint32_t slots() const;
-    std::uint32_t limb_count() const;
+    std::uint32_t slots() const noexcept;
+    std::uint32_t limb_count() const noexcept;
     rust::Vec<std::uint64_t> moduli_q() const;
     rust::Vec<std::uint64_t> moduli_p() const;
-    double log2_qp() const;
+    double log2_qp() const noexcept;
     rust::Vec<double> scaling_factors() const;
 };
 
@@ -102,8 +102,8 @@ struct LooseKey {
     lbcrypto::EvalKey<DCRTPoly> handle;
     std::uint32_t id_;
 
-    std::uint32_t id() const { return id_; }
-    std::uint32_t limbs() const;
+    std::uint32_t id() const noexcept { return id_; }
+    std::uint32_t limbs() const noexcept;
 };
 
 // An encoded vector in evaluation format, over Q_level.
@@ -125,12 +125,12 @@ struct ExtendedPlaintext {
 struct Ciphertext {
     lbcrypto::Ciphertext<DCRTPoly> handle;
 
-    std::uint32_t level() const;
-    std::uint32_t limb_count() const;
-    std::uint32_t part_count() const;
-    std::uint32_t slots() const;
-    std::uint32_t noise_scale_degree() const;
-    double scaling_factor() const;
+    std::uint32_t level() const noexcept;
+    std::uint32_t limb_count() const noexcept;
+    std::uint32_t part_count() const noexcept;
+    std::uint32_t slots() const noexcept;
+    std::uint32_t noise_scale_degree() const noexcept;
+    double scaling_factor() const noexcept;
     rust::String key_tag() const;
 };
 
@@ -148,7 +148,7 @@ struct SparsePlaintexts {
     std::uint32_t log_repeats;
     double scale;
 
-    std::size_t byte_size() const;
+    std::size_t byte_size() const noexcept;
 };
 
 // Rotations of one ciphertext.
@@ -164,10 +164,11 @@ struct RotationSum {
 };
 
 // api/process.cc
-bool configure_allocator();
+bool configure_allocator() noexcept;
+void exit_when_out_of_memory() noexcept;
 void forbid_core_dumps();
 void set_threads(std::uint32_t count);
-std::uint32_t threads();
+std::uint32_t threads() noexcept;
 rust::String openfhe_version();
 void clear_multiplication_keys();
 void clear_rotation_keys();

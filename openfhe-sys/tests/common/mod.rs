@@ -71,13 +71,13 @@ impl Party {
         let context = fhe::create_context(&parameters).expect("the parameters are valid");
         let keys = fhe::generate_key_pair(&context).expect("key generation");
         fhe::generate_multiplication_key(&keys.secret_key).expect("key generation");
-        let scales = context.scaling_factors();
+        let scales = context.scaling_factors().unwrap();
         Party { context, keys, scales, slots }
     }
 
     /// The prime that a rescale at this level drops.
     pub(crate) fn dropped_prime(&self, level: u32) -> f64 {
-        self.context.moduli_q()[(self.context.limb_count() - 1 - level) as usize] as f64
+        self.context.moduli_q().unwrap()[(self.context.limb_count() - 1 - level) as usize] as f64
     }
 
     pub(crate) fn scale(&self, level: u32) -> f64 {

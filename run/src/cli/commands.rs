@@ -12,9 +12,8 @@ use paf_runtime::{Client, InsecureTestParameters, Samples, read_server_key_heade
 use paf_scheme::MachineCosts;
 
 use super::error::Result;
-use super::progress::Progress;
-use super::report::{Format, Report, seconds, warn_if_insecure, wrote};
-use super::results::{Results, named};
+use super::report::{Format, Report, warn_if_insecure, wrote};
+use super::results::named;
 use super::{Input, Machine, OpenFheEngine, facts};
 
 pub(crate) fn client(circuit: &Path, output: &Path, format: Format) -> Result<()> {
@@ -43,7 +42,7 @@ pub(crate) fn info(file: &Path, costs: Option<&MachineCosts>, format: Format) ->
             facts::circuit(&mut report, &circuit, costs);
         }
         FileKind::ServerKey => facts::keyed(&mut report, &read_server_key_header(file)?),
-        FileKind::SecretKey | FileKind::Ciphertexts => facts::keyed(&mut report, &header),
+        FileKind::SecretKey | FileKind::ProtectedKey | FileKind::Ciphertexts => facts::keyed(&mut report, &header),
     }
     report.print(format)
 }
@@ -52,50 +51,6 @@ pub(crate) fn info_machine(machine: &Machine, format: Format) -> Result<()> {
     let mut report = Report::default();
     facts::machine(&mut report, machine);
     report.print(format)
-}
-
-pub(crate) fn keygen(
-    client: &Path,
-    secret: &Path,
-    public: &Path,
-    insecure: InsecureTestParameters,
-    format: Format,
-) -> Result<()> {
-    let (client, mut report) = open_client(client, insecure)?;
-    let mut phase = Progress::new(format).phase("keygen");
-    let key = client.generate_key_files(secret, public, &mut phase.counter("evaluation keys"))?;
-    let time = phase.end();
-    let keys = client.key_list()?.len();
-    report.fact("evaluation_keys", keys);
-    report.fact("seconds", time);
-    report.line("keygen", format!("{keys} evaluation keys in {}", seconds(time)));
-    facts::key_id(&mut report, &key);
-    facts::parameters(&mut report, &client.part().parameters);
-    wrote(&mut report, secret);
-    wrote(&mut report, public);
-    finish(report, format)
-}
-
-pub(crate) fn decrypt(
-    client: &Path,
-    secret: &Path,
-    input: &Path,
-    output: &Path,
-    insecure: InsecureTestParameters,
-    format: Format,
-) -> Result<()> {
-    let (client, mut report) = open_client(client, insecure)?;
-    let key = client.load_secret_key(secret)?;
-    let mut phase = Progress::new(format).phase("decrypt");
-    let results = client.decrypt_file(&key, input, &mut phase.counter("samples"))?;
-    let shown = Results::of_client(client.part());
-    let results = shown.kept(results)?;
-    let time = phase.end();
-    report.fact("seconds", time);
-    report.line("decrypted", format!("{} samples in {}", results.len(), seconds(time)));
-    shown.summarize(&mut report, &results);
-    shown.write(&mut report, output, &results)?;
-    finish(report, format)
 }
 
 /// Reads a client from its own file or a circuit's, and begins the report of what it does.

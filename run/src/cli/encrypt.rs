@@ -9,7 +9,7 @@ use super::commands::{finish, open_client, read_samples};
 use super::error::Result;
 use super::progress::Progress;
 use super::report::{Format, seconds, wrote};
-use super::{Input, OpenFheEngine, facts};
+use super::{Input, OpenFheEngine, Protection, facts, secrets};
 
 pub(crate) struct Options<'a> {
     pub(crate) client: &'a Path,
@@ -23,6 +23,7 @@ pub(crate) struct Options<'a> {
 pub(crate) struct KeyFiles<'a> {
     pub(crate) public: Option<&'a Path>,
     pub(crate) secret: Option<&'a Path>,
+    pub(crate) protection: &'a Protection,
     pub(crate) id: Option<KeyId>,
 }
 
@@ -57,7 +58,7 @@ impl Keys {
         };
         let mut keys = None;
         if let Some(path) = files.secret {
-            let secret = client.load_secret_key(path)?;
+            let secret = secrets::load(client, path, files.protection)?;
             check(secret.binding(), path)?;
             keys = Some(Keys::Secret(secret));
         }

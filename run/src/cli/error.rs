@@ -28,6 +28,41 @@ pub(crate) enum CommandError {
         /// Free memory in bytes.
         available: u64,
     },
+    /// Both keys cannot be in one file.
+    #[error("--secret and --public both name {}: the secret key would be lost, or go to the server", .0.display())]
+    SameFile(PathBuf),
+    /// A key would be replaced.
+    #[error("{} is there already: --force replaces it, and what was encrypted for it is lost", .0.display())]
+    KeyExists(PathBuf),
+    /// A passphrase was to be typed twice.
+    #[error("the two passphrases are not the same")]
+    OtherPassphrase,
+    /// A passphrase cannot be asked for.
+    #[error("no terminal to ask for the passphrase on ({0}): --passphrase-file FILE reads it from a file")]
+    NoTerminal(std::io::Error),
+    /// A file of a passphrase that holds none.
+    #[error("{}: {problem}", path.display())]
+    PassphraseFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Scores are to be shared more precisely than the noise allows.
+    #[error(
+        "--share {bits}: the results have about {precision:.1} bits, of which {most} can be shared without showing the noise; --share {most} or less, or --share class"
+    )]
+    TooManyBits {
+        /// Asked for.
+        bits: u32,
+        /// The most there are.
+        most: u32,
+        /// Predicted precision.
+        precision: f64,
+    },
+    /// A single number has no class.
+    #[error("--share class: output {0} is a number, which has no class; --share BITS rounds it")]
+    NoClass(String),
     /// There is no folder for the user's settings.
     #[error("neither XDG_CONFIG_HOME nor HOME names a folder: say where to write with -o FILE")]
     NoSettingsFolder,

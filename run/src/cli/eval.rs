@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use paf_circuit::container::{FileKind, SectionReader};
+use paf_circuit::container::{FileKind, SectionReader, require_file};
 use paf_circuit::read_circuit;
 use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server};
 
@@ -79,6 +79,7 @@ fn evaluate(
 
 /// Refuses ciphertexts of another key by the headers of the files, before hundreds of keys are read.
 fn check_same_key(input: &Path, public: &Path) -> Result<()> {
+    [input, public].into_iter().try_for_each(require_file)?;
     let key = SectionReader::open(public, FileKind::ServerKey)?.header().binding.key;
     let found = SectionReader::open(input, FileKind::Ciphertexts)?.header().binding;
     Ok(found.check_key(&key).map_err(|error| error.in_file(input))?)

@@ -46,6 +46,7 @@ pub(crate) fn client(report: &mut Report, client: &ClientPart) {
 pub(crate) fn keyed(report: &mut Report, header: &Header) {
     let (kind, content) = match header.kind {
         FileKind::SecretKey => ("secret key", "the secret key".to_owned()),
+        FileKind::ProtectedKey => ("secret key", "the secret key, under a passphrase".to_owned()),
         FileKind::ServerKey => {
             let keys = header.sections.saturating_sub(1);
             report.fact("evaluation_keys", keys);
@@ -57,6 +58,7 @@ pub(crate) fn keyed(report: &mut Report, header: &Header) {
         }
     };
     report.fact("kind", kind);
+    report.fact("passphrase", header.kind == FileKind::ProtectedKey);
     report.fact("fingerprint", header.binding.fingerprint.to_string());
     report.line("holds", content);
     report.line("fingerprint", format!("{}, of the circuit", header.binding.fingerprint));

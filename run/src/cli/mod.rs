@@ -3,15 +3,18 @@
 mod check;
 mod commands;
 mod costs;
+mod decrypt;
 mod encrypt;
 mod error;
 mod eval;
 mod facts;
 mod infer;
+mod keygen;
 mod memory;
 mod progress;
 mod report;
 mod results;
+mod secrets;
 mod simulate;
 
 use std::path::PathBuf;
@@ -25,6 +28,7 @@ use paf_engine_openfhe::machine::{self, Machine};
 use paf_files::Bytes;
 use paf_runtime::{Checkpoints, InsecureTestParameters, Server};
 
+use decrypt::Share;
 #[cfg(doc)]
 use error::CommandError;
 use error::Result;
@@ -138,6 +142,14 @@ enum Command {
         /// Where to write the public and evaluation keys; they go to the server.
         #[arg(long)]
         public: PathBuf,
+        /// Replace keys that are there: what was encrypted for them cannot be decrypted any more.
+        #[arg(long)]
+        force: bool,
+        /// Ask for a passphrase, and put the secret key under it.
+        #[arg(long, conflicts_with = "passphrase_file")]
+        passphrase: bool,
+        #[command(flatten)]
+        protection: Protection,
         #[command(flatten)]
         insecure: Insecure,
     },
@@ -150,9 +162,11 @@ enum Command {
         /// --key-id too.
         #[arg(long, required_unless_present = "secret")]
         public: Option<PathBuf>,
-        /// The secret key.
+        /// The secret key; `-` reads it from standard input.
         #[arg(long)]
         secret: Option<PathBuf>,
+        #[command(flatten)]
+        protection: Protection,
         /// The id that the keys must have: 64 hexadecimal digits, as keygen and info print them.
         #[arg(long, value_name = "ID", value_parser = parse_key_id)]
         key_id: Option<KeyId>,
@@ -188,15 +202,24 @@ enum Command {
     Decrypt {
         /// A client or circuit file.
         client: PathBuf,
-        /// The secret key.
+        /// The secret key; `-` reads it from standard input.
         #[arg(long)]
         secret: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
         /// The encrypted results.
         #[arg(long)]
         input: PathBuf,
+        /// The encrypted inputs that these must be the results of.
+        #[arg(long = "for", value_name = "X.ct")]
+        inputs: Option<PathBuf>,
         /// Where to write the results.
         #[arg(long)]
         output: PathBuf,
+        /// Write only what others may see: `class` for the place of the largest score alone, or a number of BITS, for scores
+        /// rounded to steps of 2^-BITS of the largest one that calibration showed.
+        #[arg(long, value_name = "class|BITS", value_parser = parse_share)]
+        share: Option<Share>,
         #[command(flatten)]
         insecure: Insecure,
     },
@@ -213,6 +236,13 @@ impl From<Insecure> for InsecureTestParameters {
     fn from(insecure: Insecure) -> Self {
         if insecure.insecure_test_parameters { InsecureTestParameters::Allow } else { InsecureTestParameters::Refuse }
     }
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Protection {
+    /// The file of the secret key's passphrase, its first line. Without it a passphrase is asked for on the terminal.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -250,12 +280,18 @@ impl Memory {
         self.key_memory.map_or(circuit.prediction.key_memory, |size| size.0)
     }
 
-    /// Refuses a circuit that will not fit, as it was planned.
+    /// Refuses a circuit that will not fit, by its own operations and as it was planned.
     ///
     /// # Errors
     /// [`CommandError::Memory`].
     fn check(self, circuit: &Circuit) -> Result<()> {
-        if self.ignore_memory { Ok(()) } else { memory::check_memory(circuit.prediction.peak_bytes) }
+        if self.ignore_memory {
+            return Ok(());
+        }
+        let computed = paf_runtime::peak_bytes(circuit, self.key_memory(circuit));
+        let as_planned = self.key_memory.is_none_or(|size| size.0 == circuit.prediction.key_memory);
+        let predicted = if as_planned { circuit.prediction.peak_bytes } else { 0 };
+        memory::check_memory(computed.max(predicted))
     }
 }
 
@@ -286,6 +322,16 @@ fn parse_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "give a number of samples, at least 1".to_owned())
 }
 
+fn parse_share(text: &str) -> Result<Share, String> {
+    match text {
+        "class" => Ok(Share::Class),
+        bits => match bits.parse() {
+            Ok(bits @ 1..=52) => Ok(Share::Bits(bits)),
+            _ => Err("give `class` or a number of bits, from 1 to 52".to_owned()),
+        },
+    }
+}
+
 fn parse_key_id(text: &str) -> Result<KeyId, String> {
     text.parse::<KeyId>().map_err(|error| format!("{error}, as keygen prints them"))
 }
@@ -313,6 +359,7 @@ impl Command {
 
 /// Sets up this process and runs one command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    machine::exit_when_out_of_memory();
     let machine = &machine::set_up()?;
     let format = if arguments.json { Format::Json } else { Format::Text };
     if arguments.command.holds_secrets() {
@@ -337,12 +384,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let (memory, insecure) = (*memory, (*insecure).into());
             infer::infer(&infer::Options { circuit, input, output: output.as_deref(), memory, insecure }, format)
         }
-        Command::Keygen { client, secret, public, insecure } => {
-            commands::keygen(client, secret, public, (*insecure).into(), format)
+        Command::Keygen { client, secret, public, force, passphrase, protection, insecure } => {
+            let files = keygen::Files { client, secret, public, force: *force };
+            keygen::keygen(&files, *passphrase, protection, (*insecure).into(), format)
         }
-        Command::Encrypt { client, public, secret, key_id, input, output, insecure } => {
+        Command::Encrypt { client, public, secret, protection, key_id, input, output, insecure } => {
             let (public, secret, insecure) = (public.as_deref(), secret.as_deref(), (*insecure).into());
-            let keys = encrypt::KeyFiles { public, secret, id: *key_id };
+            let keys = encrypt::KeyFiles { public, secret, protection, id: *key_id };
             encrypt::encrypt(&encrypt::Options { client, keys, input, output, insecure }, format)
         }
         Command::Check { circuit, files, sample, limit, least_bits, memory, insecure } => {
@@ -353,8 +401,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Eval { circuit, public, input, output, keep, memory, insecure } => {
             eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, (*insecure).into(), format)
         }
-        Command::Decrypt { client, secret, input, output, insecure } => {
-            commands::decrypt(client, secret, input, output, (*insecure).into(), format)
+        Command::Decrypt { client, secret, protection, input, inputs, output, share, insecure } => {
+            let (inputs, share, insecure) = (inputs.as_deref(), *share, (*insecure).into());
+            let options = decrypt::Options { client, secret, protection, input, inputs, output, share, insecure };
+            decrypt::decrypt(&options, format)
         }
     }
 }

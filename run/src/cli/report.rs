@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use paf_files::Bytes;
+use paf_ir::printable::printable;
 use paf_runtime::RuntimeError;
 use paf_runtime::{InsecureTestParameters, check_security};
 use paf_scheme::Parameters;
@@ -54,7 +55,8 @@ impl Report {
 
     fn text(&self) -> String {
         let width = self.lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
-        self.lines.iter().map(|(label, text)| format!("{label:width$}  {text}\n")).collect()
+        let line = |(label, text): &(String, String)| format!("{:width$}  {}\n", printable(label), printable(text));
+        self.lines.iter().map(line).collect()
     }
 }
 

@@ -1,11 +1,12 @@
 //! The file of one checkpoint: a ciphertext file whose first section says what it is of.
 
-use paf_circuit::container::{FileKind, Header, SectionKind, SectionReader, SectionWriter};
+use paf_circuit::container::{ContentId, FileKind, Header, SectionKind, SectionReader, SectionWriter};
 use paf_engine::{Engine, EngineError, KeySet as _};
 use paf_ir::ckks::Type;
 use paf_ir::program::ValueId;
 
 use super::{Run, Session};
+use crate::ciphertexts::most_section_bytes;
 use crate::error::{Result, RuntimeError};
 use crate::executor::{Alive, Evaluation, alive_before};
 use crate::keys::check_binding;
@@ -32,7 +33,7 @@ impl Place {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = VERSION.to_le_bytes().to_vec();
         bytes.extend(self.run.circuit);
-        bytes.extend(self.run.inputs);
+        bytes.extend(self.run.inputs.0);
         bytes.extend(self.sample.to_le_bytes());
         bytes.extend(self.position.to_le_bytes());
         bytes
@@ -45,7 +46,7 @@ impl Place {
         let (sample, rest) = rest.split_first_chunk::<8>()?;
         let (position, rest) = rest.split_first_chunk::<8>()?;
         let place = Place {
-            run: Run { circuit: *circuit, inputs: *inputs },
+            run: Run { circuit: *circuit, inputs: ContentId(*inputs) },
             sample: u64::from_le_bytes(*sample),
             position: u64::from_le_bytes(*position),
         };
@@ -67,7 +68,7 @@ impl<'e, E: Engine> Session<'_, 'e, E> {
             self.keys.set.write_admitted(ciphertext, &mut body)?;
             writer.section(ALIVE, &body)?;
         }
-        Ok(writer.commit()?)
+        Ok(writer.commit().map(drop)?)
     }
 
     /// Reads what the checkpoint of a sample is of; it must be of this run.
@@ -75,6 +76,8 @@ impl<'e, E: Engine> Session<'_, 'e, E> {
         let path = self.checkpoints.path(sample);
         let mut reader = SectionReader::open(&path, FileKind::Ciphertexts)?;
         check_binding(&reader.header().binding, self.keys.binding(), &path)?;
+        let parameters = self.server.engine.parameters();
+        reader.limit_sections(most_section_bytes(parameters.ciphertext_bytes(parameters.levels)));
         let mut body = Vec::new();
         let place = match reader.next_section(&mut body)? {
             Some(PLACE) => Place::from_bytes(&body),

@@ -8,13 +8,13 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
+use paf_circuit::container::ContentId;
 use paf_circuit::{Circuit, CircuitError, encode_circuit};
 use paf_engine::{Answer, Engine, KeySet as _};
 use paf_files::AtomicFile;
@@ -114,25 +114,13 @@ fn remove(path: &Path) -> Result<()> {
 struct Run {
     /// SHA-256 of the circuit file.
     circuit: [u8; 32],
-    /// SHA-256 of the file of inputs.
-    inputs: [u8; 32],
+    /// The content of the file of inputs.
+    inputs: ContentId,
 }
 
 impl Run {
-    fn new(circuit: &Circuit, inputs: &Path) -> Result<Self> {
-        let inputs = fs::File::open(inputs).and_then(digest).map_err(RuntimeError::read(inputs))?;
-        Ok(Run { circuit: Sha256::digest(encode_circuit(circuit)).into(), inputs })
-    }
-}
-
-/// SHA-256 of a file, read piece by piece.
-fn digest(mut file: fs::File) -> io::Result<[u8; 32]> {
-    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hash.finalize().into()),
-            length => hash.update(&piece[..length]),
-        }
+    fn new(circuit: &Circuit, inputs: ContentId) -> Self {
+        Run { circuit: Sha256::digest(encode_circuit(circuit)).into(), inputs }
     }
 }
 
@@ -164,7 +152,7 @@ impl<E: Engine> Server<E> {
         observer: &mut dyn FnMut(usize, Step<'_>) -> A,
     ) -> Result<Evaluated> {
         let evaluator = self.evaluator(keys);
-        let session = Session::new(self, keys, &evaluator, inputs, checkpoints)?;
+        let session = Session::new(self, keys, &evaluator, self.check_inputs(keys, inputs)?, checkpoints)?;
         let probe = AtomicFile::create(results);
         drop(probe.map_err(|source| CircuitError::Io { path: results.to_owned(), source })?);
         let mut reader = self.open_inputs(keys, inputs)?;
@@ -195,10 +183,10 @@ impl<'s, 'e, E: Engine> Session<'s, 'e, E> {
         server: &'s Server<E>,
         keys: &'s EvaluationKeys<E>,
         evaluator: &'s E::Evaluator<'e>,
-        inputs: &Path,
+        inputs: ContentId,
         checkpoints: &'s Checkpoints,
     ) -> Result<Self> {
-        let run = Run::new(server.circuit(), inputs)?;
+        let run = Run::new(server.circuit(), inputs);
         let session = Session { server, keys, evaluator, checkpoints, run };
         for sample in checkpoints.samples()? {
             session.open(sample)?;
@@ -249,7 +237,8 @@ impl<'s, 'e, E: Engine> Session<'s, 'e, E> {
         for sample in 0..samples {
             writer.sample(&self.results(sample)?)?;
         }
-        writer.commit()
+        writer.source(&self.run.inputs)?;
+        writer.commit().map(drop)
     }
 
     /// The results of a sample that is done.

@@ -60,7 +60,14 @@ fn an_encrypted_evaluation_goes_on_from_any_operation_bit_by_bit() {
         let (server, keys) = &party;
         let checkpoints = Checkpoints::start(&folder.path().join("kept"), Duration::ZERO).unwrap();
         let evaluator = server.evaluator(keys);
-        let session = Session::new(server, keys, &evaluator, &folder.path().join("x.ct"), &checkpoints).unwrap();
+        let session = Session::new(
+            server,
+            keys,
+            &evaluator,
+            server.check_inputs(keys, &folder.path().join("x.ct")).unwrap(),
+            &checkpoints,
+        )
+        .unwrap();
         let whole = bytes(server, &server.evaluate(keys, inputs(&party, folder.path()), &mut |_| {}).unwrap());
         let mut evaluation = session.begin(0, inputs(&party, folder.path())).unwrap();
         for position in 0..=case.circuit.program.len() {
@@ -91,7 +98,7 @@ fn checkpoints_are_as_far_apart_as_asked_and_as_their_cost_needs() {
 
 #[test]
 fn places_that_were_cut_or_are_of_another_version_are_refused() {
-    let run = Run { circuit: [1; 32], inputs: [2; 32] };
+    let run = Run { circuit: [1; 32], inputs: ContentId([2; 32]) };
     let place = file::Place { run, sample: 3, position: 4 };
     let bytes = place.to_bytes();
     assert_eq!(file::Place::from_bytes(&bytes), Some(place));

@@ -30,7 +30,7 @@ fn encrypt(
     level: u32,
 ) -> Result<fhe::UniquePtr<fhe::Ciphertext>> {
     let values: Vec<f64> = (0..slots).map(|slot| f64::from(slot) / f64::from(slots) - 0.5).collect();
-    let plaintext = fhe::encode(context, &values, slots, level, context.scaling_factors()[level as usize])?;
+    let plaintext = fhe::encode(context, &values, slots, level, context.scaling_factors().unwrap()[level as usize])?;
     Ok(fhe::encrypt(&keys.public_key, &plaintext)?)
 }
 
@@ -77,8 +77,8 @@ pub(crate) fn measure_bootstrap(table: &mut Table) -> Result<()> {
 
 fn forget(keys: fhe::KeyPair) -> Result<()> {
     drop(keys);
-    fhe::clear_multiplication_keys();
-    fhe::clear_rotation_keys();
-    fhe::release_contexts();
+    fhe::clear_multiplication_keys().unwrap();
+    fhe::clear_rotation_keys().unwrap();
+    fhe::release_contexts().unwrap();
     Ok(())
 }

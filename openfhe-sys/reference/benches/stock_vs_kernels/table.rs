@@ -60,7 +60,7 @@ impl Table {
         mut operation: impl FnMut() -> Result<()>,
     ) -> Result<()> {
         for threads in [1, all_threads()] {
-            fhe::set_threads(threads);
+            fhe::set_threads(threads).unwrap();
             let (stock, ours) = in_turns(code, runs, &mut operation)?;
             println!(
                 "{name:<44} {threads:>7} {:>11.3} {:>11.3} {:>6.2}x  {}",

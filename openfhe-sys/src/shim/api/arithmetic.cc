@@ -95,28 +95,28 @@ std::shared_ptr<lbcrypto::CryptoParametersCKKSRNS> ckks_parameters(const lbcrypt
     return parameters;
 }
 
-std::uint32_t Ciphertext::level() const {
+std::uint32_t Ciphertext::level() const noexcept {
     return static_cast<std::uint32_t>(handle->GetLevel());
 }
 
-std::uint32_t Ciphertext::limb_count() const {
+std::uint32_t Ciphertext::limb_count() const noexcept {
     const auto& parts = handle->GetElements();
     return parts.empty() ? 0 : static_cast<std::uint32_t>(parts.front().GetNumOfElements());
 }
 
-std::uint32_t Ciphertext::part_count() const {
+std::uint32_t Ciphertext::part_count() const noexcept {
     return static_cast<std::uint32_t>(handle->NumberCiphertextElements());
 }
 
-std::uint32_t Ciphertext::slots() const {
+std::uint32_t Ciphertext::slots() const noexcept {
     return handle->GetSlots();
 }
 
-std::uint32_t Ciphertext::noise_scale_degree() const {
+std::uint32_t Ciphertext::noise_scale_degree() const noexcept {
     return static_cast<std::uint32_t>(handle->GetNoiseScaleDeg());
 }
 
-double Ciphertext::scaling_factor() const {
+double Ciphertext::scaling_factor() const noexcept {
     return handle->GetScalingFactor();
 }
 

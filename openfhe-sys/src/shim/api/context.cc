@@ -119,7 +119,7 @@ Context::Context(lbcrypto::CryptoContext<DCRTPoly> context)
     }
 }
 
-std::uint32_t Context::ring_dimension() const {
+std::uint32_t Context::ring_dimension() const noexcept {
     return handle->GetRingDimension();
 }
 
@@ -127,11 +127,11 @@ std::uint32_t Context::cyclotomic_order() const {
     return handle->GetCyclotomicOrder();
 }
 
-std::uint32_t Context::slots() const {
+std::uint32_t Context::slots() const noexcept {
     return handle->GetEncodingParams()->GetBatchSize();
 }
 
-std::uint32_t Context::limb_count() const {
+std::uint32_t Context::limb_count() const noexcept {
     return static_cast<std::uint32_t>(bases.size());
 }
 
@@ -143,7 +143,7 @@ rust::Vec<std::uint64_t> Context::moduli_p() const {
     return moduli_of(*parameters->GetParamsP());
 }
 
-double Context::log2_qp() const {
+double Context::log2_qp() const noexcept {
     double bits = 0;
     for (const auto& limb : parameters->GetParamsQP()->GetParams())
         bits += std::log2(limb->GetModulus().ConvertToDouble());

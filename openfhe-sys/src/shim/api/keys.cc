@@ -132,7 +132,7 @@ void insert_evaluation_key(rust::Str tag, std::unique_ptr<LooseKey> key) {
 }
 
 // The switch to the sparse secret is over the first prime of Q and one of P only.
-std::uint32_t LooseKey::limbs() const {
+std::uint32_t LooseKey::limbs() const noexcept {
     const auto special = ckks_parameters(*handle)->GetParamsP()->GetParams().size();
     const auto all     = handle->GetAVector().at(0).GetNumOfElements();
     return all > special ? static_cast<std::uint32_t>(all - special) : 1;

@@ -13,9 +13,11 @@
 #include <cstring>
 #include <limits>
 #include <malloc.h>
+#include <new>
 #include <omp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace openfhe_shim {
 
@@ -38,7 +40,7 @@ int thread_limit = omp_get_max_threads();
 // with 24 limbs and the AVX-512 kernels, CPU seconds of the least disturbed of 40 batches of rotations, products and
 // rescales, and the peak: glibc 0.57 and 462 MiB, with these thresholds 0.43 and 525, jemalloc 0.41 and 599, mimalloc
 // 0.40 and 512, lists of free limbs of our own 0.38 and 458. One tenth was not worth another allocator.
-bool configure_allocator() {
+bool configure_allocator() noexcept {
     constexpr int MMAP_THRESHOLD = 32 << 20;  // the largest that glibc accepts
     constexpr int TRIM_THRESHOLD = std::numeric_limits<int>::max();
     return mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1 && mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD) == 1;
@@ -49,6 +51,15 @@ void forbid_core_dumps() {
     const rlimit none{0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         fail(std::strerror(errno));
+}
+
+// Called by operator new, where there is nothing left to do but say so. What was written is without a name still.
+void exit_when_out_of_memory() noexcept {
+    std::set_new_handler([] {
+        constexpr char MESSAGE[] = "error: out of memory\n";
+        [[maybe_unused]] const auto written = write(STDERR_FILENO, MESSAGE, sizeof MESSAGE - 1);
+        _exit(3);
+    });
 }
 
 // Beside the team, OpenMP has one thread: its others would spin where the team's have work.
@@ -68,7 +79,7 @@ OpenMpThreads::~OpenMpThreads() {
     omp_set_num_threads(before_);
 }
 
-std::uint32_t threads() {
+std::uint32_t threads() noexcept {
     return static_cast<std::uint32_t>(thread_limit);
 }
 

@@ -4,6 +4,7 @@
 namespace openfhe_shim {
 namespace symbols {
 
+constexpr char CREATE_RANDOMNESS[] = "createEngineInstance";
 constexpr char NTT_FORWARD[] =
     "_ZN6intnat27NumberTheoreticTransformNatINS_13NativeVectorTINS_14NativeIntegerTImEEEEE35ForwardTransformToBit"
     "ReverseInPlaceERKS4_S7_PS4_";

@@ -63,7 +63,7 @@ std::vector<std::uint64_t> all_limbs(const Residues& residues, const Coefficient
 
 }  // namespace
 
-std::size_t SparsePlaintexts::byte_size() const {
+std::size_t SparsePlaintexts::byte_size() const noexcept {
     return limbs.size() * limb_count * length * sizeof(std::uint64_t);
 }
 
