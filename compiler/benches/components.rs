@@ -131,6 +131,7 @@ fn circuit(component_of: &Component, slots: usize) -> Result<Circuit> {
         client: Default::default(),
         refreshed: false,
         prices: EngineProfile::openfhe().packing,
+        sanitize: false,
     };
     let request = ScheduleRequest {
         insecure: true,

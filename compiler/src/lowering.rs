@@ -18,7 +18,12 @@ use crate::options::{AUTO_PAF, CompileOptions, DEFAULT_INPUT_RANGE, DEFAULT_PAF}
 /// # Errors
 /// [`OptionsError`] for unknown names, and for options that do not go together.
 pub(crate) fn lower_options(options: &CompileOptions) -> Result<LowerOptions, OptionsError> {
-    Ok(LowerOptions { goal: goal(options)?, approximation: approximation(options)?, schedule: request(options) })
+    Ok(LowerOptions {
+        goal: goal(options)?,
+        approximation: approximation(options)?,
+        schedule: request(options),
+        sanitize: options.sanitize,
+    })
 }
 
 fn approximation(options: &CompileOptions) -> Result<ApproximationOptions, OptionsError> {

@@ -173,6 +173,9 @@ pub struct CompileOptions {
     pub compile_memory: Option<u64>,
     /// Test parameters without any security.
     pub insecure: bool,
+    /// Whether results hold nothing of the network but the outputs, so that `paf-run eval --sanitize` takes the circuit; a level
+    /// where the last operation is no linear map.
+    pub sanitize: bool,
     /// Where bootstraps may be.
     pub bootstraps: Bootstraps,
     /// How often a bootstrap refreshes a value, 1 or 2; otherwise once, or twice where the precision takes that.
@@ -220,6 +223,7 @@ impl CompileOptions {
             memory: None,
             compile_memory: None,
             insecure: false,
+            sanitize: false,
             bootstraps: Bootstraps::default(),
             bootstrap_iterations: None,
             profile: EngineProfile::openfhe(),

@@ -30,11 +30,14 @@ pub enum FileError {
     BoundToAnother,
 }
 
-/// The exit code of a program that ends with an error of the system: 1 for a wrong path, which is the user's, 3 for a
-/// disk that fails, which is not.
+/// The exit code of a program that ends with an error of the system: 1 for a wrong path or what is no text, which is the user's,
+/// 3 for a disk that fails, which is not.
 pub fn io_exit_code(source: &io::Error) -> u8 {
     match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => 1,
+        io::ErrorKind::NotFound
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::InvalidData => 1,
         _ => 3,
     }
 }

@@ -18,7 +18,7 @@ pub(super) const MAX_ELEMENTS: usize = 1 << 27;
 pub(super) const MAX_COMPUTED: usize = 1 << 22;
 
 /// Elements that the constants may have together that nodes compute, beside so many times those of the weights.
-pub(super) const COMPUTED_CONSTANTS: usize = 1 << 21;
+pub(super) const COMPUTED_CONSTANTS: usize = 1 << 20;
 pub(super) const COMPUTED_OF_WEIGHTS: usize = 8;
 
 /// What the elements of a constant are.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::constants::MAX_COMPUTED;
+
 /// Why an ONNX file could not become a tensor graph. Every variant names the thing in the user's file.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -102,7 +104,9 @@ pub enum ImportError {
         problem: String,
     },
     /// An input has more elements than any circuit.
-    #[error("input `{name}` is too large: {shape:?}")]
+    #[error(
+        "input `{name}` is too large: {shape:?} are more than the {MAX_COMPUTED} elements that any circuit has room for"
+    )]
     InputSize {
         /// The input.
         name: String,

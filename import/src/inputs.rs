@@ -3,7 +3,7 @@
 use paf_ir::Shape;
 use paf_ir::tensor::BatchAxis;
 
-use super::constants::{self, checked_size};
+use super::constants::{self, MAX_COMPUTED, size_within};
 use super::error::ImportError;
 use super::onnx::{DataType, Dimension, GraphProto, Size, TensorType, TypeProto, TypeValue, ValueInfoProto};
 
@@ -42,7 +42,7 @@ pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared, ImportError> 
             None => return Err(ImportError::DynamicAxis { input: name(), axis, size: in_words(dimension) }),
         });
     }
-    match checked_size(&shape) {
+    match size_within(&shape, MAX_COMPUTED) {
         Some(_) => Ok(Declared {
             shape: Shape(shape),
             batch: if has_batch_axis { BatchAxis::First } else { BatchAxis::Absent },

@@ -187,7 +187,9 @@ pub(super) fn expand(site: &mut Site<'_>) -> Outcome {
     let target = target.ok_or_else(|| Refusal::invalid("the shape has no integer elements"))?;
     let sizes = target.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();
     let sizes = sizes.map_err(|_| Refusal::invalid(format!("the shape is {target:?}")))?;
-    let shape = broadcast_shape(&site.shape(&value)?, &Shape(sizes))?;
+    let (given, wanted) = (site.shape(&value)?, Shape(sizes));
+    size_beside(&wanted, given.size())?;
+    let shape = broadcast_shape(&given, &wanted)?;
     expanded(site, value, &shape)
 }
 

@@ -104,6 +104,20 @@ pub enum Op {
     },
 }
 
+impl CkksProgram {
+    /// An output whose slots without an element may hold leftovers of inner layers: one that does not come from a linear map,
+    /// which leaves zeros there.
+    pub fn output_with_leftovers(&self) -> Option<&str> {
+        let is_map = |mut id: ValueId| {
+            while let Op::Drop { input, .. } = self.value(id).op {
+                id = input;
+            }
+            matches!(self.value(id).op, Op::Linear { .. })
+        };
+        self.outputs.iter().find(|port| !is_map(port.value)).map(|port| port.name.as_str())
+    }
+}
+
 /// Whether a value awaits its rescale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -36,6 +36,8 @@ pub struct LowerOptions {
     pub goal: Option<Goal>,
     /// Which parameters and bootstraps to consider.
     pub schedule: ScheduleRequest,
+    /// Whether results must hold nothing but the outputs: see [`PackOptions::sanitize`](crate::pack::PackOptions::sanitize).
+    pub sanitize: bool,
 }
 
 impl LowerOptions {
@@ -45,6 +47,7 @@ impl LowerOptions {
             approximation: ApproximationOptions::new(default_paf),
             goal: None,
             schedule: ScheduleRequest::new(profile),
+            sanitize: false,
         }
     }
 }
@@ -205,6 +208,7 @@ impl Lowering {
             let (polynomial, optimized) = (reached(&self.polynomial), reached(&self.optimized));
             let (levels, request) = (optimized.report.levels_after, &self.options.schedule);
             let options = pack::options(&self.graph, &polynomial.approximated, levels, request);
+            let options = pack::PackOptions { sanitize: self.options.sanitize, ..options };
             self.packed = Some(pack(&optimized.graph, &options)?);
         }
         Ok(reached(&self.packed))

@@ -104,6 +104,7 @@ fn check(network: &Graph, max_slots: usize) -> SlotProgram {
         client: Default::default(),
         refreshed: false,
         prices: EngineProfile::openfhe().packing,
+        sanitize: false,
     };
     let program = pack(&optimized, &ports).unwrap().program;
     let x: Vec<f64> = samples[0][0].iter().map(|x| x * polynomial.inputs[0].scale).collect();
@@ -238,6 +239,7 @@ fn convolutions_share_rotation_keys() {
         client: Default::default(),
         refreshed: true,
         prices: EngineProfile::openfhe().packing,
+        sanitize: false,
     };
     let maps = pack(&graph, &options).unwrap().program.maps;
     let rotations: Vec<usize> = maps.iter().map(|map| map.plan.rotation_count(1, 1)).collect();

@@ -209,3 +209,25 @@ fn files_that_are_read_once_may_be_pipes() {
     let output = Command::new("bash").args(["-c", &script]).current_dir(bench.folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+/// Results that hold nothing but the outputs: their ciphertexts differ each time, their values do not.
+#[test]
+fn sanitized_results_are_encrypted_anew() {
+    let bench = bench();
+    bench.succeeds(DECRYPT);
+    let plain = bench.read("y.npy");
+    let before = fs::read(bench.path("y.ct")).unwrap();
+    bench.succeeds(&format!("{EVAL} --sanitize"));
+    let first = fs::read(bench.path("y.ct")).unwrap();
+    bench.succeeds(DECRYPT);
+    assert!(bench.read("y.npy").iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-3));
+    bench.succeeds(&format!("{EVAL} --sanitize"));
+    assert!(first != before && fs::read(bench.path("y.ct")).unwrap() != first);
+}
+
+#[test]
+fn results_with_leftovers_are_not_called_sanitized() {
+    let bench = Bench::with_keys(&arithmetic_case());
+    bench.fails(&format!("{EVAL} --sanitize"), 1, "does not come from a linear map");
+    bench.fails(&format!("{EVAL} --sanitize"), 1, "compile the network with --sanitize");
+}

@@ -208,6 +208,12 @@ pub enum RuntimeError {
         /// The inputs.
         inputs: PathBuf,
     },
+    /// Results hold leftovers of inner layers beside an output.
+    #[error("output {output} does not come from a linear map, and what stands beside it is of inner layers")]
+    Leftovers {
+        /// The output.
+        output: String,
+    },
     /// A key or ciphertext file is intact but its content is not what its kind promises.
     #[error("{}: {message}", path.display())]
     Content {

@@ -97,6 +97,8 @@ pub struct PublicKey<E: Engine> {
 /// this frees them. Those of several clients do not know each other, whatever their files say.
 pub struct EvaluationKeys<E: Engine> {
     pub(crate) set: E::Keys,
+    /// What else is encrypted for the client.
+    pub(crate) public: E::PublicKey,
     binding: Binding,
     staged: Option<Mutex<StagedKeys<E>>>,
 }
@@ -216,6 +218,11 @@ impl<E: Engine> SecretKey<E> {
     pub fn binding(&self) -> &Binding {
         &self.binding
     }
+
+    /// What an engine makes of the key itself.
+    pub fn with<T>(&self, action: impl FnOnce(&E::SecretKey) -> T) -> T {
+        action(&self.key)
+    }
 }
 
 impl<E: Engine> PublicKey<E> {
@@ -263,7 +270,9 @@ impl<E: Engine> EvaluationKeys<E> {
         watch: &mut Watch<'_>,
     ) -> Result<Self> {
         let (secret, public) = pair;
-        let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: secret.binding, staged: None };
+        let copy = engine.read_public_key(&engine.write_public_key(&public.key)?)?;
+        let set = engine.key_set(&public.key)?;
+        let keys = EvaluationKeys::<E> { set, public: copy, binding: secret.binding, staged: None };
         let list = key_list(engine, part)?;
         let mut made = Vec::with_capacity(list.len());
         let mut generate = engine.generate_keys(&secret.key, &list);
@@ -301,7 +310,8 @@ impl<E: Engine> EvaluationKeys<E> {
     ) -> Result<Self> {
         let list = key_list(engine, part)?;
         let public = PublicKey::first_of(&mut reader, engine, part, path)?;
-        let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: public.binding, staged: None };
+        let (set, binding) = (engine.key_set(&public.key)?, public.binding);
+        let keys = EvaluationKeys::<E> { set, public: public.key, binding, staged: None };
         let (mut body, mut missing) = (Vec::new(), list.ids().collect::<BTreeSet<_>>());
         let mut read = Vec::with_capacity(list.len());
         reader.limit_sections(most_section_bytes(engine.parameters().evaluation_key_bytes()));
@@ -331,7 +341,8 @@ impl<E: Engine> EvaluationKeys<E> {
     ) -> Result<Self> {
         let public = PublicKey::load(&**engine, &circuit.client(), path)?;
         let mut staged = StagedKeys::open(engine, circuit, path, budget)?;
-        let keys = EvaluationKeys::<E> { set: engine.key_set(&public.key)?, binding: public.binding, staged: None };
+        let (set, binding) = (engine.key_set(&public.key)?, public.binding);
+        let keys = EvaluationKeys::<E> { set, public: public.key, binding, staged: None };
         staged.fill(&keys.set, watch)?;
         Ok(EvaluationKeys { staged: Some(Mutex::new(staged)), ..keys })
     }

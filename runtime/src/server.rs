@@ -48,6 +48,7 @@ pub struct Server<E: Engine> {
     pub(crate) engine: Arc<E>,
     program: E::Program,
     tally: Tally,
+    sanitize: bool,
 }
 
 impl<E: Engine> Server<E> {
@@ -75,7 +76,43 @@ impl<E: Engine> Server<E> {
     /// Those of [`Engine::load`].
     pub fn with_engine(circuit: Arc<Circuit>, engine: Arc<E>) -> Result<Self> {
         let program = engine.load(&circuit.program)?;
-        Ok(Server { part: circuit.client(), circuit, engine, program, tally: Tally::default() })
+        Ok(Server { part: circuit.client(), circuit, engine, program, tally: Tally::default(), sanitize: false })
+    }
+
+    /// From here on results hold nothing of the network but the outputs, and are encrypted anew: an encryption of zeros under the
+    /// client's public key is added to each. What the noise says of the network stays.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Leftovers`] for a circuit whose results hold more than the outputs.
+    pub fn sanitize(&mut self) -> Result<()> {
+        if let Some(output) = self.circuit.program.output_with_leftovers() {
+            return Err(RuntimeError::Leftovers { output: output.to_owned() });
+        }
+        self.sanitize = true;
+        Ok(())
+    }
+
+    /// Results as the client may have them.
+    pub(crate) fn released(
+        &self,
+        keys: &EvaluationKeys<E>,
+        results: Ports<E::Ciphertext>,
+    ) -> Result<Ports<E::Ciphertext>> {
+        let (evaluator, program) = (self.evaluator(keys), &self.circuit.program);
+        let mut released = Vec::with_capacity(results.len());
+        for (ciphertexts, port) in results.into_iter().zip(&program.outputs) {
+            let level = program.value(port.value).ty.level;
+            let release = |mut ciphertext: E::Ciphertext| {
+                if self.sanitize {
+                    let zeros = self.engine.encrypt(&keys.public, &vec![0.0; program.slots], level)?;
+                    ciphertext = evaluator.add(ciphertext, &keys.set.admit(zeros)?)?;
+                }
+                keys.set.release(ciphertext)
+            };
+            let port = ciphertexts.into_iter().map(release).collect::<paf_engine::Result<Vec<_>>>()?;
+            released.push(port);
+        }
+        Ok(released)
     }
 
     /// The circuit.
@@ -161,7 +198,7 @@ impl<E: Engine> Server<E> {
         let inputs = each(inputs, |ciphertext| keys.set.admit(ciphertext))?;
         let mut evaluation = self.watched(keys, Evaluation::new(&evaluator, &self.circuit.program, inputs)?);
         evaluation.finish(&mut Told(observer))?;
-        each(evaluation.outputs()?, |ciphertext| keys.set.release(ciphertext))
+        self.released(keys, evaluation.outputs()?)
     }
 
     /// The program with some client's keys.

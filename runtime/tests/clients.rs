@@ -159,3 +159,56 @@ fn another_ring() {
     let client = Client::<OpenFheEngine>::new(circuit.client(), InsecureTestParameters::Allow).unwrap();
     client.generate_pair().unwrap();
 }
+
+/// A client with another's name, damaged keys, damaged inputs and inputs of others, beside 19 that mean well: those get what
+/// they get alone, bit for bit.
+#[test]
+fn a_hostile_client_changes_nothing_for_the_others() {
+    const HONEST: usize = 19;
+    let case = network_case();
+    let client = Client::<OpenFheEngine>::new(case.circuit.client(), InsecureTestParameters::Allow).unwrap();
+    let server = Server::<OpenFheEngine>::new(Arc::new(case.circuit.clone()), InsecureTestParameters::Allow).unwrap();
+    let honest: Vec<Folder> = (0..HONEST).map(|_| Folder::new(&client)).collect();
+    let hostile = Folder::new(&client);
+    hostile.rename(&honest[0].tag());
+    honest.iter().chain([&hostile]).for_each(|folder| folder.encrypt(&client, &samples(&case)));
+    let load = |path: &Path| server.load_keys(path, 0, &mut |_, _| {});
+    let evaluate = |folder: &Folder, name: &str| {
+        let keys = load(&folder.path("server.key")).unwrap();
+        server.evaluate_file(&keys, &folder.path("x.ct"), &folder.path(name), &mut |_, _| {}).unwrap();
+        fs::read(folder.path(name)).unwrap()
+    };
+    let alone: Vec<Vec<u8>> = honest.iter().map(|folder| evaluate(folder, "alone.ct")).collect();
+
+    // The last evaluation key has residues above their primes, and one of the inputs' ciphertexts has.
+    let damage = |name: &str, kind: FileKind, damaged: &str| {
+        let (header, mut sections) = sections(&hostile.path(name), kind);
+        let body = &mut sections.last_mut().unwrap().1;
+        let end = body.len();
+        body[end - 8..].fill(0xFF);
+        write(&hostile.path(damaged), header, &sections);
+    };
+    damage("server.key", FileKind::ServerKey, "damaged.key");
+    damage("x.ct", FileKind::Ciphertexts, "damaged.ct");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let enemy = scope.spawn(|| {
+            let mut rounds = 0;
+            while !done.load(Ordering::Relaxed) || rounds == 0 {
+                assert!(load(&hostile.path("damaged.key")).is_err());
+                let keys = load(&hostile.path("server.key")).unwrap();
+                let inputs = [hostile.path("damaged.ct"), honest[0].path("x.ct")];
+                for inputs in inputs {
+                    assert!(server.evaluate_file(&keys, &inputs, &hostile.path("z.ct"), &mut |_, _| {}).is_err());
+                }
+                evaluate(&hostile, "y.ct");
+                rounds += 1;
+            }
+        });
+        let beside: Vec<_> = honest.iter().map(|folder| scope.spawn(move || evaluate(folder, "y.ct"))).collect();
+        let results: Vec<Vec<u8>> = beside.into_iter().map(|thread| thread.join().unwrap()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(results == alone, "other results");
+        enemy.join().unwrap();
+    });
+}

@@ -22,4 +22,4 @@ pub mod program;
 pub mod python;
 pub mod random;
 
-pub use places::{entries, file_name, repository, shared, stem, testdata};
+pub use places::{entries, file_name, repository, shared, shared_if_there, stem, testdata};

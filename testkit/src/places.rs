@@ -13,16 +13,26 @@ pub fn testdata(path: &str) -> PathBuf {
     repository("testdata").join(path)
 }
 
+fn shared_path(path: &str) -> PathBuf {
+    let folder = std::env::var_os("PAF_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    repository("").join(folder).join(path)
+}
+
 /// A file or folder of the shared data, which are not part of the repository: `PAF_SHARED` names their folder, by default
 /// `shared` beside the checkout.
 ///
 /// # Panics
 /// If it is not there. Tests that call this are ignored unless they are asked for.
 pub fn shared(path: &str) -> PathBuf {
-    let folder = std::env::var_os("PAF_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-    let path = repository("").join(folder).join(path);
+    let path = shared_path(path);
     assert!(path.exists(), "needs PAF_SHARED, the folder of the shared data: there is no {}", path.display());
     path
+}
+
+/// The same, or nothing where it is not there.
+pub fn shared_if_there(path: &str) -> Option<PathBuf> {
+    let path = shared_path(path);
+    path.exists().then_some(path)
 }
 
 /// What a folder holds, by name.

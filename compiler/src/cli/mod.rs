@@ -132,6 +132,10 @@ pub(crate) struct Arguments {
     /// takes without it
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Leave nothing of the network in results but the outputs, as `paf-run eval --sanitize` asks for: a level where the last
+    /// operation is no linear map
+    #[arg(long)]
+    pub(crate) sanitize: bool,
     /// Small parameters for tests: they protect nothing
     #[arg(long)]
     pub(crate) insecure_test_parameters: bool,
@@ -253,6 +257,7 @@ impl Arguments {
             memory: self.memory.map(|size| size.0),
             compile_memory: self.compile_memory.map(|size| size.0).or_else(available_bytes),
             insecure: self.insecure_test_parameters,
+            sanitize: self.sanitize,
             bootstraps: self.bootstraps,
             bootstrap_iterations: self.bootstrap_iterations,
             profile: EngineProfile::openfhe(),

@@ -51,7 +51,7 @@ pub(crate) fn compile(path: &Path, paf: &str, margin: Margin, calibration: &[Vec
     let samples: CalibrationSamples = calibration.iter().map(|image| vec![image.clone()]).collect();
     let approximation = ApproximationOptions { margin, ..ApproximationOptions::new(Paf::by_name(paf).expect("a PAF")) };
     let schedule = ScheduleRequest { bootstraps: Bootstraps::Never, ..ScheduleRequest::new(EngineProfile::openfhe()) };
-    let options = LowerOptions { approximation, goal: None, schedule };
+    let options = LowerOptions { approximation, goal: None, schedule, sanitize: false };
     let start = Instant::now();
     let mut network = Lowering::new(import(path).expect("a supported network").graph, samples, options);
     network.fold().expect("a verified graph");

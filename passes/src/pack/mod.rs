@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use paf_ir::Layout;
 use paf_ir::client::ClientProgram;
-use paf_ir::diagonals::{PackedMap, Plan};
+use paf_ir::diagonals::{Giant, PackedMap, Plan, folds};
+use paf_ir::layout::Gaps;
 use paf_ir::linear::{LinearMap, MapRows};
 use paf_ir::program::{InputPort, InputScaling, MapId, OutputPort, ValueId};
 use paf_ir::slots::{Op as SlotOp, SlotProgram};
@@ -57,6 +58,9 @@ pub struct PackOptions {
     pub refreshed: bool,
     /// What plans cost on the engine and the machine.
     pub prices: PackingPrices,
+    /// Whether each result must come from a linear map, which leaves zeros in all slots without an element: where it does not,
+    /// a map that keeps the elements follows, at a level of its own.
+    pub sanitize: bool,
 }
 
 /// A packed graph.
@@ -272,13 +276,12 @@ impl<'a> Packing<'a> {
             values.push(value);
         }
         for ((port, scale), output) in options.outputs.iter().zip(&self.graph.outputs) {
-            program.outputs.push(OutputPort {
-                name: port.name.clone(),
-                value: values[output.node.index()],
-                shape: port.shape.clone(),
-                layout: self.layout_of(output.node).clone(),
-                scale: *scale,
-            });
+            let (mut value, mut layout) = (values[output.node.index()], self.layout_of(output.node).clone());
+            if options.sanitize && !matches!(program.value(value).op, SlotOp::Linear { .. }) {
+                (value, layout) = kept_alone(&mut program, &port.name, value, layout)?;
+            }
+            let (name, shape) = (port.name.clone(), port.shape.clone());
+            program.outputs.push(OutputPort { name, value, shape, layout, scale: *scale });
         }
         program.client = options.client.clone();
         program.verify()?;
@@ -363,6 +366,28 @@ impl<'a> Packing<'a> {
         let map = MapId(program.maps.len() as u32 - 1);
         Ok(program.push(node.name.clone(), SlotOp::Linear { map, input })?)
     }
+}
+
+/// A tensor where it is, with zeros in all other slots.
+fn kept_alone(
+    program: &mut SlotProgram,
+    name: &str,
+    input: ValueId,
+    layout: Layout,
+) -> Result<(ValueId, Layout), PassError> {
+    let modulus = layout.period;
+    let plan = Plan {
+        modulus,
+        giants: vec![Giant { rotation: 0, babies: vec![0] }],
+        outer_stride: 0,
+        folds: folds(modulus, modulus),
+    };
+    let map = Arc::new(LinearMap::identity(layout.size()));
+    let mut output = layout.clone();
+    output.gaps = Gaps::Zero;
+    program.maps.push(PackedMap { name: name.to_owned(), map, input: layout, output: output.clone(), plan });
+    let map = MapId(program.maps.len() as u32 - 1);
+    Ok((program.push(name.to_owned(), SlotOp::Linear { map, input })?, output))
 }
 
 /// The rotation that brings a tensor from layout `there` to layout `here`, if one does: same period, every element in

@@ -24,5 +24,6 @@ pub fn options(graph: &Graph, polynomial: &Approximated, levels: u32, request: &
         client: graph.client.clone(),
         refreshed: expects_bootstraps(levels, request),
         prices: request.profile.packing.on(&request.slowness),
+        sanitize: false,
     }
 }

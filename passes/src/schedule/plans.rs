@@ -153,6 +153,11 @@ impl<'p> SchedulePlanner<'p> {
                 let limits = Limits { fresh, refreshed: usable, source };
                 let Some((placement, optimal)) = self.placement(fastest, &counts, limits) else { continue };
                 let placed = self.place(placement, optimal)?;
+                // All levels of such a chain can be enough for a network that is not precise enough without bootstraps; nothing
+                // is refreshed then, and the chain is no other than a plain one.
+                if bootstrap_count(&placed.program) == 0 {
+                    continue;
+                }
                 let precision = refinement.precision(bootstrap_count(&placed.program)) - self.request.lost_bits;
                 plans.extend(sets.iter().map(|set| self.plan(set.clone(), &placed, precision)));
             }

@@ -149,6 +149,7 @@ impl From<EngineError> for CommandError {
 /// The argument that helps.
 fn hint(error: &RuntimeError) -> &'static str {
     match error {
+        RuntimeError::Leftovers { .. } => "; compile the network with --sanitize",
         RuntimeError::CheckpointsExist { .. } => "; --resume DIR goes on with it",
         RuntimeError::InsecureParameters { .. } => {
             "; compile the network without --insecure-test-parameters; a test of what needs no protection gives that option here too"

@@ -19,6 +19,8 @@ pub(crate) struct Files<'a> {
     pub(crate) public: &'a Path,
     pub(crate) input: &'a Path,
     pub(crate) output: &'a Path,
+    /// Whether results hold nothing but the outputs.
+    pub(crate) sanitize: bool,
 }
 
 pub(crate) fn eval(
@@ -37,6 +39,9 @@ pub(crate) fn eval(
     let mut phase = progress.phase("load");
     let key_memory = memory.key_memory(&circuit);
     let mut server: Server<OpenFheEngine> = Server::new(circuit, insecure)?;
+    if files.sanitize {
+        server.sanitize()?;
+    }
     let keys = server.load_keys(files.public, key_memory, &mut phase.counter("evaluation keys"))?;
     report.fact("load_seconds", phase.end());
     let samples = server.open_inputs(&keys, files.input)?.samples();

@@ -191,6 +191,10 @@ enum Command {
         /// Where to write the encrypted results.
         #[arg(long)]
         output: PathBuf,
+        /// Give the client nothing but the outputs: refuses a circuit whose results hold leftovers of inner layers, and encrypts
+        /// results anew.
+        #[arg(long)]
+        sanitize: bool,
         #[command(flatten)]
         keep: Keep,
         #[command(flatten)]
@@ -398,8 +402,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let (memory, insecure) = (*memory, (*insecure).into());
             check::check(&check::Options { circuit, files, sample, limit, least_bits, memory, insecure }, format)
         }
-        Command::Eval { circuit, public, input, output, keep, memory, insecure } => {
-            eval::eval(&eval::Files { circuit, public, input, output }, *memory, keep, (*insecure).into(), format)
+        Command::Eval { circuit, public, input, output, sanitize, keep, memory, insecure } => {
+            let files = eval::Files { circuit, public, input, output, sanitize: *sanitize };
+            eval::eval(&files, *memory, keep, (*insecure).into(), format)
         }
         Command::Decrypt { client, secret, protection, input, inputs, output, share, insecure } => {
             let (inputs, share, insecure) = (inputs.as_deref(), *share, (*insecure).into());

@@ -247,7 +247,7 @@ impl<'s, 'e, E: Engine> Session<'s, 'e, E> {
         let program = &self.server.circuit().program;
         let no_inputs = program.inputs.iter().map(|_| vec![]).collect();
         let evaluation = Evaluation::resume(self.evaluator, program, no_inputs, position, alive)?;
-        each(evaluation.outputs()?, |ciphertext| self.keys.set.release(ciphertext))
+        self.server.released(self.keys, evaluation.outputs()?)
     }
 
     fn remove(&self) -> Result<()> {
