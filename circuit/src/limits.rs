@@ -23,7 +23,7 @@ pub const ELEMENTS: u64 = 1 << 22;
 pub const LAYOUT_SLOTS: u64 = 1 << 23;
 
 /// Entries that the linear maps of any file may have together, beside [`ENTRIES_OF_BYTE`].
-pub const ENTRIES: u64 = 1 << 28;
+pub const ENTRIES: u64 = 1 << 29;
 
 /// Entries for each of a file's bytes: a weight of a convolution stands once for each place of the output.
 pub const ENTRIES_OF_BYTE: u64 = 1 << 14;

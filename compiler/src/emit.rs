@@ -2,6 +2,7 @@
 
 use paf_circuit::{Circuit, Fidelity, Model, Prediction, ReplacedNode};
 use paf_import::ModelSource;
+use paf_ir::printable::printable;
 use paf_ir::program::InputScaling;
 use paf_passes::approximate::{Approximated, Replaced};
 use paf_passes::lower::Lowering;
@@ -15,7 +16,7 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machin
     let pafs = replaced.iter().map(|node| ReplacedNode {
         node: node.node.clone(),
         operator: node.operator.to_owned(),
-        paf: node.paf.clone(),
+        paf: printable(&node.paf).into_owned(),
         scale: node.scale,
         max_error: node.max_error,
     });
@@ -29,7 +30,7 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machin
             precision_bits: scheduled.precision_bits,
             work: scheduled.work,
             key_memory: scheduled.key_memory,
-            machine: machine.map_or_else(String::new, |machine| machine.machine.clone()),
+            machine: machine.map_or_else(String::new, |machine| printable(&machine.machine).into_owned()),
         },
     }
 }
@@ -37,11 +38,11 @@ pub fn circuit(model: Model, replaced: &[Replaced], scheduled: Scheduled, machin
 /// What a circuit says of the model that was compiled, with notes for its user.
 pub(crate) fn model(source: &ModelSource, notes: Vec<String>, fidelity: Option<Fidelity>) -> Model {
     Model {
-        name: source.name.clone(),
+        name: printable(&source.name).into_owned(),
         source_sha256: Sha256::digest(&source.bytes).into(),
         compiler: env!("CARGO_PKG_VERSION").to_owned(),
         pafs: vec![],
-        notes,
+        notes: notes.iter().map(|note| printable(note).into_owned()).collect(),
         fidelity,
     }
 }

@@ -13,8 +13,8 @@ use crate::unfinished::Unfinished;
 /// A file being written without a name in its folder; [`AtomicFile::commit`] gives it its own.
 ///
 /// Without a commit it leaves nothing behind, whatever ends the process, and a file that had the name before stays as it was. Where
-/// a file system has no files without names it gets a temporary one; that is removed when this is dropped, or when the process
-/// is interrupted and its program asked for that ([`remove_when_interrupted`](crate::remove_when_interrupted)). A target that is
+/// a file system has no files without names it gets a temporary one, and for the moment in which it replaces another file; that is
+/// removed when this is dropped, or when the process is interrupted and its program asked for that ([`remove_when_interrupted`](crate::remove_when_interrupted)). A target that is
 /// a device or a pipe (`/dev/stdout`) is written directly.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -81,6 +81,14 @@ impl AtomicFile {
     /// Any I/O error; then nothing is left behind.
     pub fn commit(self) -> io::Result<()> {
         self.sync()?;
+        self.publish()
+    }
+
+    /// Gives the file its name, replacing a file that has it, after [`AtomicFile::sync`].
+    ///
+    /// # Errors
+    /// Any I/O error; then nothing is left behind.
+    pub fn publish(self) -> io::Result<()> {
         match self.destination {
             Destination::Direct(mut file) => return file.flush(),
             Destination::Unnamed(file) => name(&file, &self.target)?,

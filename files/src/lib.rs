@@ -13,6 +13,15 @@
 //!
 //! Nothing here knows a format of this project; errors say what is wrong, and callers say with which file.
 
+/// Says a line on standard error; a reader that closed it, or a full device, is no error of the program's.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod atomic_file;
 mod bound;
 mod bytes;

@@ -59,7 +59,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<ModelProto, ImportError> {
         Ok(model) if model.graph.is_none() => not_onnx("it holds no graph".into()),
         Ok(mut model) => match names::make_printable(&mut model) {
             Ok(()) => Ok(model),
-            Err(length) => not_onnx(format!("a name in it has {length} bytes")),
+            Err(problem) => not_onnx(problem),
         },
         Err(problem) => not_onnx(problem.to_string()),
     }

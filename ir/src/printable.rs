@@ -5,7 +5,8 @@ use std::borrow::Cow;
 /// Whether a terminal shows a character as itself and in its place: it is no control character, and does not turn the direction
 /// of writing (Unicode's bidirectional controls).
 pub fn is_printable(character: char) -> bool {
-    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !character.is_control() && !turns && !matches!(character, '\u{2028}' | '\u{2029}')
 }
 
@@ -17,6 +18,20 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// The same for a text of several lines: line breaks stay.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character == '\n' || is_printable(character))
+}
+
+/// A JSON text with its own escapes in the place of what [`is_printable`] excludes; line breaks stay.
+pub fn printable_json(text: &str) -> String {
+    let mut units = [0; 2];
+    let mut result = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || is_printable(character) {
+            result.push(character);
+        } else {
+            result.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    result
 }
 
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {

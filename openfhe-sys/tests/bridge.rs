@@ -35,8 +35,21 @@ fn functions_that_return_no_result_are_noexcept() {
 /// OpenFHE asks the shim for its randomness, which is the system's.
 #[test]
 fn randomness_is_that_of_the_system() {
-    use openfhe_sys::kernels::{Code, select};
-    select(Code::OpenFhe).expect("OpenFHE's own code");
-    let deaf = openfhe_sys::deaf_overrides().expect("a canary");
-    assert!(!deaf.contains("randomness"), "{deaf}");
+    for file in ["shim/api/keys.cc", "shim/api/encryption.cc", "shim/rns/key_generation.cc"] {
+        let text = source(file);
+        assert!(text.contains("require_system_randomness();"), "{file} asks for none");
+    }
+    // It throws otherwise.
+    let context = openfhe_sys::create_context(&openfhe_sys::ContextParameters {
+        ring_dimension: 1 << 10,
+        slots: 512,
+        multiplicative_depth: 1,
+        scaling_mod_bits: 40,
+        first_mod_bits: 50,
+        digits: 1,
+        scaling_technique: openfhe_sys::ScalingTechnique::FlexibleAuto,
+        secret_key_distribution: openfhe_sys::SecretKeyDistribution::UniformTernary,
+        security_level: openfhe_sys::SecurityLevel::NotSet,
+    });
+    openfhe_sys::generate_key_pair(&context.expect("a context")).expect("keys of the system's randomness");
 }

@@ -221,8 +221,10 @@ impl Lowering {
     pub fn schedule(&mut self) -> Result<&Scheduled, PassError> {
         if self.scheduled.is_none() {
             self.pack()?;
-            let lost_bits = reached(&self.polynomial).approximated.lost_bits + self.more_lost_bits;
-            let request = ScheduleRequest { lost_bits, ..self.options.schedule };
+            let approximated = &reached(&self.polynomial).approximated;
+            let lost_bits = approximated.lost_bits + self.more_lost_bits;
+            let least_bits = approximated.least_bits;
+            let request = ScheduleRequest { lost_bits, least_bits, ..self.options.schedule };
             let scheduled = schedule(&reached(&self.packed).program, &self.magnitudes()?, &request)?;
             self.scheduled = Some(scheduled);
         }

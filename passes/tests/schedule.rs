@@ -17,6 +17,7 @@ const SECURE: ScheduleRequest = ScheduleRequest {
     bootstraps: Bootstraps::WhereNeeded,
     iterations: None,
     lost_bits: 0.0,
+    least_bits: 0.0,
     profile: EngineProfile::openfhe(),
     slowness: Work::ONES,
 };

@@ -84,7 +84,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), RecoveryError> {
     }
     for node in &outcome.nodes {
         let kept = node.kept.iter().map(|reason| format!("ct left its coefficients: {reason}"));
-        node.warnings.iter().cloned().chain(kept).for_each(|warning| eprintln!("warning: {}: {warning}", node.node));
+        node.warnings
+            .iter()
+            .cloned()
+            .chain(kept)
+            .for_each(|warning| paf_files::say!("warning: {}: {warning}", node.node));
     }
     // A reader that closed the pipe is no error.
     let text = if arguments.json { facts(&outcome).to_string() } else { text(&outcome) };

@@ -19,12 +19,12 @@ const EXIT_BUG: u8 = 4;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = paf_files::remove_when_interrupted() {
-        eprintln!("warning: Ctrl-C may leave temporary files behind: {error}");
+        paf_files::say!("warning: Ctrl-C may leave temporary files behind: {error}");
     }
     match std::panic::catch_unwind(|| run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {}", printable_lines(&error.to_string()));
+            paf_files::say!("error: {}", printable_lines(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
         Err(_) => ExitCode::from(EXIT_BUG),

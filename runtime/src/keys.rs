@@ -403,8 +403,10 @@ pub(crate) fn generate_files<E: Engine>(
 ) -> Result<KeyId> {
     let (secret, public) = generate_pair(engine, part)?;
     let server_file = generate_server_file(engine, part, (&secret, &public), server_path, watch)?;
-    secret.save(engine, secret_path, passphrase)?.commit()?;
-    server_file.commit().inspect_err(|_| discard(secret_path))?;
+    let secret_file = secret.save(engine, secret_path, passphrase)?;
+    // The secret key last: what it replaces is lost only when all is well.
+    server_file.commit()?;
+    secret_file.commit().inspect_err(|_| discard(server_path))?;
     Ok(secret.binding.key)
 }
 
@@ -459,10 +461,10 @@ fn write_server_sections<E: Engine, W: Write>(
     Ok(())
 }
 
-/// A secret key without its server key is of no use; that it may stay behind does not matter more than the first error.
-fn discard(secret_path: &Path) {
-    if secret_path.is_file() {
-        let _ = std::fs::remove_file(secret_path);
+/// A server key without its secret key is of no use; that it may stay behind does not matter more than the first error.
+fn discard(server_path: &Path) {
+    if server_path.is_file() {
+        let _ = std::fs::remove_file(server_path);
     }
 }
 

@@ -16,8 +16,11 @@ pub fn most_shared_bits(part: &ClientPart) -> u32 {
 }
 
 /// Results of decrypted tensors that are rounded to steps of 2^-bits of the largest magnitude that calibration showed, itself
-/// rounded up to a power of two.
+/// rounded up to a power of two. Results that there are none of stay as they are.
 pub fn rounded(part: &ClientPart, output: &ClientOutput, bits: u32) -> ClientOutput {
+    if output.ports.iter().flatten().any(|value| !value.is_finite()) {
+        return output.clone();
+    }
     let port = |(values, scale): (&Vec<f64>, f64)| -> Vec<f64> {
         let step = (scale.abs().log2().ceil() - f64::from(bits)).exp2();
         values.iter().map(|value| (value / step).round() * step).collect()

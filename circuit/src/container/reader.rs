@@ -22,6 +22,9 @@ pub struct SectionReader<R> {
     most: u64,
 }
 
+/// A stream that does not know its length is believed so many bytes: a buffer that does not grow leaves no copies of a key.
+const MOST_UNSEEN: u64 = 1 << 18;
+
 /// A byte stream that may know how much is left of it.
 #[derive(Debug)]
 pub(super) struct Source<R> {
@@ -57,7 +60,7 @@ impl<R: Read> Source<R> {
     }
 
     fn read_at_most(&mut self, length: u64, body: &mut Vec<u8>) -> io::Result<u64> {
-        if self.left.is_some() {
+        if self.left.is_some() || length <= MOST_UNSEEN {
             body.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
         }
         (&mut self.stream).take(length).read_to_end(body).map(|got| got as u64)

@@ -70,7 +70,7 @@ impl WholeFile {
     /// # Errors
     /// [`CircuitError::Io`]; then nothing is left behind.
     pub fn commit(self) -> Result<(), CircuitError> {
-        self.file.commit().map_err(|source| CircuitError::io(&self.path, source))
+        self.file.publish().map_err(|source| CircuitError::io(&self.path, source))
     }
 }
 

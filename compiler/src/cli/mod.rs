@@ -299,7 +299,7 @@ impl Arguments {
 /// [`CompileError`]; nothing is written then.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), CompileError> {
     if arguments.insecure_test_parameters {
-        eprintln!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
+        paf_files::say!("warning: --insecure-test-parameters: this circuit protects NOTHING; it is for tests only");
     }
     let mut compilation = Compilation::new(arguments.options()?)?;
     let result = take_steps(&mut compilation, arguments);
@@ -348,10 +348,10 @@ fn describe(arguments: &Arguments, compiled: &Compiled) -> Result<(), CompileErr
         write_circuit(output, &compiled.circuit)?;
     }
     if arguments.explain && !compiled.alternatives.is_empty() {
-        eprintln!("{}", report::alternatives(&compiled.alternatives));
+        paf_files::say!("{}", report::alternatives(&compiled.alternatives));
     }
     for note in &compiled.circuit.model.notes {
-        eprintln!("note: {note}");
+        paf_files::say!("note: {note}");
     }
     if arguments.json {
         print_line(&report::json(compiled));
@@ -364,7 +364,7 @@ fn describe(arguments: &Arguments, compiled: &Compiled) -> Result<(), CompileErr
 /// Tells how the optimized network came about, once it is there, also where a later step fails.
 fn explain(compilation: &Compilation) -> Result<(), CompileError> {
     if let Some(Lowering { polynomial: Some(polynomial), optimized: Some(optimized), .. }) = &compilation.lowering {
-        eprintln!("{}", report::explain(polynomial, optimized, &compilation.rule_effects()?));
+        paf_files::say!("{}", report::explain(polynomial, optimized, &compilation.rule_effects()?));
     }
     Ok(())
 }

@@ -3,11 +3,14 @@
 use paf_ir::Shape;
 
 use super::nodes;
-use crate::constants::{self, ConstantValue, checked_size};
+use crate::constants::{self, ConstantValue, MAX_COMPUTED, size_within};
 use crate::error::ImportError;
 use crate::onnx::{DataType, GraphProto, SparseTensorProto, TensorProto};
 use crate::source::WeightFolder;
 use crate::walk::name;
+
+/// Elements of a large sparse weight for each of its values, at most.
+const SPARSEST: usize = 16;
 
 /// Puts dense weights and constants in the place of sparse ones.
 pub(super) fn make_dense(graph: &mut GraphProto, folder: Option<&WeightFolder>) -> Result<(), ImportError> {
@@ -35,7 +38,8 @@ fn dense(sparse: &SparseTensorProto, name: &str, folder: Option<&WeightFolder>) 
     let (values, indices) = (part(&sparse.values, "values")?, part(&sparse.indices, "indices")?);
     let element_type = sparse.values.as_ref().map_or(0, |values| values.data_type);
     let dims: Option<Vec<usize>> = sparse.dims.iter().map(|&size| usize::try_from(size).ok()).collect();
-    let dims = dims.filter(|dims| checked_size(dims).is_some());
+    let given = values.tensor.data.len();
+    let dims = dims.filter(|dims| size_within(dims, MAX_COMPUTED.max(given.saturating_mul(SPARSEST))).is_some());
     let shape = Shape(dims.ok_or_else(|| failed(format!("the sizes {:?} are not valid", sparse.dims)))?);
     let mut data = vec![0.0; shape.size()];
     let places = places(&indices, &shape).map_err(failed)?;

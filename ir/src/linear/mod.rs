@@ -196,7 +196,10 @@ impl Primitive {
     fn row_entries(&self) -> usize {
         match self {
             Primitive::Conv(conv) => conv.weight.shape.0[1..].iter().product(),
-            Primitive::Dense { weight, .. } => weight.shape.0[1],
+            Primitive::Dense { weight, .. } => {
+                let filled = |row: &[f64]| row.iter().filter(|&&entry| entry != 0.0).count();
+                weight.data.chunks(weight.shape.0[1].max(1)).map(filled).max().unwrap_or(0)
+            }
             Primitive::AveragePool(window) => window.kernel.iter().product(),
             Primitive::Select { .. } | Primitive::Permute { .. } | Primitive::Diagonal { .. } => 1,
         }
@@ -230,7 +233,7 @@ impl LinearMap {
         let mut row = 1u64;
         let mut most = self.inputs as u64;
         for factor in &self.factors {
-            row = row.saturating_mul(factor.row_entries() as u64);
+            row = row.saturating_mul(factor.row_entries() as u64).min(self.inputs as u64);
             most = most.max((factor.output_size() as u64).saturating_mul(row));
         }
         most

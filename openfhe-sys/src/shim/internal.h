@@ -40,6 +40,9 @@ inline std::string to_string(rust::Str text) {
     return std::string(text.data(), text.size());
 }
 
+// Throws unless OpenFHE has its randomness from the operating system (api/randomness.cc); before anything that needs some.
+void require_system_randomness();
+
 // OpenFHE's name of a distribution.
 lbcrypto::SecretKeyDist convert(SecretKeyDistribution distribution);
 

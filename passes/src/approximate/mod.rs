@@ -125,6 +125,8 @@ pub struct Approximated {
     /// Bits that precision loses where polynomials of ReLU give small results in the units of a pool: the noise of their powers
     /// is multiplied as their coefficients are, by the ratio of the two scales.
     pub lost_bits: f64,
+    /// Bits that the operands of composites must have: [`Composite::least_bits`](crate::paf::Composite::least_bits).
+    pub least_bits: f64,
     /// For each output, the approximated network's result on every sample; empty without samples.
     pub outputs: Vec<Vec<Vec<f64>>>,
 }
@@ -262,6 +264,7 @@ struct Approximation<'a> {
     /// Scales of pools in whose units the ReLU before gives its result.
     decided: BTreeMap<NodeId, Scaling>,
     lost_bits: f64,
+    least_bits: f64,
 }
 
 impl<'a> Approximation<'a> {
@@ -283,6 +286,7 @@ impl<'a> Approximation<'a> {
             inputs: vec![],
             decided: BTreeMap::new(),
             lost_bits: 0.0,
+            least_bits: 0.0,
         }
     }
 
@@ -433,6 +437,9 @@ impl<'a> Approximation<'a> {
     }
 
     fn record(&mut self, node: &Node, operator: &'static str, paf: &Paf, scale: f64, max_error: f64) {
+        if let Some(composite) = paf.composite() {
+            self.least_bits = self.least_bits.max(composite.least_bits());
+        }
         self.replaced.push(Replaced { node: node.name.clone(), operator, paf: paf.name.clone(), scale, max_error });
     }
 
@@ -453,8 +460,8 @@ impl<'a> Approximation<'a> {
         }
         let graph = fold_polynomial(&self.graph)?;
         graph.verify()?;
-        let Approximation { replaced, inputs, lost_bits, .. } = self;
-        Ok(Approximated { graph, replaced, inputs, output_scales, lost_bits, outputs })
+        let Approximation { replaced, inputs, lost_bits, least_bits, .. } = self;
+        Ok(Approximated { graph, replaced, inputs, output_scales, lost_bits, least_bits, outputs })
     }
 }
 

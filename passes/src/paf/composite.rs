@@ -76,7 +76,17 @@ impl Component {
     }
 }
 
+/// Bits by which the noise at a composite must be smaller than where its steepest slope takes it to 1.
+const CALM_BITS: f64 = 3.0;
+
 impl Composite {
+    /// Bits that its input must have. Noise has an imaginary part, along which odd polynomials grow instead of levelling off:
+    /// where the slope at 0 makes it as large as 1, in any slot, the next component takes it to infinity.
+    pub fn least_bits(&self) -> f64 {
+        let slope: f64 = self.components.iter().map(|component| component.odd_coefficients[0].abs()).product();
+        slope.log2() + CALM_BITS
+    }
+
     /// The composite of given odd coefficients; `name` is what errors call it.
     pub(super) fn from_coefficients(name: &str, odd_coefficients: &[Vec<f64>]) -> Result<Composite, NoSuchPaf> {
         let mut domain = real(1.0);

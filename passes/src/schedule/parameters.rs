@@ -34,6 +34,9 @@ pub struct ScheduleRequest {
     /// Bits that the network loses beside what an operation does: see
     /// [`Approximated::lost_bits`](crate::approximate::Approximated::lost_bits).
     pub lost_bits: f64,
+    /// Bits that values on the way must have at least, whatever is asked of the result:
+    /// [`Composite::least_bits`](crate::paf::Composite::least_bits).
+    pub least_bits: f64,
     /// The engine that the circuit is for.
     pub profile: &'static EngineProfile,
     /// The machine that seconds are predicted for:
@@ -51,7 +54,7 @@ const MOST_ITERATIONS: u32 = 2;
 impl ScheduleRequest {
     /// Bits that circuits without bootstraps have at least.
     pub(super) fn plain_precision(&self) -> f64 {
-        self.precision.unwrap_or(DEFAULT_PRECISION) + self.lost_bits
+        (self.precision.unwrap_or(DEFAULT_PRECISION) + self.lost_bits).max(self.least_bits)
     }
 
     /// How often bootstraps may refresh a value, in the order of preference.
@@ -143,6 +146,7 @@ impl ScheduleRequest {
             bootstraps: Bootstraps::WhereNeeded,
             iterations: None,
             lost_bits: 0.0,
+            least_bits: 0.0,
             profile,
             slowness: Work::ONES,
         }

@@ -77,7 +77,7 @@ pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples
     let outside = samples.outside(ports);
     if !outside.is_empty() {
         let (count, all, named) = (outside.len(), samples.count(), named(&outside));
-        eprintln!(
+        paf_files::say!(
             "warning: {count} of {all} samples lie outside of what was calibrated, by less than half of its width: {named}"
         );
     }

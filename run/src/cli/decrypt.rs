@@ -4,7 +4,7 @@ use std::path::Path;
 
 use paf_circuit::ClientPart;
 use paf_ir::ckks::Level;
-use paf_ir::client::ResultKind;
+use paf_ir::client::{ClientOp, ClientProgram, ClientResult, ClientStep, ResultKind, Unary};
 use paf_ir::tensor::Shape;
 use paf_runtime::samples::largest;
 use paf_runtime::{ClientOutput, InsecureTestParameters, RuntimeError, inputs_content, most_shared_bits, rounded};
@@ -74,7 +74,7 @@ pub(crate) fn decrypt(options: &Options<'_>, format: Format) -> Result<()> {
 
 /// Refuses to share what says more of the noise than of the result.
 fn check_share(part: &ClientPart, results: &Results<'_, Level>, share: Option<Share>) -> Result<()> {
-    let number = |result: &&paf_ir::client::ClientResult| result.kind == ResultKind::Real && result.shape.size() == 1;
+    let number = |result: &&ClientResult| !tells_a_class(&part.program, result);
     match share {
         Some(Share::Bits(bits)) if bits > most_shared_bits(part) => {
             Err(CommandError::TooManyBits { bits, most: most_shared_bits(part), precision: part.precision_bits })
@@ -85,6 +85,16 @@ fn check_share(part: &ClientPart, results: &Results<'_, Level>, share: Option<Sh
         },
         _ => Ok(()),
     }
+}
+
+/// Whether a result tells a class and no more, or scores of which the largest one does.
+fn tells_a_class(program: &ClientProgram, result: &ClientResult) -> bool {
+    if result.kind == ResultKind::Real {
+        return result.shape.size() > 1;
+    }
+    // Numbers that are only cut to integers, and the order of several classes, tell more.
+    let is_number = |step: &&ClientStep| matches!(step.op, ClientOp::Unary(Unary::Truncate));
+    result.shape.size() == 1 && !program.steps_of(result.value).iter().any(is_number)
 }
 
 /// Replaces scores by the place of the largest one.

@@ -11,6 +11,9 @@ use paf_runtime::{EXIT_DATA, EXIT_ENVIRONMENT, RuntimeError};
 /// The result of a command.
 pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
 
+/// Exit code after Ctrl-C.
+const EXIT_INTERRUPTED: u8 = 130;
+
 /// Why a command ends without having done what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
@@ -37,6 +40,9 @@ pub(crate) enum CommandError {
     /// A passphrase was to be typed twice.
     #[error("the two passphrases are not the same")]
     OtherPassphrase,
+    /// Ctrl-C where a passphrase was asked for.
+    #[error("interrupted")]
+    Interrupted,
     /// A passphrase cannot be asked for.
     #[error("no terminal to ask for the passphrase on ({0}): --passphrase-file FILE reads it from a file")]
     NoTerminal(std::io::Error),
@@ -49,9 +55,7 @@ pub(crate) enum CommandError {
         problem: String,
     },
     /// Scores are to be shared more precisely than the noise allows.
-    #[error(
-        "--share {bits}: the results have about {precision:.1} bits, of which {most} can be shared without showing the noise; --share {most} or less, or --share class"
-    )]
+    #[error("--share {bits}: the results have about {precision:.1} bits, {}", shareable(*most))]
     TooManyBits {
         /// Asked for.
         bits: u32,
@@ -61,7 +65,7 @@ pub(crate) enum CommandError {
         precision: f64,
     },
     /// A single number has no class.
-    #[error("--share class: output {0} is a number, which has no class; --share BITS rounds it")]
+    #[error("--share class: output {0} tells more than a class; --share BITS rounds what it is computed from")]
     NoClass(String),
     /// There is no folder for the user's settings.
     #[error("neither XDG_CONFIG_HOME nor HOME names a folder: say where to write with -o FILE")]
@@ -117,12 +121,23 @@ pub(crate) enum CommandError {
     },
 }
 
+/// What may be shared of the bits that there are.
+fn shareable(most: u32) -> String {
+    match most {
+        0 => "none of which can be shared without showing the noise; --share class".to_owned(),
+        _ => {
+            format!("of which {most} can be shared without showing the noise; --share {most} or less, or --share class")
+        }
+    }
+}
+
 impl CommandError {
     /// The exit code of the program.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             CommandError::Runtime { source } => source.exit_code(),
-            CommandError::Memory { .. } => EXIT_ENVIRONMENT,
+            CommandError::Memory { .. } | CommandError::NoTerminal(_) => EXIT_ENVIRONMENT,
+            CommandError::Interrupted => EXIT_INTERRUPTED,
             _ => EXIT_DATA,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use paf_circuit::container::{FileKind, SectionReader, require_file};
 use paf_circuit::read_circuit;
-use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server};
+use paf_runtime::{Checkpoints, EvaluationKeys, InsecureTestParameters, Server, inputs_content};
 
 use super::commands::finish;
 use super::error::Result;
@@ -32,6 +32,8 @@ pub(crate) fn eval(
 ) -> Result<()> {
     let (mut report, progress) = (Report::default(), Progress::new(format));
     check_same_key(files.input, files.public)?;
+    // Whole and undamaged, before hundreds of keys are read; what it means is checked with them.
+    inputs_content(files.input)?;
     let checkpoints = keep.open()?;
     let circuit = Arc::new(read_circuit(files.circuit)?);
     refuse_or_warn(&circuit.parameters, insecure, &mut report)?;
@@ -44,6 +46,7 @@ pub(crate) fn eval(
     }
     let keys = server.load_keys(files.public, key_memory, &mut phase.counter("evaluation keys"))?;
     report.fact("load_seconds", phase.end());
+    server.check_inputs(&keys, files.input)?;
     let samples = server.open_inputs(&keys, files.input)?.samples();
     let mut phase = progress.phase("prepare");
     let prepared = server.prepare(memory.prepare_budget(&server), &mut phase.counter("linear maps"))?;

@@ -370,7 +370,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         machine::forbid_core_dumps()?;
     }
     if let Some(reason) = &machine.kernels.refused {
-        eprintln!("warning: {reason}; OpenFHE's own code runs, which is several times slower");
+        paf_files::say!("warning: {reason}; OpenFHE's own code runs, which is several times slower");
     }
     match &arguments.command {
         Command::Client { circuit, output } => commands::client(circuit, output, format),

@@ -33,7 +33,7 @@ impl Progress {
     pub(crate) fn phase(self, name: &'static str) -> Phase {
         let bar = matches!(self, Progress::Bar).then(|| bar(name));
         if matches!(self, Progress::Lines) {
-            eprintln!("{name}");
+            paf_files::say!("{name}");
         }
         let (last, layers) = (String::new(), Layers::default());
         Phase { progress: self, name, bar, last, layers, start: Instant::now() }
@@ -96,7 +96,7 @@ impl Phase {
             bar.set_message(message.to_owned());
         }
         if matches!(self.progress, Progress::Lines) && message != self.last {
-            eprintln!("{}: {message}", self.name);
+            paf_files::say!("{}: {message}", self.name);
             message.clone_into(&mut self.last);
         }
     }
@@ -122,7 +122,7 @@ impl Phase {
                     bar.set_position(done);
                     bar.set_message(format!("{}{left}{memory}, {sample}", step.layer));
                 }
-                None => eprintln!("{}: {sample}, {percent} %{left}{memory}, {}", self.name, step.layer),
+                None => paf_files::say!("{}: {sample}, {percent} %{left}{memory}, {}", self.name, step.layer),
             }
         }
     }
@@ -139,7 +139,7 @@ impl Phase {
             bar.finish_and_clear();
         }
         if matches!(self.progress, Progress::Lines) {
-            eprintln!("{}: {seconds:.2} s", self.name);
+            paf_files::say!("{}: {seconds:.2} s", self.name);
         }
         seconds
     }

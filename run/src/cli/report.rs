@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use paf_files::Bytes;
-use paf_ir::printable::printable;
+use paf_ir::printable::{printable, printable_json};
 use paf_runtime::RuntimeError;
 use paf_runtime::{InsecureTestParameters, check_security};
 use paf_scheme::Parameters;
@@ -45,7 +45,7 @@ impl Report {
     /// [`RuntimeError::Write`].
     pub(crate) fn print(&self, format: Format) -> Result<()> {
         let text = match format {
-            Format::Json => format!("{:#}\n", Value::Object(self.facts.clone())),
+            Format::Json => printable_json(&format!("{:#}\n", Value::Object(self.facts.clone()))),
             Format::Text => self.text(),
         };
         let mut out = std::io::stdout().lock();
@@ -64,7 +64,7 @@ impl Report {
 pub(crate) fn warn_if_insecure(parameters: &Parameters, report: &mut Report) {
     report.fact("insecure", parameters.is_insecure());
     if parameters.is_insecure() {
-        eprintln!("warning: INSECURE TEST PARAMETERS: anyone can decrypt what this circuit's keys encrypt");
+        paf_files::say!("warning: INSECURE TEST PARAMETERS: anyone can decrypt what this circuit's keys encrypt");
     }
 }
 

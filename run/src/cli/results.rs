@@ -65,7 +65,7 @@ impl<'c, V> Results<'c, V> {
         let outside: Vec<usize> = (0..problems.len()).filter(|&sample| problems[sample].is_some()).collect();
         if let Some(first) = problems.iter().flatten().next() {
             let samples = format!("{} of {} samples: {}", outside.len(), outputs.len(), named(&outside));
-            eprintln!("warning: no usable results for {samples}; {first}");
+            paf_files::say!("warning: no usable results for {samples}; {first}");
             report.line("outside", format!("a scale is left by {samples}"));
         }
         let predictions = outputs.iter().zip(&problems).map(|(output, problem)| match problem {

@@ -1,6 +1,8 @@
 //! Secret keys and their passphrases: from files, from standard input, from the terminal.
 
-use std::io::stdin;
+use std::fs::File;
+use std::io::{ErrorKind, stdin};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use paf_runtime::{Client, Passphrase, RuntimeError, SecretKey};
@@ -29,7 +31,9 @@ pub(crate) fn load(
         })
     };
     let key = if path == Path::new(STDIN) {
-        client.read_protected_key(stdin().lock(), ask)
+        // Not through the library's buffer, which nobody overwrites.
+        let stdin = stdin().as_fd().try_clone_to_owned().map_err(CommandError::NoTerminal)?;
+        client.read_protected_key(File::from(stdin), ask)
     } else {
         client.load_protected_key(path, ask)
     };
@@ -77,6 +81,10 @@ fn read_at_most(file: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 
 /// Asks on the terminal, which does not show what is typed.
 fn asked(question: &str) -> Result<Passphrase> {
-    let text = rpassword::prompt_password(question).map_err(CommandError::NoTerminal)?;
+    let text = rpassword::prompt_password(question).map_err(|error| match error.kind() {
+        ErrorKind::Interrupted => CommandError::Interrupted,
+        ErrorKind::UnexpectedEof => RuntimeError::NoPassphrase.into(),
+        _ => CommandError::NoTerminal(error),
+    })?;
     Ok(Passphrase::new(text)?)
 }

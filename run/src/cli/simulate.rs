@@ -91,7 +91,7 @@ fn places_of(results: &[ClientResult], outputs: &[String]) -> Option<Vec<usize>>
 fn read_model(path: &Path, circuit: &Circuit) -> Result<Oracle> {
     let bytes = bytes_of(path)?;
     if Sha256::digest(&bytes)[..] != circuit.model.source_sha256 {
-        eprintln!("warning: {} is not the file that the circuit was made of", path.display());
+        paf_files::say!("warning: {} is not the file that the circuit was made of", path.display());
     }
     let samples: Vec<&[usize]> = circuit.program.inputs.iter().map(|port| &port.shape.0[..]).collect();
     Ok(Oracle::load_for(path, &samples)?)

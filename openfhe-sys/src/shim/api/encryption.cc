@@ -29,16 +29,19 @@ std::unique_ptr<Ciphertext> encrypt_under(const Key& key, const Plaintext& plain
 }  // namespace
 
 std::unique_ptr<Ciphertext> encrypt(const PublicKey& key, const Plaintext& plaintext) {
+    require_system_randomness();
     return encrypt_under(key.handle, plaintext);
 }
 
 std::unique_ptr<Ciphertext> encrypt_with_secret_key(const SecretKey& key, const Plaintext& plaintext) {
+    require_system_randomness();
     return encrypt_under(key.handle, plaintext);
 }
 
 // OpenFHE decodes a FLEXIBLEAUTO ciphertext at the scaling factor in its metadata and a FIXEDMANUAL one at a power of
 // its fixed scale; the result is corrected for the latter.
 rust::Vec<double> decrypt(const SecretKey& key, const Ciphertext& ciphertext, double scale) {
+    require_system_randomness();
     require(std::isfinite(scale) && scale > 0, "the scale must be positive and finite");
     require(key.handle->GetKeyTag() == ciphertext.handle->GetKeyTag(), "the ciphertext belongs to another key");
     require(ciphertext.part_count() == 2 || ciphertext.part_count() == 3, "a ciphertext has two or three parts");

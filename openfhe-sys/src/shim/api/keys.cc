@@ -42,6 +42,7 @@ rust::String PublicKey::key_tag() const {
 }
 
 KeyPair generate_key_pair(const Context& context) {
+    require_system_randomness();
     return to_shared(context.handle->KeyGen());
 }
 

@@ -6,7 +6,7 @@
 // under seeds of the operating system.
 
 #include "internal.h"
-#include "overrides/canary.h"
+#include "math/distributiongenerator.h"
 
 #include "utils/prng/blake2engine.h"
 
@@ -21,9 +21,10 @@
 
 namespace openfhe_shim {
 
-std::atomic<bool> system_randomness_in_use{false};
-
 namespace {
+
+// Whether OpenFHE has asked us for a generator.
+std::atomic<bool> system_randomness_in_use{false};
 
 using Seed = default_prng::Blake2Engine::blake2_seed_array_t;
 
@@ -79,6 +80,12 @@ private:
 };
 
 }  // namespace
+
+void require_system_randomness() {
+    lbcrypto::PseudoRandomNumberGenerator::GetPRNG();
+    require(system_randomness_in_use,
+            "OpenFHE has not asked this program for randomness; were its libraries loaded before the program's code?");
+}
 
 }  // namespace openfhe_shim
 

@@ -89,8 +89,6 @@ rust::String deaf_overrides() {
         if (!*file.first)
             deaf += (deaf.empty() ? "" : ", ") + std::string(file.second);
     }
-    if (!system_randomness_in_use)
-        deaf += (deaf.empty() ? "" : ", ") + std::string("randomness");
     return deaf;
 }
 

@@ -6,12 +6,8 @@
 
 #include "rust/cxx.h"
 
-#include <atomic>
-
 namespace openfhe_shim {
 
-// Whether OpenFHE has asked us for a generator (api/randomness.cc).
-extern std::atomic<bool> system_randomness_in_use;
 
 // Whether one override of each file has been called on this thread. They are defined in the files that they tell of,
 // because the linker takes a file out of a static library only where something in it is needed.
@@ -20,7 +16,7 @@ extern thread_local bool polynomial_overrides_called;
 extern thread_local bool key_switch_overrides_called;
 extern thread_local bool bootstrap_overrides_called;
 
-// The names of the files, and `randomness`, whose override OpenFHE does not call, separated by commas: none where all is well. The kernels
+// The names of the files whose override OpenFHE does not call, separated by commas: none where all is well. The kernels
 // must be off meanwhile.
 rust::String deaf_overrides();
 

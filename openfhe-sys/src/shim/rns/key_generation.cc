@@ -120,6 +120,7 @@ void wipe(DCRTPoly& secret) {
 }
 
 KeyPair generate_dense_key_pair(const Context& context) {
+    require_system_randomness();
     const auto& basis = context.parameters->GetElementParams();
     require(context.parameters->GetParamsPK()->GetParams().size() == basis->GetParams().size(),
             "the public key of this context is not over Q");
@@ -140,6 +141,7 @@ KeyPair generate_dense_key_pair(const Context& context) {
 }
 
 std::unique_ptr<LooseKey> generate_evaluation_key(const SecretKey& key, std::uint32_t id, std::uint32_t limbs) {
+    require_system_randomness();
     const auto context    = key.handle->GetCryptoContext();
     const std::size_t all = context->GetElementParams()->GetParams().size();
     require(id == MULTIPLICATION_KEY || (id % 2 == 1 && id < context->GetCyclotomicOrder()),

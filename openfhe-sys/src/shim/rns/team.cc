@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <omp.h>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -45,8 +46,12 @@ bool spin_until(Condition condition) {
 class Team {
 public:
     explicit Team(std::size_t helpers) {
-        for (std::size_t i = 0; i < helpers; ++i)
-            threads_.emplace_back([this] { help(); });
+        // Where the system gives no more threads, those that there are do the work.
+        try {
+            for (std::size_t i = 0; i < helpers; ++i)
+                threads_.emplace_back([this] { help(); });
+        } catch (const std::system_error&) {
+        }
     }
 
     ~Team() {
