@@ -109,20 +109,8 @@ impl Choices {
 
     /// A number that readers may not expect.
     pub fn number(&mut self, old: f64) -> f64 {
-        const EDGES: [f64; 12] = [
-            0.0,
-            -0.0,
-            1.0,
-            -1.0,
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            1e308,
-            -1e308,
-            5e-324,
-            1e18,
-            1e-18,
-        ];
+        const EDGES: [f64; 12] =
+            [0.0, -0.0, 1.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 5e-324, 1e18, 1e-18];
         match self.below(4) {
             0 => old * self.one_of(&[2.0, -1.0, 0.5, 1e10, 1e-10, 1.0001]),
             1 => f64::from_bits(self.bits()),
