@@ -78,7 +78,7 @@ pub(crate) fn read_samples(ports: &[InputPort], input: &Input) -> Result<Samples
     if !outside.is_empty() {
         let (count, all, named) = (outside.len(), samples.count(), named(&outside));
         paf_files::say!(
-            "warning: {count} of {all} samples lie outside of what was calibrated, by less than half of its width: {named}"
+            "warning: {count} of {all} samples lie a little outside of what was calibrated, where results are less certain: {named}"
         );
     }
     Ok(samples)
