@@ -155,6 +155,34 @@ fn shared_scores_are_rounded() {
     assert_eq!(bench.run(&format!("{DECRYPT} --share all")).status.code(), Some(2));
 }
 
+/// Flooded scores differ each time, by about as much as flooding takes; where that leaves nothing, nothing is written.
+#[test]
+fn shared_scores_are_flooded() {
+    let mut case = arithmetic_case();
+    case.circuit.prediction.precision_bits = 23.0;
+    let bench = Bench::with_keys(&case);
+    bench.succeeds(EVAL);
+    let output = &case.circuit.program.outputs[0];
+    let read = || bench.read(&format!("y.{}.npy", output.name));
+    bench.succeeds(DECRYPT);
+    let scores = read();
+    // 18.8 bits of 23.
+    let step = (output.scale.log2().ceil() - 4.0).exp2();
+    let flooded: Vec<_> = (0..2)
+        .map(|_| {
+            bench.succeeds(&format!("{DECRYPT} --share 4 --flood 1"));
+            read()
+        })
+        .collect();
+    assert!(flooded[0] != flooded[1]);
+    for (score, flooded) in scores.iter().zip(&flooded[0]) {
+        assert!((score - flooded).abs() <= 8.0 * step && (flooded / step).fract() == 0.0, "{score} and {flooded}");
+    }
+    bench.fails(&format!("{DECRYPT} --share 5 --flood 1"), 1, "about 23.0 bits, of which 4 can");
+    bench.fails(&format!("{DECRYPT} --share 1 --flood 1000000"), 1, "takes 28.8 bits, the results have about 23.0");
+    assert_eq!(bench.run(&format!("{DECRYPT} --flood 1")).status.code(), Some(2));
+}
+
 #[test]
 fn a_shared_class_stands_alone() {
     let bench = bench();

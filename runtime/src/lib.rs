@@ -47,6 +47,6 @@ pub use protected::Passphrase;
 pub use samples::{ClientOutput, Samples, agreement_bits, result_bits};
 pub use security::check_security;
 pub use server::Server;
-pub use sharing::{most_shared_bits, rounded};
+pub use sharing::{flooded, flooding_bits, most_shared_bits, rounded};
 pub use simulate::{Noise, simulate};
 pub use tally::OperationSeconds;

@@ -23,6 +23,13 @@ pub extern "C" fn limbs_of_a_key_for_one() -> u32 {
     made_key().unwrap_or(0)
 }
 
+/// Why such a key is refused; empty where it is not. The text is never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn refusal_of_a_key() -> *const c_char {
+    let text = made_key().err().map_or_else(String::new, |error| error.to_string());
+    CString::new(text).unwrap_or_default().into_raw()
+}
+
 fn made_key() -> Result<u32, fhe::Exception> {
     let context = fhe::create_context(&fhe::ContextParameters {
         ring_dimension: 1 << 10,

@@ -1,5 +1,6 @@
 //! `decrypt`: results for the client, or what others may see of them.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use paf_circuit::ClientPart;
@@ -7,7 +8,10 @@ use paf_ir::ckks::Level;
 use paf_ir::client::{ClientOp, ClientProgram, ClientResult, ClientStep, ResultKind, Unary};
 use paf_ir::tensor::Shape;
 use paf_runtime::samples::largest;
-use paf_runtime::{ClientOutput, InsecureTestParameters, RuntimeError, inputs_content, most_shared_bits, rounded};
+use paf_runtime::{
+    ClientOutput, InsecureTestParameters, RuntimeError, flooded, flooding_bits, inputs_content, most_shared_bits,
+    rounded,
+};
 
 use super::commands::{finish, open_client};
 use super::error::{CommandError, Result};
@@ -34,13 +38,15 @@ pub(crate) struct Options<'a> {
     pub(crate) inputs: Option<&'a Path>,
     pub(crate) output: &'a Path,
     pub(crate) share: Option<Share>,
+    /// How many results others may see, where fresh noise hides that of the ciphertexts.
+    pub(crate) flood: Option<NonZeroU32>,
     pub(crate) insecure: InsecureTestParameters,
 }
 
 pub(crate) fn decrypt(options: &Options<'_>, format: Format) -> Result<()> {
     let (client, mut report) = open_client(options.client, options.insecure)?;
     let mut shown = Results::of_client(client.part());
-    check_share(client.part(), &shown, options.share)?;
+    check_share(client.part(), &shown, options.share, options.flood)?;
     let expected = options.inputs.map(inputs_content).transpose()?;
     let key = secrets::load(&client, options.secret, options.protection)?;
     let mut phase = Progress::new(format).phase("decrypt");
@@ -56,6 +62,11 @@ pub(crate) fn decrypt(options: &Options<'_>, format: Format) -> Result<()> {
     report.fact("seconds", time);
     report.line("decrypted", format!("{} samples in {}", outputs.len(), seconds(time)));
     facts::key_id(&mut report, &key.binding().key);
+    if let Some(seen) = options.flood {
+        outputs.iter_mut().for_each(|output| *output = flooded(client.part(), output, seen));
+        report.fact("flooding_bits", flooding_bits(seen));
+        report.line("flooded", format!("{:.1} bits, for {seen} results that others see", flooding_bits(seen)));
+    }
     match options.share {
         None => {}
         Some(Share::Bits(bits)) => {
@@ -73,12 +84,19 @@ pub(crate) fn decrypt(options: &Options<'_>, format: Format) -> Result<()> {
 }
 
 /// Refuses to share what says more of the noise than of the result.
-fn check_share(part: &ClientPart, results: &Results<'_, Level>, share: Option<Share>) -> Result<()> {
+fn check_share(
+    part: &ClientPart,
+    results: &Results<'_, Level>,
+    share: Option<Share>,
+    flood: Option<NonZeroU32>,
+) -> Result<()> {
+    let (most, precision) = (most_shared_bits(part, flood), part.precision_bits);
+    if let (Some(seen), 0) = (flood, most) {
+        return Err(CommandError::Flooded { seen, bits: flooding_bits(seen), precision });
+    }
     let number = |result: &&ClientResult| !tells_a_class(&part.program, result);
     match share {
-        Some(Share::Bits(bits)) if bits > most_shared_bits(part) => {
-            Err(CommandError::TooManyBits { bits, most: most_shared_bits(part), precision: part.precision_bits })
-        }
+        Some(Share::Bits(bits)) if bits > most => Err(CommandError::TooManyBits { bits, most, precision }),
         Some(Share::Class) => match results.all.iter().find(number) {
             Some(result) => Err(CommandError::NoClass(result.name.clone())),
             None => Ok(()),

@@ -1,5 +1,6 @@
 //! Why a command ends, in the words of the command line, and its exit code.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use paf_circuit::CircuitError;
@@ -61,6 +62,16 @@ pub(crate) enum CommandError {
         bits: u32,
         /// The most there are.
         most: u32,
+        /// Predicted precision.
+        precision: f64,
+    },
+    /// Flooding leaves nothing of the results.
+    #[error("--flood {seen}: takes {bits:.1} bits, the results have about {precision:.1}; --share without --flood")]
+    Flooded {
+        /// How many results others may see.
+        seen: NonZeroU32,
+        /// What flooding takes.
+        bits: f64,
         /// Predicted precision.
         precision: f64,
     },

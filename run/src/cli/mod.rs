@@ -17,6 +17,7 @@ mod results;
 mod secrets;
 mod simulate;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -224,6 +225,10 @@ enum Command {
         /// rounded to steps of 2^-BITS of the largest one that calibration showed.
         #[arg(long, value_name = "class|BITS", value_parser = parse_share)]
         share: Option<Share>,
+        /// Add fresh noise first that hides the noise of the ciphertexts, where others see the results of so many inputs:
+        /// takes 19 bits of precision for one, a bit more for four times as many.
+        #[arg(long, value_name = "RESULTS", requires = "share")]
+        flood: Option<NonZeroU32>,
         #[command(flatten)]
         insecure: Insecure,
     },
@@ -406,9 +411,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let files = eval::Files { circuit, public, input, output, sanitize: *sanitize };
             eval::eval(&files, *memory, keep, (*insecure).into(), format)
         }
-        Command::Decrypt { client, secret, protection, input, inputs, output, share, insecure } => {
-            let (inputs, share, insecure) = (inputs.as_deref(), *share, (*insecure).into());
-            let options = decrypt::Options { client, secret, protection, input, inputs, output, share, insecure };
+        Command::Decrypt { client, secret, protection, input, inputs, output, share, flood, insecure } => {
+            let (inputs, share, flood, insecure) = (inputs.as_deref(), *share, *flood, (*insecure).into());
+            let options =
+                decrypt::Options { client, secret, protection, input, inputs, output, share, flood, insecure };
             decrypt::decrypt(&options, format)
         }
     }

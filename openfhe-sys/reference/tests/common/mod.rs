@@ -30,9 +30,18 @@ impl Embedded {
 
     /// What does the arithmetic, and why.
     pub(crate) fn selection(&self) -> String {
+        self.text(c"selection")
+    }
+
+    /// Why the library makes no key; empty where it does.
+    pub(crate) fn refusal_of_a_key(&self) -> String {
+        self.text(c"refusal_of_a_key")
+    }
+
+    fn text(&self, name: &CStr) -> String {
         let function: extern "C" fn() -> *const c_char = unsafe {
-            // SAFETY: the function has this signature in the example.
-            std::mem::transmute(self.symbol(c"selection"))
+            // SAFETY: the functions that tests name have this signature in the example.
+            std::mem::transmute(self.symbol(name))
         };
         // SAFETY: the function returns a text that ends with a zero and is never freed.
         unsafe { CStr::from_ptr(function()) }.to_string_lossy().into_owned()
