@@ -42,8 +42,8 @@ pub(super) struct Series {
 }
 
 /// The range on which a function is approximated: margin times as wide, or, for a function with a domain of its own,
-/// margin times as far to either side by ratio; Exp's half as far again on the side where it has died away. `None` if
-/// the function is not defined there.
+/// margin times as far to either side by ratio; that of a kernel, Exp of what is never positive, half as far again on the
+/// side where it has died away. `None` if the function is not defined there.
 pub(super) fn widened(function: Function, low: f64, high: f64, margin: f64) -> Option<(f64, f64)> {
     const LEAST_HALF_WIDTH: f64 = 1e-3;
     if !function.is_defined_on(low, high) {
@@ -59,10 +59,15 @@ pub(super) fn widened(function: Function, low: f64, high: f64, margin: f64) -> O
     }
     let (middle, half) = ((low + high) / 2.0, (high - low) / 2.0);
     let half = margin * half.max(LEAST_HALF_WIDTH * middle.abs().max(1.0));
-    // Kernels of a distance die away: further samples reach further there, and the polynomial hardly grows.
-    let tail = if function == Function::Exp && half >= DIED_AWAY { half } else { 0.0 };
+    // What is never positive is a distance, whose kernel dies away: further samples are further from all that is known, and
+    // the polynomial hardly grows.
+    let is_kernel = function == Function::Exp && high <= ROUNDING * (high - low) && half >= DIED_AWAY;
+    let tail = if is_kernel { half } else { 0.0 };
     Some((middle - half - tail, middle + half))
 }
+
+/// What is above zero by less, in parts of a range, is rounding.
+const ROUNDING: f64 = 1e-3;
 
 /// Half the width of a range at whose lower end Exp is less than 1 % of what it is at the upper one.
 const DIED_AWAY: f64 = 2.31;
