@@ -52,6 +52,11 @@ pub fn body(file: &[u8]) -> Bytes {
     Parts::of(file).expect("a file").sections.remove(0).1
 }
 
+/// Changes a file whose sections have no structure of their own, as [`mutate`].
+pub fn mutate_bytes(file: Bytes, choices: &mut Choices) -> Bytes {
+    mutate(file, choices, crate::binary::mutate)
+}
+
 /// Changes a section's body by `change`, or how the sections stand. A file whose frame is broken gets broken further.
 pub fn mutate(file: Bytes, choices: &mut Choices, change: fn(Bytes, &mut Choices) -> Bytes) -> Bytes {
     let Some(mut parts) = Parts::of(&file).filter(|parts| !parts.sections.is_empty()) else {

@@ -54,12 +54,12 @@ const CASES: [Case; 7] = [
     },
     Case {
         file: "client.key",
-        mutate: |file, choices| container::mutate(file, choices, crate::binary::mutate),
+        mutate: container::mutate_bytes,
         commands: &["info {}", "decrypt client.bin --secret {} --input y.ct --output out!"],
     },
     Case {
         file: "server.key",
-        mutate: |file, choices| container::mutate(file, choices, crate::binary::mutate),
+        mutate: container::mutate_bytes,
         commands: &[
             "info {}",
             "encrypt client.bin --public {} --input x.npy --output out!",
@@ -69,12 +69,12 @@ const CASES: [Case; 7] = [
     },
     Case {
         file: "x.ct",
-        mutate: |file, choices| container::mutate(file, choices, crate::binary::mutate),
+        mutate: container::mutate_bytes,
         commands: &["info {}", "eval circuit.bin --public server.key --input {} --output out!"],
     },
     Case {
         file: "y.ct",
-        mutate: |file, choices| container::mutate(file, choices, crate::binary::mutate),
+        mutate: container::mutate_bytes,
         commands: &["info {}", "decrypt client.bin --secret client.key --input {} --output out!"],
     },
     Case {

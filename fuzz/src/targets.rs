@@ -66,7 +66,7 @@ pub fn all() -> &'static [Target] {
             Target {
                 name: "secret-key",
                 seeds: || vec![party().secret_file.clone()],
-                mutate: |file, choices| container::mutate(file, choices, binary::mutate),
+                mutate: container::mutate_bytes,
                 check: secret_key,
                 is_bounded_when_accepted: true,
                 share: 6,
@@ -74,7 +74,7 @@ pub fn all() -> &'static [Target] {
             Target {
                 name: "server-key",
                 seeds: || vec![party().server_file.clone()],
-                mutate: |file, choices| container::mutate(file, choices, binary::mutate),
+                mutate: container::mutate_bytes,
                 check: server_key,
                 is_bounded_when_accepted: true,
                 share: 6,
@@ -82,7 +82,7 @@ pub fn all() -> &'static [Target] {
             Target {
                 name: "inputs",
                 seeds: || vec![party().inputs_file.clone()],
-                mutate: |file, choices| container::mutate(file, choices, binary::mutate),
+                mutate: container::mutate_bytes,
                 check: inputs,
                 is_bounded_when_accepted: true,
                 share: 6,
@@ -90,7 +90,7 @@ pub fn all() -> &'static [Target] {
             Target {
                 name: "results",
                 seeds: || vec![party().results_file.clone()],
-                mutate: |file, choices| container::mutate(file, choices, binary::mutate),
+                mutate: container::mutate_bytes,
                 check: results,
                 is_bounded_when_accepted: true,
                 share: 6,
@@ -98,7 +98,7 @@ pub fn all() -> &'static [Target] {
             Target {
                 name: "checkpoint",
                 seeds: || vec![party().checkpoint_file.clone()],
-                mutate: |file, choices| container::mutate(file, choices, binary::mutate),
+                mutate: container::mutate_bytes,
                 check: checkpoint,
                 is_bounded_when_accepted: true,
                 share: 1,
